@@ -1,0 +1,22 @@
+using System.Runtime.CompilerServices;
+using Pascl.Training.Interop;
+
+namespace Pascl;
+
+/// <summary>Compiled into every program that uses TorchSharp: the native libraries are loaded before TorchSharp's own loader runs.</summary>
+file static class LoadLibTorch
+{
+    [ModuleInitializer]
+    internal static void Run()
+    {
+        try
+        {
+            NativeLibTorch.EnsureLoaded();
+        }
+        catch (DllNotFoundException exception)
+        {
+            Console.Error.WriteLine(exception.Message);
+            Environment.Exit(2);
+        }
+    }
+}

@@ -1,0 +1,26 @@
+using TorchSharp;
+
+namespace Pascl.Training.Data;
+
+/// <summary>
+/// The input of one training step: <c>[view 1; view 2; outliers]</c> in one tensor, because BatchNorm must see them together. In the second phase there is
+/// one view and there are no outliers.
+/// </summary>
+/// <param name="Images">(Views * ClassifiedCount + OutlierCount, 3, H, W), float32 in [0, 1], stored channels last.</param>
+/// <param name="Labels">(ClassifiedCount), int64: the class of each in-distribution image, the same for every view.</param>
+/// <param name="Views">Augmented views per in-distribution image, 1 or 2.</param>
+public sealed record Batch(torch.Tensor Images, torch.Tensor Labels, int Views) : IDisposable
+{
+    /// <summary>In-distribution images, N.</summary>
+    public long ClassifiedCount => Labels.shape[0];
+
+    /// <summary>Outlier images, K.</summary>
+    public long OutlierCount => Images.shape[0] - (Views * ClassifiedCount);
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Images.Dispose();
+        Labels.Dispose();
+    }
+}

@@ -1,0 +1,83 @@
+namespace Pascl.Training.Data;
+
+/// <summary>
+/// Images of one size with a label each. A label is a class index, or <see cref="NoClass"/> for an image of no class (outliers, out-of-distribution images).
+/// A selection shares the pixels of the set it was taken from.
+/// </summary>
+public sealed class ImageSet
+{
+    /// <summary>The label of an image that shows none of the classes.</summary>
+    public const int NoClass = -1;
+
+    private readonly PixelBlock pixels;
+    private readonly int[] positions;
+    private readonly int[] labels;
+    private readonly IReadOnlyList<string>? sources;
+
+    /// <summary>Creates the set of all images in a block.</summary>
+    /// <param name="name">Short name for tables and messages, for example <c>svhn</c>.</param>
+    /// <param name="pixels">The images.</param>
+    /// <param name="labels">One label per image.</param>
+    /// <param name="classNames">Class names in label order; empty for a set without classes.</param>
+    /// <param name="sources">Where each image came from (a path, or archive and entry), for messages and reports.</param>
+    public ImageSet(string name, PixelBlock pixels, int[] labels, IReadOnlyList<string> classNames, IReadOnlyList<string>? sources = null)
+        : this(name, pixels, [.. Enumerable.Range(0, pixels.Count)], labels, classNames, sources)
+    {
+        if (labels.Length != pixels.Count || (sources is not null && sources.Count != pixels.Count))
+        {
+            throw new ArgumentException($"{name} has {pixels.Count} images but {labels.Length} labels; there must be one per image.");
+        }
+    }
+
+    private ImageSet(string name, PixelBlock pixels, int[] positions, int[] labels, IReadOnlyList<string> classNames, IReadOnlyList<string>? sources) =>
+        (Name, this.pixels, this.positions, this.labels, ClassNames, this.sources) = (name, pixels, positions, labels, classNames, sources);
+
+    /// <summary>Short name for tables and messages.</summary>
+    public string Name { get; }
+
+    /// <summary>Class names in label order.</summary>
+    public IReadOnlyList<string> ClassNames { get; }
+
+    /// <summary>Number of classes.</summary>
+    public int ClassCount => ClassNames.Count;
+
+    /// <summary>Number of images.</summary>
+    public int Count => positions.Length;
+
+    /// <summary>Rows of pixels in an image.</summary>
+    public int Height => pixels.Height;
+
+    /// <summary>Columns of pixels in an image.</summary>
+    public int Width => pixels.Width;
+
+    /// <summary>One label per image.</summary>
+    public ReadOnlySpan<int> Labels => labels;
+
+    /// <summary>The bytes of image <paramref name="index"/>, (Height, Width, 3).</summary>
+    public ReadOnlySpan<byte> Pixels(int index) => pixels[positions[index]];
+
+    /// <summary>Where image <paramref name="index"/> came from, or its number where that is not known.</summary>
+    public string Source(int index) => sources?[positions[index]] ?? $"{Name}[{positions[index]}]";
+
+    /// <summary>Number of images per class.</summary>
+    public int[] CountPerClass()
+    {
+        var counts = new int[ClassCount];
+        foreach (var label in labels)
+        {
+            if (label != NoClass)
+            {
+                counts[label]++;
+            }
+        }
+
+        return counts;
+    }
+
+    /// <summary>The images at <paramref name="indices"/>, in that order, as a set of the same classes that shares the pixels.</summary>
+    public ImageSet Select(IEnumerable<int> indices)
+    {
+        int[] chosen = [.. indices];
+        return new ImageSet(Name, pixels, [.. chosen.Select(i => positions[i])], [.. chosen.Select(i => labels[i])], ClassNames, sources);
+    }
+}

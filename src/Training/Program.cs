@@ -1,0 +1,3 @@
+using Pascl.Training.Cli;
+
+return PasclCommand.Run(args);
