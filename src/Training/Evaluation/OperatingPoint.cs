@@ -1,0 +1,89 @@
+namespace Pascl.Training.Evaluation;
+
+/// <summary>
+/// What a threshold on the score does. An image is rejected when its score is above the threshold and accepted otherwise. Classification and rejection are
+/// those of the in-distribution test images; NaN where there is nothing to count, for example an accuracy when no image is accepted.
+/// </summary>
+/// <param name="Rate">Which rate the threshold was chosen by.</param>
+/// <param name="Level">The rate asked for; the point is the one of the ROC, collinear points dropped, that is nearest to it.</param>
+/// <param name="Threshold">The score at that point.</param>
+/// <param name="FalsePositiveRate">Share of in-distribution images whose score is at least the threshold.</param>
+/// <param name="TruePositiveRate">Share of out-of-distribution images whose score is at least the threshold.</param>
+/// <param name="Accuracy">Share classified correctly among the accepted test images.</param>
+/// <param name="TestFalsePositiveRate">Share of the test images whose score is at least the threshold.</param>
+/// <param name="Rejection">Share of the test images that are rejected: as <paramref name="TestFalsePositiveRate"/>, but without those exactly at the threshold.</param>
+/// <param name="RejectionPerClass">Share rejected of each class's test images.</param>
+public sealed record OperatingPoint(
+    OperatingRate Rate,
+    double Level,
+    double Threshold,
+    double FalsePositiveRate,
+    double TruePositiveRate,
+    ShotShares Accuracy,
+    ShotShares TestFalsePositiveRate,
+    ShotShares Rejection,
+    double[] RejectionPerClass)
+{
+    /// <summary>The levels reported: false-positive rates 0.0001, 0.001, 0.01, 0.1 and true-positive rates 0.98, 0.95, 0.90, 0.80.</summary>
+    public static IReadOnlyList<(OperatingRate Rate, double Level)> UsualLevels { get; } =
+    [
+        .. new[] { 0.0001, 0.001, 0.01, 0.1 }.Select(level => (OperatingRate.FalsePositive, level)),
+        .. new[] { 0.98, 0.95, 0.90, 0.80 }.Select(level => (OperatingRate.TruePositive, level)),
+    ];
+
+    /// <summary>The operating points at <see cref="UsualLevels"/>.</summary>
+    /// <param name="curve">Out-of-distribution against in-distribution images.</param>
+    /// <param name="scores">Score of each in-distribution test image.</param>
+    /// <param name="labels">Label of each of them.</param>
+    /// <param name="predictions">Predicted class of each of them.</param>
+    /// <param name="groups">The shot group of every class.</param>
+    public static OperatingPoint[] Compute(RocCurve curve, double[] scores, int[] labels, int[] predictions, ShotGroups groups)
+    {
+        var corners = curve.WithoutCollinearPoints();
+        return [.. UsualLevels.Select(chosen => At(chosen.Rate, chosen.Level, corners, scores, labels, predictions, groups))];
+    }
+
+    /// <summary>Each number's mean over several evaluations at the same levels; a mean threshold has no meaning and is NaN.</summary>
+    public static OperatingPoint[] Mean(IReadOnlyList<IReadOnlyList<OperatingPoint>> evaluations) =>
+        [.. UsualLevels.Select((_, level) => Mean([.. evaluations.Select(points => points[level])]))];
+
+    private static OperatingPoint Mean(OperatingPoint[] all) => new(
+        all[0].Rate,
+        all[0].Level,
+        double.NaN,
+        all.Average(p => p.FalsePositiveRate),
+        all.Average(p => p.TruePositiveRate),
+        ShotShares.Mean([.. all.Select(p => p.Accuracy)]),
+        ShotShares.Mean([.. all.Select(p => p.TestFalsePositiveRate)]),
+        ShotShares.Mean([.. all.Select(p => p.Rejection)]),
+        [.. all[0].RejectionPerClass.Select((_, c) => all.Average(p => p.RejectionPerClass[c]))]);
+
+    private static OperatingPoint At(
+        OperatingRate rate, double level, RocCurve corners, double[] scores, int[] labels, int[] predictions, ShotGroups groups)
+    {
+        var point = rate == OperatingRate.FalsePositive ? corners.NearestToFalsePositiveRate(level) : corners.NearestToTruePositiveRate(level);
+        var correct = new ClassTally(groups.ClassCount);
+        var falsePositive = new ClassTally(groups.ClassCount);
+        var rejected = new ClassTally(groups.ClassCount);
+        for (var i = 0; i < scores.Length; i++)
+        {
+            falsePositive.Add(labels[i], scores[i] >= point.Threshold);
+            rejected.Add(labels[i], scores[i] > point.Threshold);
+            if (scores[i] <= point.Threshold)
+            {
+                correct.Add(labels[i], predictions[i] == labels[i]);
+            }
+        }
+
+        return new(
+            rate,
+            level,
+            point.Threshold,
+            corners.FalsePositiveRate(point),
+            corners.TruePositiveRate(point),
+            correct.Shares(groups),
+            falsePositive.Shares(groups),
+            rejected.Shares(groups),
+            rejected.PerClass());
+    }
+}

@@ -1,0 +1,208 @@
+namespace Pascl.Training.Evaluation;
+
+/// <summary>
+/// The receiver operating characteristic of scores where higher means more positive. One point per distinct score, thresholds falling, so that tied
+/// scores share a point; before them the origin, where nothing is called positive, with the highest score plus one as its threshold (scikit-learn 1.2).
+/// </summary>
+public sealed class RocCurve
+{
+    private const int ParallelSortThreshold = 50_000;
+
+    private readonly RocPoint[] points;
+
+    private RocCurve(RocPoint[] points) => this.points = points;
+
+    /// <summary>The points in order of falling threshold, the origin first.</summary>
+    public ReadOnlySpan<RocPoint> Points => points;
+
+    /// <summary>Number of positives, P.</summary>
+    public int Positives => points[^1].TruePositives;
+
+    /// <summary>Number of negatives, N.</summary>
+    public int Negatives => points[^1].FalsePositives;
+
+    /// <summary>Sorts and cumulates the scores; O(n log n), infinite scores are allowed.</summary>
+    /// <exception cref="ArgumentException">A set is empty, or a score is not a number.</exception>
+    public static RocCurve From(ReadOnlySpan<double> positives, ReadOnlySpan<double> negatives)
+    {
+        if (positives.IsEmpty || negatives.IsEmpty)
+        {
+            throw new ArgumentException($"There are {positives.Length} positives and {negatives.Length} negatives; a curve needs at least one of each.");
+        }
+
+        // Each set is sorted by itself, without labels to carry along, and the two are merged: several times faster than sorting (score, label) pairs.
+        var (rising, other) = (positives.ToArray(), negatives.ToArray());
+        if (rising.Length + other.Length < ParallelSortThreshold)
+        {
+            Array.Sort(rising);
+            Array.Sort(other);
+        }
+        else
+        {
+            Parallel.Invoke(() => Array.Sort(rising), () => Array.Sort(other));
+        }
+
+        // Sorting puts what is not a number first.
+        return double.IsNaN(rising[0]) || double.IsNaN(other[0])
+            ? throw new ArgumentException("A score is not a number.")
+            : new RocCurve(Merge(rising, other));
+    }
+
+    /// <summary>FP / N at a point.</summary>
+    public double FalsePositiveRate(RocPoint point) => point.FalsePositives / (double)Negatives;
+
+    /// <summary>TP / P at a point, the recall.</summary>
+    public double TruePositiveRate(RocPoint point) => point.TruePositives / (double)Positives;
+
+    /// <summary>
+    /// The area under the curve: the probability that a random positive scores higher than a random negative, ties counting one half.
+    /// Counted in whole numbers, so the only rounding is that of one division.
+    /// </summary>
+    public double Area()
+    {
+        long doubledArea = 0;
+        for (var i = 1; i < points.Length; i++)
+        {
+            var (before, after) = (points[i - 1], points[i]);
+            doubledArea += (long)(after.FalsePositives - before.FalsePositives) * ((long)before.TruePositives + after.TruePositives);
+        }
+
+        return doubledArea / (2.0 * Positives * Negatives);
+    }
+
+    /// <summary>Average precision: sum over the points of (recall - recall before) * precision, step-wise and without interpolation.</summary>
+    public double AveragePrecision()
+    {
+        var sum = 0.0;
+        for (var i = 1; i < points.Length; i++)
+        {
+            var gained = points[i].TruePositives - points[i - 1].TruePositives;
+            sum += gained * (points[i].TruePositives / ((double)points[i].TruePositives + points[i].FalsePositives));
+        }
+
+        return sum / Positives;
+    }
+
+    /// <summary>
+    /// The false-positive rate where |recall - level| is smallest; of two points equally near the one of higher recall counts, and of points of the same
+    /// recall the one with more false positives. Points after the first of full recall take no part. This is the rule behind the published numbers of
+    /// outlier exposure and PASCL (github.com/amazon-science/long-tailed-ood-detection, <c>utils/ood_metrics.py</c>); distances are taken in double, as there.
+    /// </summary>
+    public double FalsePositiveRateAtNearestRecall(double level)
+    {
+        var candidate = 0;
+        while (points[candidate].TruePositives < Positives)
+        {
+            candidate++;
+        }
+
+        var nearest = candidate;
+        for (; candidate >= 0; candidate--)
+        {
+            if (Math.Abs(TruePositiveRate(points[candidate]) - level) < Math.Abs(TruePositiveRate(points[nearest]) - level))
+            {
+                nearest = candidate;
+            }
+        }
+
+        return FalsePositiveRate(points[nearest]);
+    }
+
+    /// <summary>The false-positive rate at the first point, thresholds falling, whose recall is at least <paramref name="level"/>.</summary>
+    public double FalsePositiveRateAtFirstRecall(double level)
+    {
+        foreach (var point in points)
+        {
+            if (TruePositiveRate(point) >= level)
+            {
+                return FalsePositiveRate(point);
+            }
+        }
+
+        throw new ArgumentOutOfRangeException(nameof(level), level, "A recall is at most 1.");
+    }
+
+    /// <summary>The point whose false-positive rate is nearest to <paramref name="level"/>, the first such point when thresholds fall.</summary>
+    public RocPoint NearestToFalsePositiveRate(double level) => Nearest(FalsePositiveRate, level);
+
+    /// <summary>The point whose true-positive rate is nearest to <paramref name="level"/>, the first such point when thresholds fall.</summary>
+    public RocPoint NearestToTruePositiveRate(double level) => Nearest(TruePositiveRate, level);
+
+    /// <summary>
+    /// The curve without the points that lie midway between their neighbours, as scikit-learn's <c>roc_curve</c> gives it by default. The area is the same,
+    /// but the point nearest to a level can be another one.
+    /// </summary>
+    public RocCurve WithoutCollinearPoints()
+    {
+        var kept = new List<RocPoint> { points[0], points[1] };
+        for (var i = 2; i < points.Length - 1; i++)
+        {
+            var (before, here, after) = (points[i - 1], points[i], points[i + 1]);
+            if (after.FalsePositives - here.FalsePositives != here.FalsePositives - before.FalsePositives ||
+                after.TruePositives - here.TruePositives != here.TruePositives - before.TruePositives)
+            {
+                kept.Add(here);
+            }
+        }
+
+        if (points.Length > 2)
+        {
+            kept.Add(points[^1]);
+        }
+
+        return new RocCurve([.. kept]);
+    }
+
+    /// <summary>The curve of the negated scores with positives and negatives exchanged: in-distribution as the positive class.</summary>
+    public RocCurve Mirrored()
+    {
+        var mirrored = new RocPoint[points.Length];
+        mirrored[0] = new RocPoint(1 - points[^1].Threshold, 0, 0);
+        for (var i = 1; i < points.Length; i++)
+        {
+            var above = points[^(i + 1)];
+            mirrored[i] = new RocPoint(-points[^i].Threshold, Positives - above.TruePositives, Negatives - above.FalsePositives);
+        }
+
+        return new RocCurve(mirrored);
+    }
+
+    private static RocPoint[] Merge(double[] positives, double[] negatives)
+    {
+        var (positive, negative) = (positives.Length - 1, negatives.Length - 1);
+        var merged = new List<RocPoint>(1024) { new(Math.Max(positives[^1], negatives[^1]) + 1, 0, 0) };
+        while (positive >= 0 || negative >= 0)
+        {
+            var threshold = positive < 0 ? negatives[negative]
+                : negative < 0 ? positives[positive]
+                : Math.Max(positives[positive], negatives[negative]);
+            while (positive >= 0 && positives[positive] == threshold)
+            {
+                positive--;
+            }
+
+            while (negative >= 0 && negatives[negative] == threshold)
+            {
+                negative--;
+            }
+
+            merged.Add(new RocPoint(threshold, negatives.Length - 1 - negative, positives.Length - 1 - positive));
+        }
+
+        return [.. merged];
+    }
+
+    private RocPoint Nearest(Func<RocPoint, double> rate, double level)
+    {
+        var nearest = points[0];
+        foreach (var point in points)
+        {
+            if (Math.Abs(rate(point) - level) < Math.Abs(rate(nearest) - level))
+            {
+                nearest = point;
+            }
+        }
+
+        return nearest;
+    }
+}

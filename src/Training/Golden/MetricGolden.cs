@@ -1,0 +1,100 @@
+using System.Globalization;
+using System.Text.Json;
+using Pascl.Training.Evaluation;
+
+namespace Pascl.Training.Golden;
+
+/// <summary>Compares the metrics with <c>metrics.json</c>: sections <c>ood</c> and <c>accuracy</c>, absolute errors in double.</summary>
+public static class MetricGolden
+{
+    private const double AllowedError = 1e-12;
+
+    /// <summary>One result per number in <c>metrics.json</c> of <paramref name="folder"/>; none when that file is not there.</summary>
+    /// <exception cref="InputException">The file is not of the expected form.</exception>
+    public static IEnumerable<GoldenResult> Check(string folder)
+    {
+        var path = Path.Combine(folder, "metrics.json");
+        if (!File.Exists(path))
+        {
+            return [];
+        }
+
+        try
+        {
+            using var document = JsonDocument.Parse(File.ReadAllBytes(path));
+            var root = document.RootElement;
+            return [.. root.GetProperty("ood").EnumerateArray().SelectMany(CheckOod), .. root.GetProperty("accuracy").EnumerateArray().SelectMany(CheckAccuracy)];
+        }
+        catch (Exception exception) when (exception is JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
+        {
+            throw new InputException($"{path} is not a file of golden metrics: {exception.Message}", exception);
+        }
+    }
+
+    private static IEnumerable<GoldenResult> CheckOod(JsonElement golden)
+    {
+        var name = $"metrics/ood/{golden.GetProperty("name").GetString()}";
+        var seed = golden.GetProperty("seed").GetUInt32();
+        var shift = golden.GetProperty("shift").GetDouble();
+        var digits = golden.GetProperty("roundDigits") is { ValueKind: JsonValueKind.Number } element ? element.GetInt32() : (int?)null;
+        var outliers = GoldenInputs.Sequence(seed, golden.GetProperty("ood").GetInt32()).Select(value => Rounded(value + shift, digits)).ToArray();
+        var inliers = GoldenInputs.Sequence(seed + 1, golden.GetProperty("id").GetInt32()).Select(value => Rounded(value, digits)).ToArray();
+
+        var curve = RocCurve.From(outliers, inliers);
+        var metrics = OodMetrics.Compute(curve);
+        yield return Compare($"{name} auroc", metrics.Auroc, golden.GetProperty("auroc"));
+        yield return Compare($"{name} aupr", metrics.AuprOut, golden.GetProperty("aupr"));
+        yield return Compare($"{name} fpr95", metrics.Fpr95, golden.GetProperty("fpr95"));
+
+        var corners = curve.WithoutCollinearPoints();
+        var byRate = new (string Section, Func<double, RocPoint> Nearest)[]
+        {
+            ("atFpr", corners.NearestToFalsePositiveRate),
+            ("atTpr", corners.NearestToTruePositiveRate),
+        };
+        foreach (var (section, nearest) in byRate)
+        {
+            foreach (var level in golden.GetProperty(section).EnumerateObject())
+            {
+                var point = nearest(double.Parse(level.Name, CultureInfo.InvariantCulture));
+                yield return Compare($"{name} {section} {level.Name} threshold", point.Threshold, level.Value[0]);
+                yield return Compare($"{name} {section} {level.Name} fpr", corners.FalsePositiveRate(point), level.Value[1]);
+                yield return Compare($"{name} {section} {level.Name} tpr", corners.TruePositiveRate(point), level.Value[2]);
+            }
+        }
+    }
+
+    private static IEnumerable<GoldenResult> CheckAccuracy(JsonElement golden)
+    {
+        var name = $"metrics/accuracy/{golden.GetProperty("name").GetString()}";
+        var seed = golden.GetProperty("seed").GetUInt32();
+        var count = golden.GetProperty("n").GetInt32();
+        var correctShare = golden.GetProperty("pCorrect").GetDouble();
+        int[] trainingCounts = [.. golden.GetProperty("trainCounts").EnumerateArray().Select(element => element.GetInt32())];
+
+        var labels = RandomClasses(seed, count, trainingCounts.Length);
+        var chances = GoldenInputs.Sequence(seed + 1, count);
+        var guesses = RandomClasses(seed + 2, count, trainingCounts.Length);
+        int[] predictions = [.. Enumerable.Range(0, count).Select(i => chances[i] + 0.5 < correctShare ? labels[i] : guesses[i])];
+
+        var metrics = LongTailMetrics.Compute(labels, predictions, ShotGroups.From(trainingCounts, ShotRule.Rank));
+        yield return Compare($"{name} acc", metrics.Accuracy.Overall, golden.GetProperty("acc"));
+        yield return Compare($"{name} many", metrics.Accuracy.Many, golden.GetProperty("many"));
+        yield return Compare($"{name} medium", metrics.Accuracy.Medium, golden.GetProperty("medium"));
+        yield return Compare($"{name} few", metrics.Accuracy.Few, golden.GetProperty("few"));
+        yield return Compare($"{name} macroF1", metrics.MacroF1, golden.GetProperty("macroF1"));
+        var perClass = golden.GetProperty("perClass");
+        for (var c = 0; c < trainingCounts.Length; c++)
+        {
+            yield return Compare($"{name} perClass {c}", metrics.PerClassAccuracy[c], perClass[c]);
+        }
+    }
+
+    private static int[] RandomClasses(uint seed, int count, int classCount) =>
+        [.. GoldenInputs.Sequence(seed, count).Select(value => (int)Math.Floor((value + 0.5) * classCount))];
+
+    private static double Rounded(double value, int? digits) => digits is { } kept ? Math.Round(value, kept) : value;
+
+    private static GoldenResult Compare(string name, double ours, JsonElement theirs) =>
+        new(name, "reference", Math.Abs(ours - theirs.GetDouble()), AllowedError);
+}

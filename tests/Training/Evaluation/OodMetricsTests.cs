@@ -1,0 +1,120 @@
+using System.Diagnostics;
+using CsCheck;
+using Pascl.Training.Evaluation;
+
+namespace Pascl.Tests.Training.Evaluation;
+
+public sealed class OodMetricsTests
+{
+    private const double Rounding = 1e-12;
+
+    /// <summary>Whole numbers from a small range tie often, doubles hardly ever.</summary>
+    private static readonly Gen<double[]> Scores = Gen.OneOf(
+        Gen.Int[-3, 3].Select(value => (double)value).Array[1, 60],
+        Gen.Int[-100, 100].Select(value => value / 7.0).Array[1, 60],
+        Gen.Double[-1, 1].Array[1, 60]);
+
+    [Test]
+    public void every_number_agrees_with_its_definition() => Gen.Select(Scores, Scores).Sample((positives, negatives) =>
+    {
+        var metrics = OodMetrics.Compute(positives, negatives);
+        var (negatedPositives, negatedNegatives) = (NaiveMetrics.Negated(positives), NaiveMetrics.Negated(negatives));
+        Assert.Multiple(() =>
+        {
+            Assert.That(metrics.Auroc, Is.EqualTo(NaiveMetrics.Auroc(positives, negatives)).Within(Rounding));
+            Assert.That(metrics.AuprOut, Is.EqualTo(NaiveMetrics.AveragePrecision(positives, negatives)).Within(Rounding));
+            Assert.That(metrics.AuprIn, Is.EqualTo(NaiveMetrics.AveragePrecision(negatedNegatives, negatedPositives)).Within(Rounding));
+            Assert.That(metrics.Fpr95, Is.EqualTo(NaiveMetrics.FprAtNearestRecall(positives, negatives, 0.95)));
+            Assert.That(metrics.Fpr95FirstReached, Is.EqualTo(NaiveMetrics.FprAtFirstRecall(positives, negatives, 0.95)));
+            Assert.That(metrics.Fpr95InPositive, Is.EqualTo(NaiveMetrics.FprAtNearestRecall(negatedNegatives, negatedPositives, 0.95)));
+            Assert.That(
+                metrics.Fpr95InPositiveFirstReached,
+                Is.EqualTo(NaiveMetrics.FprAtFirstRecall(negatedNegatives, negatedPositives, 0.95)));
+        });
+    });
+
+    [Test]
+    public void the_order_of_the_scores_does_not_matter() => Gen.Select(Scores, Scores).Sample((positives, negatives) =>
+        OodMetrics.Compute(positives, negatives) == OodMetrics.Compute(positives.Reverse().ToArray(), negatives.Order().ToArray()));
+
+    [Test]
+    public void separated_sets_are_perfect() =>
+        Assert.That(OodMetrics.Compute([0.8, 0.9], [0.1, 0.2, 0.3]), Is.EqualTo(new OodMetrics(1, 1, 1, 0, 0, 0, 0)));
+
+    [Test]
+    public void equal_scores_give_one_half_the_share_of_positives_and_a_full_false_positive_rate() =>
+        Assert.That(OodMetrics.Compute([0.5], [0.5, 0.5, 0.5]), Is.EqualTo(new OodMetrics(0.5, 0.25, 0.75, 1, 1, 1, 1)));
+
+    [TestCase(0.9, 0.1, 1.0)]
+    [TestCase(0.5, 0.5, 0.5)]
+    [TestCase(0.1, 0.9, 0.0)]
+    public void one_image_on_each_side_is_a_coin_with_one_throw(double outScore, double inScore, double auroc) =>
+        Assert.That(OodMetrics.Compute([outScore], [inScore]).Auroc, Is.EqualTo(auroc));
+
+    [Test]
+    public void an_empty_set_makes_every_number_undefined()
+    {
+        var undefined = new OodMetrics(double.NaN, double.NaN, double.NaN, double.NaN, double.NaN, double.NaN, double.NaN);
+        Assert.Multiple(() =>
+        {
+            Assert.That(OodMetrics.Compute([], [0.1]), Is.EqualTo(undefined));
+            Assert.That(OodMetrics.Compute([0.1], []), Is.EqualTo(undefined));
+            Assert.That(OodMetrics.Mean([]), Is.EqualTo(undefined));
+        });
+    }
+
+    [Test]
+    public void a_score_that_is_not_a_number_is_refused()
+    {
+        Assert.Multiple(() =>
+        {
+            Assert.That(() => OodMetrics.Compute([0.1, double.NaN], [0.1]), Throws.ArgumentException);
+            Assert.That(() => OodMetrics.Compute([0.1], [double.NaN, 0.1]), Throws.ArgumentException);
+        });
+    }
+
+    [Test]
+    public void infinite_scores_are_the_extremes() =>
+        Assert.That(OodMetrics.Compute([double.PositiveInfinity, 0.5], [double.NegativeInfinity, 0.5]).Auroc, Is.EqualTo(0.875));
+
+    [Test]
+    public void positive_and_negative_zero_tie() => Assert.That(OodMetrics.Compute([0.0, -0.0], [-0.0, 0.0]).Auroc, Is.EqualTo(0.5));
+
+    [Test]
+    public void of_two_recalls_equally_near_the_higher_one_counts()
+    {
+        // Recalls 0.9 (nothing else called) and 1.0 (after one false positive) are both 0.05 away, so the one with the false positive is reported.
+        double[] positives = [20, 19, 18, 17, 16, 15, 14, 13, 12, 1];
+        Assert.That(OodMetrics.Compute(positives, [5, 0]).Fpr95, Is.EqualTo(0.5));
+    }
+
+    [Test]
+    public void of_points_with_the_same_recall_the_nearest_rule_takes_the_most_and_the_first_rule_the_fewest_false_positives()
+    {
+        // Nineteen of twenty positives lie above both middle negatives, the last below them: recall is 0.95 at three points.
+        double[] positives = [.. Enumerable.Range(10, 19).Select(i => (double)i), 1];
+        var metrics = OodMetrics.Compute(positives, [5, 4, 0, -1]);
+        Assert.Multiple(() =>
+        {
+            Assert.That(metrics.Fpr95, Is.EqualTo(0.5));
+            Assert.That(metrics.Fpr95FirstReached, Is.Zero);
+        });
+    }
+
+    [Test]
+    public void two_million_scores_take_under_two_seconds()
+    {
+        var random = new Random(1);
+        double[] positives = [.. Enumerable.Range(0, 1_000_000).Select(_ => random.NextDouble() + 0.2)];
+        double[] negatives = [.. Enumerable.Range(0, 1_000_000).Select(_ => random.NextDouble())];
+        var watch = Stopwatch.StartNew();
+        var metrics = OodMetrics.Compute(positives, negatives);
+        watch.Stop();
+        Assert.Multiple(() =>
+        {
+            // P(u + 0.2 > v) for independent uniform u, v is 1 - 0.8^2 / 2.
+            Assert.That(metrics.Auroc, Is.EqualTo(0.68).Within(0.002));
+            Assert.That(watch.Elapsed, Is.LessThan(TimeSpan.FromSeconds(2)));
+        });
+    }
+}
