@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using TorchSharp;
 
 namespace Pascl.Training.Data;
@@ -16,6 +17,19 @@ public sealed record Batch(torch.Tensor Images, torch.Tensor Labels, int Views) 
 
     /// <summary>Outlier images, K.</summary>
     public long OutlierCount => Images.shape[0] - (Views * ClassifiedCount);
+
+    /// <summary>The batch of the images <paramref name="chosen"/> whose pixels lie in a (rows, H, W, 3) tensor; it shares that memory and belongs to no scope.</summary>
+    internal static Batch FromPixels(torch.Tensor pixels, ImageSet images, ReadOnlySpan<int> chosen, int views)
+    {
+        var labels = torch.empty(chosen.Length, torch.int64); // (N)
+        var values = MemoryMarshal.Cast<byte, long>(labels.bytes);
+        for (var i = 0; i < chosen.Length; i++)
+        {
+            values[i] = images.Labels[chosen[i]];
+        }
+
+        return new Batch(pixels.permute(0, 3, 1, 2).DetachFromDisposeScope(), labels.DetachFromDisposeScope(), views);
+    }
 
     /// <inheritdoc/>
     public void Dispose()

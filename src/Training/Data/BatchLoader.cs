@@ -1,0 +1,88 @@
+using System.Diagnostics;
+
+namespace Pascl.Training.Data;
+
+/// <summary>
+/// Batches for training, prepared ahead of the step on background threads. The content of a batch depends only on the seed, the epoch and its position, never
+/// on the number of threads, so an epoch can be resumed at any step.
+/// </summary>
+public sealed class BatchLoader
+{
+    private readonly ImageSet training;
+    private readonly ImageSet? outliers;
+    private readonly BatchPlan plan;
+    private long waitTicks;
+
+    /// <summary>Checks that the plan and the images fit together.</summary>
+    /// <param name="training">In-distribution images with their labels.</param>
+    /// <param name="outliers">Outlier images of the same size, or null where the plan has none.</param>
+    /// <param name="plan">What a batch consists of.</param>
+    /// <exception cref="InputException">The plan's numbers make no sense, the image sizes differ, or a set has fewer images than a batch needs.</exception>
+    public BatchLoader(ImageSet training, ImageSet? outliers, BatchPlan plan)
+    {
+        (this.training, this.outliers, this.plan) = (training, plan.OutlierBatchSize == 0 ? null : outliers, plan);
+        Check();
+        StepsPerEpoch = training.Count / plan.BatchSize;
+        if (this.outliers is not null)
+        {
+            StepsPerEpoch = Math.Min(StepsPerEpoch, this.outliers.Count / plan.OutlierBatchSize);
+        }
+    }
+
+    /// <summary>Batches in an epoch: min(N_id / N, N_out / K). The remaining images wait for another epoch.</summary>
+    public int StepsPerEpoch { get; }
+
+    /// <summary>How long <see cref="Epoch"/> has kept its caller waiting for batches, in all epochs so far.</summary>
+    public TimeSpan WaitTime => TimeSpan.FromTicks(waitTicks);
+
+    /// <summary>
+    /// The batches of an epoch in order. The caller disposes each; they belong to no dispose scope. Leaving the loop early stops the background threads and frees
+    /// what they prepared. An exception on a background thread is thrown here.
+    /// </summary>
+    /// <param name="epoch">Epoch, from 0.</param>
+    /// <param name="firstStep">First batch wanted, to resume inside an epoch.</param>
+    public IEnumerable<Batch> Epoch(int epoch, int firstStep = 0)
+    {
+        var started = Stopwatch.GetTimestamp();
+        var builder = new BatchBuilder(training, outliers, plan, epoch);
+        using var ahead = new Prefetcher<Batch>(builder.Build, firstStep, StepsPerEpoch, plan.Workers, plan.Prefetch);
+        for (var step = firstStep; step < StepsPerEpoch; step++)
+        {
+            var batch = ahead.Next();
+            waitTicks += Stopwatch.GetElapsedTime(started).Ticks;
+            yield return batch;
+            started = Stopwatch.GetTimestamp();
+        }
+    }
+
+    private void Check()
+    {
+        Require(plan.BatchSize >= 1, $"The batch size is {plan.BatchSize}; it must be at least 1.");
+        Require(plan.OutlierBatchSize >= 0, $"The outlier batch size is {plan.OutlierBatchSize}; it must be 0 (no outliers) or more.");
+        Require(plan.Views is 1 or 2, $"The number of views is {plan.Views}; it must be 1 or 2.");
+        Require(plan.Workers >= 1, $"The number of data threads is {plan.Workers}; it must be at least 1.");
+        Require(plan.Prefetch >= 1, $"The number of batches prepared ahead is {plan.Prefetch}; it must be at least 1.");
+        RequireBatch(training, plan.BatchSize, "training images", "batch size");
+        if (plan.OutlierBatchSize > 0)
+        {
+            Require(outliers is not null, $"The outlier batch size is {plan.OutlierBatchSize}, but no outlier images are given; name some or set it to 0.");
+            RequireBatch(outliers!, plan.OutlierBatchSize, "outlier images", "outlier batch size");
+            Require(
+                (outliers!.Height, outliers.Width) == (training.Height, training.Width),
+                $"The outlier images ({outliers.Name}) are {outliers.Height}x{outliers.Width} pixels, but the training images ({training.Name}) are "
+                + $"{training.Height}x{training.Width}; both must have one size.");
+        }
+    }
+
+    private static void RequireBatch(ImageSet images, int batchSize, string what, string option) => Require(
+        images.Count >= batchSize,
+        $"There are {images.Count} {what} ({images.Name}), but one batch takes {batchSize}; add images or choose a smaller {option}.");
+
+    private static void Require(bool condition, string message)
+    {
+        if (!condition)
+        {
+            throw new InputException(message);
+        }
+    }
+}

@@ -1,0 +1,31 @@
+using System.Runtime.InteropServices;
+using Pascl.Kernels;
+using TorchSharp;
+
+namespace Pascl.Training.Data;
+
+/// <summary>Batches for evaluation: every image once, in order, unchanged.</summary>
+public static class EvaluationBatches
+{
+    /// <summary>The images of a set in batches with their labels; the last batch may be smaller. The caller disposes each; they belong to no dispose scope.</summary>
+    /// <param name="images">The images.</param>
+    /// <param name="batchSize">Images in a batch.</param>
+    public static IEnumerable<Batch> Of(ImageSet images, int batchSize)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(batchSize);
+        return Enumerable.Range(0, images.Count).Chunk(batchSize).Select(chosen => Build(images, chosen));
+    }
+
+    private static Batch Build(ImageSet images, int[] chosen)
+    {
+        using var pixels = torch.empty(chosen.Length, images.Height, images.Width, PixelBlock.Channels); // (N, H, W, 3)
+        var destination = MemoryMarshal.Cast<byte, float>(pixels.bytes);
+        foreach (var image in chosen)
+        {
+            Augmentation.ToUnit(images.Pixels(image), destination);
+            destination = destination[images.Pixels(image).Length..];
+        }
+
+        return Batch.FromPixels(pixels, images, chosen, views: 1);
+    }
+}

@@ -1,0 +1,20 @@
+namespace Pascl.Training.Data;
+
+/// <summary>The independent streams of random numbers that one seed has, so that no two uses draw the same numbers.</summary>
+internal static class RandomStream
+{
+    /// <summary>Augmentation of the first view; the second view has the next number.</summary>
+    public const int FirstView = 0;
+
+    /// <summary>Augmentation of the outliers.</summary>
+    public const int Outlier = 2;
+
+    /// <summary>Order of the in-distribution images.</summary>
+    public const int TrainingOrder = 3;
+
+    /// <summary>Order of the outliers.</summary>
+    public const int OutlierOrder = 4;
+
+    /// <summary>First of the streams of synthetic images.</summary>
+    public const int Synthetic = 16;
+}
