@@ -80,4 +80,12 @@ public sealed class ImageSet
         int[] chosen = [.. indices];
         return new ImageSet(Name, pixels, [.. chosen.Select(i => positions[i])], [.. chosen.Select(i => labels[i])], ClassNames, sources);
     }
+
+    /// <summary>The same images without classes: every label is <see cref="NoClass"/>.</summary>
+    public ImageSet WithoutClasses()
+    {
+        var noClass = new int[Count];
+        Array.Fill(noClass, NoClass);
+        return new ImageSet(Name, pixels, positions, noClass, [], sources);
+    }
 }

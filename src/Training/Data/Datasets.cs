@@ -1,0 +1,74 @@
+using Pascl.Training.Data.Formats;
+
+namespace Pascl.Training.Data;
+
+/// <summary>
+/// Reads image data sets in place from folders, from archives (<c>.tar</c>, <c>.tar.gz</c>, <c>.tgz</c>), and from folders inside archives
+/// (<c>ARCHIVE/inner/folder</c>): CIFAR-10 and CIFAR-100 as published, one folder per class, lists of paths and labels, plain images, NumPy arrays, and the
+/// SC-OOD layout. What cannot be used is an <see cref="InputException"/> that names the file.
+/// </summary>
+public static class Datasets
+{
+    /// <summary>Reads the classes to be recognised: at least two, with training images, and the test part where there is one.</summary>
+    public static InDistributionData ReadInDistribution(string path, ReadOptions options)
+    {
+        var dataset = Dataset.Open(path);
+        dataset.RequireClasses();
+        var skipped = new List<string>();
+        var name = NameOf(path);
+        var training = dataset.Read(Dataset.TrainPart, name, options, skipped);
+        var counts = training.CountPerClass();
+        if (Array.IndexOf(counts, 0) is >= 0 and var empty)
+        {
+            throw new InputException($"{path}: every training image of class {training.ClassNames[empty]} was left out as broken; at least one is needed.");
+        }
+
+        var test = dataset.Parts.Contains(Dataset.TestPart)
+            ? dataset.Read(Dataset.TestPart, name, options with { ImageSize = training.Height }, skipped)
+            : null;
+        return new InDistributionData(training, test, skipped);
+    }
+
+    /// <summary>Reads outlier images for training. A data set with classes may serve; its training part is read and its labels are dropped.</summary>
+    /// <param name="path">What to read.</param>
+    /// <param name="options">Image size and what to do about broken images.</param>
+    /// <param name="skipped">Receives one sentence for each broken image that was left out.</param>
+    public static ImageSet ReadOutliers(string path, ReadOptions options, ICollection<string>? skipped = null)
+    {
+        var dataset = Dataset.Open(path);
+        return dataset.IsCollection
+            ? throw new InputException($"{path} holds {dataset.Format}, which are for testing; training with them as outliers would make the test worthless.")
+            : WithoutClasses(dataset.Read(Dataset.TrainPart, NameOf(path), options, skipped ?? []));
+    }
+
+    /// <summary>
+    /// Reads out-of-distribution test images: every set of an SC-OOD layout, or the images of any other data set, its test part where it has one. Images
+    /// belong to no class, except those that an SC-OOD list says to show an in-distribution class.
+    /// </summary>
+    /// <param name="name">Name of the set, or null for the path's own; sets of a layout keep their names, after this one and a slash if it is given.</param>
+    /// <param name="path">What to read.</param>
+    /// <param name="options">Image size and what to do about broken images.</param>
+    /// <param name="skipped">Receives one sentence for each broken image that was left out.</param>
+    public static IReadOnlyList<ImageSet> ReadOutOfDistribution(string? name, string path, ReadOptions options, ICollection<string>? skipped = null)
+    {
+        skipped ??= [];
+        var dataset = Dataset.Open(path);
+        if (dataset.IsCollection)
+        {
+            return [.. dataset.Parts.Select(part => dataset.Read(part, name is null ? part : $"{name}/{part}", options, skipped))];
+        }
+
+        var part = dataset.Parts.Contains(Dataset.TestPart) ? Dataset.TestPart : Dataset.TrainPart;
+        return [WithoutClasses(dataset.Read(part, name ?? NameOf(path), options, skipped))];
+    }
+
+    private static ImageSet WithoutClasses(ImageSet images) => images.ClassCount == 0 ? images : images.WithoutClasses();
+
+    private static string NameOf(string path)
+    {
+        var name = Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(path)));
+        string[] endings = [".tar.gz", ".tgz", ".tar", ".npy", ".bin"];
+        var ending = endings.FirstOrDefault(ending => name.EndsWith(ending, StringComparison.OrdinalIgnoreCase), "");
+        return name[..^ending.Length];
+    }
+}

@@ -1,0 +1,66 @@
+namespace Pascl.Training.Data.Formats;
+
+/// <summary>What a path holds, recognised by its files: the format, the classes, and one or more parts that can be read as image sets.</summary>
+internal abstract class Dataset
+{
+    public const string TrainPart = "train";
+    public const string TestPart = "test";
+
+    /// <summary>The path that was opened.</summary>
+    public required string Location { get; init; }
+
+    /// <summary>The format in words, for example <c>CIFAR-10, binary</c>.</summary>
+    public required string Format { get; init; }
+
+    /// <summary>The classes in label order; empty for images without classes.</summary>
+    public IReadOnlyList<string> ClassNames { get; init; } = [];
+
+    /// <summary>Names of the parts: <see cref="TrainPart"/> and perhaps <see cref="TestPart"/>, or the sets of a collection of test sets.</summary>
+    public required IReadOnlyList<string> Parts { get; init; }
+
+    /// <summary>Whether the parts are separate out-of-distribution sets rather than the training and test part of one set.</summary>
+    public virtual bool IsCollection => false;
+
+    /// <summary>Recognises what a path holds.</summary>
+    public static Dataset Open(string path)
+    {
+        path = path.Length > 1 ? path.TrimEnd('/') : path;
+        if (NpyDataset.IsNpyName(path) && File.Exists(path))
+        {
+            return NpyDataset.OpenFile(path);
+        }
+
+        if (ScoodDataset.FindBenchmark(path) is { } benchmark)
+        {
+            return benchmark;
+        }
+
+        var tree = FileTree.Open(path);
+        Dataset?[] candidates = [ScoodDataset.Find(tree), ListDataset.Find(tree), NpyDataset.Find(tree)];
+        Dataset[] found = [.. candidates.OfType<Dataset>()];
+        return found switch
+        {
+            [] => FolderDataset.Find(tree),
+            [var only] => only,
+            _ => throw new InputException($"{path} holds several data sets ({string.Join("; ", found.Select(set => set.Format))}); name the one you mean."),
+        };
+    }
+
+    /// <summary>Reads one part.</summary>
+    /// <param name="part">One of <see cref="Parts"/>.</param>
+    /// <param name="name">Name of the set that is returned.</param>
+    /// <param name="options">Image size and what to do about broken images.</param>
+    /// <param name="skipped">Receives one sentence for each image left out.</param>
+    public abstract ImageSet Read(string part, string name, ReadOptions options, ICollection<string> skipped);
+
+    /// <summary>Throws where the classes or the training images cannot serve as in-distribution data.</summary>
+    public virtual void RequireClasses()
+    {
+        if (ClassNames.Count < 2 || !Parts.Contains(TrainPart))
+        {
+            throw new InputException(
+                $"{Location} ({Format}) has {(ClassNames.Count == 1 ? $"only one class, {ClassNames[0]}" : "no classes")}; "
+                + "expected at least two, for example as folders train/CLASS/IMAGE.jpg.");
+        }
+    }
+}

@@ -1,0 +1,24 @@
+namespace Pascl.Training.Data.Formats;
+
+/// <summary>A data set whose images are files of a tree.</summary>
+internal abstract class FileDataset : Dataset
+{
+    /// <summary>Where the files are.</summary>
+    public required FileTree Tree { get; init; }
+
+    /// <summary>The images of each part, by its name.</summary>
+    public required IReadOnlyDictionary<string, IReadOnlyList<ImageFile>> Files { get; init; }
+
+    public override ImageSet Read(string part, string name, ReadOptions options, ICollection<string> skipped) =>
+        ImageFiles.Read(name, Tree, Files[part], ClassNames, options, skipped);
+
+    public override void RequireClasses()
+    {
+        base.RequireClasses();
+        var trained = Files[TrainPart].Select(file => file.Label).ToHashSet();
+        if (Enumerable.Range(0, ClassNames.Count).Where(label => !trained.Contains(label)).ToArray() is [var empty, ..])
+        {
+            throw new InputException($"{Location}: class {ClassNames[empty]} has no training images; every class needs at least one, or remove the class.");
+        }
+    }
+}

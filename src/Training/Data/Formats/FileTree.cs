@@ -1,0 +1,76 @@
+namespace Pascl.Training.Data.Formats;
+
+/// <summary>
+/// The files of a folder, of a tar archive, or of a folder inside a tar archive, under names with forward slashes in ordinal order. Archives are read in
+/// place: their names are only names, and nothing is ever written.
+/// </summary>
+internal abstract class FileTree
+{
+    private HashSet<string>? fileSet;
+
+    protected FileTree(string location, IEnumerable<string> files, IEnumerable<string> folders)
+    {
+        Location = location;
+        Files = [.. files.Where(IsVisible).Order(StringComparer.Ordinal)];
+        Folders = [.. folders.Where(IsVisible).Order(StringComparer.Ordinal)];
+    }
+
+    /// <summary>The path as the user would write it.</summary>
+    public string Location { get; }
+
+    /// <summary>The files, relative to <see cref="Location"/>; hidden files of operating systems are left out.</summary>
+    public IReadOnlyList<string> Files { get; }
+
+    /// <summary>The folders, relative to <see cref="Location"/>, without a final slash; an archive may leave out folders that hold files.</summary>
+    public IReadOnlyList<string> Folders { get; }
+
+    /// <summary>Opens a folder, an archive, or <c>ARCHIVE/inner/folder</c>.</summary>
+    public static FileTree Open(string path)
+    {
+        if (Directory.Exists(path))
+        {
+            return new FolderTree(path);
+        }
+
+        for (var archive = path; !string.IsNullOrEmpty(archive); archive = Path.GetDirectoryName(archive))
+        {
+            if (File.Exists(archive))
+            {
+                return TarTree.IsArchiveName(archive)
+                    ? new TarTree(archive, path[archive.Length..].Trim('/'))
+                    : throw new InputException(
+                        $"{path} is a file that cannot be read as a data set; expected a folder, an archive (.tar, .tar.gz, .tgz), or a file .npy or .bin.");
+            }
+        }
+
+        throw new InputException($"{path} does not exist; expected a folder, an archive (.tar, .tar.gz, .tgz), or a file .npy or .bin.");
+    }
+
+    public bool Contains(string file) => (fileSet ??= new HashSet<string>(Files, StringComparer.Ordinal)).Contains(file);
+
+    /// <summary>The bytes of a file.</summary>
+    public abstract ReadOnlyMemory<byte> Read(string file);
+
+    /// <summary>The lines of a text file.</summary>
+    public string[] ReadLines(string file)
+    {
+        using var reader = new StreamReader(new MemoryStream(Read(file).ToArray()));
+        return reader.ReadToEnd().ReplaceLineEndings("\n").TrimEnd('\n').Split('\n');
+    }
+
+    /// <summary>How messages name a file of the tree.</summary>
+    public abstract string Describe(string file);
+
+    /// <summary>The part of a name before its last slash, empty for a file at the root.</summary>
+    public static string FolderOf(string file) => file[..Math.Max(0, file.LastIndexOf('/'))];
+
+    /// <summary>The part of a name after its last slash.</summary>
+    public static string NameOf(string file) => file[(file.LastIndexOf('/') + 1)..];
+
+    /// <summary>Joins a folder (possibly empty) and a name.</summary>
+    public static string Join(string folder, string name) => folder.Length == 0 ? name : $"{folder}/{name}";
+
+    private static bool IsVisible(string name) =>
+        !NameOf(name).Equals("Thumbs.db", StringComparison.OrdinalIgnoreCase)
+        && !name.Split('/').Any(part => part is "__MACOSX" || (part.StartsWith('.') && part is not (".." or ".")));
+}

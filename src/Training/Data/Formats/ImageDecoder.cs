@@ -1,0 +1,125 @@
+using System.Runtime.InteropServices;
+using SkiaSharp;
+
+namespace Pascl.Training.Data.Formats;
+
+/// <summary>
+/// Decodes JPEG, PNG, BMP and WebP files to red green blue bytes with Skia. Grey and palette images are expanded, alpha is dropped, colour profiles and EXIF
+/// orientation are not applied: what Pillow's <c>convert("RGB")</c> gives. One decoder serves one thread and keeps its buffers.
+/// </summary>
+internal sealed unsafe class ImageDecoder : IDisposable
+{
+    /// <summary>Larger pictures are taken for damaged headers; Pillow's limit is of the same order.</summary>
+    private const long LargestPixelCount = 100_000_000;
+
+    private const int BytesPerPixel = 4;
+    private byte* decoded;
+    private long capacity;
+    private byte[] colours = [];
+
+    /// <summary>Reads the size of a picture from its header; null where that cannot be done.</summary>
+    public static (int Width, int Height)? Size(ReadOnlySpan<byte> file)
+    {
+        fixed (byte* start = file)
+        {
+            using var data = SKData.Create((nint)start, file.Length);
+            using var codec = file.IsEmpty ? null : SKCodec.Create(data);
+            return codec is null ? null : (codec.Info.Width, codec.Info.Height);
+        }
+    }
+
+    /// <summary>
+    /// Decodes a file to <paramref name="target"/>, (size, size, 3), resized and centre-cropped where it has another size. Returns null, or what is wrong
+    /// with the file as the rest of a sentence that begins with its name; the target is then undefined.
+    /// </summary>
+    public string? Decode(ReadOnlySpan<byte> file, Span<byte> target, int size)
+    {
+        if (file.IsEmpty)
+        {
+            return "is empty";
+        }
+
+        fixed (byte* start = file)
+        {
+            using var data = SKData.Create((nint)start, file.Length);
+            using var codec = SKCodec.Create(data);
+            if (codec is null)
+            {
+                return Unrecognised(file);
+            }
+
+            var (width, height) = (codec.Info.Width, codec.Info.Height);
+            var pixelCount = (long)width * height;
+            if (pixelCount > LargestPixelCount)
+            {
+                return $"claims {width} x {height} pixels, more than {LargestPixelCount / 1_000_000} million";
+            }
+
+            Reserve(pixelCount * BytesPerPixel);
+            var result = codec.GetPixels(new SKImageInfo(width, height, SKColorType.Rgba8888, SKAlphaType.Unpremul), (nint)decoded);
+            if (result != SKCodecResult.Success)
+            {
+                return result == SKCodecResult.IncompleteInput ? "is cut short: the picture ends before its last row" : $"is damaged ({result})";
+            }
+
+            if (width == size && height == size)
+            {
+                DropAlpha(pixelCount, target);
+            }
+            else
+            {
+                var count = (int)pixelCount * PixelBlock.Channels;
+                Array.Resize(ref colours, Math.Max(colours.Length, count));
+                DropAlpha(pixelCount, colours);
+                Resampling.ResizeAndCrop(colours.AsSpan(0, count), width, height, target, size);
+            }
+
+            return null;
+        }
+    }
+
+    public void Dispose()
+    {
+        NativeMemory.Free(decoded);
+        decoded = null;
+        capacity = 0;
+    }
+
+    private static string Unrecognised(ReadOnlySpan<byte> file)
+    {
+        ReadOnlySpan<byte> jpeg = [0xff, 0xd8], png = [0x89, 0x50, 0x4e, 0x47], bmp = "BM"u8, riff = "RIFF"u8;
+        if (file.StartsWith(jpeg) || file.StartsWith(png) || file.StartsWith(bmp) || file.StartsWith(riff))
+        {
+            return "begins like an image but its header is cut or damaged";
+        }
+
+        var text = file[..Math.Min(file.Length, 15)];
+        return text.ContainsAnyExceptInRange((byte)' ', (byte)'~')
+            ? "is not an image"
+            : $"is not an image: it begins with the text \"{System.Text.Encoding.ASCII.GetString(text)}\"";
+    }
+
+    private void DropAlpha(long pixelCount, Span<byte> target)
+    {
+        fixed (byte* first = target)
+        {
+            byte* from = decoded, to = first;
+            for (var end = from + (pixelCount * BytesPerPixel); from < end; from += BytesPerPixel, to += PixelBlock.Channels)
+            {
+                to[0] = from[0];
+                to[1] = from[1];
+                to[2] = from[2];
+            }
+        }
+    }
+
+    private void Reserve(long byteCount)
+    {
+        if (byteCount > capacity)
+        {
+            NativeMemory.Free(decoded);
+            decoded = (byte*)NativeMemory.Alloc((nuint)byteCount);
+            capacity = byteCount;
+        }
+    }
+}

@@ -1,0 +1,66 @@
+using System.Globalization;
+using System.Text.Json;
+using Pascl.Training;
+using Pascl.Training.Data;
+
+namespace Pascl.Tests.Training.Data;
+
+public sealed class LongTailProfileTests
+{
+    [Test]
+    public void exponential_profiles_equal_the_golden_ones()
+    {
+        using var golden = JsonDocument.Parse(File.ReadAllText(Path.Combine(Repository.Golden, "metrics.json")));
+        var profiles = golden.RootElement.GetProperty("profiles").EnumerateObject().ToArray();
+        Assert.That(profiles, Is.Not.Empty);
+        foreach (var profile in profiles)
+        {
+            var (classes, ratio) = (int.Parse(profile.Name.Split('x')[0], CultureInfo.InvariantCulture), double.Parse(profile.Name.Split('x')[1], CultureInfo.InvariantCulture));
+            int[] expected = [.. profile.Value.EnumerateArray().Select(count => count.GetInt32())];
+            Assert.That(new LongTailProfile(LongTailShape.Exponential, ratio).Counts(classes, expected[0]), Is.EqualTo(expected), profile.Name);
+        }
+    }
+
+    [Test]
+    public void a_step_profile_is_full_for_the_first_half()
+    {
+        int[] even = [50, 50, 5, 5], odd = [50, 5, 5];
+        var profile = new LongTailProfile(LongTailShape.Step, 0.1);
+        Assert.That(profile.Counts(4, 50), Is.EqualTo(even));
+        Assert.That(profile.Counts(3, 50), Is.EqualTo(odd));
+    }
+
+    [Test]
+    public void the_first_images_of_each_class_are_kept_in_their_order()
+    {
+        int[] labels = [1, 0, 1, 0, 0, 1, 0, 1];
+        var subset = new LongTailProfile(LongTailShape.Exponential, 0.5).Apply(Sets.WithLabels(labels, 2));
+        int[] expectedLabels = [1, 0, 1, 0, 0, 0], expectedImages = [0, 1, 2, 3, 4, 6];
+        Assert.That(subset.Labels.ToArray(), Is.EqualTo(expectedLabels));
+        Assert.That(Enumerable.Range(0, subset.Count).Select(i => (int)subset.Pixels(i)[0]), Is.EqualTo(expectedImages));
+    }
+
+    [Test]
+    public void a_set_that_follows_the_profile_is_left_whole()
+    {
+        int[] labels = [0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 2];
+        var set = Sets.WithLabels(labels, 3);
+        Assert.That(new LongTailProfile(LongTailShape.Exponential, 1.0 / 9).Apply(set).Count, Is.EqualTo(set.Count));
+    }
+
+    [Test]
+    public void asking_for_more_than_a_class_has_says_the_numbers()
+    {
+        int[] labels = [0, 0, 0, 0, 1];
+        Assert.That(
+            () => new LongTailProfile(LongTailShape.Exponential, 0.5).Apply(Sets.WithLabels(labels, 2)),
+            Throws.TypeOf<InputException>().With.Message.Contains("asks for 2 images of class c1").And.Message.Contains("has 1"));
+    }
+
+    [TestCase(0)]
+    [TestCase(1.5)]
+    [TestCase(double.NaN)]
+    [TestCase(0.001)]
+    public void a_ratio_that_cannot_be_met_is_refused(double ratio) =>
+        Assert.That(() => new LongTailProfile(LongTailShape.Exponential, ratio).Counts(10, 100), Throws.TypeOf<InputException>());
+}
