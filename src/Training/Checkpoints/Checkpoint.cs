@@ -1,0 +1,103 @@
+using Pascl.Training.Optimisation;
+using TorchSharp;
+
+namespace Pascl.Training.Checkpoints;
+
+/// <summary>
+/// Everything a run needs to continue, in one safetensors file that other tools can open too: <c>model.KEY</c> (keys as in <c>state_dict</c>),
+/// <c>optimiser.PARAMETER.STATE</c>, <c>random.torch</c>, and <see cref="CheckpointInfo"/> as metadata.
+/// </summary>
+public sealed class Checkpoint : IDisposable
+{
+    private const string ModelPrefix = "model.";
+    private const string OptimiserPrefix = "optimiser.";
+    private const string RandomState = "random.torch";
+
+    private readonly SafetensorsFile file;
+
+    private Checkpoint(SafetensorsFile file, CheckpointInfo info) => (this.file, Info) = (file, info);
+
+    /// <summary>Where the run stood.</summary>
+    public CheckpointInfo Info { get; }
+
+    /// <summary>Opens a checkpoint; tensors are read when they are asked for.</summary>
+    /// <exception cref="InputException">The file cannot be read, is damaged, or is no checkpoint.</exception>
+    public static Checkpoint Open(string path)
+    {
+        var file = SafetensorsFile.Open(path);
+        try
+        {
+            return new Checkpoint(file, CheckpointInfo.FromFile(file));
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>
+    /// Writes a checkpoint under a temporary name in the same folder, flushes it to the disk and renames it over the one before, so that at any moment a whole
+    /// checkpoint lies there.
+    /// </summary>
+    /// <param name="path">Where to write.</param>
+    /// <param name="info">Where the run stands.</param>
+    /// <param name="model">The model, on any device.</param>
+    /// <param name="optimiser">The optimiser of the current phase; <see langword="null"/> where no step will follow.</param>
+    /// <exception cref="InputException">It could not be written; the checkpoint before is still there, and the message says of which epoch it is.</exception>
+    public static void Save(string path, CheckpointInfo info, torch.nn.Module model, Optimiser? optimiser = null)
+    {
+        using var scope = torch.NewDisposeScope();
+        var tensors = new Dictionary<string, torch.Tensor> { [RandomState] = torch.get_rng_state() };
+        Add(ModelPrefix, model.state_dict());
+        Add(OptimiserPrefix, optimiser?.State() ?? []);
+        DurableFile.Replace(path, stream => SafetensorsFile.Write(stream, tensors, info.ToMetadata()), () => LastGood(path));
+
+        void Add(string prefix, Dictionary<string, torch.Tensor> values)
+        {
+            foreach (var (name, tensor) in values)
+            {
+                tensors.Add(prefix + name, tensor);
+            }
+        }
+    }
+
+    /// <summary>Copies the stored weights and buffers into a model of the same structure.</summary>
+    /// <exception cref="InputException">Entries are missing, unexpected, or of another shape or type; all are listed and nothing was loaded.</exception>
+    public void LoadInto(torch.nn.Module model) => StrictLoading.Load(file, ModelPrefix, model.state_dict(), "the model");
+
+    /// <summary>Copies the stored state into an optimiser over the same named parameters; the next step continues exactly where the stored run stood.</summary>
+    /// <exception cref="InputException">Entries are missing, unexpected, or of another shape or type; all are listed and nothing was loaded.</exception>
+    public void LoadInto(Optimiser optimiser) => optimiser.Restore(state => StrictLoading.Load(file, OptimiserPrefix, state, "the optimiser"));
+
+    /// <summary>Sets torch's global random generator to where it stood.</summary>
+    /// <exception cref="InputException">The file holds no random state.</exception>
+    public void RestoreRandomState()
+    {
+        using var scope = torch.NewDisposeScope();
+        var current = torch.get_rng_state();
+        StrictLoading.Load(file, RandomState, new Dictionary<string, torch.Tensor> { [""] = current }, "this version of torch");
+        torch.set_rng_state(current);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => file.Dispose();
+
+    private static string LastGood(string path)
+    {
+        if (!File.Exists(path))
+        {
+            return "there is no earlier checkpoint";
+        }
+
+        try
+        {
+            using var earlier = Open(path);
+            return $"the last good checkpoint is that of epoch {earlier.Info.Epoch} of {earlier.Info.Phase}";
+        }
+        catch (InputException exception)
+        {
+            return exception.Message.TrimEnd('.');
+        }
+    }
+}

@@ -1,0 +1,133 @@
+using System.Buffers.Binary;
+using TorchSharp;
+
+namespace Pascl.Training.Checkpoints;
+
+/// <summary>
+/// Tensors by name in one file, in the safetensors format (https://github.com/huggingface/safetensors#format): 8 bytes header length, a JSON header, then the
+/// elements of every tensor, little endian, row-major. Opening reads and checks the header alone; each tensor is read when asked for.
+/// </summary>
+/// <remarks>Types: F64 F32 F16 BF16 I64 I32 I16 I8 U8 BOOL. An instance serves one thread at a time.</remarks>
+public sealed class SafetensorsFile : IDisposable
+{
+    private const int LengthBytes = 8;
+    private const int ChunkBytes = 1 << 20;
+
+    private readonly FileStream stream;
+
+    private SafetensorsFile(FileStream stream, Dictionary<string, SafetensorsEntry> entries, Dictionary<string, string> metadata) =>
+        (this.stream, Entries, Metadata) = (stream, entries, metadata);
+
+    /// <summary>Path of the file.</summary>
+    public string Path => stream.Name;
+
+    /// <summary>Every tensor by name.</summary>
+    public IReadOnlyDictionary<string, SafetensorsEntry> Entries { get; }
+
+    /// <summary>The strings beside the tensors (<c>__metadata__</c>).</summary>
+    public IReadOnlyDictionary<string, string> Metadata { get; }
+
+    /// <summary>Opens a file and checks its header: syntax, types, and that the tensors fill the file without gap or overlap.</summary>
+    /// <exception cref="InputException">The file cannot be read or is not a whole safetensors file.</exception>
+    public static SafetensorsFile Open(string path)
+    {
+        FileStream stream;
+        try
+        {
+            stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            var reason = File.Exists(path) ? exception.Message : "there is no such file";
+            throw new InputException($"{path} could not be opened: {reason}. A safetensors file was expected.", exception);
+        }
+
+        try
+        {
+            var (entries, metadata) = ReadHeader(stream);
+            return new SafetensorsFile(stream, entries, metadata);
+        }
+        catch (Exception exception) when (exception is FormatException or IOException)
+        {
+            stream.Dispose();
+            throw new InputException($"{path} is not a whole safetensors file: {exception.Message}.", exception);
+        }
+    }
+
+    /// <summary>Writes tensors and strings to a stream, one tensor at a time. Tensors may lie on any device and need not be contiguous.</summary>
+    /// <exception cref="ArgumentException">A tensor has a type that the format cannot hold.</exception>
+    public static void Write(Stream stream, IReadOnlyDictionary<string, torch.Tensor> tensors, IReadOnlyDictionary<string, string> metadata)
+    {
+        // Wide elements first, so that programs that map the file find every tensor aligned.
+        KeyValuePair<string, torch.Tensor>[] ordered = [.. tensors.OrderByDescending(pair => pair.Value.ElementSize)];
+        var header = SafetensorsHeader.Create(ordered, metadata);
+        Span<byte> length = stackalloc byte[LengthBytes];
+        BinaryPrimitives.WriteInt64LittleEndian(length, header.Length);
+        stream.Write(length);
+        stream.Write(header);
+        foreach (var (_, tensor) in ordered)
+        {
+            using var scope = torch.NewDisposeScope();
+            tensor.detach().cpu().contiguous().WriteBytesToStream(stream, ChunkBytes);
+        }
+    }
+
+    /// <summary>Reads one tensor into new memory.</summary>
+    public torch.Tensor Read(string name)
+    {
+        var entry = Entries[name];
+        var tensor = torch.empty([.. entry.Shape], entry.Type);
+        Fill(tensor, entry);
+        return tensor;
+    }
+
+    /// <summary>Reads one tensor into existing memory of the same type and shape, on any device and in any memory format.</summary>
+    public void ReadInto(string name, torch.Tensor target)
+    {
+        var entry = Entries[name];
+        if (target.dtype != entry.Type || !target.shape.SequenceEqual(entry.Shape))
+        {
+            throw new ArgumentException(
+                $"'{name}' is {entry.Type} ({string.Join(", ", entry.Shape)}) but the target is {target.dtype} ({string.Join(", ", target.shape)}).");
+        }
+
+        if (target.device_type == DeviceType.CPU && target.is_contiguous())
+        {
+            Fill(target, entry);
+            return;
+        }
+
+        using var scope = torch.NewDisposeScope();
+        using var noGradient = torch.no_grad();
+        target.copy_(Read(name));
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => stream.Dispose();
+
+    private static (Dictionary<string, SafetensorsEntry> Entries, Dictionary<string, string> Metadata) ReadHeader(FileStream stream)
+    {
+        if (stream.Length < LengthBytes)
+        {
+            throw new FormatException($"it has only {stream.Length} bytes");
+        }
+
+        Span<byte> lengthBytes = stackalloc byte[LengthBytes];
+        stream.ReadExactly(lengthBytes);
+        var length = BinaryPrimitives.ReadUInt64LittleEndian(lengthBytes);
+        if (length > (ulong)Math.Min(stream.Length - LengthBytes, SafetensorsHeader.MaximumBytes))
+        {
+            throw new FormatException($"it claims a header of {length} bytes, but the file has {stream.Length} and a header at most {SafetensorsHeader.MaximumBytes}");
+        }
+
+        var header = new byte[(int)length];
+        stream.ReadExactly(header);
+        return SafetensorsHeader.Parse(header, LengthBytes + header.Length, stream.Length);
+    }
+
+    private void Fill(torch.Tensor target, SafetensorsEntry entry)
+    {
+        stream.Position = entry.Offset;
+        target.ReadBytesFromStream(stream, ChunkBytes);
+    }
+}

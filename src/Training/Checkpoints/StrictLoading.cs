@@ -1,0 +1,55 @@
+using TorchSharp;
+
+namespace Pascl.Training.Checkpoints;
+
+/// <summary>Copies the tensors of a file into existing ones, all of them or none.</summary>
+internal static class StrictLoading
+{
+    /// <summary>
+    /// Copies every tensor whose name starts with <paramref name="prefix"/> into the target of the rest of its name. Nothing is broadcast, converted or left out.
+    /// </summary>
+    /// <param name="file">Where the values come from.</param>
+    /// <param name="prefix">The part of the file to load, for example <c>model.</c>.</param>
+    /// <param name="targets">The tensors to fill.</param>
+    /// <param name="owner">What the targets are, for the message: <c>the model</c>.</param>
+    /// <exception cref="InputException">An entry is missing, unexpected, or of another shape or type; all of them are listed and nothing was loaded.</exception>
+    public static void Load(SafetensorsFile file, string prefix, IReadOnlyDictionary<string, torch.Tensor> targets, string owner)
+    {
+        var stored = file.Entries.Where(entry => entry.Key.StartsWith(prefix, StringComparison.Ordinal)).ToDictionary(entry => entry.Key[prefix.Length..], entry => entry.Value);
+        var problems = Problems(stored, targets).ToList();
+        if (problems.Count > 0)
+        {
+            throw new InputException($"{file.Path} does not fit {owner}; nothing was loaded.{string.Concat(problems.Select(problem => "\n  " + problem))}");
+        }
+
+        foreach (var (name, target) in targets)
+        {
+            file.ReadInto(prefix + name, target);
+        }
+    }
+
+    private static IEnumerable<string> Problems(Dictionary<string, SafetensorsEntry> stored, IReadOnlyDictionary<string, torch.Tensor> targets)
+    {
+        foreach (var (name, target) in targets)
+        {
+            if (!stored.TryGetValue(name, out var entry))
+            {
+                yield return $"missing: {name} {Describe(target.dtype, target.shape)}";
+            }
+            else if (entry.Type != target.dtype || !entry.Shape.SequenceEqual(target.shape))
+            {
+                yield return $"different: {name} is {Describe(entry.Type, entry.Shape)} in the file but must be {Describe(target.dtype, target.shape)}";
+            }
+        }
+
+        foreach (var (name, entry) in stored)
+        {
+            if (!targets.ContainsKey(name))
+            {
+                yield return $"unexpected: {name} {Describe(entry.Type, entry.Shape)}";
+            }
+        }
+    }
+
+    private static string Describe(torch.ScalarType type, IReadOnlyList<long> shape) => $"{type} ({string.Join(", ", shape)})";
+}
