@@ -4,7 +4,8 @@ using TorchSharp;
 namespace Pascl.Training.Checkpoints;
 
 /// <summary>
-/// Everything a run needs to continue, in one safetensors file that other tools can open too: <c>model.KEY</c> (keys as in <c>state_dict</c>),
+/// Everything a run needs to continue, in one safetensors file that other tools can open too: <c>model.KEY</c> (keys as in
+/// <c>state_dict</c>),
 /// <c>optimiser.PARAMETER.STATE</c>, <c>random.torch</c>, and <see cref="CheckpointInfo"/> as metadata.
 /// </summary>
 public sealed class Checkpoint : IDisposable
@@ -37,14 +38,15 @@ public sealed class Checkpoint : IDisposable
     }
 
     /// <summary>
-    /// Writes a checkpoint under a temporary name in the same folder, flushes it to the disk and renames it over the one before, so that at any moment a whole
-    /// checkpoint lies there.
+    /// Writes a checkpoint under a temporary name in the same folder, flushes it to the disk and renames it over the one before, so that at
+    /// any moment a whole checkpoint lies there.
     /// </summary>
     /// <param name="path">Where to write.</param>
     /// <param name="info">Where the run stands.</param>
     /// <param name="model">The model, on any device.</param>
     /// <param name="optimiser">The optimiser of the current phase; <see langword="null"/> where no step will follow.</param>
-    /// <exception cref="InputException">It could not be written; the checkpoint before is still there, and the message says of which epoch it is.</exception>
+    /// <exception cref="InputException">It could not be written; the checkpoint before is still there, and the message says of which epoch
+    /// it is.</exception>
     public static void Save(string path, CheckpointInfo info, torch.nn.Module model, Optimiser? optimiser = null)
     {
         using var scope = torch.NewDisposeScope();
@@ -63,12 +65,18 @@ public sealed class Checkpoint : IDisposable
     }
 
     /// <summary>Copies the stored weights and buffers into a model of the same structure.</summary>
-    /// <exception cref="InputException">Entries are missing, unexpected, or of another shape or type; all are listed and nothing was loaded.</exception>
+    /// <exception cref="InputException">Entries are missing, unexpected, or of another shape or type; all are listed and nothing was
+    /// loaded.</exception>
     public void LoadInto(torch.nn.Module model) => StrictLoading.Load(file, ModelPrefix, model.state_dict(), "the model");
 
-    /// <summary>Copies the stored state into an optimiser over the same named parameters; the next step continues exactly where the stored run stood.</summary>
-    /// <exception cref="InputException">Entries are missing, unexpected, or of another shape or type; all are listed and nothing was loaded.</exception>
-    public void LoadInto(Optimiser optimiser) => optimiser.Restore(state => StrictLoading.Load(file, OptimiserPrefix, state, "the optimiser"));
+    /// <summary>
+    /// Copies the stored state into an optimiser over the same named parameters; the next step continues exactly where the stored run
+    /// stood.
+    /// </summary>
+    /// <exception cref="InputException">Entries are missing, unexpected, or of another shape or type; all are listed and nothing was
+    /// loaded.</exception>
+    public void LoadInto(Optimiser optimiser) =>
+        optimiser.Restore(state => StrictLoading.Load(file, OptimiserPrefix, state, "the optimiser"));
 
     /// <summary>Sets torch's global random generator to where it stood.</summary>
     /// <exception cref="InputException">The file holds no random state.</exception>

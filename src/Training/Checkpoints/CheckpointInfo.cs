@@ -50,7 +50,7 @@ public sealed record CheckpointInfo(
 
         if (Text("format_version") != Version)
         {
-            throw new InputException($"{file.Path} is a checkpoint of version {Text("format_version")}; this program reads version {Version}.");
+            throw new InputException($"{file.Path} is of version {Text("format_version")}; this program reads version {Version}.");
         }
 
         return new CheckpointInfo(
@@ -64,7 +64,9 @@ public sealed record CheckpointInfo(
             Value<long>("log_length"));
 
         string Text(string key) =>
-            file.Metadata.TryGetValue(key, out var text) ? text : throw new InputException($"{file.Path} is not a checkpoint: its metadata has no '{key}'.");
+            file.Metadata.TryGetValue(key, out var text)
+                ? text
+                : throw new InputException($"{file.Path} is not a checkpoint: its metadata has no '{key}'.");
 
         T Value<T>(string key)
         {
@@ -74,7 +76,7 @@ public sealed record CheckpointInfo(
             }
             catch (JsonException exception)
             {
-                throw new InputException($"{file.Path} is damaged: '{key}' in its metadata is '{Text(key)}' ({exception.Message}).", exception);
+                throw new InputException($"{file.Path} is damaged: its metadata says {key} = '{Text(key)}'.", exception);
             }
         }
     }

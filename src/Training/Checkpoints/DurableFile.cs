@@ -9,10 +9,11 @@ internal static class DurableFile
     private const int TooLarge = 27;
 
     /// <summary>
-    /// Writes a new file beside <paramref name="path"/>, flushes it to the disk and renames it over the old one. Whatever goes wrong on the way, the old file
-    /// stays as it was and the new one is removed.
+    /// Writes a new file beside <paramref name="path"/>, flushes it to the disk and renames it over the old one. Whatever goes wrong on the
+    /// way, the old file stays as it was and the new one is removed.
     /// </summary>
-    /// <exception cref="InputException">The file could not be written; the message ends with <paramref name="consequence"/>, asked for only then.</exception>
+    /// <exception cref="InputException">The file could not be written; the message ends with <paramref name="consequence"/>, asked for only
+    /// then.</exception>
     public static void Replace(string path, Action<Stream> write, Func<string>? consequence = null)
     {
         var unfinished = path + ".unfinished";
@@ -31,7 +32,8 @@ internal static class DurableFile
             TryDelete(unfinished);
             if (exception is IOException or UnauthorizedAccessException)
             {
-                throw new InputException($"{path} could not be written: {Reason(exception)}{(consequence is null ? "" : "; " + consequence())}.", exception);
+                var ending = consequence is null ? "" : "; " + consequence();
+                throw new InputException($"{path} could not be written: {Reason(exception)}{ending}.", exception);
             }
 
             throw;

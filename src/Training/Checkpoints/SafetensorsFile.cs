@@ -4,8 +4,9 @@ using TorchSharp;
 namespace Pascl.Training.Checkpoints;
 
 /// <summary>
-/// Tensors by name in one file, in the safetensors format (https://github.com/huggingface/safetensors#format): 8 bytes header length, a JSON header, then the
-/// elements of every tensor, little endian, row-major. Opening reads and checks the header alone; each tensor is read when asked for.
+/// Tensors by name in one file, in the safetensors format (https://github.com/huggingface/safetensors#format): 8 bytes header length, a
+/// JSON header, then the elements of every tensor, little endian, row-major. Opening reads and checks the header alone; each tensor is read
+/// when asked for.
 /// </summary>
 /// <remarks>Types: F64 F32 F16 BF16 I64 I32 I16 I8 U8 BOOL. An instance serves one thread at a time.</remarks>
 public sealed class SafetensorsFile : IDisposable
@@ -54,7 +55,9 @@ public sealed class SafetensorsFile : IDisposable
         }
     }
 
-    /// <summary>Writes tensors and strings to a stream, one tensor at a time. Tensors may lie on any device and need not be contiguous.</summary>
+    /// <summary>
+    /// Writes tensors and strings to a stream, one tensor at a time. Tensors may lie on any device and need not be contiguous.
+    /// </summary>
     /// <exception cref="ArgumentException">A tensor has a type that the format cannot hold.</exception>
     public static void Write(Stream stream, IReadOnlyDictionary<string, torch.Tensor> tensors, IReadOnlyDictionary<string, string> metadata)
     {
@@ -87,8 +90,9 @@ public sealed class SafetensorsFile : IDisposable
         var entry = Entries[name];
         if (target.dtype != entry.Type || !target.shape.SequenceEqual(entry.Shape))
         {
-            throw new ArgumentException(
-                $"'{name}' is {entry.Type} ({string.Join(", ", entry.Shape)}) but the target is {target.dtype} ({string.Join(", ", target.shape)}).");
+            var stored = SafetensorsEntry.Describe(entry.Type, entry.Shape);
+            var wanted = SafetensorsEntry.Describe(target.dtype, target.shape);
+            throw new ArgumentException($"'{name}' is {stored} but its target is {wanted}.");
         }
 
         if (target.device_type == DeviceType.CPU && target.is_contiguous())
@@ -117,7 +121,8 @@ public sealed class SafetensorsFile : IDisposable
         var length = BinaryPrimitives.ReadUInt64LittleEndian(lengthBytes);
         if (length > (ulong)Math.Min(stream.Length - LengthBytes, SafetensorsHeader.MaximumBytes))
         {
-            throw new FormatException($"it claims a header of {length} bytes, but the file has {stream.Length} and a header at most {SafetensorsHeader.MaximumBytes}");
+            throw new FormatException(
+                $"it claims a header of {length} bytes; the file has {stream.Length}, a header at most {SafetensorsHeader.MaximumBytes}");
         }
 
         var header = new byte[(int)length];

@@ -61,9 +61,13 @@ internal static class SafetensorsHeader
         return buffer.WrittenSpan.ToArray();
     }
 
-    /// <summary>Reads a header; <paramref name="dataStart"/> and <paramref name="fileLength"/> bound the place of every tensor, and no byte may be unclaimed.</summary>
+    /// <summary>
+    /// Reads a header; <paramref name="dataStart"/> and <paramref name="fileLength"/> bound the place of every tensor, and no byte may be
+    /// unclaimed.
+    /// </summary>
     /// <exception cref="FormatException">The header breaks a rule of the format; the message says which.</exception>
-    public static (Dictionary<string, SafetensorsEntry> Entries, Dictionary<string, string> Metadata) Parse(byte[] header, long dataStart, long fileLength)
+    public static (Dictionary<string, SafetensorsEntry> Entries, Dictionary<string, string> Metadata) Parse(
+        byte[] header, long dataStart, long fileLength)
     {
         var entries = new Dictionary<string, SafetensorsEntry>();
         var metadata = new Dictionary<string, string>();
@@ -103,13 +107,14 @@ internal static class SafetensorsHeader
         var offsets = Numbers(value.GetProperty("data_offsets"));
         if (offsets.Length != 2 || offsets[1] < offsets[0] || offsets[1] > long.MaxValue - dataStart)
         {
-            throw new FormatException($"tensor '{name}' has the data offsets [{string.Join(", ", offsets)}]; a start and an end were expected");
+            throw new FormatException($"tensor '{name}' has the data offsets [{string.Join(", ", offsets)}], not a start and an end");
         }
 
         var (byteCount, claimed) = (ByteCount(name, shape, type.Bytes), offsets[1] - offsets[0]);
         return claimed == byteCount
             ? new SafetensorsEntry(type.Type, shape, dataStart + offsets[0], byteCount)
-            : throw new FormatException($"tensor '{name}' of type {typeName} and shape ({string.Join(", ", shape)}) needs {byteCount} bytes but {claimed} are given");
+            : throw new FormatException(
+                $"tensor '{name}' is {SafetensorsEntry.Describe(type.Type, shape)} and needs {byteCount} bytes, but {claimed} are given");
     }
 
     private static long ByteCount(string name, long[] shape, int elementBytes)
@@ -131,7 +136,8 @@ internal static class SafetensorsHeader
         {
             if (entry.Offset != end)
             {
-                throw new FormatException($"tensor '{name}' starts at byte {entry.Offset} where byte {end} was expected; tensors may neither overlap nor leave gaps");
+                throw new FormatException(
+                    $"tensor '{name}' starts at byte {entry.Offset}, not {end}; tensors may neither overlap nor leave gaps");
             }
 
             end += entry.ByteCount;
@@ -139,7 +145,7 @@ internal static class SafetensorsHeader
 
         if (end != fileLength)
         {
-            throw new FormatException($"its header describes {end} bytes but the file has {fileLength}; it is cut short or was appended to");
+            throw new FormatException($"its header describes {end} bytes but the file has {fileLength}; it was cut short or appended to");
         }
     }
 
@@ -147,12 +153,15 @@ internal static class SafetensorsHeader
         types.FirstOrDefault(pair => pair.Value.Type == type).Key
         ?? throw new ArgumentException($"Tensor '{name}' has the type {type}, which the safetensors format cannot hold.");
 
-    private static string Text(JsonElement element) => element.GetString() ?? throw new InvalidOperationException("a string was expected but null was found");
+    private static string Text(JsonElement element) =>
+        element.GetString() ?? throw new InvalidOperationException("a string was expected but null was found");
 
     private static long[] Numbers(JsonElement array)
     {
         long[] numbers = [.. array.EnumerateArray().Select(element => element.TryGetInt64(out var number) ? number : -1)];
-        return numbers.All(number => number >= 0) ? numbers : throw new InvalidOperationException("shapes and offsets must be whole numbers, at least 0");
+        return numbers.All(number => number >= 0)
+            ? numbers
+            : throw new InvalidOperationException("shapes and offsets must be whole numbers, at least 0");
     }
 
     private static void WriteNumbers(Utf8JsonWriter json, string name, long[] numbers)

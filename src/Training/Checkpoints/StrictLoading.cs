@@ -1,4 +1,5 @@
 using TorchSharp;
+using static Pascl.Training.Checkpoints.SafetensorsEntry;
 
 namespace Pascl.Training.Checkpoints;
 
@@ -6,20 +7,24 @@ namespace Pascl.Training.Checkpoints;
 internal static class StrictLoading
 {
     /// <summary>
-    /// Copies every tensor whose name starts with <paramref name="prefix"/> into the target of the rest of its name. Nothing is broadcast, converted or left out.
+    /// Copies every tensor whose name starts with <paramref name="prefix"/> into the target of the rest of its name. Nothing is broadcast,
+    /// converted or left out.
     /// </summary>
     /// <param name="file">Where the values come from.</param>
     /// <param name="prefix">The part of the file to load, for example <c>model.</c>.</param>
     /// <param name="targets">The tensors to fill.</param>
     /// <param name="owner">What the targets are, for the message: <c>the model</c>.</param>
-    /// <exception cref="InputException">An entry is missing, unexpected, or of another shape or type; all of them are listed and nothing was loaded.</exception>
+    /// <exception cref="InputException">An entry is missing, unexpected, or of another shape or type; all of them are listed and nothing
+    /// was loaded.</exception>
     public static void Load(SafetensorsFile file, string prefix, IReadOnlyDictionary<string, torch.Tensor> targets, string owner)
     {
-        var stored = file.Entries.Where(entry => entry.Key.StartsWith(prefix, StringComparison.Ordinal)).ToDictionary(entry => entry.Key[prefix.Length..], entry => entry.Value);
-        var problems = Problems(stored, targets).ToList();
-        if (problems.Count > 0)
+        var stored = file.Entries
+            .Where(entry => entry.Key.StartsWith(prefix, StringComparison.Ordinal))
+            .ToDictionary(entry => entry.Key[prefix.Length..], entry => entry.Value);
+        var problems = string.Concat(Problems(stored, targets).Select(problem => "\n  " + problem));
+        if (problems.Length > 0)
         {
-            throw new InputException($"{file.Path} does not fit {owner}; nothing was loaded.{string.Concat(problems.Select(problem => "\n  " + problem))}");
+            throw new InputException($"{file.Path} does not fit {owner}; nothing was loaded.{problems}");
         }
 
         foreach (var (name, target) in targets)
@@ -28,7 +33,8 @@ internal static class StrictLoading
         }
     }
 
-    private static IEnumerable<string> Problems(Dictionary<string, SafetensorsEntry> stored, IReadOnlyDictionary<string, torch.Tensor> targets)
+    private static IEnumerable<string> Problems(
+        Dictionary<string, SafetensorsEntry> stored, IReadOnlyDictionary<string, torch.Tensor> targets)
     {
         foreach (var (name, target) in targets)
         {
@@ -38,7 +44,8 @@ internal static class StrictLoading
             }
             else if (entry.Type != target.dtype || !entry.Shape.SequenceEqual(target.shape))
             {
-                yield return $"different: {name} is {Describe(entry.Type, entry.Shape)} in the file but must be {Describe(target.dtype, target.shape)}";
+                var (found, expected) = (Describe(entry.Type, entry.Shape), Describe(target.dtype, target.shape));
+                yield return $"different: {name} is {found} in the file but must be {expected}";
             }
         }
 
@@ -50,6 +57,4 @@ internal static class StrictLoading
             }
         }
     }
-
-    private static string Describe(torch.ScalarType type, IReadOnlyList<long> shape) => $"{type} ({string.Join(", ", shape)})";
 }

@@ -1,14 +1,16 @@
 namespace Pascl.Training.Optimisation;
 
 /// <summary>
-/// The learning rate as a function of the step alone, so that a resumed run needs no memory of it. With s steps done, S in all, W of them warm-up:
+/// The learning rate as a function of the step alone, so that a resumed run needs no memory of it. With s steps done, S in all, W of them
+/// warm-up:
 /// <code>
 /// warm-up     (s + 1) / W                                            for s &lt; W
 /// cosine      (1 + cos(pi t)) / 2,  t = (s - W) / (S - W)            afterwards
 /// multi-step  Factor^(number of milestones reached)
 /// </code>
-/// times the base rate. Updated every epoch, s - W is rounded down to whole epochs: then these are the values of PyTorch's <c>CosineAnnealingLR(T_max = epochs)</c>
-/// and <c>MultiStepLR</c>, stepped once per epoch as in the authors' <c>stage1.py</c> and <c>stage2.py</c>; the warm-up is <c>LinearLR(1/W, 1, W - 1)</c> per step.
+/// times the base rate. Updated every epoch, s - W is rounded down to whole epochs: then these are the values of PyTorch's
+/// <c>CosineAnnealingLR(T_max = epochs)</c> and <c>MultiStepLR</c>, stepped once per epoch as in the authors' <c>stage1.py</c> and
+/// <c>stage2.py</c>; the warm-up is <c>LinearLR(1/W, 1, W - 1)</c> per step.
 /// </summary>
 public sealed record LearningRateSchedule
 {
@@ -53,10 +55,11 @@ public sealed record LearningRateSchedule
     /// <exception cref="InputException">A value is outside its range.</exception>
     public void Check(int stepsPerEpoch, int epochs)
     {
-        if (!double.IsFinite(WarmUpEpochs) || WarmUpEpochs < 0 || WarmUpSteps < 0 || WarmUpEpochs + ((double)WarmUpSteps / stepsPerEpoch) >= epochs)
+        if (!(WarmUpEpochs >= 0 && WarmUpSteps >= 0 && WarmUpEpochs + ((double)WarmUpSteps / stepsPerEpoch) < epochs))
         {
             throw new InputException(
-                $"The warm-up is {WarmUpEpochs} epochs and {WarmUpSteps} steps; it must be at least 0 and shorter than the {epochs} epochs of {stepsPerEpoch} steps.");
+                $"The warm-up is {WarmUpEpochs} epochs and {WarmUpSteps} steps; "
+                + $"it must be shorter than the {epochs} epochs of {stepsPerEpoch} steps.");
         }
 
         if (Decay == LearningRateDecay.MultiStep && (Milestones.Count == 0 || Milestones.Any(milestone => milestone < 0)))

@@ -4,8 +4,8 @@ using TorchSharp.Modules;
 namespace Pascl.Training.Optimisation;
 
 /// <summary>
-/// Updates named parameters from their gradients. All of its memory has names, <c>PARAMETER.STATE</c> with PyTorch's names of the states, so that it can be
-/// stored and restored exactly.
+/// Updates named parameters from their gradients. All of its memory has names, <c>PARAMETER.STATE</c> with PyTorch's names of the states,
+/// so that it can be stored and restored exactly.
 /// </summary>
 public sealed class Optimiser : IDisposable
 {
@@ -79,7 +79,9 @@ public sealed class Optimiser : IDisposable
         return state;
     }
 
-    /// <summary>Lets <paramref name="fill"/> write the values of an earlier <see cref="State"/> into the tensors of this one, and takes them over.</summary>
+    /// <summary>
+    /// Lets <paramref name="fill"/> write the values of an earlier <see cref="State"/> into the tensors of this one, and takes them over.
+    /// </summary>
     public void Restore(Action<IReadOnlyDictionary<string, torch.Tensor>> fill)
     {
         using var scope = torch.NewDisposeScope();
@@ -98,8 +100,8 @@ public sealed class Optimiser : IDisposable
     public void Dispose() => rule.Dispose();
 
     /// <summary>
-    /// Velocities start as zeros in the parameter's memory format instead of as a copy of the first gradient. The first step is the same (0.9 * 0 + g = g),
-    /// and a restored run walks the memory in the same order as one that never stopped, which bit-exactness needs.
+    /// Velocities start as zeros in the parameter's memory format instead of as a copy of the first gradient. The first step is the same
+    /// (0.9 * 0 + g = g), and a restored run walks the memory in the same order as one that never stopped, which bit-exactness needs.
     /// </summary>
     private void StartVelocities(Parameter[] parameters)
     {

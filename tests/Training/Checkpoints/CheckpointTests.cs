@@ -71,7 +71,11 @@ public sealed class CheckpointTests
         using var run = new TinyRun(new(OptimiserKind.Adam, 1e-3), seed: 1);
         Checkpoint.Save(Target, info, run.Model, run.Optimiser);
         using var file = SafetensorsFile.Open(Target);
-        string[] some = ["model.conv.weight", "model.bn.running_mean", "model.bn.num_batches_tracked", "optimiser.conv.weight.exp_avg_sq", "optimiser.fc.bias.step", "random.torch"];
+        string[] some =
+        [
+            "model.conv.weight", "model.bn.running_mean", "model.bn.num_batches_tracked",
+            "optimiser.conv.weight.exp_avg_sq", "optimiser.fc.bias.step", "random.torch",
+        ];
         Assert.That(file.Entries.Keys, Is.SupersetOf(some));
     }
 
@@ -118,7 +122,9 @@ public sealed class CheckpointTests
         Checkpoint.Save(Target, info, run.Model);
         run.Model.to(torch.float64);
         using var checkpoint = Checkpoint.Open(Target);
-        Assert.That(() => checkpoint.LoadInto(run.Model), Throws.TypeOf<InputException>().With.Message.Contains("conv.weight is Float32 (4, 3, 3, 3) in the file but must be Float64"));
+        Assert.That(
+            () => checkpoint.LoadInto(run.Model),
+            Throws.TypeOf<InputException>().With.Message.Contains("conv.weight is Float32 (4, 3, 3, 3) in the file but must be Float64"));
     }
 
     [Test]
@@ -130,16 +136,20 @@ public sealed class CheckpointTests
         using var checkpoint = Checkpoint.Open(Target);
         Assert.That(
             () => checkpoint.LoadInto(sgd.Optimiser),
-            Throws.TypeOf<InputException>().With.Message.Contains("missing: fc.bias.momentum_buffer").And.Message.Contains("unexpected: fc.bias.exp_avg"));
+            Throws.TypeOf<InputException>()
+                .With.Message.Contains("missing: fc.bias.momentum_buffer")
+                .And.Message.Contains("unexpected: fc.bias.exp_avg"));
     }
 
     [Test]
     public void a_file_of_tensors_alone_is_no_checkpoint()
     {
         using var tensor = torch.ones(2);
+        var tensors = new Dictionary<string, torch.Tensor> { ["a"] = tensor };
+        var metadata = new Dictionary<string, string> { ["format"] = "pt" };
         using (var stream = File.Create(Target))
         {
-            SafetensorsFile.Write(stream, new Dictionary<string, torch.Tensor> { ["a"] = tensor }, new Dictionary<string, string> { ["format"] = "pt" });
+            SafetensorsFile.Write(stream, tensors, metadata);
         }
 
         Assert.That(() => Checkpoint.Open(Target), Throws.TypeOf<InputException>().With.Message.Contains("not a checkpoint"));

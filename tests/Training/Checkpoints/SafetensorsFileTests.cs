@@ -21,8 +21,12 @@ public sealed class SafetensorsFileTests
     {
         using var scope = torch.NewDisposeScope();
         var values = torch.randn(3, 4) * 50;
-        var tensors = new[] { torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.@bool }
-            .ToDictionary(type => type.ToString(), type => values.abs().to(type));
+        torch.ScalarType[] types =
+        [
+            torch.float64, torch.float32, torch.float16, torch.bfloat16,
+            torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.@bool,
+        ];
+        var tensors = types.ToDictionary(type => type.ToString(), type => values.abs().to(type));
         tensors.Add("scalar", torch.tensor(-7L));
         tensors.Add("empty", torch.zeros(0, 5));
         tensors.Add("not finite", torch.tensor(new[] { float.NaN, float.PositiveInfinity, -0f }));
@@ -53,10 +57,11 @@ public sealed class SafetensorsFileTests
             new() { ["b"] = torch.tensor(new byte[] { 9 }), ["a"] = torch.tensor(new[] { 1.5f, -2f }) },
             new() { ["k"] = "v" });
 
-        var header = """{"__metadata__":{"k":"v"},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"U8","shape":[1],"data_offsets":[8,9]}}""";
+        var header = """{"__metadata__":{"k":"v"},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}"""
+            + ""","b":{"dtype":"U8","shape":[1],"data_offsets":[8,9]}}""";
         header = header.PadRight((header.Length + 7) / 8 * 8);
-        byte[] expected = [.. BitConverter.GetBytes((long)header.Length), .. Encoding.UTF8.GetBytes(header), .. BitConverter.GetBytes(1.5f), .. BitConverter.GetBytes(-2f), 9];
-        Assert.That(File.ReadAllBytes(path), Is.EqualTo(expected));
+        byte[] data = [.. BitConverter.GetBytes(1.5f), .. BitConverter.GetBytes(-2f), 9];
+        Assert.That(File.ReadAllBytes(path), Is.EqualTo(WithHeader(header, data)));
     }
 
     [Test]
@@ -86,7 +91,9 @@ public sealed class SafetensorsFileTests
     {
         using var scope = torch.NewDisposeScope();
         using var file = SafetensorsFile.Open(Write(new() { ["bias"] = torch.ones(1) }, []));
-        Assert.That(() => file.ReadInto("bias", torch.zeros(3)), Throws.ArgumentException.With.Message.Contains("(1)").And.Message.Contains("(3)"));
+        Assert.That(
+            () => file.ReadInto("bias", torch.zeros(3)),
+            Throws.ArgumentException.With.Message.Contains("(1)").And.Message.Contains("(3)"));
     }
 
     [Test]
@@ -98,7 +105,9 @@ public sealed class SafetensorsFileTests
         for (var length = 0; length < whole.Length; length++)
         {
             File.WriteAllBytes(path, whole[..length]);
-            Assert.That(() => SafetensorsFile.Open(path), Throws.TypeOf<InputException>().With.Message.Contains(path), $"{length} of {whole.Length} bytes");
+            Assert.That(
+                () => SafetensorsFile.Open(path),
+                Throws.TypeOf<InputException>().With.Message.Contains(path), $"{length} bytes");
         }
 
         File.WriteAllBytes(path, [.. whole, 0]);
@@ -113,18 +122,20 @@ public sealed class SafetensorsFileTests
     [TestCase("""{"a":{"dtype":"F32","shape":[1],"data_offsets":[0]}}""", 4, "data offsets")]
     [TestCase("""{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}}""", 4, "data offsets")]
     [TestCase("""{"a":{"dtype":"C64","shape":[1],"data_offsets":[0,8]}}""", 8, "C64")]
-    [TestCase("""{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}""", 4, "needs 8 bytes but 4")]
+    [TestCase("""{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}""", 4, "needs 8 bytes, but 4")]
     [TestCase("""{"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,0]}}""", 0, "impossible shape")]
-    [TestCase("""{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[4],"data_offsets":[2,6]}}""", 6, "overlap")]
+    [TestCase("""{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[1],"data_offsets":[2,3]}}""", 4, "overlap")]
     [TestCase("""{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},"b":{"dtype":"U8","shape":[2],"data_offsets":[4,6]}}""", 6, "gaps")]
     [TestCase("""{"a":{"dtype":"U8","shape":[9],"data_offsets":[0,9]}}""", 4, "cut short")]
-    [TestCase("""{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}""", 1, "not the JSON")]
+    [TestCase("""{"__metadata__":{"k":"1"},"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"__metadata__":{}}""", 0, "not the JSON")]
     [TestCase("""{"__metadata__":{"k":1}}""", 0, "not the JSON")]
     public void a_header_that_breaks_the_format_is_refused(string header, int dataBytes, string reason)
     {
         var path = Path.Combine(folder, "bad.safetensors");
-        File.WriteAllBytes(path, [.. BitConverter.GetBytes((long)header.Length), .. Encoding.UTF8.GetBytes(header), .. new byte[dataBytes]]);
-        Assert.That(() => SafetensorsFile.Open(path), Throws.TypeOf<InputException>().With.Message.Contains(path).And.Message.Contains(reason));
+        File.WriteAllBytes(path, WithHeader(header, new byte[dataBytes]));
+        Assert.That(
+            () => SafetensorsFile.Open(path),
+            Throws.TypeOf<InputException>().With.Message.Contains(path).And.Message.Contains(reason));
     }
 
     [TestCase(100_000_001ul)]
@@ -144,7 +155,9 @@ public sealed class SafetensorsFileTests
         var missing = Path.Combine(folder, "missing.safetensors");
         Assert.Multiple(() =>
         {
-            Assert.That(() => SafetensorsFile.Open(missing), Throws.TypeOf<InputException>().With.Message.Contains($"{missing} could not be opened: there is no such file"));
+            Assert.That(
+                () => SafetensorsFile.Open(missing),
+                Throws.TypeOf<InputException>().With.Message.Contains($"{missing} could not be opened: there is no such file"));
             Assert.That(() => SafetensorsFile.Open(folder), Throws.TypeOf<InputException>().With.Message.Contains(folder));
         });
     }
@@ -154,10 +167,15 @@ public sealed class SafetensorsFileTests
     {
         using var scope = torch.NewDisposeScope();
         var complex = new Dictionary<string, torch.Tensor> { ["spectrum"] = torch.zeros(2, torch.complex64) };
-        Assert.That(() => SafetensorsFile.Write(Stream.Null, complex, new Dictionary<string, string>()), Throws.ArgumentException.With.Message.Contains("spectrum"));
+        Assert.That(
+            () => SafetensorsFile.Write(Stream.Null, complex, new Dictionary<string, string>()),
+            Throws.ArgumentException.With.Message.Contains("spectrum"));
     }
 
     private static torch.Tensor ChannelsLast(torch.Tensor images) => images.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2);
+
+    private static byte[] WithHeader(string header, byte[] data) =>
+        [.. BitConverter.GetBytes((long)header.Length), .. Encoding.UTF8.GetBytes(header), .. data];
 
     private string Write(Dictionary<string, torch.Tensor> tensors, Dictionary<string, string> metadata)
     {

@@ -53,7 +53,8 @@ internal sealed class TinyRun : IDisposable
     public Dictionary<string, byte[]> Bytes()
     {
         using var scope = torch.NewDisposeScope();
-        return Model.state_dict().Concat(Optimiser.State()).ToDictionary(entry => entry.Key, entry => entry.Value.detach().contiguous().bytes.ToArray());
+        return Model.state_dict().Concat(Optimiser.State())
+            .ToDictionary(entry => entry.Key, entry => entry.Value.detach().contiguous().bytes.ToArray());
     }
 
     public void Dispose()

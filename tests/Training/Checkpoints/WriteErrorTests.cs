@@ -39,11 +39,16 @@ public sealed class WriteErrorTests
 
         // The kernel answers every write to /dev/full with "no space left on device".
         File.CreateSymbolicLink(Target + ".unfinished", "/dev/full");
-        var message = Assert.Throws<InputException>(() => Checkpoint.Save(Target, third with { Epoch = 4 }, run.Model, run.Optimiser))!.Message;
+        var save = () => Checkpoint.Save(Target, third with { Epoch = 4 }, run.Model, run.Optimiser);
+        var message = Assert.Throws<InputException>(() => save())!.Message;
 
         Assert.Multiple(() =>
         {
-            Assert.That(message, Is.EqualTo($"{Target} could not be written: no space is left on the disk; the last good checkpoint is that of epoch 3 of representation."));
+            Assert.That(
+                message,
+                Is.EqualTo(
+                    $"{Target} could not be written: no space is left on the disk; "
+                    + "the last good checkpoint is that of epoch 3 of representation."));
             Assert.That(File.ReadAllBytes(Target), Is.EqualTo(before));
             Assert.That(Directory.GetFileSystemEntries(folder), Is.EqualTo([Target]), "the unfinished file is gone");
         });
@@ -65,7 +70,10 @@ public sealed class WriteErrorTests
 
             var save = () => Checkpoint.Save(Target, third with { Epoch = 4 }, run.Model, run.Optimiser);
 
-            Assert.That(save, Throws.TypeOf<InputException>().With.Message.Contains("no space is left on the disk; the last good checkpoint is that of epoch 3"));
+            Assert.That(
+                save,
+                Throws.TypeOf<InputException>()
+                    .With.Message.Contains("no space is left on the disk; the last good checkpoint is that of epoch 3"));
             Assert.That(Directory.GetFiles(folder), Has.Length.EqualTo(2));
             using (var checkpoint = Checkpoint.Open(Target))
             {
@@ -88,7 +96,8 @@ public sealed class WriteErrorTests
         var path = Path.Combine(folder, "missing", "checkpoint.safetensors");
         Assert.That(
             () => Checkpoint.Save(path, third, run.Model),
-            Throws.TypeOf<InputException>().With.Message.EqualTo($"{path} could not be written: its folder does not exist; there is no earlier checkpoint."));
+            Throws.TypeOf<InputException>()
+                .With.Message.EqualTo($"{path} could not be written: its folder does not exist; there is no earlier checkpoint."));
     }
 
     [Test]
@@ -102,7 +111,9 @@ public sealed class WriteErrorTests
         }
 
         File.SetUnixFileMode(folder, UnixFileMode.UserRead | UnixFileMode.UserExecute);
-        Assert.That(() => Checkpoint.Save(Target, third, run.Model), Throws.TypeOf<InputException>().With.Message.Contains("not writable for this user"));
+        Assert.That(
+            () => Checkpoint.Save(Target, third, run.Model),
+            Throws.TypeOf<InputException>().With.Message.Contains("not writable for this user"));
         File.SetUnixFileMode(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
     }
 

@@ -17,7 +17,9 @@ public sealed class LearningRateScheduleTests
         var schedule = new LearningRateSchedule();
         Assert.Multiple(() =>
         {
-            Assert.That(Enumerable.Range(0, 10).Select(epoch => 0.1 * schedule.Multiplier(epoch * 48L, 48, 10)), Is.EqualTo(expected).Within(5e-6));
+            Assert.That(
+                Enumerable.Range(0, 10).Select(epoch => 0.1 * schedule.Multiplier(epoch * 48L, 48, 10)),
+                Is.EqualTo(expected).Within(5e-6));
             Assert.That(schedule.Multiplier(47, 48, 10), Is.EqualTo(1), "the last step of the first epoch");
             Assert.That(schedule.Multiplier(48, 48, 10), Is.LessThan(1), "the first of the second");
             Assert.That(schedule.Multiplier(480, 48, 10), Is.Zero);
@@ -33,13 +35,17 @@ public sealed class LearningRateScheduleTests
     [Test]
     public void the_milestones_equal_the_stepped_scheduler() =>
         AssertEqualsScheduler(
-            new() { Decay = LearningRateDecay.MultiStep, Milestones = [60, 80], Factor = 0.1 }, 100, optimiser => torch.optim.lr_scheduler.MultiStepLR(optimiser, [60, 80], 0.1));
+            new() { Decay = LearningRateDecay.MultiStep, Milestones = [60, 80], Factor = 0.1 },
+            100,
+            optimiser => torch.optim.lr_scheduler.MultiStepLR(optimiser, [60, 80], 0.1));
 
     [Test]
     public void the_cosine_can_move_every_step()
     {
         var schedule = new LearningRateSchedule { EveryStep = true };
-        Assert.That(Enumerable.Range(0, 7).Select(step => schedule.Multiplier(step, 2, 3)), Is.EqualTo([1, 0.9330127, 0.75, 0.5, 0.25, 0.0669873, 0]).Within(1e-7));
+        Assert.That(
+            Enumerable.Range(0, 7).Select(step => schedule.Multiplier(step, 2, 3)),
+            Is.EqualTo([1, 0.9330127, 0.75, 0.5, 0.25, 0.0669873, 0]).Within(1e-7));
     }
 
     [Test]
@@ -61,15 +67,22 @@ public sealed class LearningRateScheduleTests
     public void impossible_schedules_are_named() => Assert.Multiple(() =>
     {
         var steps = new LearningRateSchedule { Decay = LearningRateDecay.MultiStep, Milestones = [2] };
-        Assert.That(() => (constant with { WarmUpEpochs = 5 }).Check(10, 5), Throws.TypeOf<InputException>().With.Message.Contains("shorter than the 5 epochs"));
+        Assert.That(
+            () => (constant with { WarmUpEpochs = 5 }).Check(10, 5),
+            Throws.TypeOf<InputException>().With.Message.Contains("shorter than the 5 epochs"));
         Assert.That(() => (constant with { WarmUpSteps = 50 }).Check(10, 5), Throws.TypeOf<InputException>());
         Assert.That(() => (constant with { WarmUpEpochs = double.NaN }).Check(10, 5), Throws.TypeOf<InputException>());
-        Assert.That(() => (steps with { Milestones = [] }).Check(10, 5), Throws.TypeOf<InputException>().With.Message.Contains("milestone"));
-        Assert.That(() => (steps with { Factor = double.NaN }).Check(10, 5), Throws.TypeOf<InputException>().With.Message.Contains("factor"));
+        Assert.That(
+            () => (steps with { Milestones = [] }).Check(10, 5),
+            Throws.TypeOf<InputException>().With.Message.Contains("milestone"));
+        Assert.That(
+            () => (steps with { Factor = double.NaN }).Check(10, 5),
+            Throws.TypeOf<InputException>().With.Message.Contains("factor"));
         Assert.That(() => steps.Check(10, 5), Throws.Nothing);
     });
 
-    private static void AssertEqualsScheduler(LearningRateSchedule schedule, int epochs, Func<torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler> create)
+    private static void AssertEqualsScheduler(
+        LearningRateSchedule schedule, int epochs, Func<torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler> create)
     {
         using var parameter = new Parameter(torch.ones(1));
         using var optimiser = torch.optim.SGD([parameter], 0.1);

@@ -79,7 +79,9 @@ public sealed class OptimiserTests
     [TestCase(-1e-3)]
     [TestCase(double.PositiveInfinity)]
     public void an_impossible_learning_rate_is_named(double rate) =>
-        Assert.That(() => new OptimiserSettings(OptimiserKind.Adam, rate).Check(), Throws.TypeOf<InputException>().With.Message.StartsWith($"The learning rate is {rate}; it must be"));
+        Assert.That(
+            () => new OptimiserSettings(OptimiserKind.Adam, rate).Check(),
+            Throws.TypeOf<InputException>().With.Message.StartsWith($"The learning rate is {rate}; it must be"));
 
     [Test]
     public void other_impossible_settings_are_named() => Assert.Multiple(() =>
