@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Pascl.Training;
 using Pascl.Training.Interop;
 
 namespace Pascl;
@@ -13,7 +14,7 @@ file static class LoadLibTorch
         {
             NativeLibTorch.EnsureLoaded();
         }
-        catch (DllNotFoundException exception)
+        catch (InputException exception)
         {
             Console.Error.WriteLine(exception.Message);
             Environment.Exit(2);

@@ -1,23 +1,53 @@
 using System.CommandLine;
+using System.CommandLine.Invocation;
+using System.Runtime.InteropServices;
 
 namespace Pascl.Training.Cli;
 
-/// <summary>The program's command line: every command, and the one place where a user's error becomes a sentence and an exit code.</summary>
+/// <summary>The program's command line: every command, and the one place where an error becomes sentences and an exit code.</summary>
 public static class PasclCommand
 {
-    /// <summary>Runs the command that <paramref name="arguments"/> name and returns the exit code: 0 done, 1 a check failed, 2 bad input, 130 interrupted.</summary>
-    public static int Run(string[] arguments)
+    /// <summary>
+    /// Runs the command that <paramref name="arguments"/> name and returns the exit code: 0 done, 1 a check failed, 2 bad input, 3 a defect of the program,
+    /// 130 interrupted.
+    /// </summary>
+    public static int Run(string[] arguments) => Run(Create(), arguments);
+
+    /// <remarks>
+    /// A command whose action takes a cancellation token is asked to stop by the first Ctrl-C and may take the time it needs to save; any other ends at once.
+    /// </remarks>
+    internal static int Run(RootCommand root, string[] arguments)
     {
+        var parsed = root.Parse(arguments);
+        if (parsed.Action is ParseErrorAction)
+        {
+            return UsageError.Report(parsed, Console.Error);
+        }
+
+        using var interruption = parsed.Action is AsynchronousCommandLineAction ? new Interruption(PosixSignal.SIGINT, PosixSignal.SIGTERM) : null;
+        var token = interruption?.Token ?? default;
         try
         {
-            return Create().Parse(arguments).Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
+            // Without a timeout System.CommandLine leaves the signals alone; its own handling ends the process after that time, saved or not.
+            var configuration = new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null };
+            return parsed.InvokeAsync(configuration, token).GetAwaiter().GetResult();
         }
-        catch (InputException exception)
+        catch (OperationCanceledException) when (token.IsCancellationRequested)
         {
-            Console.Error.WriteLine(exception.Message);
-            return 2;
+            return ExitCode.Interrupted;
+        }
+        catch (Exception exception)
+        {
+            return Failure.Report(exception, Console.Error);
         }
     }
 
-    private static RootCommand Create() => new("Out-of-distribution detection under long-tailed recognition: PASCL and auxiliary branch finetuning.");
+    internal static RootCommand Create()
+    {
+        var root = new RootCommand("Out-of-distribution detection under long-tailed recognition: PASCL and auxiliary branch finetuning.")
+        {
+            DoctorCommand.Create(),
+        };
+        return root.WithExamples("doctor").ShowExamplesInHelp();
+    }
 }

@@ -3,98 +3,151 @@ using System.Text;
 
 namespace Pascl.Training.Interop;
 
-/// <summary>The two parts of a 64-bit little-endian ELF library that loading it elsewhere depends on: needed symbol versions and undefined symbols.</summary>
+/// <summary>
+/// The parts of a 64-bit little-endian ELF library that decide whether it loads elsewhere: undefined symbols and needed symbol versions. Only what a
+/// relocation refers to is ever looked up at run time, so an undefined symbol or a version without one is harmless.
+/// </summary>
+/// <remarks>Layouts: System V ABI, generic part, chapters 4 and 5; symbol versions: LSB Core 5.0, section 10.7.</remarks>
 internal sealed class ElfImage
 {
+    private const uint Relocations = 4;
     private const uint DynamicSymbols = 11;
     private const uint VersionNeeds = 0x6ffffffe;
-    private const byte WeakFlag = 2;
+    private const uint SymbolVersions = 0x6fffffff;
+    private const int HeaderSize = 64;
     private const int SymbolSize = 24;
+    private const int RelocationSize = 24;
+    private const byte WeakVersion = 2;
+    private const int GlobalBinding = 1;
 
     private readonly byte[] bytes;
+    private readonly HashSet<uint> relocatedSymbols;
 
+    /// <exception cref="BadImageFormatException">The bytes are no such library, or are cut short.</exception>
     public ElfImage(byte[] bytes)
     {
-        if (bytes.Length < 64 || !bytes.AsSpan(0, 6).SequenceEqual<byte>([0x7f, (byte)'E', (byte)'L', (byte)'F', 2, 1]))
-        {
-            throw new BadImageFormatException("The native shim is not a 64-bit little-endian ELF library.");
-        }
-
+        CheckHeader(bytes);
         this.bytes = bytes;
+        relocatedSymbols = Sections(Relocations)
+            .SelectMany(section => Entries(section, RelocationSize))
+            .Select(relocation => UInt32(relocation + 12))
+            .ToHashSet();
     }
 
     public ReadOnlySpan<byte> Bytes => bytes;
 
-    /// <summary>Marks the needed symbol versions that <paramref name="isMissing"/> names as weak (VER_FLG_WEAK), and returns how many there were.</summary>
-    public int MakeVersionNeedsOptional(Func<string, bool> isMissing)
+    /// <summary>Throws where the file at <paramref name="path"/> is no ELF library or ends before its contents do; mapping such a file can kill the process.</summary>
+    public static void CheckComplete(string path)
     {
-        var changed = 0;
-        foreach (var section in Sections(VersionNeeds))
-        {
-            var need = section.Offset;
-            for (var remaining = section.Info; remaining > 0; remaining--)
-            {
-                var auxiliary = need + (int)UInt32(need + 8);
-                for (int left = UInt16(need + 2); left > 0; left--)
-                {
-                    if ((bytes[auxiliary + 4] & WeakFlag) == 0 && isMissing(Text(section.Strings + (int)UInt32(auxiliary + 8))))
-                    {
-                        bytes[auxiliary + 4] |= WeakFlag;
-                        changed++;
-                    }
+        using var file = File.OpenHandle(path);
+        var header = new byte[HeaderSize];
+        CheckHeader(header.AsSpan(0, RandomAccess.Read(file, header, 0)));
 
-                    auxiliary += (int)UInt32(auxiliary + 12);
+        // Linkers write the table of sections last.
+        var end = BinaryPrimitives.ReadUInt64LittleEndian(header.AsSpan(0x28)) +
+            ((ulong)BinaryPrimitives.ReadUInt16LittleEndian(header.AsSpan(0x3a)) * BinaryPrimitives.ReadUInt16LittleEndian(header.AsSpan(0x3c)));
+        var length = (ulong)RandomAccess.GetLength(file);
+        if (length < end)
+        {
+            throw new BadImageFormatException($"the file is cut short: it has {length} of {end} bytes");
+        }
+    }
+
+    /// <summary>The undefined symbols that some relocation refers to: what other libraries must export.</summary>
+    public IEnumerable<string> RequiredSymbols()
+    {
+        foreach (var section in Sections(DynamicSymbols))
+        {
+            var index = 0u;
+            foreach (var symbol in Entries(section, SymbolSize))
+            {
+                var isUndefined = UInt16(symbol + 6) == 0 && At(symbol + 4, 1)[0] >> 4 == GlobalBinding;
+                if (isUndefined && relocatedSymbols.Contains(index))
+                {
+                    yield return Text(section.Strings, UInt32(symbol));
                 }
 
-                need += (int)UInt32(need + 12);
+                index++;
             }
+        }
+    }
+
+    /// <summary>Marks every needed symbol version of which no symbol is ever looked up as optional (VER_FLG_WEAK), and returns how many changed.</summary>
+    public int MakeUnusedVersionNeedsOptional()
+    {
+        var used = Sections(SymbolVersions)
+            .SelectMany(section => Entries(section, sizeof(ushort)).Where((_, index) => relocatedSymbols.Contains((uint)index)))
+            .Select(version => (ushort)(UInt16(version) & 0x7fff))
+            .ToHashSet();
+        var changed = 0;
+        foreach (var flags in VersionNeedFlags().Where(flags => !used.Contains(UInt16(flags + 2)) && (bytes[flags] & WeakVersion) == 0))
+        {
+            bytes[flags] |= WeakVersion;
+            changed++;
         }
 
         return changed;
     }
 
-    /// <summary>The symbols of libtorch's namespaces (at, c10, torch, caffe2) that the library expects others to define.</summary>
-    public IEnumerable<string> UndefinedTorchSymbols()
+    // Where each needed version keeps its flags; the version's index in the table of symbol versions follows two bytes later.
+    private IEnumerable<int> VersionNeedFlags()
     {
-        foreach (var section in Sections(DynamicSymbols))
+        foreach (var section in Sections(VersionNeeds))
         {
-            for (var symbol = section.Offset + SymbolSize; symbol < section.Offset + section.Size; symbol += SymbolSize)
+            for (int library = section.Offset, left = (int)section.Info; left > 0; left--, library += (int)UInt32(library + 12))
             {
-                var isGlobal = bytes[symbol + 4] >> 4 == 1;
-                var isUndefined = UInt16(symbol + 6) == 0;
-                if (isGlobal && isUndefined && Text(section.Strings + (int)UInt32(symbol)) is var name && IsTorchSymbol(name))
+                for (int version = library + (int)UInt32(library + 8), more = UInt16(library + 2); more > 0; more--, version += (int)UInt32(version + 12))
                 {
-                    yield return name;
+                    _ = At(version, 16);
+                    yield return version + 4;
                 }
             }
         }
     }
 
-    // Mangled names carry each namespace with its length in front.
-    private static bool IsTorchSymbol(string name) =>
-        name.Contains("2at", StringComparison.Ordinal) || name.Contains("3c10", StringComparison.Ordinal) ||
-        name.Contains("5torch", StringComparison.Ordinal) || name.Contains("6caffe2", StringComparison.Ordinal);
-
-    private IEnumerable<(int Offset, int Size, uint Info, int Strings)> Sections(uint type)
+    private IEnumerable<Section> Sections(uint type)
     {
-        var table = (int)UInt64(0x28);
-        int entrySize = UInt16(0x3a), count = UInt16(0x3c);
+        var table = Int64(0x28);
+        int size = UInt16(0x3a), count = UInt16(0x3c);
         for (var i = 0; i < count; i++)
         {
-            var header = table + (i * entrySize);
+            var header = table + (i * size);
             if (UInt32(header + 4) == type)
             {
-                var strings = (int)UInt64(table + ((int)UInt32(header + 40) * entrySize) + 24);
-                yield return ((int)UInt64(header + 24), (int)UInt64(header + 32), UInt32(header + 44), strings);
+                var strings = Int64(table + ((int)UInt32(header + 40) * size) + 24);
+                yield return new Section(Int64(header + 24), Int64(header + 32), UInt32(header + 44), strings);
             }
         }
     }
 
-    private ushort UInt16(int offset) => BinaryPrimitives.ReadUInt16LittleEndian(bytes.AsSpan(offset));
+    private static IEnumerable<int> Entries(Section section, int size) =>
+        Enumerable.Range(0, section.Size / size).Select(index => section.Offset + (index * size));
 
-    private uint UInt32(int offset) => BinaryPrimitives.ReadUInt32LittleEndian(bytes.AsSpan(offset));
+    private static void CheckHeader(ReadOnlySpan<byte> header)
+    {
+        if (header.Length < HeaderSize || !header[..6].SequenceEqual<byte>([0x7f, (byte)'E', (byte)'L', (byte)'F', 2, 1]))
+        {
+            throw new BadImageFormatException("the file is not a 64-bit Linux library");
+        }
+    }
 
-    private ulong UInt64(int offset) => BinaryPrimitives.ReadUInt64LittleEndian(bytes.AsSpan(offset));
+    private ushort UInt16(int offset) => BinaryPrimitives.ReadUInt16LittleEndian(At(offset, 2));
 
-    private string Text(int offset) => Encoding.ASCII.GetString(bytes, offset, bytes.AsSpan(offset).IndexOf((byte)0));
+    private uint UInt32(int offset) => BinaryPrimitives.ReadUInt32LittleEndian(At(offset, 4));
+
+    private int Int64(int offset) => (int)Math.Clamp(BinaryPrimitives.ReadInt64LittleEndian(At(offset, 8)), -1, int.MaxValue);
+
+    private string Text(int table, uint offset)
+    {
+        var start = table + (int)offset;
+        var rest = At(start, 1, toEnd: true);
+        return Encoding.ASCII.GetString(rest[..Math.Max(rest.IndexOf((byte)0), 0)]);
+    }
+
+    private ReadOnlySpan<byte> At(int offset, int length, bool toEnd = false) =>
+        offset >= 0 && length <= bytes.Length - offset
+            ? bytes.AsSpan(offset, toEnd ? bytes.Length - offset : length)
+            : throw new BadImageFormatException("the file is damaged: a table points outside it");
+
+    private readonly record struct Section(int Offset, int Size, uint Info, int Strings);
 }

@@ -21,7 +21,7 @@ public static class NativeLibTorch
     private static readonly Lazy<NativeLibTorchReport> Loaded = new(Load);
 
     /// <summary>How the native libraries were loaded; loads them on the first call.</summary>
-    /// <exception cref="DllNotFoundException">A library is missing, or does not fit the shim; the message names the folder and what to do.</exception>
+    /// <exception cref="InputException">A library is missing, damaged, or does not fit the shim; the message names the file and what to do.</exception>
     public static NativeLibTorchReport EnsureLoaded() => Loaded.Value;
 
     private static NativeLibTorchReport Load()
@@ -32,19 +32,11 @@ public static class NativeLibTorch
         }
 
         var folder = FindLibTorch();
-        var handles = Libraries.Select(name => Path.Combine(folder, name)).Where(File.Exists).Select(NativeLibrary.Load).ToArray();
+        var libraries = Libraries.Select(name => Path.Combine(folder, name)).Where(File.Exists).Select(LoadLibrary).ToArray();
         var shim = FindShim();
-        var missing = new ElfImage(File.ReadAllBytes(shim)).UndefinedTorchSymbols()
-            .Where(symbol => !handles.Any(handle => NativeLibrary.TryGetExport(handle, symbol, out _)))
-            .ToArray();
-        if (missing.Length > 0)
-        {
-            throw new DllNotFoundException(
-                $"libtorch in {folder} lacks {missing.Length} of the symbols that TorchSharp {typeof(torch).Assembly.GetName().Version?.ToString(3)} needs " +
-                $"(first: {missing[0]}). Use libtorch 2.10, or unset {PathVariable} to use the packaged one.");
-        }
-
-        var (handle, status) = LoadShim(shim);
+        var image = Reading(shim, path => new ElfImage(File.ReadAllBytes(path)));
+        RequireSymbols(image, libraries, folder);
+        var (handle, status) = Reading(shim, path => LoadShim(path, image));
         NativeLibrary.SetDllImportResolver(typeof(torch).Assembly, (name, _, _) => name == ShimName ? handle : 0);
         return new NativeLibTorchReport(folder, shim, status);
     }
@@ -54,15 +46,14 @@ public static class NativeLibTorch
         var named = Environment.GetEnvironmentVariable(PathVariable);
         if (!string.IsNullOrEmpty(named))
         {
-            return HasLibTorch(named)
-                ? named
-                : throw new DllNotFoundException($"{PathVariable} is {named}, but there is no libtorch_cpu.so in that folder. Name the lib folder of a libtorch 2.10.");
+            var folder = Path.GetFullPath(named);
+            return HasLibTorch(folder) ? folder : throw new InputException(
+                $"{PathVariable} is {named}, but there is no libtorch_cpu.so in that folder. Name the lib folder of a libtorch 2.10, or unset {PathVariable} to use the packaged one.");
         }
 
         string?[] places = [Path.Combine(AppContext.BaseDirectory, "libtorch"), AppContext.GetData("Pascl.LibTorchFolder") as string];
-        return places.FirstOrDefault(HasLibTorch)
-            ?? throw new DllNotFoundException(
-                $"libtorch was not found in {string.Join(" or ", places.OfType<string>())}. Restore the packages again (dotnet restore), or let {PathVariable} name a libtorch 2.10.");
+        return places.FirstOrDefault(HasLibTorch) ?? throw new InputException(
+            $"libtorch was not found in {string.Join(" or ", places.OfType<string>())}. Restore the packages again (dotnet restore), or let {PathVariable} name the lib folder of a libtorch 2.10.");
 
         static bool HasLibTorch(string? folder) => folder is not null && File.Exists(Path.Combine(folder, "libtorch_cpu.so"));
     }
@@ -73,33 +64,55 @@ public static class NativeLibTorch
         return probing
             .Append(AppContext.BaseDirectory)
             .Append(Path.Combine(AppContext.BaseDirectory, "runtimes", "linux-x64", "native"))
-            .Select(folder => Path.Combine(folder, "libLibTorchSharp.so"))
+            .Select(folder => Path.Combine(folder, $"lib{ShimName}.so"))
             .FirstOrDefault(File.Exists)
-            ?? throw new DllNotFoundException($"libLibTorchSharp.so was not found beside {AppContext.BaseDirectory}. Restore the packages again (dotnet restore).");
+            ?? throw new InputException($"lib{ShimName}.so was not found beside {AppContext.BaseDirectory}. Restore the packages again (dotnet restore) and build.");
     }
 
-    private static (nint Handle, string Status) LoadShim(string path)
+    private static nint LoadLibrary(string path) => Reading(path, static path =>
     {
-        var image = default(ElfImage);
-        var weakened = 0;
-        for (var file = path; ;)
-        {
-            try
-            {
-                return (NativeLibrary.Load(file), weakened == 0 ? "loaded unchanged" : $"loaded with {weakened} symbol version(s) of a newer libstdc++ made optional");
-            }
-            catch (DllNotFoundException exception) when (exception.Message.Contains("version `GLIBCXX_", StringComparison.Ordinal))
-            {
-                image ??= new ElfImage(File.ReadAllBytes(path));
-                var more = image.MakeVersionNeedsOptional(name => exception.Message.Contains($"`{name}'", StringComparison.Ordinal));
-                if (more == 0)
-                {
-                    throw;
-                }
+        ElfImage.CheckComplete(path);
+        return NativeLibrary.Load(path);
+    });
 
-                weakened += more;
-                file = InMemoryFile.Create(ShimName, image.Bytes);
-            }
+    // Most symbols are bound when they are first called, and a missing one then ends the process: better to know before.
+    private static void RequireSymbols(ElfImage shim, nint[] libraries, string folder)
+    {
+        var missing = shim.RequiredSymbols().Where(symbol => !libraries.Any(library => NativeLibrary.TryGetExport(library, symbol, out _))).ToArray();
+        if (missing.Length > 0)
+        {
+            throw new InputException(
+                $"libtorch in {folder} lacks {missing.Length} of the symbols that TorchSharp {typeof(torch).Assembly.GetName().Version?.ToString(3)} needs " +
+                $"(first: {missing[0]}). Use libtorch 2.10, or unset {PathVariable} to use the packaged one.");
+        }
+    }
+
+    private static (nint Handle, string Status) LoadShim(string path, ElfImage image)
+    {
+        try
+        {
+            return (NativeLibrary.Load(path), "loaded unchanged");
+        }
+        catch (DllNotFoundException exception) when (exception.Message.Contains("version `GLIBCXX_", StringComparison.Ordinal))
+        {
+            var changed = image.MakeUnusedVersionNeedsOptional();
+            return (NativeLibraryCopy.Load(ShimName, image.Bytes), $"loaded from memory, {changed} unused symbol version(s) of a newer libstdc++ made optional");
+        }
+    }
+
+    private static T Reading<T>(string path, Func<string, T> read)
+    {
+        try
+        {
+            return read(path);
+        }
+        catch (Exception exception) when (exception is DllNotFoundException or BadImageFormatException or IOException or UnauthorizedAccessException)
+        {
+            // The runtime puts general advice before the system loader's own words.
+            var reason = exception.Message.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)[^1].TrimEnd('.');
+            throw new InputException(
+                $"{path} could not be loaded: {reason}. Restore the packages again (dotnet restore), or let {PathVariable} name the lib folder of a complete libtorch 2.10.",
+                exception);
         }
     }
 }

@@ -1,0 +1,40 @@
+using System.Runtime.InteropServices;
+using Pascl.Training.Interop;
+using TorchSharp;
+
+namespace Pascl.Training.Cli;
+
+/// <summary>What decides how fast, and whether, this machine trains.</summary>
+internal static class MachineReport
+{
+    public static IEnumerable<(string Name, string Value)> Rows()
+    {
+        var native = NativeLibTorch.EnsureLoaded();
+        return
+        [
+            ("system", $"{RuntimeInformation.OSDescription}, {RuntimeInformation.FrameworkDescription}"),
+            ("CPU", $"{CpuModel()} ({string.Join(", ", CpuFeatures.Names.DefaultIfEmpty("no vector features"))})"),
+            ("cores", $"{Environment.ProcessorCount}, torch computes with {torch.get_num_threads()} threads"),
+            ("memory", $"{GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / (double)(1L << 30):0.0} GiB"),
+            ("TorchSharp", $"{typeof(torch).Assembly.GetName().Version?.ToString(3)}, {native.ShimPath}: {native.Status}"),
+            ("libtorch", $"{LibTorchBuild.Version} ({LibTorchBuild.CpuCapability}), {native.LibTorchFolder}"),
+            ("backends", string.Join(", ", Backends())),
+        ];
+    }
+
+    private static IEnumerable<string> Backends()
+    {
+        yield return "torch on the CPU";
+        for (var device = 0; torch.cuda.is_available() && device < torch.cuda.device_count(); device++)
+        {
+            yield return $"torch on cuda:{device}";
+        }
+    }
+
+    private static string CpuModel()
+    {
+        const string cpus = "/proc/cpuinfo";
+        var model = File.Exists(cpus) ? File.ReadLines(cpus).FirstOrDefault(line => line.StartsWith("model name", StringComparison.Ordinal)) : null;
+        return model?.Split(':', 2)[1].Trim() ?? RuntimeInformation.ProcessArchitecture.ToString();
+    }
+}

@@ -1,0 +1,114 @@
+using System.CommandLine;
+using Pascl.Training;
+using Pascl.Training.Cli;
+using TorchSharp;
+
+namespace Pascl.Tests.Training.Cli;
+
+[NonParallelizable]
+public sealed class PasclCommandTests
+{
+    [TestCase("doctro", "'doctro' is not an option or command of ", "Did you mean doctor?")]
+    [TestCase("doctor --gloden x", "'--gloden' is not an option or command of doctor.", "doctor --help' lists what it takes.")]
+    [TestCase("work --epochs many", "--epochs takes a whole number, not 'many'.", "work --help' lists what it takes.")]
+    [TestCase("work --mode loud", "--mode takes one of quiet, plain, not 'loud'.", "work --help' lists what it takes.")]
+    [TestCase("work --epochs", "--epochs", "work --help' lists what it takes.")]
+    public void a_usage_error_is_two_lines_and_exit_code_2(string line, string problem, string hint)
+    {
+        var (code, error) = Run(line, _ => 0);
+        Assert.Multiple(() =>
+        {
+            Assert.That(code, Is.EqualTo(2));
+            Assert.That(error, Does.Contain(problem).And.Contain(hint));
+            Assert.That(error.Trim().Split('\n'), Has.Length.EqualTo(2));
+        });
+    }
+
+    [Test]
+    public void an_input_error_is_its_sentence_and_exit_code_2() =>
+        Assert.That(Run("work", _ => throw new InputException("photos is empty.")), Is.EqualTo((2, "photos is empty.\n")));
+
+    [Test]
+    public void an_error_of_the_disk_is_its_sentence_and_exit_code_2() =>
+        Assert.That(Run("work", _ => throw new IOException("No space left on device : '/runs/a'")), Is.EqualTo((2, "No space left on device : '/runs/a'\n")));
+
+    [Test]
+    public void an_error_in_parallel_work_is_reported_as_its_cause() =>
+        Assert.That(Run("work", _ => throw new AggregateException(new InputException("a.jpg is broken."))), Is.EqualTo((2, "a.jpg is broken.\n")));
+
+    [Test]
+    public void too_little_memory_is_exit_code_2_and_says_what_to_make_smaller()
+    {
+        var (code, error) = Run("work", _ => (int)torch.zeros(1L << 50).NumberOfElements);
+        Assert.Multiple(() =>
+        {
+            Assert.That(code, Is.EqualTo(2));
+            Assert.That(error, Does.Contain("smaller batch").And.Not.Contain("frame #"));
+        });
+    }
+
+    [TestCase(null, false)]
+    [TestCase("1", true)]
+    public void a_defect_is_one_line_and_shows_its_stack_trace_only_on_request(string? debug, bool showsTrace)
+    {
+        Environment.SetEnvironmentVariable(Failure.DebugVariable, debug);
+        try
+        {
+            var (code, error) = Run("work", _ => throw new InvalidOperationException("queue closed"));
+            Assert.Multiple(() =>
+            {
+                Assert.That(code, Is.EqualTo(3));
+                Assert.That(error, Does.StartWith("The program failed: InvalidOperationException: queue closed"));
+                Assert.That(error.Contains("   at Pascl.", StringComparison.Ordinal), Is.EqualTo(showsTrace));
+            });
+        }
+        finally
+        {
+            Environment.SetEnvironmentVariable(Failure.DebugVariable, null);
+        }
+    }
+
+    [Test]
+    public void the_exit_code_of_the_command_is_the_programs() => Assert.That(Run("work", _ => 1), Is.EqualTo((1, "")));
+
+    [Test]
+    public void every_command_has_examples_in_its_help()
+    {
+        var root = PasclCommand.Create();
+        Assert.Multiple(() =>
+        {
+            foreach (var command in root.Subcommands.Prepend(root))
+            {
+                using var help = new StringWriter();
+                var path = command is RootCommand ? "--help" : $"{command.Name} --help";
+                Assert.That(root.Parse(path).Invoke(new InvocationConfiguration { Output = help }), Is.Zero, path);
+                Assert.That(help.ToString(), Does.Contain("Examples (").And.Contain($"  {RootCommand.ExecutableName} {(command is RootCommand ? "" : command.Name)}"), path);
+            }
+        });
+    }
+
+    private static (int Code, string Error) Run(string line, Func<ParseResult, int> action)
+    {
+        var work = new Command("work") { new Option<int>("--epochs"), new Option<Mode>("--mode") };
+        work.SetAction(action);
+        var root = PasclCommand.Create();
+        root.Add(work);
+        var console = Console.Error;
+        using var error = new StringWriter();
+        Console.SetError(error);
+        try
+        {
+            return (PasclCommand.Run(root, line.Split(' ')), error.ToString());
+        }
+        finally
+        {
+            Console.SetError(console);
+        }
+    }
+
+    private enum Mode
+    {
+        Quiet,
+        Plain,
+    }
+}
