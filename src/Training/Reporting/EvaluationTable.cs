@@ -72,7 +72,9 @@ public static class EvaluationTable
         table.AddColumn(name);
         foreach (var number in numbers)
         {
-            table.AddColumn(number, column => column.RightAligned().PadLeft(2));
+            // Without a border only one blank separates columns, which is little between numbers.
+            var header = console.Profile.Out.IsTerminal ? number : number.PadLeft(Math.Max(number.Length + 2, "100.00".Length + 1));
+            table.AddColumn(new TableColumn(new Text(header)).RightAligned());
         }
 
         return table;
