@@ -5,8 +5,6 @@ namespace Pascl.Training.Data;
 /// <summary>The order in which an epoch visits the images: a uniformly random permutation that depends on nothing but its arguments.</summary>
 public static class EpochOrder
 {
-    private const int NumbersPerDraw = 4;
-
     /// <summary>A permutation of 0 … <paramref name="count"/> - 1 (Fisher-Yates, forwards, with the numbers of <see cref="CounterRandom"/>).</summary>
     /// <param name="count">Number of images.</param>
     /// <param name="seed">Seed of the run.</param>
@@ -15,16 +13,10 @@ public static class EpochOrder
     public static int[] Permutation(int count, ulong seed, int epoch, int stream)
     {
         int[] order = [.. Enumerable.Range(0, count)];
-        Span<uint> bits = stackalloc uint[NumbersPerDraw];
+        var random = new RandomSequence(seed, epoch, 0, stream);
         for (var i = 0; i < count - 1; i++)
         {
-            if (i % NumbersPerDraw == 0)
-            {
-                var block = CounterRandom.Draw(seed, epoch, 0, stream, i / NumbersPerDraw);
-                (bits[0], bits[1], bits[2], bits[3]) = (block.First, block.Second, block.Third, block.Fourth);
-            }
-
-            var other = i + CounterRandom.Below(bits[i % NumbersPerDraw], count - i);
+            var other = i + random.Below(count - i);
             (order[i], order[other]) = (order[other], order[i]);
         }
 
