@@ -3,7 +3,8 @@ using System.Runtime.InteropServices;
 namespace Pascl.Kernels;
 
 /// <summary>
-/// Augments an image on the CPU: crop, flip, colour jitter and greyscale, as torchvision does on Pillow images, to float32 in [0, 1]. The pixel arithmetic is
+/// Augments an image on the CPU: crop, flip, colour jitter and greyscale, as torchvision does on Pillow images, to float32 in [0, 1]. The
+/// pixel arithmetic is
 /// <see cref="AugmentationArithmetic"/>; the result equals <see cref="AugmentationReference"/> in every bit.
 /// </summary>
 public static class Augmentation

@@ -3,14 +3,15 @@ using System.Runtime.CompilerServices;
 namespace Pascl.Kernels;
 
 /// <summary>
-/// The augmentation of one pixel: values in, values out, no allocation, no exceptions, so that CPU loops and GPU kernels run the same code. Every operation
-/// rounds to bytes as torchvision does on Pillow images; contrast alone needs more than its pixel, the mean luminance of the image it is applied to.
+/// The augmentation of one pixel: values in, values out, no allocation, no exceptions, so that CPU loops and GPU kernels run the same code.
+/// Every operation rounds to bytes as torchvision does on Pillow images; contrast alone needs more than its pixel, the mean luminance of
+/// the image it is applied to.
 /// </summary>
 public static class AugmentationArithmetic
 {
     /// <summary>
-    /// Index (row * width + column) of the image's pixel that crop and flip move to (<paramref name="row"/>, <paramref name="column"/>), or -1 where the
-    /// view shows the black padding.
+    /// Index (row * width + column) of the image's pixel that crop and flip move to (<paramref name="row"/>, <paramref name="column"/>), or
+    /// -1 where the view shows the black padding.
     /// </summary>
     public static int SourceIndex(int row, int column, int height, int width, AugmentationParameters parameters)
     {
@@ -27,7 +28,9 @@ public static class AugmentationArithmetic
     /// <summary>Mean of an image's luminance, rounded to the nearest integer.</summary>
     public static int MeanLuminance(long sum, int pixels) => (int)(((double)sum / pixels) + 0.5);
 
-    /// <summary>from + factor (to - from) in float32, clipped to [0, 255] and truncated; a factor above 1 moves away from <paramref name="from"/>.</summary>
+    /// <summary>
+    /// from + factor (to - from) in float32, clipped to [0, 255] and truncated; a factor above 1 moves away from <paramref name="from"/>.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static byte Blend(int from, int to, float factor)
     {
@@ -38,13 +41,16 @@ public static class AugmentationArithmetic
 
     /// <summary>Blends every colour of a pixel with the grey <paramref name="from"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Rgb Blend(int from, Rgb pixel, float factor) => new(Blend(from, pixel.R, factor), Blend(from, pixel.G, factor), Blend(from, pixel.B, factor));
+    public static Rgb Blend(int from, Rgb pixel, float factor) =>
+        new(Blend(from, pixel.R, factor), Blend(from, pixel.G, factor), Blend(from, pixel.B, factor));
 
     /// <summary>Applies one colour operation to a pixel.</summary>
     /// <param name="pixel">The pixel.</param>
     /// <param name="operation">The operation.</param>
     /// <param name="parameters">The factors and the hue shift.</param>
-    /// <param name="meanLuminance">For <see cref="ColourOperation.Contrast"/>: the <see cref="MeanLuminance"/> of the image as it is before this operation.</param>
+    /// <param name="meanLuminance">
+    /// For <see cref="ColourOperation.Contrast"/>: the <see cref="MeanLuminance"/> of the image as it is before this operation.
+    /// </param>
     public static Rgb Adjust(Rgb pixel, ColourOperation operation, AugmentationParameters parameters, int meanLuminance) => operation switch
     {
         ColourOperation.Brightness => Blend(0, pixel, parameters.Brightness),

@@ -1,6 +1,9 @@
 namespace Pascl.Kernels;
 
-/// <summary>What one view of one image undergoes: the random choices of <see cref="AugmentationSettings"/>, made. Fields only, so that kernels can take it.</summary>
+/// <summary>
+/// What one view of one image undergoes: the random choices of <see cref="AugmentationSettings"/>, made. Fields only, so that kernels can
+/// take it.
+/// </summary>
 public readonly record struct AugmentationParameters
 {
     private const int BitsPerOperation = 4;
@@ -73,7 +76,8 @@ public readonly record struct AugmentationParameters
     /// <summary>The order without its first operation.</summary>
     public static int Rest(int order) => order >> BitsPerOperation;
 
-    private static int Before(ColourOperation first, int order) => first == ColourOperation.None ? order : (order << BitsPerOperation) | (int)first;
+    private static int Before(ColourOperation first, int order) =>
+        first == ColourOperation.None ? order : (order << BitsPerOperation) | (int)first;
 
     private static int Offset(uint bits, int padding) => CounterRandom.Below(bits, (2 * padding) + 1) - padding;
 

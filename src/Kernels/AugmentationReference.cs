@@ -1,8 +1,9 @@
 namespace Pascl.Kernels;
 
 /// <summary>
-/// The specification of <see cref="Augmentation"/>: torchvision's RandomCrop, RandomHorizontalFlip, ColorJitter, RandomGrayscale and ToTensor on Pillow images,
-/// with the random choices given. Plain loops in double; a cast to float stands where Pillow stores a float32, because the bytes depend on it.
+/// The specification of <see cref="Augmentation"/>: torchvision's RandomCrop, RandomHorizontalFlip, ColorJitter, RandomGrayscale and
+/// ToTensor on Pillow images, with the random choices given. Plain loops in double; a cast to float stands where Pillow stores a float32,
+/// because the bytes depend on it.
 /// </summary>
 /// <remarks>Checked against Pillow 9.4.0: ImageEnhance (a blend that clips and truncates), convert("L"), convert("HSV") and back.</remarks>
 public static class AugmentationReference
@@ -19,10 +20,11 @@ public static class AugmentationReference
         {
             for (var column = 0; column < width; column++)
             {
+                var (y, x) = (row + parameters.Top, (parameters.Flip == 1 ? width - 1 - column : column) + parameters.Left);
+                var inside = y >= 0 && y < height && x >= 0 && x < width;
                 for (var channel = 0; channel < 3; channel++)
                 {
-                    var (y, x) = (row + parameters.Top, (parameters.Flip == 1 ? width - 1 - column : column) + parameters.Left);
-                    image[row, column, channel] = y >= 0 && y < height && x >= 0 && x < width ? source[(((y * width) + x) * 3) + channel] : (byte)0;
+                    image[row, column, channel] = inside ? source[(((y * width) + x) * 3) + channel] : (byte)0;
                 }
             }
         }
@@ -44,10 +46,12 @@ public static class AugmentationReference
     }
 
     /// <summary>(19595 R + 38470 G + 7471 B) / 65536, rounded half up.</summary>
-    public static byte Luminance(byte r, byte g, byte b) => (byte)Math.Floor((((19595.0 * r) + (38470.0 * g) + (7471.0 * b)) / 65536.0) + 0.5);
+    public static byte Luminance(byte r, byte g, byte b) =>
+        (byte)Math.Floor((((19595.0 * r) + (38470.0 * g) + (7471.0 * b)) / 65536.0) + 0.5);
 
     /// <summary>Blend with black.</summary>
-    public static byte[,,] AdjustBrightness(byte[,,] image, float factor) => Map(image, (r, g, b) => (Blend(0, r, factor), Blend(0, g, factor), Blend(0, b, factor)));
+    public static byte[,,] AdjustBrightness(byte[,,] image, float factor) =>
+        Map(image, (r, g, b) => (Blend(0, r, factor), Blend(0, g, factor), Blend(0, b, factor)));
 
     /// <summary>Blend with the rounded mean of the luminance.</summary>
     public static byte[,,] AdjustContrast(byte[,,] image, float factor)

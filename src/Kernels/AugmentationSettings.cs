@@ -4,8 +4,8 @@ namespace Pascl.Kernels;
 public readonly record struct AugmentationSettings
 {
     /// <summary>
-    /// The augmentation of PASCL on CIFAR: random crop with padding 4 at 32 pixels, flip with probability 0.5, colour jitter (0.4, 0.4, 0.4, 0.1) with
-    /// probability 0.8, greyscale with probability 0.2.
+    /// The augmentation of PASCL on CIFAR: random crop with padding 4 at 32 pixels, flip with probability 0.5, colour jitter (0.4, 0.4,
+    /// 0.4, 0.1) with probability 0.8, greyscale with probability 0.2.
     /// </summary>
     public static AugmentationSettings Cifar => new()
     {
@@ -22,7 +22,9 @@ public readonly record struct AugmentationSettings
     /// <summary>No change at all.</summary>
     public static AugmentationSettings None => default;
 
-    /// <summary>Black border added to every side before the random crop back to the image's size, as a fraction of its height and width.</summary>
+    /// <summary>
+    /// Black border added to every side before the random crop back to the image's size, as a fraction of its height and width.
+    /// </summary>
     public float Padding { get; init; }
 
     /// <summary>Probability of mirroring left and right.</summary>

@@ -1,14 +1,14 @@
 namespace Pascl.Kernels;
 
 /// <summary>
-/// Counter-based random numbers: Philox4x32 with ten rounds. There is no state, so a number depends only on what it is for and not on how many were drawn
-/// before it or on which thread. Nothing allocates or throws; the same methods run on the CPU and in a GPU kernel.
+/// Counter-based random numbers: Philox4x32 with ten rounds. There is no state, so a number depends only on what it is for and not on how
+/// many were drawn before it or on which thread. Nothing allocates or throws; the same methods run on the CPU and in a GPU kernel.
 /// </summary>
 /// <remarks>
 /// J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw: <i>Parallel random numbers: as easy as 1, 2, 3</i>, SC 2011.
 /// One round on the counter (c0, c1, c2, c3) with the key (k0, k1) is
-/// <code>c0, c1, c2, c3 = high(B c2) ^ c1 ^ k0, low(B c2), high(A c0) ^ c3 ^ k1, low(A c0);   k0, k1 = k0 + 0x9E3779B9, k1 + 0xBB67AE85</code>
-/// with A = 0xD2511F53 and B = 0xCD9E8D57.
+/// <code>c0, c1, c2, c3 = high(B c2) ^ c1 ^ k0, low(B c2), high(A c0) ^ c3 ^ k1, low(A c0);   k0, k1 = k0 + 0x9E3779B9, k1 +
+/// 0xBB67AE85</code> with A = 0xD2511F53 and B = 0xCD9E8D57.
 /// </remarks>
 public static class CounterRandom
 {
@@ -53,7 +53,8 @@ public static class CounterRandom
     public static float Uniform(uint bits) => (bits >> 8) * (1f / (1 << 24));
 
     /// <summary>
-    /// An integer in [0, <paramref name="bound"/>) from 32 random bits: floor(bits * bound / 2^32). Its probabilities differ from 1 / bound by less than 2^-32.
+    /// An integer in [0, <paramref name="bound"/>) from 32 random bits: floor(bits * bound / 2^32). Its probabilities differ from 1 / bound
+    /// by less than 2^-32.
     /// </summary>
     public static int Below(uint bits, int bound) => (int)(((ulong)bits * (uint)bound) >> 32);
 }

@@ -1,14 +1,16 @@
 namespace Pascl.Kernels;
 
-/// <summary>A colour as hue, saturation and value bytes, converted exactly as Pillow does (modes RGB and HSV): floats truncated or rounded to bytes.</summary>
+/// <summary>
+/// A colour as hue, saturation and value bytes, converted exactly as Pillow does (modes RGB and HSV): floats truncated or rounded to bytes.
+/// </summary>
 /// <param name="H">Hue; 255 steps a turn, from red through green and blue.</param>
 /// <param name="S">Saturation.</param>
 /// <param name="V">Value, the largest of the three colours.</param>
 public readonly record struct Hsv(byte H, byte S, byte V)
 {
     /// <summary>
-    /// Converts from red, green and blue. With range = max - min and x' = (max - x) / range, the hue in turns is 1/6 of b' - g', 2 + r' - b' or
-    /// 4 + g' - r' where red, green or blue is largest; saturation is range / max. Both are multiplied by 255 and truncated.
+    /// Converts from red, green and blue. With range = max - min and x' = (max - x) / range, the hue in turns is 1/6 of b' - g', 2 + r' -
+    /// b' or 4 + g' - r' where red, green or blue is largest; saturation is range / max. Both are multiplied by 255 and truncated.
     /// </summary>
     public static Hsv From(Rgb colour)
     {
@@ -40,8 +42,8 @@ public readonly record struct Hsv(byte H, byte S, byte V)
     }
 
     /// <summary>
-    /// Converts to red, green and blue. With i and f the whole and the fractional part of 6 H / 255 and s = S / 255, the colours are V and, rounded,
-    /// p = V (1 - s), q = V (1 - s f), t = V (1 - s (1 - f)), placed by the sixth i of the turn.
+    /// Converts to red, green and blue. With i and f the whole and the fractional part of 6 H / 255 and s = S / 255, the colours are V and,
+    /// rounded, p = V (1 - s), q = V (1 - s f), t = V (1 - s (1 - f)), placed by the sixth i of the turn.
     /// </summary>
     public Rgb ToRgb()
     {

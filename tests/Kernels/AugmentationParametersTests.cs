@@ -46,7 +46,8 @@ public sealed class AugmentationParametersTests
     [Test]
     public void an_operation_of_no_strength_is_left_out()
     {
-        var orders = DrawMany(AugmentationSettings.Cifar with { JitterProbability = 1, Hue = 0, Brightness = 0 }, 8, 8).CountBy(p => p.JitterOrder).ToDictionary();
+        var settings = AugmentationSettings.Cifar with { JitterProbability = 1, Hue = 0, Brightness = 0 };
+        var orders = DrawMany(settings, 8, 8).CountBy(p => p.JitterOrder).ToDictionary();
         Assert.That(orders.Keys.Select(Operations), Is.EquivalentTo(new ColourOperation[][]
         {
             [ColourOperation.Contrast, ColourOperation.Saturation],

@@ -66,20 +66,30 @@ public sealed class AugmentationPillowTests
     public void whole_images_are_pillows()
     {
         Assert.That(Source()[..6], Is.EqualTo(new byte[] { 5, 4, 139, 162, 232, 28 }));
-        Check(new() { Brightness = 1.3f, JitterOrder = 0x1 }, "636922e26f806fa1c4787f2ffecb701eec6e6c8c2c075f0ba90ba0eb199f5042", 6, 5, 180, 210, 255, 36);
-        Check(new() { Contrast = 0.7f, JitterOrder = 0x2 }, "816e9e01ad9d4c5cac2645c7ddbb38caf0280082bdd36a70d086f0870aad9142", 44, 43, 137, 153, 202, 60);
-        Check(new() { Saturation = 1.4f, JitterOrder = 0x3 }, "5ba552828c3f6b50a85c877102e7e595d9cf97c2c3128756da48f2ec9d2644ab", 0, 0, 186, 151, 249, 0);
-        Check(new() { HueShift = -25, JitterOrder = 0x4 }, "9a30430dc0ea20e9721a398d83877462f4a2a70a129d76991aa1af12d0c24829", 4, 84, 139, 232, 182, 28);
+        Check(
+            new() { JitterOrder = (int)Brightness, Brightness = 1.3f },
+            "636922e26f806fa1c4787f2ffecb701eec6e6c8c2c075f0ba90ba0eb199f5042", 6, 5, 180, 210, 255, 36);
+        Check(
+            new() { JitterOrder = (int)Contrast, Contrast = 0.7f },
+            "816e9e01ad9d4c5cac2645c7ddbb38caf0280082bdd36a70d086f0870aad9142", 44, 43, 137, 153, 202, 60);
+        Check(
+            new() { JitterOrder = (int)Saturation, Saturation = 1.4f },
+            "5ba552828c3f6b50a85c877102e7e595d9cf97c2c3128756da48f2ec9d2644ab", 0, 0, 186, 151, 249, 0);
+        Check(
+            new() { JitterOrder = (int)Hue, HueShift = -25 },
+            "9a30430dc0ea20e9721a398d83877462f4a2a70a129d76991aa1af12d0c24829", 4, 84, 139, 232, 182, 28);
     }
 
     [Test]
     public void the_four_operations_in_different_orders_are_pillows()
     {
+        var parameters = new AugmentationParameters { Brightness = 0.81f, Contrast = 1.37f, Saturation = 0.63f, HueShift = 17 };
         Check(
-            new() { JitterOrder = AugmentationParameters.OrderOf(Contrast, Saturation, Hue, Brightness), Contrast = 1.37f, Saturation = 0.63f, HueShift = 17, Brightness = 0.81f },
+            parameters with { JitterOrder = AugmentationParameters.OrderOf(Contrast, Saturation, Hue, Brightness) },
             "06a79ef6efabf04bc81d0ca420c0837aeef29bb711305e3f0cc5da066ca5cd86", 33, 4, 76, 97, 190, 60);
+        parameters = new AugmentationParameters { Brightness = 1.21f, Contrast = 0.66f, Saturation = 1.33f, HueShift = -9 };
         Check(
-            new() { JitterOrder = AugmentationParameters.OrderOf(Hue, Brightness, Saturation, Contrast), HueShift = -9, Brightness = 1.21f, Saturation = 1.33f, Contrast = 0.66f },
+            parameters with { JitterOrder = AugmentationParameters.OrderOf(Hue, Brightness, Saturation, Contrast) },
             "93fab6384c9bf161827c056ba6ce9f913cfcf443bdee6e97a96f8149780a1339", 53, 77, 190, 221, 221, 53);
     }
 
@@ -88,8 +98,12 @@ public sealed class AugmentationPillowTests
     {
         var crop = new AugmentationParameters { Top = -2, Left = 3, Flip = 1 };
         Check(crop, "01b5f18611d79fc811b4faf3a2e2e769a36a71f4c8c216a07915035c9681b2c6");
-        Check(crop with { JitterOrder = (int)Contrast, Contrast = 1.37f }, "9451b72e847656f31ba036de7d30f187fa66c1160a9579613d2df17f7fcd41b7");
-        Check(crop with { JitterOrder = (int)Hue, HueShift = 11, Greyscale = 1 }, "72c708cdce23cdc5a3fa935b502ca4cd8177eef7354ae2bf3d36596f61ec9e9c");
+        Check(
+            crop with { JitterOrder = (int)Contrast, Contrast = 1.37f },
+            "9451b72e847656f31ba036de7d30f187fa66c1160a9579613d2df17f7fcd41b7");
+        Check(
+            crop with { JitterOrder = (int)Hue, HueShift = 11, Greyscale = 1 },
+            "72c708cdce23cdc5a3fa935b502ca4cd8177eef7354ae2bf3d36596f61ec9e9c");
     }
 
     private static void Check(AugmentationParameters parameters, string hash, params int[] firstBytes)

@@ -4,8 +4,8 @@ using TorchSharp;
 namespace Pascl.Training.Data;
 
 /// <summary>
-/// The input of one training step: <c>[view 1; view 2; outliers]</c> in one tensor, because BatchNorm must see them together. In the second phase there is
-/// one view and there are no outliers.
+/// The input of one training step: <c>[view 1; view 2; outliers]</c> in one tensor, because BatchNorm must see them together. In the second
+/// phase there is one view and there are no outliers.
 /// </summary>
 /// <param name="Images">(Views * ClassifiedCount + OutlierCount, 3, H, W), float32 in [0, 1], stored channels last.</param>
 /// <param name="Labels">(ClassifiedCount), int64: the class of each in-distribution image, the same for every view.</param>
@@ -18,7 +18,10 @@ public sealed record Batch(torch.Tensor Images, torch.Tensor Labels, int Views) 
     /// <summary>Outlier images, K.</summary>
     public long OutlierCount => Images.shape[0] - (Views * ClassifiedCount);
 
-    /// <summary>The batch of the images <paramref name="chosen"/> whose pixels lie in a (rows, H, W, 3) tensor; it shares that memory and belongs to no scope.</summary>
+    /// <summary>
+    /// The batch of the images <paramref name="chosen"/> whose pixels lie in a (rows, H, W, 3) tensor; it shares that memory and belongs to
+    /// no scope.
+    /// </summary>
     internal static Batch FromPixels(torch.Tensor pixels, ImageSet images, ReadOnlySpan<int> chosen, int views)
     {
         var labels = torch.empty(chosen.Length, torch.int64); // (N)

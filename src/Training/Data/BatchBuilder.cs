@@ -10,7 +10,10 @@ internal sealed class BatchBuilder(ImageSet training, ImageSet? outliers, BatchP
     private readonly int[] trainingOrder = EpochOrder.Permutation(training.Count, plan.Seed, epoch, RandomStream.TrainingOrder);
     private readonly int[] outlierOrder = EpochOrder.Permutation(outliers?.Count ?? 0, plan.Seed, epoch, RandomStream.OutlierOrder);
 
-    /// <summary>Builds the batch at position <paramref name="step"/> of the epoch, rows [view 1; view 2; outliers]; its tensors belong to no dispose scope.</summary>
+    /// <summary>
+    /// Builds the batch at position <paramref name="step"/> of the epoch, rows [view 1; view 2; outliers]; its tensors belong to no dispose
+    /// scope.
+    /// </summary>
     public Batch Build(int step)
     {
         var chosen = trainingOrder.AsSpan(step * plan.BatchSize, plan.BatchSize);

@@ -3,8 +3,8 @@ using System.Diagnostics;
 namespace Pascl.Training.Data;
 
 /// <summary>
-/// Batches for training, prepared ahead of the step on background threads. The content of a batch depends only on the seed, the epoch and its position, never
-/// on the number of threads, so an epoch can be resumed at any step.
+/// Batches for training, prepared ahead of the step on background threads. The content of a batch depends only on the seed, the epoch and
+/// its position, never on the number of threads, so an epoch can be resumed at any step.
 /// </summary>
 public sealed class BatchLoader
 {
@@ -17,7 +17,8 @@ public sealed class BatchLoader
     /// <param name="training">In-distribution images with their labels.</param>
     /// <param name="outliers">Outlier images of the same size, or null where the plan has none.</param>
     /// <param name="plan">What a batch consists of.</param>
-    /// <exception cref="InputException">The plan's numbers make no sense, the image sizes differ, or a set has fewer images than a batch needs.</exception>
+    /// <exception cref="InputException">The plan's numbers make no sense, the image sizes differ, or a set has fewer images than a batch
+    /// needs.</exception>
     public BatchLoader(ImageSet training, ImageSet? outliers, BatchPlan plan)
     {
         (this.training, this.outliers, this.plan) = (training, plan.OutlierBatchSize == 0 ? null : outliers, plan);
@@ -36,8 +37,8 @@ public sealed class BatchLoader
     public TimeSpan WaitTime => TimeSpan.FromTicks(waitTicks);
 
     /// <summary>
-    /// The batches of an epoch in order. The caller disposes each; they belong to no dispose scope. Leaving the loop early stops the background threads and frees
-    /// what they prepared. An exception on a background thread is thrown here.
+    /// The batches of an epoch in order. The caller disposes each; they belong to no dispose scope. Leaving the loop early stops the
+    /// background threads and frees what they prepared. An exception on a background thread is thrown here.
     /// </summary>
     /// <param name="epoch">Epoch, from 0.</param>
     /// <param name="firstStep">First batch wanted, to resume inside an epoch.</param>
@@ -65,12 +66,14 @@ public sealed class BatchLoader
         RequireBatch(training, plan.BatchSize, "training images", "batch size");
         if (plan.OutlierBatchSize > 0)
         {
-            Require(outliers is not null, $"The outlier batch size is {plan.OutlierBatchSize}, but no outlier images are given; name some or set it to 0.");
+            Require(
+                outliers is not null,
+                $"The outlier batch size is {plan.OutlierBatchSize}, but no outlier images are given; name some or set it to 0.");
             RequireBatch(outliers!, plan.OutlierBatchSize, "outlier images", "outlier batch size");
             Require(
                 (outliers!.Height, outliers.Width) == (training.Height, training.Width),
-                $"The outlier images ({outliers.Name}) are {outliers.Height}x{outliers.Width} pixels, but the training images ({training.Name}) are "
-                + $"{training.Height}x{training.Width}; both must have one size.");
+                $"The outlier images ({outliers.Name}) are {outliers.Height}x{outliers.Width} pixels, "
+                + $"but the training images ({training.Name}) are {training.Height}x{training.Width}; both must have one size.");
         }
     }
 

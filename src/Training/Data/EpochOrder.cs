@@ -2,10 +2,14 @@ using Pascl.Kernels;
 
 namespace Pascl.Training.Data;
 
-/// <summary>The order in which an epoch visits the images: a uniformly random permutation that depends on nothing but its arguments.</summary>
+/// <summary>
+/// The order in which an epoch visits the images: a uniformly random permutation that depends on nothing but its arguments.
+/// </summary>
 public static class EpochOrder
 {
-    /// <summary>A permutation of 0 … <paramref name="count"/> - 1 (Fisher-Yates, forwards, with the numbers of <see cref="CounterRandom"/>).</summary>
+    /// <summary>
+    /// A permutation of 0 … <paramref name="count"/> - 1 (Fisher-Yates, forwards, with the numbers of <see cref="CounterRandom"/>).
+    /// </summary>
     /// <param name="count">Number of images.</param>
     /// <param name="seed">Seed of the run.</param>
     /// <param name="epoch">Epoch, from 0.</param>

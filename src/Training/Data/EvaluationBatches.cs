@@ -7,7 +7,10 @@ namespace Pascl.Training.Data;
 /// <summary>Batches for evaluation: every image once, in order, unchanged.</summary>
 public static class EvaluationBatches
 {
-    /// <summary>The images of a set in batches with their labels; the last batch may be smaller. The caller disposes each; they belong to no dispose scope.</summary>
+    /// <summary>
+    /// The images of a set in batches with their labels; the last batch may be smaller. The caller disposes each; they belong to no dispose
+    /// scope.
+    /// </summary>
     /// <param name="images">The images.</param>
     /// <param name="batchSize">Images in a batch.</param>
     public static IEnumerable<Batch> Of(ImageSet images, int batchSize)

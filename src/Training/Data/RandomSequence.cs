@@ -26,7 +26,9 @@ internal struct RandomSequence(ulong seed, int epoch, int image, int stream)
     /// <summary>A number in [<paramref name="low"/>, <paramref name="high"/>).</summary>
     public float Between(float low, float high) => low + ((high - low) * CounterRandom.Uniform(Bits()));
 
-    /// <summary>A number with mean 0 and standard deviation 1, nearly normal: the sum of four bytes (within 3.4 standard deviations).</summary>
+    /// <summary>
+    /// A number with mean 0 and standard deviation 1, nearly normal: the sum of four bytes (within 3.4 standard deviations).
+    /// </summary>
     public float Normal()
     {
         var bits = Bits();

@@ -3,14 +3,15 @@ using Pascl.Training.Data.Synthetic;
 namespace Pascl.Training.Data;
 
 /// <summary>
-/// Procedural images for a first run without any download. A class is a shape with a texture on it; colours, place, size and tilt are random. Each of five
-/// shapes and each of five textures occurs in two of the ten classes, so that neither is enough to tell the class.
+/// Procedural images for a first run without any download. A class is a shape with a texture on it; colours, place, size and tilt are random.
+/// Each of five shapes and each of five textures occurs in two of the ten classes, so that neither is enough to tell the class.
 /// </summary>
 /// <param name="Training">Long-tailed: the exponential profile over the ten classes.</param>
 /// <param name="Test">The same classes, equally frequent.</param>
 /// <param name="Outliers">For training: objects with a shape, a texture or both that no class and no test set has.</param>
 /// <param name="OutOfDistribution">
-/// Test sets that training never sees: <c>near</c>, the classes' shapes and textures in the other fifteen combinations; <c>far</c>, fields of waves without an object.
+/// Test sets that training never sees: <c>near</c>, the classes' shapes and textures in the other fifteen combinations; <c>far</c>, fields of
+/// waves without an object.
 /// </param>
 public sealed record SyntheticImages(ImageSet Training, ImageSet Test, ImageSet Outliers, IReadOnlyList<ImageSet> OutOfDistribution)
 {
@@ -18,15 +19,17 @@ public sealed record SyntheticImages(ImageSet Training, ImageSet Test, ImageSet 
     private const int KnownTextures = 5;
     private const int ClassCount = 2 * KnownShapes;
 
-    private static readonly (Shape Shape, Texture Texture)[] Combinations =
-        [.. Enum.GetValues<Shape>().SelectMany(shape => Enum.GetValues<Texture>().Select(texture => (shape, texture)))];
+    private static readonly Look[] All =
+        [.. Enum.GetValues<Shape>().SelectMany(shape => Enum.GetValues<Texture>().Select(texture => new Look(shape, texture)))];
 
-    private static readonly (Shape Shape, Texture Texture)[] Classes =
-        [.. Enumerable.Range(0, ClassCount).Select(label => ((Shape)(label % KnownShapes), (Texture)((label + (label / KnownShapes)) % KnownTextures)))];
+    // The first five classes pair shape i with texture i, the other five with texture i + 1.
+    private static readonly Look[] Classes =
+        [.. Enumerable.Range(0, ClassCount).Select(label =>
+            new Look((Shape)(label % KnownShapes), (Texture)((label + (label / KnownShapes)) % KnownTextures)))];
 
-    private static readonly (Shape Shape, Texture Texture)[] Near = [.. Combinations.Where(IsKnown).Except(Classes)];
+    private static readonly Look[] Near = [.. All.Where(HasKnownParts).Except(Classes)];
 
-    private static readonly (Shape Shape, Texture Texture)[] Foreign = [.. Combinations.Where(combination => !IsKnown(combination))];
+    private static readonly Look[] Foreign = [.. All.Where(look => !HasKnownParts(look))];
 
     /// <summary>Paints all sets; the same seed and options give the same bytes on any number of threads.</summary>
     /// <param name="seed">Seed of everything random.</param>
@@ -34,40 +37,34 @@ public sealed record SyntheticImages(ImageSet Training, ImageSet Test, ImageSet 
     public static SyntheticImages Create(ulong seed, SyntheticOptions? options = null)
     {
         options ??= new SyntheticOptions();
-        var counts = new LongTailProfile(LongTailShape.Exponential, options.ImbalanceRatio).Counts(ClassCount, options.LargestClass);
-        int[] trainingLabels = [.. counts.SelectMany((count, label) => Enumerable.Repeat(label, count))];
-        int[] testLabels = [.. Enumerable.Range(0, ClassCount * options.TestPerClass).Select(image => image % ClassCount)];
-        string[] names = [.. Classes.Select(part => $"{part.Texture} {part.Shape}")];
         var painter = new Painter(options);
+        var profile = new LongTailProfile(LongTailShape.Exponential, options.ImbalanceRatio).Counts(ClassCount, options.LargestClass);
+        int[] training = [.. profile.SelectMany((count, label) => Enumerable.Repeat(label, count))];
+        int[] test = [.. Enumerable.Range(0, ClassCount * options.TestPerClass).Select(image => image % ClassCount)];
+        var (outliers, near, far) = (options.OutlierCount, options.OutOfDistributionCount, options.OutOfDistributionCount);
+        return new SyntheticImages(
+            Set("training", 0, training, (image, random, pixels) => painter.Object(Classes[training[image]], random, pixels)),
+            Set("test", 1, test, (image, random, pixels) => painter.Object(Classes[test[image]], random, pixels)),
+            Set("outliers", 2, NoClass(outliers), (_, random, pixels) => painter.Object(Any(Foreign, ref random), random, pixels)),
+            [
+                Set("near", 3, NoClass(near), (_, random, pixels) => painter.Object(Any(Near, ref random), random, pixels)),
+                Set("far", 4, NoClass(far), (_, random, pixels) => painter.Field(random, pixels)),
+            ]);
 
-        ImageSet Objects(string name, int set, int[] labels, (Shape Shape, Texture Texture)[] parts) => Paint(name, set, labels, (image, random, pixels) =>
-        {
-            var (shape, texture) = parts[labels[image] == ImageSet.NoClass ? random.Below(parts.Length) : labels[image]];
-            painter.Object(shape, texture, random, pixels);
-        });
-
-        ImageSet Paint(string name, int set, int[] labels, PaintImage paint)
+        ImageSet Set(string name, int stream, int[] labels, PaintImage paint)
         {
             var block = new PixelBlock(labels.Length, options.Size, options.Size);
             Parallel.For(0, labels.Length, image =>
-                paint(image, new RandomSequence(seed, 0, image, RandomStream.Synthetic + set), block.Writable(image)));
-            return new ImageSet(name, block, labels, labels.Contains(ImageSet.NoClass) ? [] : names);
+                paint(image, new RandomSequence(seed, 0, image, RandomStream.Synthetic + stream), block.Writable(image)));
+            return new ImageSet(name, block, labels, labels.Contains(ImageSet.NoClass) ? [] : [.. Classes.Select(look => look.Name)]);
         }
-
-        return new SyntheticImages(
-            Objects("training", 0, trainingLabels, Classes),
-            Objects("test", 1, testLabels, Classes),
-            Objects("outliers", 2, NoClass(options.OutlierCount), Foreign),
-            [
-                Objects("near", 3, NoClass(options.OutOfDistributionCount), Near),
-                Paint("far", 4, NoClass(options.OutOfDistributionCount), (_, random, pixels) => painter.Field(random, pixels)),
-            ]);
     }
+
+    private static Look Any(Look[] looks, ref RandomSequence random) => looks[random.Below(looks.Length)];
 
     private static int[] NoClass(int count) => [.. Enumerable.Repeat(ImageSet.NoClass, count)];
 
-    private static bool IsKnown((Shape Shape, Texture Texture) combination) =>
-        (int)combination.Shape < KnownShapes && (int)combination.Texture < KnownTextures;
+    private static bool HasKnownParts(Look look) => (int)look.Shape < KnownShapes && (int)look.Texture < KnownTextures;
 
     private delegate void PaintImage(int image, RandomSequence random, Span<byte> pixels);
 }

@@ -128,25 +128,29 @@ public sealed class BatchLoaderTests
 
     [TestCase(3, 30, "3 training images (numbers), but one batch takes 4")]
     [TestCase(30, 2, "2 outlier images (numbers), but one batch takes 3")]
-    public void too_few_images_for_one_batch_are_bad_input(int trainingCount, int outlierCount, string message) => Assert.That(
-        () => new BatchLoader(Numbered(trainingCount, 2, 2), Numbered(outlierCount, 2, 2), Plan), Throws.TypeOf<InputException>().With.Message.Contains(message));
+    public void too_few_images_for_one_batch_are_bad_input(int trainingCount, int outlierCount, string message) =>
+        AssertBadInput(Numbered(trainingCount, 2, 2), Numbered(outlierCount, 2, 2), Plan, message);
 
     [Test]
     public void outliers_of_another_size_or_missing_outliers_are_bad_input()
     {
-        var training = Numbered(30, 2, 2);
-        Assert.That(() => new BatchLoader(training, Numbered(30, 2, 3), Plan), Throws.TypeOf<InputException>().With.Message.Contains("2x3").And.Message.Contains("2x2"));
-        Assert.That(() => new BatchLoader(training, null, Plan), Throws.TypeOf<InputException>().With.Message.Contains("no outlier images"));
+        AssertBadInput(Numbered(30, 2, 2), Numbered(30, 2, 3), Plan, "(numbers) are 2x3 pixels, but the training images (numbers) are 2x2");
+        AssertBadInput(Numbered(30, 2, 2), null, Plan, "no outlier images are given");
     }
 
     [Test]
     public void impossible_plans_are_bad_input() => Assert.Multiple(() =>
     {
-        foreach (var plan in new[] { Plan with { BatchSize = 0 }, Plan with { OutlierBatchSize = -1 }, Plan with { Views = 3 }, Plan with { Workers = 0 }, Plan with { Prefetch = 0 } })
-        {
-            Assert.That(() => new BatchLoader(Numbered(30, 2, 2), Numbered(30, 2, 2), plan), Throws.TypeOf<InputException>());
-        }
+        var images = Numbered(30, 2, 2);
+        AssertBadInput(images, images, Plan with { BatchSize = 0 }, "batch size is 0");
+        AssertBadInput(images, images, Plan with { OutlierBatchSize = -1 }, "outlier batch size is -1");
+        AssertBadInput(images, images, Plan with { Views = 3 }, "views is 3");
+        AssertBadInput(images, images, Plan with { Workers = 0 }, "threads is 0");
+        AssertBadInput(images, images, Plan with { Prefetch = 0 }, "ahead is 0");
     });
+
+    private static void AssertBadInput(ImageSet training, ImageSet? outliers, BatchPlan plan, string message) =>
+        Assert.That(() => new BatchLoader(training, outliers, plan), Throws.TypeOf<InputException>().With.Message.Contains(message));
 
     private static List<float[]> Contents(IEnumerable<Batch> batches)
     {

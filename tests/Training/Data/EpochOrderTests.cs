@@ -18,8 +18,8 @@ public sealed class EpochOrderTests
     [Test]
     public void seed_epoch_and_stream_give_different_orders()
     {
-        int[][] orders = [EpochOrder.Permutation(50, 1, 1, 1), EpochOrder.Permutation(50, 2, 1, 1), EpochOrder.Permutation(50, 1, 2, 1), EpochOrder.Permutation(50, 1, 1, 2)];
-        Assert.That(orders.Select(order => string.Join(' ', order)), Is.Unique);
+        (ulong Seed, int Epoch, int Stream)[] uses = [(1, 1, 1), (2, 1, 1), (1, 2, 1), (1, 1, 2)];
+        Assert.That(uses.Select(use => string.Join(' ', EpochOrder.Permutation(50, use.Seed, use.Epoch, use.Stream))), Is.Unique);
     }
 
     [Test]

@@ -35,7 +35,8 @@ public sealed class EvaluationBatchesTests
 
         Assert.That(counts, Is.EqualTo(sizes));
         Assert.That(labels, Is.EqualTo(new long[] { 2, 0, -1, 1, 1 }));
-        Assert.That(values, Is.EqualTo(Enumerable.Range(0, 5).SelectMany(image => images.Pixels(image).ToArray()).Select(value => value / 255f)));
+        var bytes = Enumerable.Range(0, 5).SelectMany(image => images.Pixels(image).ToArray());
+        Assert.That(values, Is.EqualTo(bytes.Select(value => value / 255f)));
     }
 
     [Test]

@@ -58,7 +58,9 @@ public sealed class PrefetcherTests
     [Test]
     public void an_exception_is_thrown_when_its_result_is_due()
     {
-        using var prefetcher = new Prefetcher<Item>(number => number == 3 ? throw new InputException("broken") : new Item(number), 0, 9, 2, 8);
+        static Item Build(int number) => number == 3 ? throw new InputException("broken") : new Item(number);
+
+        using var prefetcher = new Prefetcher<Item>(Build, 0, 9, 2, 8);
         Assert.That(Enumerable.Range(0, 3).Select(_ => prefetcher.Next().Number), Is.EqualTo(Enumerable.Range(0, 3)));
         Assert.That(prefetcher.Next, Throws.TypeOf<InputException>().With.Message.EqualTo("broken"));
     }

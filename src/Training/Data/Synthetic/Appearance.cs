@@ -1,6 +1,8 @@
 namespace Pascl.Training.Data.Synthetic;
 
-/// <summary>Shapes and textures as functions of the place; x points right, y down, and an object reaches to about 1 from its centre.</summary>
+/// <summary>
+/// Shapes and textures as functions of the place; x points right, y down, and an object reaches to about 1 from its centre.
+/// </summary>
 internal static class Appearance
 {
     /// <summary>How far a place is from the outline, roughly: negative inside, positive outside.</summary>

@@ -8,7 +8,7 @@ internal sealed class Painter(SyntheticOptions options)
     private const int Waves = 4;
 
     /// <summary>A textured object of random place, size, tilt and colours before a soft background.</summary>
-    public void Object(Shape shape, Texture texture, RandomSequence random, Span<byte> pixels)
+    public void Object(Look look, RandomSequence random, Span<byte> pixels)
     {
         var size = options.Size;
         var radius = size * random.Between(0.26f, 0.38f);
@@ -31,8 +31,8 @@ internal sealed class Painter(SyntheticOptions options)
             {
                 var (dx, dy) = (column + 0.5f - centreX, row + 0.5f - centreY);
                 var (x, y) = ((cos * dx) + (sin * dy), (cos * dy) - (sin * dx));
-                var coverage = Math.Clamp(0.5f - (radius * Appearance.Distance(shape, x / radius, y / radius)), 0f, 1f);
-                var pattern = Appearance.Pattern(texture, (x / period) + phaseX, (y / period) + phaseY);
+                var coverage = Math.Clamp(0.5f - (radius * Appearance.Distance(look.Shape, x / radius, y / radius)), 0f, 1f);
+                var pattern = Appearance.Pattern(look.Texture, (x / period) + phaseX, (y / period) + phaseY);
                 var behind = background + (change * MathF.Sin((slopeX * column) + (slopeY * row)));
                 Put(Vector3.Lerp(behind, Vector3.Lerp(first, second, pattern), coverage), ref random, pixels, row, column);
             }
