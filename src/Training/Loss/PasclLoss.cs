@@ -1,0 +1,79 @@
+using static TorchSharp.torch;
+using static TorchSharp.torch.nn;
+
+namespace Pascl.Training.Loss;
+
+/// <summary>
+/// The partial and asymmetric contrastive loss (Wang et al., ICML 2022): tail-class images are pulled towards their class and pushed away from the other tail
+/// classes and from the outliers. Head-class images take no part, and outliers are only ever pushed away from.
+/// </summary>
+/// <remarks>
+/// With s_ij = f_i . f_j / temperature, anchors A (the rows of tail-class images, both views), outliers O, and P_i the other anchors of i's class:
+/// <code>
+/// L = 1/|A| sum_{i in A} w_i ( -1/|P_i| sum_{p in P_i} ( s_ip - log sum_{j in A + O, j != i} exp(s_ij) ) )
+/// </code>
+/// A batch without a tail-class image gives 0, with gradients that are zero. Selection is by masks, so that every shape is known in advance and nothing is
+/// read back from the device. <c>FusedContrastiveLossReference</c> is the same in double precision.
+/// </remarks>
+public sealed class PasclLoss : Module<Tensor, Tensor, Tensor>
+{
+    // Far below every similarity, yet finite: a row in which everything is excluded has a finite logarithm and a zero gradient, not NaN.
+    private const double Excluded = -1e30;
+
+    private readonly double temperature;
+    private readonly Tensor isTailClass;
+    private readonly Tensor classWeights;
+
+    /// <summary>Creates the loss for a classification task with C classes.</summary>
+    /// <param name="tailClasses">C flags: whether the class belongs to the tail.</param>
+    /// <param name="temperature">Divides the similarities; above 0.</param>
+    /// <param name="classWeights">C weights of the anchors by class; 1 for each class where it is null.</param>
+    public PasclLoss(IReadOnlyList<bool> tailClasses, double temperature, IReadOnlyList<double>? classWeights = null)
+        : base(nameof(PasclLoss))
+    {
+        if (classWeights is not null && classWeights.Count != tailClasses.Count)
+        {
+            throw new ArgumentException($"There are {classWeights.Count} class weights for {tailClasses.Count} classes; there must be one per class.", nameof(classWeights));
+        }
+
+        if (!(temperature > 0))
+        {
+            throw new ArgumentOutOfRangeException(nameof(temperature), temperature, "The temperature must be above 0.");
+        }
+
+        this.temperature = temperature;
+        isTailClass = tensor(tailClasses.ToArray()).DetachFromDisposeScope(); // (C)
+        this.classWeights = tensor((classWeights ?? Enumerable.Repeat(1.0, tailClasses.Count)).ToArray()).DetachFromDisposeScope(); // (C), float64
+        RegisterComponents();
+    }
+
+    /// <summary>Computes the loss of a batch, a scalar.</summary>
+    /// <param name="features">(2N + K, d), rows of unit length: the first view of N images, their second view, and K outliers.</param>
+    /// <param name="labels">(N), int64: the images' classes.</param>
+    public override Tensor forward(Tensor features, Tensor labels)
+    {
+        var anchorRows = 2 * labels.shape[0];
+        if (features.dim() != 2 || features.shape[0] < anchorRows)
+        {
+            throw new ArgumentException(
+                $"features is ({string.Join(", ", features.shape)}) for {labels.shape[0]} labels; it must be (2 * {labels.shape[0]} + outliers, width).", nameof(features));
+        }
+
+        using var scope = NewDisposeScope();
+        var outlierRows = features.shape[0] - anchorRows;
+        var classes = cat([labels, labels]); // (2N)
+        var isAnchor = isTailClass[classes]; // (2N)
+        var isOther = eye(anchorRows, features.shape[0], dtype: ScalarType.Bool, device: features.device).logical_not(); // (2N, 2N + K)
+        var isContrast = cat([isAnchor, ones(outlierRows, dtype: ScalarType.Bool, device: features.device)]).logical_and(isOther); // (2N, 2N + K)
+        var isPositive = classes.unsqueeze(1).eq(classes).logical_and(isContrast.narrow(1, 0, anchorRows)).to(features.dtype); // (2N, 2N)
+
+        var similarity = features.narrow(0, 0, anchorRows).mm(features.t()) / temperature; // (2N, 2N + K)
+        var logSum = similarity.masked_fill(isContrast.logical_not(), Excluded).logsumexp(1, keepdim: true); // (2N, 1)
+        var logProbability = similarity.narrow(1, 0, anchorRows) - logSum; // (2N, 2N)
+        var rowLoss = -(logProbability * isPositive).sum(1) / isPositive.sum(1).clamp_min(1); // (2N)
+
+        var isAnchorRow = isAnchor.to(features.dtype);
+        var weight = classWeights[classes].to(features.dtype) * isAnchorRow;
+        return ((rowLoss * weight).sum() / isAnchorRow.sum().clamp_min(1)).MoveToOuterDisposeScope();
+    }
+}

@@ -1,0 +1,162 @@
+using Pascl.Training.Interop;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+using static TorchSharp.torch.nn;
+
+namespace Pascl.Training.Model;
+
+/// <summary>
+/// ResNet for small images with two branches of BatchNorm and classifier over one set of convolutions: a 3x3 convolution, four stages of basic blocks with
+/// width, 2, 4 and 8 times width channels (the last three halve the image), average pooling, a linear classifier per branch, and a projection head
+/// 8w -> 8w -> ReLU -> 128. Images may have any size of at least 8x8.
+/// </summary>
+/// <remarks>
+/// The main branch's entries of <c>state_dict</c> have the names and shapes of the PyTorch network in Wang et al., ICML 2022. The auxiliary branch adds
+/// <c>auxiliary_linear</c> and, at every BatchNorm, <c>auxiliary</c>.
+/// </remarks>
+public sealed class DualBranchResNet : Module<Tensor, Branch, BranchOutput>
+{
+    /// <summary>Columns of the projection.</summary>
+    public const int ProjectionWidth = 128;
+
+    private readonly Conv2d conv1;
+    private readonly DualBranchBatchNorm2d bn1;
+    private readonly ModuleList<BasicBlock> layer1;
+    private readonly ModuleList<BasicBlock> layer2;
+    private readonly ModuleList<BasicBlock> layer3;
+    private readonly ModuleList<BasicBlock> layer4;
+    private readonly Linear linear;
+    private readonly Linear auxiliary_linear;
+    private readonly Sequential projection;
+
+    /// <summary>Creates the network with PyTorch's default initialisation, drawn from a generator of its own; both branches start equal.</summary>
+    /// <param name="depth">Number of blocks.</param>
+    /// <param name="classCount">C, the number of classes.</param>
+    /// <param name="width">Channels of the first stage; 64 in the literature.</param>
+    /// <param name="seed">Seed of the initial weights: the same seed gives the same weights.</param>
+    /// <param name="precision">Arithmetic of the convolutions; resolved, not <see cref="Precision.Auto"/>.</param>
+    public DualBranchResNet(ResNetDepth depth, int classCount, int width = 64, ulong seed = 0, Precision precision = Precision.Float32)
+        : base(nameof(DualBranchResNet))
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(classCount, 2);
+        ArgumentOutOfRangeException.ThrowIfLessThan(width, 1);
+        int[] blocks = depth == ResNetDepth.ResNet18 ? [2, 2, 2, 2] : [3, 4, 6, 3];
+        conv1 = Conv2d(3, width, 3, padding: 1, bias: false);
+        bn1 = new DualBranchBatchNorm2d(width);
+        layer1 = Stage(blocks[0], width, width, stride: 1);
+        layer2 = Stage(blocks[1], width, 2 * width, stride: 2);
+        layer3 = Stage(blocks[2], 2 * width, 4 * width, stride: 2);
+        layer4 = Stage(blocks[3], 4 * width, 8 * width, stride: 2);
+        linear = Linear(8 * width, classCount);
+        auxiliary_linear = Linear(8 * width, classCount);
+        projection = Sequential(Linear(8 * width, 8 * width), ReLU(), Linear(8 * width, ProjectionWidth));
+        RegisterComponents();
+        Initialisation.Draw(this, seed);
+        CopyMainToAuxiliary();
+        Precision = precision;
+    }
+
+    /// <summary>Arithmetic of the convolutions; BatchNorm's statistics, the classifiers and the projection are float32 in any case.</summary>
+    public Precision Precision { get; set; }
+
+    /// <summary>Computes one branch; gradients flow to the parameters that are trainable.</summary>
+    /// <param name="images">(B, 3, H, W) in [0, 1]; fastest when stored channels last and the weights are, too (<see cref="ChannelsLast"/>).</param>
+    /// <param name="branch">Which BatchNorm and classifier to use.</param>
+    public override BranchOutput forward(Tensor images, Branch branch)
+    {
+        using var scope = NewDisposeScope();
+        var features = Features(images, branch);
+        var classifier = branch == Branch.Main ? linear : auxiliary_linear;
+        return new BranchOutput(
+            classifier.forward(features).MoveToOuterDisposeScope(),
+            features.MoveToOuterDisposeScope(),
+            functional.normalize(projection.forward(features)).MoveToOuterDisposeScope());
+    }
+
+    /// <summary>Both branches in evaluation mode and without gradients; the module's mode is the same afterwards.</summary>
+    /// <param name="images">(B, 3, H, W) in [0, 1].</param>
+    public ModelOutput Predict(Tensor images)
+    {
+        using var scope = NewDisposeScope();
+        using var frozen = no_grad();
+        var wasTraining = training;
+        eval();
+        try
+        {
+            var main = forward(images, Branch.Main);
+            var auxiliaryLogits = auxiliary_linear.forward(Features(images, Branch.Auxiliary));
+            return new ModelOutput(
+                main.Logits.MoveToOuterDisposeScope(),
+                auxiliaryLogits.MoveToOuterDisposeScope(),
+                main.Features.MoveToOuterDisposeScope(),
+                main.Projection.MoveToOuterDisposeScope());
+        }
+        finally
+        {
+            train(wasTraining);
+        }
+    }
+
+    /// <summary>Overwrites the auxiliary branch's BatchNorm and classifier with those of the main branch: the start of the second phase.</summary>
+    public void CopyMainToAuxiliary()
+    {
+        using var scope = NewDisposeScope();
+        using var frozen = no_grad();
+        foreach (var normalisation in modules().OfType<DualBranchBatchNorm2d>())
+        {
+            normalisation.CopyMainToAuxiliary();
+        }
+
+        auxiliary_linear.weight!.copy_(linear.weight!);
+        auxiliary_linear.bias!.copy_(linear.bias!);
+    }
+
+    /// <summary>Freezes every parameter but the named ones, and returns those with their names in the order of <c>state_dict</c>.</summary>
+    public IReadOnlyList<(string Name, Parameter Parameter)> MakeTrainable(TrainableParameters trainable)
+    {
+        var chosen = new List<(string, Parameter)>();
+        foreach (var (name, parameter) in named_parameters())
+        {
+            parameter.requires_grad = IsTrainable(name, trainable);
+            if (parameter.requires_grad)
+            {
+                chosen.Add((name, parameter));
+            }
+        }
+
+        return chosen;
+    }
+
+    private static bool IsTrainable(string name, TrainableParameters trainable)
+    {
+        var isClassifier = name.StartsWith("auxiliary_linear.", StringComparison.Ordinal);
+        var isBatchNorm = name.Contains(".auxiliary.", StringComparison.Ordinal);
+        return trainable switch
+        {
+            TrainableParameters.BatchNormAndClassifier => isBatchNorm || isClassifier,
+            TrainableParameters.BatchNorm => isBatchNorm,
+            TrainableParameters.Classifier => isClassifier,
+            _ => !isBatchNorm && !isClassifier,
+        };
+    }
+
+    private static ModuleList<BasicBlock> Stage(int blocks, long inputChannels, long outputChannels, long stride) => new(
+    [
+        new BasicBlock(inputChannels, outputChannels, stride),
+        .. Enumerable.Range(1, blocks - 1).Select(_ => new BasicBlock(outputChannels, outputChannels, stride: 1)),
+    ]);
+
+    // (B, 3, H, W) -> (B, 8 * width)
+    private Tensor Features(Tensor images, Branch branch)
+    {
+        using var scope = NewDisposeScope();
+        using var autocast = Autocast.Begin(images.device_type, Precision);
+        var hidden = bn1.forward(conv1.forward(images), branch).relu_();
+        foreach (var block in layer1.Concat(layer2).Concat(layer3).Concat(layer4))
+        {
+            hidden = block.forward(hidden, branch);
+        }
+
+        return hidden.to(linear.weight!.dtype).mean([2, 3]).MoveToOuterDisposeScope();
+    }
+}

@@ -1,0 +1,30 @@
+using TorchSharp.Modules;
+using TorchSharp.Utils;
+using static TorchSharp.torch;
+using static TorchSharp.torch.nn;
+
+namespace Pascl.Training.Model;
+
+/// <summary>The way around a block that changes the shape: a 1x1 convolution and BatchNorm (option B of He et al. 2016).</summary>
+internal sealed class Shortcut : Module<Tensor, Branch, Tensor>
+{
+    [ComponentName(Name = "0")]
+    private readonly Conv2d convolution;
+
+    [ComponentName(Name = "1")]
+    private readonly DualBranchBatchNorm2d normalisation;
+
+    public Shortcut(long inputChannels, long outputChannels, long stride)
+        : base(nameof(Shortcut))
+    {
+        convolution = Conv2d(inputChannels, outputChannels, 1, stride, bias: false);
+        normalisation = new DualBranchBatchNorm2d(outputChannels);
+        RegisterComponents();
+    }
+
+    public override Tensor forward(Tensor input, Branch branch)
+    {
+        using var projected = convolution.forward(input);
+        return normalisation.forward(projected, branch);
+    }
+}
