@@ -14,11 +14,10 @@ public sealed class GoldenChecksTests
     [Test]
     public void a_changed_golden_value_fails()
     {
-        var folder = Directory.CreateTempSubdirectory("golden-").FullName;
+        using var folder = new TemporaryFolder();
         var original = File.ReadAllText(Path.Combine(Repository.Golden, LossGolden.FileName));
-        File.WriteAllText(Path.Combine(folder, LossGolden.FileName), original.Replace("8.184344564295612", "8.185", StringComparison.Ordinal));
-        var failed = GoldenChecks.Run(folder).Where(result => !result.Passed).ToArray();
-        Directory.Delete(folder, recursive: true);
+        File.WriteAllText(Path.Combine(folder.Path, LossGolden.FileName), original.Replace("8.184344564295612", "8.185", StringComparison.Ordinal));
+        var failed = GoldenChecks.Run(folder.Path).Where(result => !result.Passed).ToArray();
         Assert.That(failed.Single().Case, Is.EqualTo("losses/outlier exposure/4 rows loss"));
     }
 
@@ -31,10 +30,9 @@ public sealed class GoldenChecksTests
     [TestCase("{}")]
     public void a_damaged_golden_file_is_an_input_error(string content)
     {
-        var folder = Directory.CreateTempSubdirectory("golden-").FullName;
-        File.WriteAllText(Path.Combine(folder, LossGolden.FileName), content);
-        Assert.That(() => GoldenChecks.Run(folder).Count(), Throws.TypeOf<InputException>().With.Message.Contains(folder));
-        Directory.Delete(folder, recursive: true);
+        using var folder = new TemporaryFolder();
+        File.WriteAllText(Path.Combine(folder.Path, LossGolden.FileName), content);
+        Assert.That(() => GoldenChecks.Run(folder.Path).Count(), Throws.TypeOf<InputException>().With.Message.Contains(folder.Path));
     }
 
     private static void AssertAllPass(IEnumerable<GoldenResult> results, int atLeast)

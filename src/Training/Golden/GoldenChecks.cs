@@ -6,6 +6,7 @@ public static class GoldenChecks
     private static readonly (string FileName, Func<string, IEnumerable<GoldenResult>> Check)[] Checks =
     [
         (LossGolden.FileName, LossGolden.Check),
+        (MetricGolden.FileName, MetricGolden.Check),
         (ModelGolden.FileName, ModelGolden.Check),
     ];
 

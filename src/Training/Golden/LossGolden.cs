@@ -1,4 +1,6 @@
+using System.Globalization;
 using Pascl.Kernels;
+using Pascl.Training.Data;
 using Pascl.Training.Loss;
 using static TorchSharp.torch;
 
@@ -19,7 +21,9 @@ public static class LossGolden
     public static IEnumerable<GoldenResult> Check(string folder)
     {
         var golden = GoldenFile.Read<LossFile>(folder, FileName);
-        return golden.Contrastive.SelectMany(CheckContrastive).Concat(golden.OutlierExposure.SelectMany(CheckOutlierExposure));
+        return golden.Contrastive.SelectMany(CheckContrastive)
+            .Concat(golden.OutlierExposure.SelectMany(CheckOutlierExposure))
+            .Concat(golden.ClassWeights.Select(CheckAnchorClasses));
     }
 
     private static IEnumerable<GoldenResult> CheckContrastive(ContrastiveCase golden)
@@ -52,7 +56,7 @@ public static class LossGolden
     private static (double Loss, double[] Gradient) ContrastiveTorch(ContrastiveCase golden, float[] rows)
     {
         using var scope = NewDisposeScope();
-        using var module = new PasclLoss(TailByIndex(golden.Classes, golden.K), golden.Temperature);
+        using var module = new PasclLoss(Tail(golden.Classes, golden.K), golden.Temperature);
         var features = tensor(rows).reshape(-1, golden.Dim).requires_grad_();
         var loss = module.forward(features, tensor(golden.Labels, int64));
         loss.backward();
@@ -104,9 +108,17 @@ public static class LossGolden
         ];
     }
 
-    private static bool[] TailByIndex(int classes, double fraction) => [.. Enumerable.Range(0, classes).Select(label => label >= Math.Round((1 - fraction) * classes))];
+    // The authors' class weights are 1 for exactly the classes that can be anchors; the key reads C10_k0.4.
+    private static GoldenResult CheckAnchorClasses(KeyValuePair<string, double[]> golden)
+    {
+        var fraction = double.Parse(golden.Key[(golden.Key.IndexOf('k', StringComparison.Ordinal) + 1)..], CultureInfo.InvariantCulture);
+        var differing = Tail(golden.Value.Length, fraction).Zip(golden.Value, (isTail, weight) => isTail != (weight == 1)).Count(differs => differs);
+        return new GoldenResult($"losses/anchor classes {golden.Key}, classes that differ", "reference", differing, 0);
+    }
 
-    private sealed record LossFile(ContrastiveCase[] Contrastive, OutlierExposureCase[] OutlierExposure);
+    private static bool[] Tail(int classes, double fraction) => new TailClasses(new int[classes], fraction, TailRule.HighestIndex).Flags;
+
+    private sealed record LossFile(ContrastiveCase[] Contrastive, OutlierExposureCase[] OutlierExposure, Dictionary<string, double[]> ClassWeights);
 
     private sealed record ContrastiveCase(
         string Name, uint Seed, int Classes, double K, int[] Labels, int Ood, int Dim, double Temperature, double Loss, double[] GradNorms, double[] GradProbe)

@@ -7,13 +7,16 @@ namespace Pascl.Training.Golden;
 /// <summary>Compares the metrics with <c>metrics.json</c>: sections <c>ood</c> and <c>accuracy</c>, absolute errors in double.</summary>
 public static class MetricGolden
 {
+    /// <summary>The file's name.</summary>
+    public const string FileName = "metrics.json";
+
     private const double AllowedError = 1e-12;
 
     /// <summary>One result per number in <c>metrics.json</c> of <paramref name="folder"/>; none when that file is not there.</summary>
     /// <exception cref="InputException">The file is not of the expected form.</exception>
     public static IEnumerable<GoldenResult> Check(string folder)
     {
-        var path = Path.Combine(folder, "metrics.json");
+        var path = Path.Combine(folder, FileName);
         if (!File.Exists(path))
         {
             return [];

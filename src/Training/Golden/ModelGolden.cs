@@ -69,7 +69,7 @@ public static class ModelGolden
     {
         using var scope = NewDisposeScope();
         using var model = GoldenModel.Create(golden.Names, type);
-        using var contrastive = new PasclLoss([.. GoldenModel.IsTail], 0.07, GoldenModel.ClassWeights);
+        using var contrastive = new PasclLoss(GoldenModel.IsTail, 0.07, GoldenModel.ClassWeights);
         using var outlierExposure = new OutlierExposureLoss();
         var images = GoldenModel.Images(type);
         var batch = cat([images[..6], images[..6].flip(3), images[6..10]]); // (2N + K, 3, 32, 32) with N = 6, K = 4
