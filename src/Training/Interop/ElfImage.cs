@@ -15,6 +15,7 @@ internal sealed class ElfImage
     private const uint VersionNeeds = 0x6ffffffe;
     private const uint SymbolVersions = 0x6fffffff;
     private const int HeaderSize = 64;
+    private const int SegmentSize = 56;
     private const int SymbolSize = 24;
     private const int RelocationSize = 24;
     private const byte WeakVersion = 2;
@@ -36,20 +37,26 @@ internal sealed class ElfImage
 
     public ReadOnlySpan<byte> Bytes => bytes;
 
-    /// <summary>Throws where the file at <paramref name="path"/> is no ELF library or ends before its contents do; mapping such a file can kill the process.</summary>
+    /// <summary>Throws where the file at <paramref name="path"/> is no ELF library or ends before its segments do; mapping such a file can kill the process.</summary>
     public static void CheckComplete(string path)
     {
         using var file = File.OpenHandle(path);
         var header = new byte[HeaderSize];
         CheckHeader(header.AsSpan(0, RandomAccess.Read(file, header, 0)));
 
-        // Linkers write the table of sections last.
-        var end = BinaryPrimitives.ReadUInt64LittleEndian(header.AsSpan(0x28)) +
-            ((ulong)BinaryPrimitives.ReadUInt16LittleEndian(header.AsSpan(0x3a)) * BinaryPrimitives.ReadUInt16LittleEndian(header.AsSpan(0x3c)));
+        var segments = new byte[BinaryPrimitives.ReadUInt16LittleEndian(header.AsSpan(0x38)) * SegmentSize];
+        var isComplete = RandomAccess.Read(file, segments, Math.Max(0, BinaryPrimitives.ReadInt64LittleEndian(header.AsSpan(0x20)))) == segments.Length;
         var length = (ulong)RandomAccess.GetLength(file);
-        if (length < end)
+        for (var segment = 0; isComplete && segment < segments.Length; segment += SegmentSize)
         {
-            throw new BadImageFormatException($"the file is cut short: it has {length} of {end} bytes");
+            var offset = BinaryPrimitives.ReadUInt64LittleEndian(segments.AsSpan(segment + 8));
+            var size = BinaryPrimitives.ReadUInt64LittleEndian(segments.AsSpan(segment + 32));
+            isComplete = offset <= length && size <= length - offset;
+        }
+
+        if (!isComplete)
+        {
+            throw new BadImageFormatException($"the file is cut short at {length} bytes");
         }
     }
 
@@ -90,20 +97,30 @@ internal sealed class ElfImage
     }
 
     // Where each needed version keeps its flags; the version's index in the table of symbol versions follows two bytes later.
-    private IEnumerable<int> VersionNeedFlags()
+    private IEnumerable<int> VersionNeedFlags() =>
+        from section in Sections(VersionNeeds)
+        from library in Chain(section.Offset, section.Info, nextAt: 12)
+        from version in Chain(library + Distance(library + 8), UInt16(library + 2), nextAt: 12)
+        select version + 4;
+
+    // Entries of which each holds the distance to the next; the last holds 0.
+    private IEnumerable<int> Chain(int first, uint count, int nextAt)
     {
-        foreach (var section in Sections(VersionNeeds))
+        var entry = first;
+        for (var left = count; left > 0; left--)
         {
-            for (int library = section.Offset, left = (int)section.Info; left > 0; left--, library += (int)UInt32(library + 12))
+            var next = Distance(entry + nextAt);
+            yield return entry;
+            if (next == 0)
             {
-                for (int version = library + (int)UInt32(library + 8), more = UInt16(library + 2); more > 0; more--, version += (int)UInt32(version + 12))
-                {
-                    _ = At(version, 16);
-                    yield return version + 4;
-                }
+                yield break;
             }
+
+            entry += next;
         }
     }
+
+    private int Distance(int offset) => (int)Math.Min(UInt32(offset), int.MaxValue / 2);
 
     private IEnumerable<Section> Sections(uint type)
     {

@@ -34,7 +34,7 @@ internal static partial class NativeLibraryCopy
     /// <summary>Loads the library from a temporary file; a loaded library stays in memory when its file is gone.</summary>
     public static nint FromTemporaryFile(string name, ReadOnlySpan<byte> library)
     {
-        var folder = Directory.CreateTempSubdirectory("pascl-");
+        var folder = Directory.CreateTempSubdirectory("pascl-library-");
         try
         {
             var path = Path.Combine(folder.FullName, $"lib{name}.so");

@@ -3,8 +3,12 @@ using TorchSharp;
 
 namespace Pascl.Tests.Training.Interop;
 
+/// <summary>Where the native libraries come from, and what is said when they do not load; each case is a process of its own, because loading happens once.</summary>
+[Platform("Linux")]
 public sealed class NativeLibTorchTests
 {
+    private static string PackagedLibTorch => NativeLibTorch.EnsureLoaded().LibTorchFolder;
+
     [Test]
     public void torch_computes_after_the_loader_ran()
     {
@@ -13,7 +17,154 @@ public sealed class NativeLibTorchTests
         Assert.Multiple(() =>
         {
             Assert.That(sum.item<float>(), Is.EqualTo(6f));
-            Assert.That(NativeLibTorch.EnsureLoaded().LibTorchFolder, Is.Not.Empty);
+            Assert.That(PackagedLibTorch, Does.EndWith("libtorch-cpu-linux-x64/2.10.0/runtimes/linux-x64/native"));
+            Assert.That(NativeLibTorch.EnsureLoaded().Status, Does.StartWith("loaded"));
+            Assert.That(LibTorchBuild.Version, Is.EqualTo("2.10.0"));
         });
+    }
+
+    [Test]
+    public void a_copy_of_libtorch_named_by_the_variable_is_used_and_reported()
+    {
+        using var folder = new TemporaryFolder();
+        LinkFiles(PackagedLibTorch, folder.Path);
+        var (code, output, error) = PasclProgram.Run("doctor", (NativeLibTorch.PathVariable, folder.Path));
+        Assert.Multiple(() =>
+        {
+            Assert.That(code, Is.Zero, error);
+            Assert.That(output, Does.Contain(folder.Path).And.Not.Contain(PackagedLibTorch));
+        });
+    }
+
+    [Test]
+    public void libtorch_beside_the_program_comes_before_the_packaged_one()
+    {
+        using var program = CopyOfTheProgram();
+        var beside = Path.Combine(program.Path, "libtorch");
+        Directory.CreateDirectory(beside);
+        LinkFiles(PackagedLibTorch, beside);
+        var (code, output, error) = PasclProgram.RunIn(program.Path, "doctor");
+        Assert.Multiple(() =>
+        {
+            Assert.That(code, Is.Zero, error);
+            Assert.That(output, Does.Contain(beside).And.Not.Contain(PackagedLibTorch));
+        });
+    }
+
+    [TestCase("", "there is no libtorch_cpu.so in that folder")]
+    [TestCase("nowhere", "there is no libtorch_cpu.so in that folder")]
+    public void a_folder_without_libtorch_is_bad_input(string name, string reason)
+    {
+        using var folder = new TemporaryFolder();
+        AssertBadInput(PasclProgram.Run("--version", (NativeLibTorch.PathVariable, Path.Combine(folder.Path, name))), folder.Path, reason);
+    }
+
+    [Test]
+    public void a_library_without_the_needed_symbols_is_bad_input()
+    {
+        using var folder = new TemporaryFolder();
+        File.CreateSymbolicLink(Path.Combine(folder.Path, "libtorch_cpu.so"), Path.Combine(PasclProgram.Folder, "libSkiaSharp.so"));
+        AssertBadInput(PasclProgram.Run("--version", (NativeLibTorch.PathVariable, folder.Path)), folder.Path, "of the symbols that TorchSharp 0.107.0 needs");
+    }
+
+    [Test]
+    public void a_libtorch_without_the_libraries_it_needs_is_bad_input()
+    {
+        using var folder = new TemporaryFolder();
+        File.CreateSymbolicLink(Path.Combine(folder.Path, "libtorch_cpu.so"), Path.Combine(PackagedLibTorch, "libtorch_cpu.so"));
+        AssertBadInput(PasclProgram.Run("--version", (NativeLibTorch.PathVariable, folder.Path)), folder.Path, "cannot open shared object file");
+    }
+
+    [TestCase(100)]
+    [TestCase(1 << 20)]
+    [TestCase(452_000_000)]
+    public void a_cut_library_is_bad_input(int length)
+    {
+        using var folder = new TemporaryFolder();
+        CopyStart(Path.Combine(PackagedLibTorch, "libtorch_cpu.so"), Path.Combine(folder.Path, "libtorch_cpu.so"), length);
+        AssertBadInput(PasclProgram.Run("--version", (NativeLibTorch.PathVariable, folder.Path)), folder.Path, $"the file is cut short at {length} bytes");
+    }
+
+    [TestCase("")]
+    [TestCase("<html>not found</html>")]
+    public void a_file_that_is_no_library_is_bad_input(string content)
+    {
+        using var folder = new TemporaryFolder();
+        File.WriteAllText(Path.Combine(folder.Path, "libtorch_cpu.so"), content);
+        AssertBadInput(PasclProgram.Run("--version", (NativeLibTorch.PathVariable, folder.Path)), folder.Path, "is not a 64-bit Linux library");
+    }
+
+    [Test]
+    public void a_cut_shim_is_bad_input()
+    {
+        using var program = CopyOfTheProgram();
+        var shim = Path.Combine(program.Path, "libLibTorchSharp.so");
+        var original = new FileInfo(shim).ResolveLinkTarget(returnFinalTarget: true)!.FullName;
+        File.Delete(shim);
+        CopyStart(original, shim, 1 << 20);
+        AssertBadInput(PasclProgram.RunIn(program.Path, "--version"), shim, "damaged");
+    }
+
+    [Test]
+    public void a_missing_shim_is_bad_input()
+    {
+        using var program = CopyOfTheProgram();
+        File.Delete(Path.Combine(program.Path, "libLibTorchSharp.so"));
+        AssertBadInput(PasclProgram.RunIn(program.Path, "--version"), program.Path, "libLibTorchSharp.so was not found");
+    }
+
+    [Test]
+    public void a_shim_that_uses_symbols_of_a_newer_libstdcpp_is_bad_input()
+    {
+        using var program = CopyOfTheProgram();
+        var shim = Path.Combine(program.Path, "libLibTorchSharp.so");
+        var bytes = File.ReadAllBytes(shim);
+        var name = bytes.AsSpan().IndexOf("GLIBCXX_3.4.30\0"u8);
+        "GLIBCXX_3.4.99"u8.CopyTo(bytes.AsSpan(name));
+        File.Delete(shim);
+        File.WriteAllBytes(shim, bytes);
+        AssertBadInput(PasclProgram.RunIn(program.Path, "--version"), shim, "version `GLIBCXX_3.4.99' not found");
+    }
+
+    private static void AssertBadInput((int ExitCode, string Output, string Error) result, string place, string reason) => Assert.Multiple(() =>
+    {
+        Assert.That(result.ExitCode, Is.EqualTo(2));
+        Assert.That(result.Error, Does.Contain(place).And.Contain(reason));
+        Assert.That(result.Error.Trim().Split('\n'), Has.Length.EqualTo(1));
+        Assert.That(result.Output, Is.Empty);
+    });
+
+    // The program file itself must be a real copy: .NET looks for everything else beside what a link points to.
+    private static TemporaryFolder CopyOfTheProgram()
+    {
+        var folder = new TemporaryFolder();
+        LinkFiles(PasclProgram.Folder, folder.Path);
+        foreach (var file in Directory.GetFiles(folder.Path, "Pascl.Training*"))
+        {
+            File.Delete(file);
+            File.Copy(Path.Combine(PasclProgram.Folder, Path.GetFileName(file)), file);
+        }
+
+        return folder;
+    }
+
+    private static void LinkFiles(string from, string to)
+    {
+        foreach (var file in Directory.GetFiles(from))
+        {
+            File.CreateSymbolicLink(Path.Combine(to, Path.GetFileName(file)), file);
+        }
+    }
+
+    private static void CopyStart(string from, string to, int length)
+    {
+        using var file = File.OpenRead(from);
+        using var start = File.Create(to);
+        var buffer = new byte[Math.Min(length, 1 << 20)];
+        file.ReadExactly(buffer);
+        start.Write(buffer);
+
+        // Only the start is read; the rest need not be the library's bytes.
+        start.SetLength(length);
     }
 }
