@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Pascl.Training.Checkpoints;
 
 namespace Pascl.Training.Evaluation;
 
@@ -55,22 +56,5 @@ public sealed record EvaluationReport
 
     /// <summary>Writes the report as JSON. The file appears whole or not at all; an earlier one stays until then.</summary>
     /// <exception cref="InputException">The file cannot be written.</exception>
-    public void Write(string path)
-    {
-        var unfinished = path + ".unfinished";
-        try
-        {
-            using (var stream = File.Create(unfinished))
-            {
-                JsonSerializer.Serialize(stream, this, ReportJson.Options);
-                stream.Flush(flushToDisk: true);
-            }
-
-            File.Move(unfinished, path, overwrite: true);
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            throw new InputException($"The report {path} cannot be written: {exception.Message}", exception);
-        }
-    }
+    public void Write(string path) => DurableFile.Replace(path, stream => JsonSerializer.Serialize(stream, this, ReportJson.Options));
 }

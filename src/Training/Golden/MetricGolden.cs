@@ -1,10 +1,11 @@
 using System.Globalization;
 using System.Text.Json;
+using Pascl.Training.Data;
 using Pascl.Training.Evaluation;
 
 namespace Pascl.Training.Golden;
 
-/// <summary>Compares the metrics with <c>metrics.json</c>: sections <c>ood</c> and <c>accuracy</c>, absolute errors in double.</summary>
+/// <summary>Compares the metrics with <c>metrics.json</c>: sections <c>ood</c>, <c>accuracy</c> and <c>profiles</c>, absolute errors in double.</summary>
 public static class MetricGolden
 {
     /// <summary>The file's name.</summary>
@@ -12,7 +13,7 @@ public static class MetricGolden
 
     private const double AllowedError = 1e-12;
 
-    /// <summary>One result per number in <c>metrics.json</c> of <paramref name="folder"/>; none when that file is not there.</summary>
+    /// <summary>One result per number in the file of <paramref name="folder"/>; none when that file is not there.</summary>
     /// <exception cref="InputException">The file is not of the expected form.</exception>
     public static IEnumerable<GoldenResult> Check(string folder)
     {
@@ -26,7 +27,12 @@ public static class MetricGolden
         {
             using var document = JsonDocument.Parse(File.ReadAllBytes(path));
             var root = document.RootElement;
-            return [.. root.GetProperty("ood").EnumerateArray().SelectMany(CheckOod), .. root.GetProperty("accuracy").EnumerateArray().SelectMany(CheckAccuracy)];
+            return
+            [
+                .. root.GetProperty("ood").EnumerateArray().SelectMany(CheckOod),
+                .. root.GetProperty("accuracy").EnumerateArray().SelectMany(CheckAccuracy),
+                .. root.GetProperty("profiles").EnumerateObject().Select(CheckProfile),
+            ];
         }
         catch (Exception exception) when (exception is JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
         {
@@ -91,6 +97,15 @@ public static class MetricGolden
         {
             yield return Compare($"{name} perClass {c}", metrics.PerClassAccuracy[c], perClass[c]);
         }
+    }
+
+    private static GoldenResult CheckProfile(JsonProperty golden)
+    {
+        // The name is classes x ratio, for example 100x0.01.
+        var ratio = double.Parse(golden.Name.Split('x')[^1], CultureInfo.InvariantCulture);
+        int[] theirs = [.. golden.Value.EnumerateArray().Select(element => element.GetInt32())];
+        var ours = new LongTailProfile(LongTailShape.Exponential, ratio).Counts(theirs.Length, theirs[0]);
+        return new($"metrics/profiles/{golden.Name}", "reference", ours.Zip(theirs, (a, b) => Math.Abs(a - b)).Max(), 0);
     }
 
     private static int[] RandomClasses(uint seed, int count, int classCount) =>
