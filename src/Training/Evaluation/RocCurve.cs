@@ -30,7 +30,7 @@ public sealed class RocCurve
             throw new ArgumentException($"There are {positives.Length} positives and {negatives.Length} negatives; a curve needs at least one of each.");
         }
 
-        // Each set is sorted by itself, without labels to carry along, and the two are merged: several times faster than sorting (score, label) pairs.
+        // Each set is sorted by itself, on a thread of its own, and the two are merged; no labels are carried along.
         var (rising, other) = (positives.ToArray(), negatives.ToArray());
         if (rising.Length + other.Length < ParallelSortThreshold)
         {
@@ -170,7 +170,9 @@ public sealed class RocCurve
     private static RocPoint[] Merge(double[] positives, double[] negatives)
     {
         var (positive, negative) = (positives.Length - 1, negatives.Length - 1);
-        var merged = new List<RocPoint>(1024) { new(Math.Max(positives[^1], negatives[^1]) + 1, 0, 0) };
+        var merged = new RocPoint[positives.Length + negatives.Length + 1];
+        merged[0] = new RocPoint(Math.Max(positives[^1], negatives[^1]) + 1, 0, 0);
+        var count = 1;
         while (positive >= 0 || negative >= 0)
         {
             var threshold = positive < 0 ? negatives[negative]
@@ -186,10 +188,10 @@ public sealed class RocCurve
                 negative--;
             }
 
-            merged.Add(new RocPoint(threshold, negatives.Length - 1 - negative, positives.Length - 1 - positive));
+            merged[count++] = new RocPoint(threshold, negatives.Length - 1 - negative, positives.Length - 1 - positive);
         }
 
-        return [.. merged];
+        return count == merged.Length ? merged : merged[..count];
     }
 
     private RocPoint Nearest(Func<RocPoint, double> rate, double level)
