@@ -25,6 +25,7 @@ public sealed class MetricGoldenTests
 
     [TestCase("{ \"ood\": [ { \"name\": \"x\" } ], \"accuracy\": [] }")]
     [TestCase("{ \"ood\": 3 }")]
+    [TestCase("{ \"ood\": [], \"accuracy\": [], \"profiles\": { \"10x0.1\": [] } }")]
     [TestCase("{ \"ood\": [], \"accuracy\": [], \"profiles\": { \"x\": [] } }")]
     [TestCase("not json")]
     public void a_damaged_file_is_named(string content)

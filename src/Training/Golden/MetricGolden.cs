@@ -34,11 +34,15 @@ public static class MetricGolden
                 .. root.GetProperty("profiles").EnumerateObject().Select(CheckProfile),
             ];
         }
-        catch (Exception exception) when (exception is JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
+        catch (Exception exception) when (IsMalformed(exception))
         {
             throw new InputException($"{path} is not a file of golden metrics: {exception.Message}", exception);
         }
     }
+
+    private static bool IsMalformed(Exception exception) =>
+        exception is IOException or UnauthorizedAccessException or JsonException or KeyNotFoundException or InvalidOperationException or FormatException
+            or ArgumentException or IndexOutOfRangeException;
 
     private static IEnumerable<GoldenResult> CheckOod(JsonElement golden)
     {
