@@ -20,7 +20,8 @@ public static class Datasets
         var counts = training.CountPerClass();
         if (Array.IndexOf(counts, 0) is >= 0 and var empty)
         {
-            throw new InputException($"{path}: every training image of class {training.ClassNames[empty]} was left out as broken; at least one is needed.");
+            throw new InputException(
+                $"{path}: class {training.ClassNames[empty]} has no training images{(skipped.Count > 0 ? " left after the broken ones" : "")}; every class needs at least one.");
         }
 
         var test = dataset.Parts.Contains(Dataset.TestPart)

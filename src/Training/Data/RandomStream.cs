@@ -15,6 +15,9 @@ internal static class RandomStream
     /// <summary>Order of the outliers.</summary>
     public const int OutlierOrder = 4;
 
+    /// <summary>Which training images are held out.</summary>
+    public const int HoldOut = 5;
+
     /// <summary>First of the streams of synthetic images.</summary>
     public const int Synthetic = 16;
 }

@@ -36,13 +36,13 @@ internal abstract class Dataset
         }
 
         var tree = FileTree.Open(path);
-        Dataset?[] candidates = [ScoodDataset.Find(tree), ListDataset.Find(tree), NpyDataset.Find(tree)];
+        Dataset?[] candidates = [.. CifarDataset.FindAll(tree), ScoodDataset.Find(tree), ListDataset.Find(tree), NpyDataset.Find(tree)];
         Dataset[] found = [.. candidates.OfType<Dataset>()];
         return found switch
         {
             [] => FolderDataset.Find(tree),
             [var only] => only,
-            _ => throw new InputException($"{path} holds several data sets ({string.Join("; ", found.Select(set => set.Format))}); name the one you mean."),
+            _ => throw new InputException($"{path} holds several data sets ({string.Join("; ", found.Select(set => $"{set.Format}: {set.Location}"))}); name the one you mean."),
         };
     }
 
@@ -54,7 +54,7 @@ internal abstract class Dataset
     public abstract ImageSet Read(string part, string name, ReadOptions options, ICollection<string> skipped);
 
     /// <summary>Throws where the classes or the training images cannot serve as in-distribution data.</summary>
-    public virtual void RequireClasses()
+    public void RequireClasses()
     {
         if (ClassNames.Count < 2 || !Parts.Contains(TrainPart))
         {

@@ -11,14 +11,4 @@ internal abstract class FileDataset : Dataset
 
     public override ImageSet Read(string part, string name, ReadOptions options, ICollection<string> skipped) =>
         ImageFiles.Read(name, Tree, Files[part], ClassNames, options, skipped);
-
-    public override void RequireClasses()
-    {
-        base.RequireClasses();
-        var trained = Files[TrainPart].Select(file => file.Label).ToHashSet();
-        if (Enumerable.Range(0, ClassNames.Count).Where(label => !trained.Contains(label)).ToArray() is [var empty, ..])
-        {
-            throw new InputException($"{Location}: class {ClassNames[empty]} has no training images; every class needs at least one, or remove the class.");
-        }
-    }
 }

@@ -34,6 +34,27 @@ internal sealed unsafe class ImageDecoder : IDisposable
     /// </summary>
     public string? Decode(ReadOnlySpan<byte> file, Span<byte> target, int size)
     {
+        if (DecodeWhole(file, out var width, out var height) is { } fault)
+        {
+            return fault;
+        }
+
+        if (width == size && height == size)
+        {
+            DropAlpha(target);
+        }
+        else
+        {
+            Resampling.ResizeAndCrop(Colours(width, height), width, height, target, size);
+        }
+
+        return null;
+    }
+
+    /// <summary>Decodes a file in its own size, for <see cref="Colours"/>; returns what <see cref="Decode"/> returns.</summary>
+    internal string? DecodeWhole(ReadOnlySpan<byte> file, out int width, out int height)
+    {
+        (width, height) = (0, 0);
         if (file.IsEmpty)
         {
             return "is empty";
@@ -48,34 +69,33 @@ internal sealed unsafe class ImageDecoder : IDisposable
                 return Unrecognised(file);
             }
 
-            var (width, height) = (codec.Info.Width, codec.Info.Height);
-            var pixelCount = (long)width * height;
-            if (pixelCount > LargestPixelCount)
+            (width, height) = (codec.Info.Width, codec.Info.Height);
+            if ((long)width * height > LargestPixelCount)
             {
                 return $"claims {width} x {height} pixels, more than {LargestPixelCount / 1_000_000} million";
             }
 
-            Reserve(pixelCount * BytesPerPixel);
-            var result = codec.GetPixels(new SKImageInfo(width, height, SKColorType.Rgba8888, SKAlphaType.Unpremul), (nint)decoded);
-            if (result != SKCodecResult.Success)
+            Reserve((long)width * height * BytesPerPixel);
+            return codec.GetPixels(new SKImageInfo(width, height, SKColorType.Rgba8888, SKAlphaType.Unpremul), (nint)decoded) switch
             {
-                return result == SKCodecResult.IncompleteInput ? "is cut short: the picture ends before its last row" : $"is damaged ({result})";
-            }
-
-            if (width == size && height == size)
-            {
-                DropAlpha(pixelCount, target);
-            }
-            else
-            {
-                var count = (int)pixelCount * PixelBlock.Channels;
-                Array.Resize(ref colours, Math.Max(colours.Length, count));
-                DropAlpha(pixelCount, colours);
-                Resampling.ResizeAndCrop(colours.AsSpan(0, count), width, height, target, size);
-            }
-
-            return null;
+                SKCodecResult.Success => null,
+                SKCodecResult.IncompleteInput => "is cut short: the picture ends before its last row",
+                var result => $"is damaged ({result})",
+            };
         }
+    }
+
+    /// <summary>The picture decoded last, (height, width, 3).</summary>
+    internal ReadOnlySpan<byte> Colours(int width, int height)
+    {
+        var count = width * height * PixelBlock.Channels;
+        if (colours.Length < count)
+        {
+            colours = new byte[count];
+        }
+
+        DropAlpha(colours.AsSpan(0, count));
+        return colours.AsSpan(0, count);
     }
 
     public void Dispose()
@@ -99,12 +119,12 @@ internal sealed unsafe class ImageDecoder : IDisposable
             : $"is not an image: it begins with the text \"{System.Text.Encoding.ASCII.GetString(text)}\"";
     }
 
-    private void DropAlpha(long pixelCount, Span<byte> target)
+    private void DropAlpha(Span<byte> target)
     {
         fixed (byte* first = target)
         {
-            byte* from = decoded, to = first;
-            for (var end = from + (pixelCount * BytesPerPixel); from < end; from += BytesPerPixel, to += PixelBlock.Channels)
+            byte* from = decoded, end = first + target.Length;
+            for (var to = first; to < end; from += BytesPerPixel, to += PixelBlock.Channels)
             {
                 to[0] = from[0];
                 to[1] = from[1];

@@ -1,0 +1,23 @@
+namespace Pascl.Training.Data.Formats;
+
+/// <summary>The dictionaries in the Python form of CIFAR.</summary>
+internal static class CifarPickle
+{
+    public static Dictionary<string, object?> Load(string source, ReadOnlyMemory<byte> file)
+    {
+        try
+        {
+            return Unpickler.Load(file) as Dictionary<string, object?> ?? throw new InvalidDataException("it holds no dictionary");
+        }
+        catch (InvalidDataException exception)
+        {
+            throw new InputException($"{source} cannot be read as a Python file of CIFAR: {exception.Message}.", exception);
+        }
+    }
+
+    /// <summary>The strings of a list in a dictionary.</summary>
+    public static string[] Strings(string source, ReadOnlyMemory<byte> file, string key) =>
+        Load(source, file).GetValueOrDefault(key) is List<object?> list && list.All(item => item is string or ReadOnlyMemory<byte>)
+            ? [.. list.Select(PickledFunctions.Text)]
+            : throw new InputException($"{source} holds no list of class names \"{key}\".");
+}

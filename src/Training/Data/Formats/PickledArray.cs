@@ -1,0 +1,46 @@
+namespace Pascl.Training.Data.Formats;
+
+/// <summary>A pickled NumPy array of bytes with two dimensions.</summary>
+internal sealed class PickledArray
+{
+    private bool isColumnMajor;
+
+    public int Rows { get; private set; }
+
+    public int Columns { get; private set; }
+
+    private ReadOnlyMemory<byte> Bytes { get; set; }
+
+    /// <summary>Takes the state that NumPy pickles: (version, shape, type, is Fortran order, bytes).</summary>
+    public void SetState(object?[]? state)
+    {
+        if (state is not [_, object?[] and [long rows, long columns], PickledType type, bool fortran, ReadOnlyMemory<byte> bytes])
+        {
+            throw new InvalidDataException("it holds an array that is not a table of numbers");
+        }
+
+        if (type.Name is not ("u1" or "|u1") || (Int128)rows * columns != bytes.Length)
+        {
+            throw new InvalidDataException($"it holds {rows} x {columns} numbers of type {type.Name} in {bytes.Length} bytes; expected type u1, one byte each");
+        }
+
+        (Rows, Columns, isColumnMajor, Bytes) = ((int)rows, (int)columns, fortran, bytes);
+    }
+
+    /// <summary>One row of the table.</summary>
+    public ReadOnlyMemory<byte> Row(int row)
+    {
+        if (!isColumnMajor)
+        {
+            return Bytes.Slice(row * Columns, Columns);
+        }
+
+        var gathered = new byte[Columns];
+        for (var column = 0; column < Columns; column++)
+        {
+            gathered[column] = Bytes.Span[(column * Rows) + row];
+        }
+
+        return gathered;
+    }
+}

@@ -1,0 +1,180 @@
+using System.Buffers.Binary;
+using System.Text;
+
+namespace Pascl.Training.Data.Formats;
+
+/// <summary>
+/// Reads the plain values of a Python pickle, protocols 2 to 5: dictionaries, lists, tuples, numbers, strings and uint8 NumPy arrays. A pickle is a program;
+/// this machine knows no instruction that could call anything but the array constructors, and stops at the first that it does not know.
+/// Opcodes: CPython, Lib/pickletools.py.
+/// </summary>
+internal sealed class Unpickler
+{
+    private static readonly object mark = new();
+    private readonly ReadOnlyMemory<byte> program;
+    private readonly Stack<object?> stack = new();
+    private readonly List<object?> memo = [];
+    private int position;
+
+    private Unpickler(ReadOnlyMemory<byte> program) => this.program = program;
+
+    /// <summary>The value that a pickle holds: byte strings as memory, other strings as text, integers as long, containers as .NET's.</summary>
+    /// <exception cref="InvalidDataException">The pickle is cut short, damaged, or asks for more than plain values.</exception>
+    public static object? Load(ReadOnlyMemory<byte> program) => new Unpickler(program).Run();
+
+    private object? Run()
+    {
+        while (true)
+        {
+            var code = Take(1)[0];
+            if (code == '.')
+            {
+                return Pop<object?>();
+            }
+
+            Execute(code);
+        }
+    }
+
+    private void Execute(byte code)
+    {
+        switch (code)
+        {
+            case 0x80: Take(1); break; // PROTO
+            case 0x95: Take(8); break; // FRAME
+            case (byte)'(': stack.Push(mark); break;
+            case (byte)'N': stack.Push(null); break;
+            case 0x88: stack.Push(true); break;
+            case 0x89: stack.Push(false); break;
+            case (byte)'K': stack.Push((long)Take(1)[0]); break;
+            case (byte)'M': stack.Push((long)BinaryPrimitives.ReadUInt16LittleEndian(Take(2))); break;
+            case (byte)'J': stack.Push((long)BinaryPrimitives.ReadInt32LittleEndian(Take(4))); break;
+            case 0x8a: stack.Push(LittleEndian(Take(Take(1)[0]))); break; // LONG1
+            case (byte)'U' or (byte)'C': stack.Push(TakeMemory(Take(1)[0])); break;
+            case (byte)'T' or (byte)'B': stack.Push(TakeMemory(TakeInt32())); break;
+            case 0x8c: stack.Push(Encoding.UTF8.GetString(Take(Take(1)[0]))); break; // SHORT_BINUNICODE
+            case (byte)'X': stack.Push(Encoding.UTF8.GetString(Take(TakeInt32()))); break;
+            case (byte)'}': stack.Push(new Dictionary<string, object?>()); break;
+            case (byte)']': stack.Push(new List<object?>()); break;
+            case (byte)')': stack.Push(Array.Empty<object?>()); break;
+            case 0x85 or 0x86 or 0x87: stack.Push(PopMany(code - 0x84)); break; // TUPLE1 to TUPLE3
+            case (byte)'t': stack.Push(PopToMark()); break;
+            case (byte)'a': Append([Pop<object?>()]); break;
+            case (byte)'e': Append(PopToMark()); break;
+            case (byte)'s': SetItems(PopMany(2)); break;
+            case (byte)'u': SetItems(PopToMark()); break;
+            case (byte)'q': Remember(Take(1)[0]); break;
+            case (byte)'r': Remember(TakeInt32()); break;
+            case 0x94: Remember(memo.Count); break; // MEMOIZE
+            case (byte)'h': Recall(Take(1)[0]); break;
+            case (byte)'j': Recall(TakeInt32()); break;
+            case (byte)'c': stack.Push(PickledFunctions.Find(TakeLine(), TakeLine())); break;
+            case 0x93: var name = Pop<string>(); stack.Push(PickledFunctions.Find(Pop<string>(), name)); break; // STACK_GLOBAL
+            case (byte)'R': var arguments = Pop<object?[]>(); stack.Push(Pop<PickledFunction>()(arguments)); break;
+            case (byte)'b': Build(Pop<object?>()); break;
+            default: throw new InvalidDataException($"it uses instruction 0x{code:x2}, which arrays, lists and names do not need");
+        }
+    }
+
+    private void Build(object? state)
+    {
+        switch (stack.TryPeek(out var target) ? target : null)
+        {
+            case PickledArray array: array.SetState(state as object?[]); break;
+            case PickledType: break; // byte order and padding, which do not matter for single bytes
+            default: throw Damaged();
+        }
+    }
+
+    private void Append(object?[] items) => Peek<List<object?>>().AddRange(items);
+
+    private void SetItems(object?[] items)
+    {
+        var dictionary = Peek<Dictionary<string, object?>>();
+        for (var i = 0; i + 1 < items.Length; i += 2)
+        {
+            dictionary[PickledFunctions.Text(items[i])] = items[i + 1];
+        }
+    }
+
+    private void Remember(int index)
+    {
+        if (index < 0 || index > program.Length)
+        {
+            throw Damaged();
+        }
+
+        while (memo.Count <= index)
+        {
+            memo.Add(null);
+        }
+
+        memo[index] = Peek<object?>();
+    }
+
+    private void Recall(int index) => stack.Push(index >= 0 && index < memo.Count ? memo[index] : throw Damaged());
+
+    private object?[] PopMany(int count)
+    {
+        var items = new object?[count];
+        for (var i = count - 1; i >= 0; i--)
+        {
+            items[i] = Pop<object?>();
+        }
+
+        return items;
+    }
+
+    private object?[] PopToMark()
+    {
+        var items = new List<object?>();
+        for (var item = Pop<object?>(); item != mark; item = Pop<object?>())
+        {
+            items.Add(item);
+        }
+
+        items.Reverse();
+        return [.. items];
+    }
+
+    private T Pop<T>()
+    {
+        var value = Peek<T>();
+        stack.Pop();
+        return value;
+    }
+
+    private T Peek<T>() => stack.TryPeek(out var value) && (value is T || (value is null && default(T) is null)) ? (T)value! : throw Damaged();
+
+    private ReadOnlySpan<byte> Take(int count) => TakeMemory(count).Span;
+
+    private ReadOnlyMemory<byte> TakeMemory(int count)
+    {
+        if (count < 0 || count > program.Length - position)
+        {
+            throw new InvalidDataException("it is cut short");
+        }
+
+        position += count;
+        return program.Slice(position - count, count);
+    }
+
+    private int TakeInt32() => BinaryPrimitives.ReadInt32LittleEndian(Take(4));
+
+    private string TakeLine()
+    {
+        var length = program.Span[position..].IndexOf((byte)'\n');
+        var line = Encoding.ASCII.GetString(Take(length));
+        Take(1);
+        return line;
+    }
+
+    private static long LittleEndian(ReadOnlySpan<byte> bytes)
+    {
+        Span<byte> wide = stackalloc byte[sizeof(long)];
+        wide.Fill(bytes.Length > 0 && bytes[^1] >= 0x80 ? (byte)0xff : (byte)0);
+        return bytes.TryCopyTo(wide) ? BinaryPrimitives.ReadInt64LittleEndian(wide) : throw Damaged();
+    }
+
+    private static InvalidDataException Damaged() => new("it is damaged");
+}
