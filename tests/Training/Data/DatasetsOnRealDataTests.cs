@@ -1,3 +1,4 @@
+using Pascl.Training;
 using Pascl.Training.Data;
 
 namespace Pascl.Tests.Training.Data;
@@ -19,6 +20,17 @@ public sealed class DatasetsOnRealDataTests
             Assert.That((data.Training.Width, data.Training.Height), Is.EqualTo((32, 32)));
             Assert.That(data.Training.Source(0), Does.EndWith("cifar10-lt-jpeg.tar.gz: train/airplane/0000.jpg"));
         });
+    }
+
+    [Test]
+    public void a_profile_does_not_change_data_that_follows_it_already()
+    {
+        var training = Datasets.ReadInDistribution(Archive("cifar10-lt-jpeg"), options).Training;
+        var subset = new LongTailProfile(LongTailShape.Exponential, 0.01).Apply(training);
+        Assert.That(Enumerable.Range(0, subset.Count).Select(subset.Source), Is.EqualTo(Enumerable.Range(0, training.Count).Select(training.Source)));
+        Assert.That(
+            () => new LongTailProfile(LongTailShape.Exponential, 0.1).Apply(training),
+            Throws.TypeOf<InputException>().With.Message.Contains("asks for 3871 images of class automobile").And.Message.Contains("has 2997"));
     }
 
     [Test]

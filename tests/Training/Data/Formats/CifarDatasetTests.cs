@@ -69,7 +69,7 @@ public sealed class CifarDatasetTests
 
         folder.Write("cifar-10-batches-py/batches.meta", CifarPickles.Meta("label_names", CifarNames.Ten));
         var binary = Datasets.ReadInDistribution(samples.Location, options);
-        var python = Datasets.ReadInDistribution(folder.Root, options);
+        var python = Datasets.ReadInDistribution(folder.Path, options);
         AssertSame(python.Training, binary.Training);
         AssertSame(python.Test!, binary.Test!);
     }
@@ -82,11 +82,11 @@ public sealed class CifarDatasetTests
         var (labels, planes) = Split(samples.Read("test.bin").ToArray(), 2);
         folder.Write("cifar-100-python/test", CifarPickles.Part("testing", labels, new byte[labels.Length], planes));
         folder.Write("cifar-100-python/meta", CifarPickles.Meta("fine_label_names", CifarNames.Hundred));
-        var python = Datasets.ReadOutOfDistribution("c100", folder.Root, options).Single();
+        var python = Datasets.ReadOutOfDistribution("c100", folder.Path, options).Single();
         var binary = Datasets.ReadOutOfDistribution("c100", samples.Location, options).Single();
         Assert.That(python.Count, Is.EqualTo(916));
         AssertSame(python, binary);
-        Assert.That(CifarDataset.FindAll(FileTree.Open(folder.Root)).Single().ClassNames, Is.EqualTo(CifarNames.Hundred));
+        Assert.That(CifarDataset.FindAll(FileTree.Open(folder.Path)).Single().ClassNames, Is.EqualTo(CifarNames.Hundred));
     }
 
     [Test]
@@ -108,7 +108,7 @@ public sealed class CifarDatasetTests
         }
 
         Assert.That(
-            () => Datasets.ReadInDistribution(folder.Root, options),
+            () => Datasets.ReadInDistribution(folder.Path, options),
             Throws.TypeOf<InputException>().With.Message.Contains(expected).And.Message.Contains("data_batch_1.bin"));
     }
 
@@ -117,7 +117,7 @@ public sealed class CifarDatasetTests
     {
         using var folder = new TemporaryFolder();
         folder.Write("data_batch_1.bin", new byte[PixelBytes + 1]);
-        Assert.That(() => Datasets.ReadInDistribution(folder.Root, options), Throws.TypeOf<InputException>().With.Message.Contains("lacks data_batch_2.bin"));
+        Assert.That(() => Datasets.ReadInDistribution(folder.Path, options), Throws.TypeOf<InputException>().With.Message.Contains("lacks data_batch_2.bin"));
     }
 
     private static string Samples => Path.Combine(Repository.Data, "format-samples.tar.gz");

@@ -10,7 +10,7 @@ namespace Pascl.Tests.Training.Data.Formats;
 internal sealed class CifarPickles
 {
     private const int AppendBatch = 1000;
-    private readonly MemoryStream stream = new();
+    private readonly List<byte> program = [];
     private int memo;
 
     /// <summary>A data batch of CIFAR-10.</summary>
@@ -44,7 +44,7 @@ internal sealed class CifarPickles
 
     private void Begin() => Put([0x80, 2, (byte)'}']).Remember().Put("("u8);
 
-    private byte[] End() => Put("u."u8).stream.ToArray();
+    private byte[] End() => Put("u."u8).program.ToArray();
 
     private CifarPickles Text(string text) => Put([(byte)'U', (byte)text.Length]).Put(Encoding.ASCII.GetBytes(text)).Remember();
 
@@ -93,7 +93,7 @@ internal sealed class CifarPickles
 
     private CifarPickles Put(ReadOnlySpan<byte> bytes)
     {
-        stream.Write(bytes);
+        program.AddRange(bytes);
         return this;
     }
 }

@@ -38,7 +38,7 @@ public sealed class ImageDecoderTests
             }
         }
 
-        Assert.That(checkedCount, Is.EqualTo(45));
+        Assert.That(checkedCount, Is.EqualTo(46));
     }
 
     [TestCase("truncated_60_percent.JPEG", "cut short")]

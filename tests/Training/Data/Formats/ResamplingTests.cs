@@ -47,7 +47,7 @@ public sealed class ResamplingTests
         byte[] source = [.. Enumerable.Range(0, 128 * 128).SelectMany(i => Enumerable.Repeat((byte)(i % 2 * 255), 3))];
         var target = new byte[16 * 16 * 3];
         Resampling.ResizeAndCrop(source, 128, 128, target, 16);
-        Assert.That(target, Is.All.InRange(125, 130));
+        Assert.That(target.Where((_, i) => i / 3 % 16 is > 0 and < 15), Is.All.InRange(127, 128));
     }
 
     [Test]

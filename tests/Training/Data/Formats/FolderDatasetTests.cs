@@ -1,0 +1,192 @@
+using Pascl.Training;
+using Pascl.Training.Data;
+
+namespace Pascl.Tests.Training.Data.Formats;
+
+public sealed class FolderDatasetTests
+{
+    private static readonly ReadOptions options = new();
+    private static readonly byte[] red = TestImages.Plain(8, 8, 255);
+    private static readonly byte[] blue = TestImages.Plain(8, 8, 0, 0, 255);
+
+    [Test]
+    public void classes_are_sorted_by_name_and_images_by_path()
+    {
+        using var folder = new TemporaryFolder();
+        folder.Write("photos/train/zebra/2.png", blue);
+        folder.Write("photos/train/zebra/10.png", red);
+        folder.Write("photos/train/Apple/1.png", red);
+        folder.Write("photos/test/zebra/1.png", blue);
+        folder.Write("photos/test/Apple/1.png", red);
+        folder.Write("photos/readme.txt", "not an image");
+        var data = Datasets.ReadInDistribution(folder.Path, options);
+        int[] labels = [0, 1, 1], testLabels = [0, 1];
+        string[] names = ["Apple", "zebra"];
+        Assert.Multiple(() =>
+        {
+            Assert.That(data.Training.ClassNames, Is.EqualTo(names));
+            Assert.That(data.Training.Labels.ToArray(), Is.EqualTo(labels));
+            Assert.That(data.Test!.Labels.ToArray(), Is.EqualTo(testLabels));
+            Assert.That(data.Training.Width, Is.EqualTo(8), "images of one size up to 64 keep it");
+            Assert.That(data.Training.Source(1), Does.EndWith("zebra/10.png"));
+            Assert.That(data.Training.Pixels(2)[2], Is.EqualTo(255));
+        });
+    }
+
+    [Test]
+    public void without_parts_every_folder_is_a_class_even_one_called_train()
+    {
+        using var folder = new TemporaryFolder();
+        folder.Write("bus/1.png", red);
+        folder.Write("train/1.png", red);
+        folder.Write("tram/deep/er/1.png", red);
+        var data = Datasets.ReadInDistribution(folder.Path, options);
+        string[] names = ["bus", "train", "tram"];
+        Assert.That(data.Training.ClassNames, Is.EqualTo(names));
+        Assert.That(data.Test, Is.Null);
+    }
+
+    [Test]
+    public void a_validation_folder_serves_as_test_part_only_where_there_is_no_other()
+    {
+        using var folder = new TemporaryFolder();
+        WriteTwoClasses(folder, "train", "val");
+        Assert.That(Datasets.ReadInDistribution(folder.Path, options).Test!.Count, Is.EqualTo(2));
+        WriteTwoClasses(folder, "test");
+        folder.Write("test/a/2.png", red);
+        Assert.That(Datasets.ReadInDistribution(folder.Path, options).Test!.Count, Is.EqualTo(3));
+    }
+
+    [Test]
+    public void a_class_list_gives_the_order()
+    {
+        using var folder = new TemporaryFolder();
+        WriteTwoClasses(folder, "train");
+        folder.Write("classes.txt", "0 b 1 the second letter\n1 a 1 the first\n");
+        string[] names = ["b", "a"];
+        var training = Datasets.ReadInDistribution(folder.Path, options).Training;
+        Assert.That(training.ClassNames, Is.EqualTo(names));
+        Assert.That(training.Source(0), Does.EndWith("b/1.png"));
+    }
+
+    [TestCase("0 a\n1 b\n2 c\n", "disagree about c")]
+    [TestCase("0 a\n", "disagree about b")]
+    [TestCase("0 a\n0 b\n", "expected each label from 0 to 1 once")]
+    [TestCase("0 a\n7 b\n", "expected each label from 0 to 1 once")]
+    public void a_class_list_that_does_not_fit_is_refused(string list, string expected)
+    {
+        using var folder = new TemporaryFolder();
+        WriteTwoClasses(folder, "train");
+        folder.Write("classes.txt", list);
+        AssertRefused(folder.Path, expected);
+    }
+
+    [Test]
+    public void a_test_class_that_is_not_trained_is_refused()
+    {
+        using var folder = new TemporaryFolder();
+        WriteTwoClasses(folder, "train", "test");
+        var stranger = folder.Write("test/c/1.png", red);
+        AssertRefused(folder.Path, $"{stranger} belongs to a class c that has no training images");
+    }
+
+    [Test]
+    public void an_empty_class_folder_is_refused()
+    {
+        using var folder = new TemporaryFolder();
+        WriteTwoClasses(folder, "train");
+        Directory.CreateDirectory(Path.Combine(folder.Path, "train", "c"));
+        AssertRefused(folder.Path, "class c has no training images");
+    }
+
+    [Test]
+    public void one_class_is_not_enough()
+    {
+        using var folder = new TemporaryFolder();
+        folder.Write("train/a/1.png", red);
+        folder.Write("test/a/1.png", red);
+        AssertRefused(folder.Path, "only one class, a");
+    }
+
+    [Test]
+    public void images_without_class_folders_are_outliers_but_no_classes()
+    {
+        using var folder = new TemporaryFolder();
+        folder.Write("1.png", red);
+        folder.Write("more/2.png", blue);
+        Assert.That(Datasets.ReadOutliers(folder.Path, options).Count, Is.EqualTo(2));
+        AssertRefused(folder.Path, "no classes");
+    }
+
+    [Test]
+    public void a_folder_without_images_names_the_archives_in_it()
+    {
+        using var folder = new TemporaryFolder();
+        AssertRefused(folder.Path, "holds no images;");
+        folder.Write("cifar.tar.gz", "");
+        AssertRefused(folder.Path, "cifar.tar.gz");
+    }
+
+    [Test]
+    public void a_broken_image_stops_the_run_and_is_named_with_what_is_wrong()
+    {
+        using var folder = new TemporaryFolder();
+        WriteTwoClasses(folder, "train");
+        var second = folder.Write("train/b/3.png", "<!DOCTYPE html>");
+        folder.Write("train/b/4.png", "");
+        AssertRefused(folder.Path, $"{second} is not an image: it begins with the text \"<!DOCTYPE html>\"");
+    }
+
+    [Test]
+    public void broken_images_are_left_out_and_listed_on_request()
+    {
+        using var folder = new TemporaryFolder();
+        WriteTwoClasses(folder, "train", "test");
+        folder.Write("train/a/0.png", "<html>");
+        folder.Write("test/b/2.png", "");
+        var data = Datasets.ReadInDistribution(folder.Path, new ReadOptions(SkipBroken: true));
+        int[] counts = [1, 1];
+        Assert.Multiple(() =>
+        {
+            Assert.That(data.Training.CountPerClass(), Is.EqualTo(counts));
+            Assert.That(data.Test!.CountPerClass(), Is.EqualTo(counts));
+            Assert.That(data.Skipped, Has.Count.EqualTo(2));
+            Assert.That(data.Skipped[0], Does.Contain("train/a/0.png is not an image"));
+            Assert.That(data.Skipped[1], Does.Contain("test/b/2.png is empty"));
+            Assert.That(data.Training.Source(0), Does.EndWith("a/1.png"));
+        });
+    }
+
+    [Test]
+    public void a_class_of_which_every_image_is_broken_is_refused_even_then()
+    {
+        using var folder = new TemporaryFolder();
+        WriteTwoClasses(folder, "train");
+        folder.Write("train/b/1.png", "");
+        Assert.That(
+            () => Datasets.ReadInDistribution(folder.Path, new ReadOptions(SkipBroken: true)),
+            Throws.TypeOf<InputException>().With.Message.Contains("class b has no training images left after the broken ones"));
+    }
+
+    [Test]
+    public void images_of_several_sizes_become_squares_of_32_or_of_the_size_asked_for()
+    {
+        using var folder = new TemporaryFolder();
+        WriteTwoClasses(folder, "train");
+        folder.Write("train/a/wide.png", TestImages.Plain(90, 30, 255));
+        Assert.That(Datasets.ReadInDistribution(folder.Path, options).Training.Width, Is.EqualTo(32));
+        Assert.That(Datasets.ReadInDistribution(folder.Path, new ReadOptions(20)).Training.Width, Is.EqualTo(20));
+    }
+
+    private static void WriteTwoClasses(TemporaryFolder folder, params string[] parts)
+    {
+        foreach (var part in parts)
+        {
+            folder.Write($"{part}/a/1.png", red);
+            folder.Write($"{part}/b/1.png", blue);
+        }
+    }
+
+    private static void AssertRefused(string path, string expected) =>
+        Assert.That(() => Datasets.ReadInDistribution(path, options), Throws.TypeOf<InputException>().With.Message.Contains(expected));
+}
