@@ -1,0 +1,132 @@
+using System.Text;
+using Pascl.Training.Checkpoints;
+
+namespace Pascl.Training.Reporting;
+
+/// <summary>
+/// The folder of one run and the names of everything in it. While a process trains, it holds the folder's lock, so that no second one
+/// writes there.
+/// </summary>
+public sealed class RunFolder : IDisposable
+{
+    private const int WouldBlock = 11;
+    private const int SharingViolation = unchecked((int)0x80070020);
+
+    private readonly FileStream? heldLock;
+
+    private RunFolder(string root, FileStream? heldLock) => (Root, this.heldLock) = (root, heldLock);
+
+    /// <summary>Path of the folder.</summary>
+    public string Root { get; }
+
+    /// <summary>The recipe with every value that was used.</summary>
+    public string Recipe => Path.Combine(Root, "recipe.json");
+
+    /// <summary>One JSON object per reported step.</summary>
+    public string Log => Path.Combine(Root, "log.jsonl");
+
+    /// <summary>The last checkpoint, see <see cref="Checkpoints.Checkpoint"/>.</summary>
+    public string Checkpoint => Path.Combine(Root, "checkpoint.safetensors");
+
+    /// <summary>Every number of the evaluation.</summary>
+    public string Report => Path.Combine(Root, "report.json");
+
+    /// <summary>Creates the folder of a new run.</summary>
+    /// <param name="preset">Name of the recipe, part of the default name.</param>
+    /// <param name="output">The folder to use, new or empty; <see langword="null"/> for <c>runs/DATE-PRESET</c>, with a number where that
+    /// is taken.</param>
+    /// <param name="time">The date of the default name; <see langword="null"/> for now.</param>
+    /// <exception cref="InputException">The folder holds something already or cannot be written.</exception>
+    public static RunFolder Create(string preset, string? output = null, DateTime? time = null)
+    {
+        if (output is not null)
+        {
+            var root = Path.GetFullPath(output);
+            return TryClaim(root) ?? throw new InputException(
+                File.Exists(Path.Combine(root, "recipe.json"))
+                    ? $"{root} already holds a run; choose another --out or continue it with --resume."
+                    : $"{root} is not an empty folder; choose another --out.");
+        }
+
+        var suffix = string.Concat(preset.Select(letter => char.IsAsciiLetterOrDigit(letter) ? letter : '-'));
+        var name = $"{time ?? DateTime.Now:yyyy-MM-dd-HHmmss}-{suffix}";
+        var path = Path.GetFullPath(Path.Combine("runs", name));
+        for (var number = 2; ; number++)
+        {
+            if (TryClaim(path) is { } folder)
+            {
+                return folder;
+            }
+
+            path = Path.GetFullPath(Path.Combine("runs", $"{name}-{number}"));
+        }
+    }
+
+    /// <summary>Opens the folder of a run to continue it.</summary>
+    /// <exception cref="InputException">It holds no checkpoint, cannot be written, or another process is training in it.</exception>
+    public static RunFolder Resume(string path)
+    {
+        var folder = Open(path);
+        return new RunFolder(folder.Root, Lock(folder.Root, FileMode.OpenOrCreate));
+    }
+
+    /// <summary>Opens the folder of a run to read it.</summary>
+    /// <exception cref="InputException">It holds no checkpoint.</exception>
+    public static RunFolder Open(string path)
+    {
+        var folder = new RunFolder(Path.GetFullPath(path), null);
+        if (File.Exists(folder.Checkpoint))
+        {
+            return folder;
+        }
+
+        throw new InputException(
+            !Directory.Exists(folder.Root) ? $"{folder.Root} does not exist; the folder of a run was expected."
+            : File.Exists(folder.Recipe) ? $"{folder.Root} holds a run that stopped before its first checkpoint; start it again."
+            : $"{folder.Root} is not the folder of a run: it has no checkpoint.safetensors.");
+    }
+
+    /// <summary>Writes <see cref="Recipe"/>, whole or not at all.</summary>
+    /// <exception cref="InputException">It could not be written.</exception>
+    public void WriteRecipe(string json) => Write(Recipe, json);
+
+    /// <summary>Writes <see cref="Report"/>, whole or not at all.</summary>
+    /// <exception cref="InputException">It could not be written.</exception>
+    public void WriteReport(string json) => Write(Report, json);
+
+    /// <summary>Releases the lock.</summary>
+    public void Dispose() => heldLock?.Dispose();
+
+    private static void Write(string path, string text) => DurableFile.Replace(path, stream => stream.Write(Encoding.UTF8.GetBytes(text)));
+
+    private static RunFolder? TryClaim(string root)
+    {
+        try
+        {
+            Directory.CreateDirectory(root);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            var reason = File.Exists(root) ? "a file of that name exists" : DurableFile.Reason(exception);
+            throw new InputException($"{root} could not be created: {reason}. Choose another --out.", exception);
+        }
+
+        return Directory.EnumerateFileSystemEntries(root).Any() ? null : new RunFolder(root, Lock(root, FileMode.CreateNew));
+    }
+
+    private static FileStream Lock(string root, FileMode mode)
+    {
+        try
+        {
+            return new FileStream(Path.Combine(root, ".lock"), mode, FileAccess.Write, FileShare.None, 1, FileOptions.DeleteOnClose);
+        }
+        catch (IOException exception) when (exception.HResult is WouldBlock or SharingViolation)
+        {
+            throw new InputException($"{root} is in use: another process is training there.", exception);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new InputException($"{root} cannot be written: {DurableFile.Reason(exception)}. Choose another --out.", exception);
+        }
+    }
+}

@@ -1,0 +1,30 @@
+using System.Diagnostics;
+
+namespace Pascl.Tests.Training.Checkpoints;
+
+/// <summary>A disk of a few kilobytes in the place of a folder; tests that need one are skipped where the user may not mount.</summary>
+internal sealed class SmallDisk : IDisposable
+{
+    private readonly string folder;
+
+    private SmallDisk(string folder) => this.folder = folder;
+
+    public static SmallDisk Mount(string folder, int kilobytes)
+    {
+        if (!Environment.IsPrivilegedProcess || !Run("mount", "-t", "tmpfs", "-o", $"size={kilobytes}k", "tmpfs", folder))
+        {
+            Assert.Ignore("Mounting a small disk needs rights that this user lacks.");
+        }
+
+        return new SmallDisk(folder);
+    }
+
+    public void Dispose() => Run("umount", "--lazy", folder);
+
+    private static bool Run(string program, params string[] arguments)
+    {
+        using var process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardError = true })!;
+        process.WaitForExit();
+        return process.ExitCode == 0;
+    }
+}
