@@ -11,6 +11,8 @@ public static class Augmentation
 {
     private const int Channels = 3;
 
+    private static readonly float[] UnitOfByte = [.. Enumerable.Range(0, 256).Select(value => AugmentationArithmetic.ToUnit((byte)value))];
+
     /// <summary>Makes one view of an image.</summary>
     /// <param name="source">(height, width, 3) bytes.</param>
     /// <param name="height">Rows.</param>
@@ -57,7 +59,7 @@ public static class Augmentation
         destination = destination[..source.Length];
         for (var i = 0; i < source.Length; i++)
         {
-            destination[i] = AugmentationArithmetic.ToUnit(source[i]);
+            destination[i] = UnitOfByte[source[i]];
         }
     }
 
@@ -83,10 +85,17 @@ public static class Augmentation
             case ColourOperation.Contrast:
                 BlendWith(MeanLuminance(pixels), parameters.Contrast, bytes);
                 break;
-            default:
+            case ColourOperation.Saturation:
                 foreach (ref var pixel in pixels)
                 {
-                    pixel = AugmentationArithmetic.Adjust(pixel, operation, parameters, 0);
+                    pixel = AugmentationArithmetic.Blend(AugmentationArithmetic.Luminance(pixel), pixel, parameters.Saturation);
+                }
+
+                break;
+            case ColourOperation.Hue:
+                foreach (ref var pixel in pixels)
+                {
+                    pixel = AugmentationArithmetic.ShiftHue(pixel, parameters.HueShift);
                 }
 
                 break;

@@ -36,7 +36,7 @@ public static class AugmentationArithmetic
     {
         // The cast keeps the product's rounding: a fused multiply-add would truncate to another byte here and there.
         var product = (float)(factor * (to - from));
-        return (byte)Math.Clamp(from + product, 0f, 255f);
+        return (byte)Math.Clamp((int)(from + product), 0, 255);
     }
 
     /// <summary>Blends every colour of a pixel with the grey <paramref name="from"/>.</summary>
@@ -61,13 +61,15 @@ public static class AugmentationArithmetic
     };
 
     /// <summary>Adds <paramref name="shift"/> to the pixel's hue byte, modulo 256.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Rgb ShiftHue(Rgb pixel, int shift)
     {
         var hsv = Hsv.From(pixel);
-        return (hsv with { H = (byte)(hsv.H + shift) }).ToRgb();
+        return new Hsv((byte)(hsv.H + shift), hsv.S, hsv.V).ToRgb();
     }
 
     /// <summary>The pixel without colour.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Rgb Greyscale(Rgb pixel)
     {
         var luminance = (byte)Luminance(pixel);
