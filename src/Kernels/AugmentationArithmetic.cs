@@ -36,7 +36,7 @@ public static class AugmentationArithmetic
     {
         // The cast keeps the product's rounding: a fused multiply-add would truncate to another byte here and there.
         var product = (float)(factor * (to - from));
-        return (byte)Math.Clamp((int)(from + product), 0, 255);
+        return (byte)Math.Min(Math.Max((int)(from + product), 0), 255);
     }
 
     /// <summary>Blends every colour of a pixel with the grey <paramref name="from"/>.</summary>

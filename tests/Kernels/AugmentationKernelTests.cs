@@ -1,6 +1,5 @@
 using ILGPU;
 using ILGPU.Runtime;
-using ILGPU.Algorithms;
 using ILGPU.Runtime.CPU;
 using Pascl.Kernels;
 
