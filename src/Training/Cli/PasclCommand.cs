@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Invocation;
 using System.Runtime.InteropServices;
+using Pascl.Training.Recipes;
 
 namespace Pascl.Training.Cli;
 
@@ -46,8 +47,11 @@ public static class PasclCommand
     {
         var root = new RootCommand("Out-of-distribution detection under long-tailed recognition: PASCL and auxiliary branch finetuning.")
         {
+            TrainCommand.Create(),
+            EvaluateCommand.Create(),
             DoctorCommand.Create(),
         };
+        root.SetAction((_, cancellation) => Task.FromResult(TrainingRun.Start(Presets.Find("quickstart").Recipe, null, cancellation)));
         return root.WithExamples("doctor").ShowExamplesInHelp();
     }
 }

@@ -28,8 +28,15 @@ public sealed class RunFolder : IDisposable
     /// <summary>The last checkpoint, see <see cref="Checkpoints.Checkpoint"/>.</summary>
     public string Checkpoint => Path.Combine(Root, "checkpoint.safetensors");
 
+    /// <summary>Where the events for TensorBoard go.</summary>
+    public string Events => Path.Combine(Root, "events");
+
     /// <summary>Every number of the evaluation.</summary>
     public string Report => Path.Combine(Root, "report.json");
+
+    /// <summary>The weights of a phase's best epoch, where images were held out to choose it.</summary>
+    /// <param name="phase">Name of the phase.</param>
+    public string Best(string phase) => Path.Combine(Root, $"best-{phase}.safetensors");
 
     /// <summary>Creates the folder of a new run.</summary>
     /// <param name="preset">Name of the recipe, part of the default name.</param>

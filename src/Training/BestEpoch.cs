@@ -1,0 +1,48 @@
+using Pascl.Training.Checkpoints;
+using Pascl.Training.Data;
+using Pascl.Training.Evaluation;
+using Pascl.Training.Model;
+using Pascl.Training.Reporting;
+
+namespace Pascl.Training;
+
+/// <summary>
+/// Model selection on training images that were held out: the weights of a phase's best epoch by the mean over classes of the accuracy. Without held-out images
+/// the last epoch stands; the test set never takes part.
+/// </summary>
+internal sealed class BestEpoch(ImageSet? heldOut, RunFolder folder)
+{
+    /// <summary>The mean over classes of the branch's accuracy on the held-out images, or null where there are none.</summary>
+    public double? Accuracy(DualBranchResNet model, Branch branch)
+    {
+        if (heldOut is null)
+        {
+            return null;
+        }
+
+        var classes = Predictions.Of(model, heldOut)[branch].Classes();
+        var groups = ShotGroups.From(heldOut.CountPerClass(), ShotRule.Rank);
+        return LongTailMetrics.Compute(heldOut.Labels, classes, groups).PerClassAccuracy.Where(double.IsFinite).Average();
+    }
+
+    /// <summary>Keeps the model's weights if the last epoch of the history is the best of its phase so far.</summary>
+    public void Keep(IReadOnlyList<EpochRecord> history, CheckpointInfo info, DualBranchResNet model)
+    {
+        var last = history[^1];
+        var earlier = history.SkipLast(1).Where(epoch => epoch.Phase == last.Phase);
+        if (last.ValidationAccuracy is { } accuracy && earlier.All(epoch => epoch.ValidationAccuracy < accuracy))
+        {
+            Checkpoint.Save(folder.Best(last.Phase), info, model);
+        }
+    }
+
+    /// <summary>Gives the model the weights of the phase's best epoch.</summary>
+    public void Restore(string phase, DualBranchResNet model)
+    {
+        if (heldOut is not null && File.Exists(folder.Best(phase)))
+        {
+            using var best = Checkpoint.Open(folder.Best(phase));
+            best.LoadInto(model);
+        }
+    }
+}

@@ -1,0 +1,113 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using Pascl.Training.Data;
+using Pascl.Training.Interop;
+using Pascl.Training.Model;
+using Pascl.Training.Recipes;
+
+namespace Pascl.Training.Cli;
+
+/// <summary>The options that change a preset: each one names the value of the recipe that it replaces.</summary>
+internal sealed class RecipeOptions
+{
+    private readonly List<Func<ParseResult, Recipe, Recipe>> overrides = [];
+    private readonly List<Option> options = [];
+
+    public RecipeOptions()
+    {
+        Add<string>("--id", "in-distribution images: folder or archive (class folders, CIFAR, path-label list)", (r, v) => r with { Data = r.Data with { InDistribution = v } });
+        Add<string>("--outliers", "auxiliary outlier images: folder, archive or .npy", (r, v) => r with { Data = r.Data with { Outliers = v } });
+        Add<string[]>("--ood", "out-of-distribution test set, NAME=PATH or PATH; may be repeated", (r, v) => r with { Data = r.Data with { OutOfDistribution = [.. v.Select(ParseNamedPath)] } });
+        Add<int>("--image-size", "side of the square images in pixels", (r, v) => r with { Data = r.Data with { ImageSize = v } });
+        Add<bool>("--skip-broken", "count and list broken images instead of stopping", (r, v) => r with { Data = r.Data with { SkipBroken = v } });
+        Add<LongTailShape>("--profile", "cut a long tail from the training images: exponential or step", (r, v) => r with { Data = r.Data with { Profile = v } });
+        Add<double>("--imbalance-ratio", "smallest class divided by largest, with --profile", (r, v) => r with { Data = r.Data with { ImbalanceRatio = v } });
+        Add<double>("--validation", "share of each class's training images held out to choose the best epoch", (r, v) => r with { Data = r.Data with { ValidationFraction = v } });
+        Add<double>("--test-fraction", "share of each class held out as test set where the data has none", (r, v) => r with { Data = r.Data with { TestFraction = v } });
+        Add<int>("--max-outliers", "use the first so many outlier images", (r, v) => r with { Data = r.Data with { MaximumOutliers = v } });
+
+        Add<string>("--method", "ce, oe or pascl", (r, v) => r with { Method = ParseMethod(v) });
+        Add<int>("--seed", "seed of weights, order and augmentation", (r, v) => r with { Seed = v });
+        Add<int>("--depth", "layers of the residual network: 18 or 34", (r, v) => r with { Depth = ParseDepth(v) });
+        Add<int>("--width", "channels of the first stage; 64 is the published network", (r, v) => r with { Width = v });
+        Add<Precision>("--precision", "auto, float32 (fp32) or bfloat16 (bf16)", (r, v) => r with { Precision = v }, ParsePrecision);
+
+        Add<int>("--threads", "threads of torch's arithmetic; results are bit-identical on the same number", (r, v) => r with { Threads = v });
+
+        Add<int>("--epochs", "epochs of the first phase", (r, v) => r with { Representation = r.Representation with { Epochs = v } });
+        Add<int>("--batch", "in-distribution images per step of the first phase", (r, v) => r with { Representation = r.Representation with { BatchSize = v } });
+        Add<int>("--outlier-batch", "outlier images per step of the first phase", (r, v) => r with { OutlierBatchSize = v });
+        Add<double>("--learning-rate", "learning rate of the first phase", (r, v) => r with { Representation = WithLearningRate(r.Representation, v) });
+        Add<double>("--weight-decay", "weight decay of both phases", (r, v) => r with
+        {
+            Representation = r.Representation with { Optimiser = r.Representation.Optimiser with { WeightDecay = v } },
+            AuxiliaryBranch = r.AuxiliaryBranch with { Optimiser = r.AuxiliaryBranch.Optimiser with { WeightDecay = v } },
+        });
+        Add<double>("--outlier-weight", "lambda1, weight of outlier exposure", (r, v) => r with { Loss = r.Loss with { OutlierWeight = v } });
+        Add<double>("--contrastive-weight", "lambda2, weight of the contrastive loss", (r, v) => r with { Loss = r.Loss with { ContrastiveWeight = v } });
+        Add<double>("--temperature", "temperature of the contrastive loss", (r, v) => r with { Loss = r.Loss with { Temperature = v } });
+        Add<double>("--tail-fraction", "k, fraction of classes that are tail", (r, v) => r with { Loss = r.Loss with { TailFraction = v } });
+        Add<TailRule>("--tail-rule", "which classes are the tail: FewestImages, or HighestIndex as in the authors' code", (r, v) => r with { Loss = r.Loss with { TailRule = v } });
+
+        Add<int>("--finetune-epochs", "epochs of the second phase", (r, v) => r with { AuxiliaryBranch = r.AuxiliaryBranch with { Epochs = v } });
+        Add<int>("--finetune-batch", "images per step of the second phase", (r, v) => r with { AuxiliaryBranch = r.AuxiliaryBranch with { BatchSize = v } });
+        Add<double>("--finetune-learning-rate", "learning rate of the second phase", (r, v) => r with { AuxiliaryBranch = WithLearningRate(r.AuxiliaryBranch, v) });
+        Add<TrainableParameters>("--finetune", "what the second phase trains: BatchNormAndClassifier, BatchNorm or Classifier", (r, v) => r with { Finetuned = v });
+        Add<double>("--logit-adjustment", "tau of the second phase", (r, v) => r with { Loss = r.Loss with { LogitAdjustment = v } });
+    }
+
+    public void AddTo(Command command) => options.ForEach(command.Options.Add);
+
+    /// <summary>The recipe with every option that the user gave.</summary>
+    public Recipe Apply(ParseResult result, Recipe recipe) => overrides.Aggregate(recipe, (current, apply) => apply(result, current));
+
+    /// <summary>The options that the user gave, by name.</summary>
+    public IEnumerable<string> Given(ParseResult result) => options.Where(option => result.GetResult(option) is not null).Select(option => option.Name);
+
+    /// <summary>Splits NAME=PATH; a path without a name takes its name from the data.</summary>
+    public static NamedPath ParseNamedPath(string text)
+    {
+        var equals = text.IndexOf('=', StringComparison.Ordinal);
+        return equals > 0 ? new NamedPath(text[..equals], Path.GetFullPath(text[(equals + 1)..])) : new NamedPath(null, Path.GetFullPath(text));
+    }
+
+    private static PhaseRecipe WithLearningRate(PhaseRecipe phase, double value) => phase with { Optimiser = phase.Optimiser with { LearningRate = value } };
+
+    private static Method ParseMethod(string text) => text switch
+    {
+        "ce" => Method.CrossEntropy,
+        "oe" => Method.OutlierExposure,
+        "pascl" => Method.Pascl,
+        _ => throw new InputException($"There is no method {text}; use ce, oe or pascl."),
+    };
+
+    private static ResNetDepth ParseDepth(int layers) => layers switch
+    {
+        18 => ResNetDepth.ResNet18,
+        34 => ResNetDepth.ResNet34,
+        _ => throw new InputException($"There is no residual network of {layers} layers here; use 18 or 34."),
+    };
+
+    private static Precision ParsePrecision(ArgumentResult result)
+    {
+        switch (result.Tokens[0].Value.ToLowerInvariant())
+        {
+            case "auto":
+                return Precision.Auto;
+            case "fp32" or "float32":
+                return Precision.Float32;
+            case "bf16" or "bfloat16":
+                return Precision.BFloat16;
+            default:
+                result.AddError($"There is no precision {result.Tokens[0].Value}; use auto, fp32 or bf16.");
+                return default;
+        }
+    }
+
+    private void Add<T>(string name, string description, Func<Recipe, T, Recipe> apply, Func<ArgumentResult, T>? parse = null)
+    {
+        var option = new Option<T>(name) { Description = description, CustomParser = parse };
+        options.Add(option);
+        overrides.Add((result, recipe) => result.GetResult(option) is null ? recipe : apply(recipe, result.GetRequiredValue(option)));
+    }
+}

@@ -1,0 +1,93 @@
+using Pascl.Training.Checkpoints;
+using Pascl.Training.Data;
+using Pascl.Training.Evaluation;
+using Pascl.Training.Model;
+using Pascl.Training.Recipes;
+using Pascl.Training.Reporting;
+using Spectre.Console;
+
+namespace Pascl.Training.Cli;
+
+/// <summary>A run as the user sees it: the data, the progress, the table, and where the folder is.</summary>
+internal static class TrainingRun
+{
+    /// <summary>Trains a recipe in a new run folder and evaluates it.</summary>
+    public static int Start(Recipe recipe, string? output, CancellationToken cancellation)
+    {
+        var data = Read(recipe);
+        using var folder = RunFolder.Create(recipe.Preset, output);
+        folder.WriteRecipe(RecipeFile.Write(recipe));
+        return Finish(recipe, data, folder, null, cancellation);
+    }
+
+    /// <summary>Continues the run in a folder from its last checkpoint.</summary>
+    public static int Continue(string path, CancellationToken cancellation)
+    {
+        using var folder = RunFolder.Resume(path);
+        var checkpoint = Checkpoint.Open(folder.Checkpoint);
+        var recipe = RecipeFile.Parse(checkpoint.Info.Recipe, folder.Checkpoint);
+        return Finish(recipe, Read(recipe), folder, checkpoint, cancellation);
+    }
+
+    /// <summary>Evaluates a trained run, on the sets of its recipe or on <paramref name="sets"/>.</summary>
+    public static int Evaluate(string path, IReadOnlyList<NamedPath> sets, string? output)
+    {
+        var folder = RunFolder.Open(path);
+        using var checkpoint = Checkpoint.Open(folder.Checkpoint);
+        var trained = RecipeFile.Parse(checkpoint.Info.Recipe, folder.Checkpoint);
+        var recipe = trained with { Data = trained.Data with { OutOfDistribution = sets.Count > 0 ? sets : trained.Data.OutOfDistribution } };
+        var data = Read(recipe);
+        using var model = Trainer.CreateModel(recipe, checkpoint.Info.ClassNames.Count);
+        checkpoint.LoadInto(model);
+        var report = Evaluate(recipe, data, model);
+        if ((output ?? (sets.Count == 0 ? folder.Report : null)) is { } file)
+        {
+            report.Write(file);
+            AnsiConsole.WriteLine($"Report: {file}");
+        }
+
+        return ExitCode.Done;
+    }
+
+    private static int Finish(Recipe recipe, TrainingData data, RunFolder folder, Checkpoint? checkpoint, CancellationToken cancellation)
+    {
+        using var trainer = new Trainer(recipe, data, folder);
+        if (checkpoint is not null)
+        {
+            trainer.Resume(checkpoint);
+        }
+
+        AnsiConsole.WriteLine($"Run folder: {folder.Root}");
+        try
+        {
+            TrainingProgress.Show(AnsiConsole.Console, progress => trainer.Run(progress, cancellation));
+        }
+        catch (OperationCanceledException)
+        {
+            AnsiConsole.WriteLine($"Interrupted; continue with: train --resume {folder.Root}");
+            throw;
+        }
+
+        Evaluate(recipe, data, trainer.Model).Write(folder.Report);
+        AnsiConsole.WriteLine($"Run folder: {folder.Root}");
+        return ExitCode.Done;
+    }
+
+    private static TrainingData Read(Recipe recipe)
+    {
+        recipe.Validate();
+        var data = TrainingDataReader.Read(recipe);
+        DataSummary.Write(AnsiConsole.Console, data);
+        return data;
+    }
+
+    private static EvaluationReport Evaluate(Recipe recipe, TrainingData data, DualBranchResNet model)
+    {
+        var counts = data.Training.CountPerClass();
+        var report = Evaluator.Evaluate(
+            images => Predictions.Of(model, images), data.Test, data.OutOfDistribution,
+            new EvaluationProtocol(counts, recipe.Tail(counts).Flags, ShotGroups.UsualRule(counts.Length)));
+        EvaluationTable.Write(AnsiConsole.Console, report);
+        return report;
+    }
+}

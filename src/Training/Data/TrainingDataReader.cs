@@ -1,0 +1,82 @@
+using Pascl.Training.Recipes;
+
+namespace Pascl.Training.Data;
+
+/// <summary>Reads and splits the images that a recipe names.</summary>
+public static class TrainingDataReader
+{
+    /// <summary>Reads everything that training and evaluation need.</summary>
+    /// <exception cref="InputException">Something is missing, broken, or does not fit together; the message names it.</exception>
+    public static TrainingData Read(Recipe recipe) => recipe.Data.InDistribution is null ? Synthetic(recipe) : FromDisk(recipe, recipe.Data.InDistribution);
+
+    private static TrainingData Synthetic(Recipe recipe)
+    {
+        var images = SyntheticImages.Create((ulong)recipe.Seed);
+        return Split(recipe, images.Training, images.Test, images.Outliers, images.OutOfDistribution, []);
+    }
+
+    private static TrainingData FromDisk(Recipe recipe, string path)
+    {
+        var data = recipe.Data;
+        if (recipe.UsesOutliers && data.Outliers is null)
+        {
+            throw new InputException("The method needs auxiliary outlier images: name them with --outliers PATH, or train without them with --method ce.");
+        }
+
+        if (data.OutOfDistribution.Count == 0)
+        {
+            throw new InputException("No out-of-distribution test set is named: give at least one with --ood NAME=PATH, or there is nothing to measure detection on.");
+        }
+
+        var inDistribution = Datasets.ReadInDistribution(path, new ReadOptions(data.ImageSize, data.SkipBroken));
+        var options = new ReadOptions(inDistribution.Training.Height, data.SkipBroken);
+        var skipped = inDistribution.Skipped.ToList();
+        var outliers = recipe.UsesOutliers ? Datasets.ReadOutliers(data.Outliers!, options, skipped) : null;
+        var outOfDistribution = data.OutOfDistribution
+            .SelectMany(set => Datasets.ReadOutOfDistribution(set.Name, set.Path, options, skipped))
+            .Where(set => !data.ExcludedSets.Contains(set.Name))
+            .ToList();
+        CheckClasses(outOfDistribution, inDistribution.Training.ClassCount);
+        return Split(recipe, inDistribution.Training, inDistribution.Test, outliers, outOfDistribution, skipped);
+    }
+
+    private static TrainingData Split(
+        Recipe recipe, ImageSet all, ImageSet? test, ImageSet? outliers, IReadOnlyList<ImageSet> outOfDistribution, IReadOnlyList<string> skipped)
+    {
+        var data = recipe.Data;
+        var (training, tests) = test is null ? HoldOut.Split(all, data.TestFraction, (ulong)recipe.Seed) : (all, test);
+
+        if (data.Profile is { } shape)
+        {
+            training = new LongTailProfile(shape, data.ImbalanceRatio).Apply(training);
+        }
+
+        ImageSet? validation = null;
+        if (data.ValidationFraction > 0)
+        {
+            (training, validation) = HoldOut.Split(training, data.ValidationFraction, (ulong)recipe.Seed);
+        }
+
+        if (outliers is not null && data.MaximumOutliers is { } maximum && maximum < outliers.Count)
+        {
+            outliers = outliers.Select(Enumerable.Range(0, maximum));
+        }
+
+        return new TrainingData(training, validation, tests, outliers, outOfDistribution, skipped);
+    }
+
+    private static void CheckClasses(IEnumerable<ImageSet> sets, int classCount)
+    {
+        foreach (var set in sets)
+        {
+            foreach (var label in set.Labels)
+            {
+                if (label >= classCount)
+                {
+                    throw new InputException(
+                        $"The out-of-distribution set {set.Name} marks an image as class {label}, but the in-distribution data has {classCount} classes; its list is for other data.");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,50 @@
+using TorchSharp;
+
+namespace Pascl.Training.Loss;
+
+/// <summary>Sums of the loss terms of an epoch so far, kept on the model's device in double; reading them is the only time the host waits for it.</summary>
+internal sealed class LossSums : IDisposable
+{
+    private readonly torch.Tensor sums;
+    private readonly double[] reported;
+    private int stepsReported;
+
+    /// <summary>Starts with the sums of an interrupted epoch, or with zeros.</summary>
+    public LossSums(UnfinishedEpoch? interrupted)
+    {
+        sums = torch.tensor((interrupted?.Sums ?? new double[LossTerms.Names.Count]).ToArray(), torch.float64).DetachFromDisposeScope(); // (4)
+        reported = [.. interrupted?.ReportedSums ?? new double[LossTerms.Names.Count]];
+        stepsReported = interrupted?.ReportedSteps ?? 0;
+    }
+
+    /// <summary>Adds the terms of one step; terms that the method does not have count as zero.</summary>
+    public void Add(LossTerms terms)
+    {
+        using var scope = torch.NewDisposeScope();
+        using var noGradient = torch.no_grad();
+        var zero = torch.zeros_like(terms.Total);
+        sums.add_(torch.stack([terms.Total, terms.InDistribution, terms.Outliers ?? zero, terms.Contrastive ?? zero]).to(torch.float64));
+    }
+
+    /// <summary>Means over the <paramref name="steps"/> steps of the epoch so far.</summary>
+    public double[] EpochMeans(int steps) => [.. Read().Select(sum => sum / steps)];
+
+    /// <summary>Means since this was called last.</summary>
+    /// <param name="steps">Finished steps of the epoch.</param>
+    public double[] MeansSinceReport(int steps)
+    {
+        var now = Read();
+        var means = now.Zip(reported, (sum, before) => (sum - before) / (steps - stepsReported)).ToArray();
+        now.CopyTo(reported, 0);
+        stepsReported = steps;
+        return means;
+    }
+
+    /// <summary>What is needed to go on later.</summary>
+    public UnfinishedEpoch Interrupt() => new(Read(), reported, stepsReported);
+
+    /// <inheritdoc/>
+    public void Dispose() => sums.Dispose();
+
+    private double[] Read() => sums.data<double>().ToArray();
+}

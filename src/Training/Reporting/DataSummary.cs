@@ -1,0 +1,56 @@
+using Pascl.Training.Data;
+using Spectre.Console;
+
+namespace Pascl.Training.Reporting;
+
+/// <summary>What a run is about to read from, in a few lines.</summary>
+internal static class DataSummary
+{
+    private const int ListedProblems = 10;
+
+    public static void Write(IAnsiConsole console, TrainingData data)
+    {
+        var counts = data.Training.CountPerClass();
+        var table = new Table().Border(TableBorder.Simple).AddColumns("images", "set", "number", "size");
+        Add("training", data.Training);
+        Add("validation", data.Validation);
+        Add("test", data.Test);
+        Add("outliers", data.Outliers);
+        foreach (var set in data.OutOfDistribution)
+        {
+            Add("out of distribution", set);
+        }
+
+        console.Write(table);
+        console.WriteLine(
+            $"{counts.Length} classes, {counts.Max()} to {counts.Min()} training images each (imbalance {(double)counts.Max() / counts.Min():0.#} to 1)");
+        WriteSkipped(console, data.Skipped);
+
+        void Add(string role, ImageSet? set)
+        {
+            if (set is not null)
+            {
+                table.AddRow(role, Markup.Escape(set.Name), $"{set.Count:N0}", $"{set.Height}x{set.Width}");
+            }
+        }
+    }
+
+    private static void WriteSkipped(IAnsiConsole console, IReadOnlyList<string> skipped)
+    {
+        if (skipped.Count == 0)
+        {
+            return;
+        }
+
+        console.WriteLine($"{skipped.Count} broken images were left out:");
+        foreach (var sentence in skipped.Take(ListedProblems))
+        {
+            console.WriteLine("  " + sentence);
+        }
+
+        if (skipped.Count > ListedProblems)
+        {
+            console.WriteLine($"  and {skipped.Count - ListedProblems} more");
+        }
+    }
+}

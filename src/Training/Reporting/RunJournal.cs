@@ -1,0 +1,52 @@
+using System.Diagnostics;
+
+namespace Pascl.Training.Reporting;
+
+/// <summary>Tells everybody who listens to a run what its steps came to: the log, TensorBoard, and the display. It also keeps the time.</summary>
+internal sealed class RunJournal : IDisposable
+{
+    private readonly RunLog log;
+    private readonly TensorBoardLog events;
+    private readonly IProgress<StepReport>? display;
+    private readonly Dictionary<string, double> secondsByPhase;
+    private long lastReport = Stopwatch.GetTimestamp();
+    private long images;
+
+    /// <summary>Opens the journal of a new run, or of a resumed one at its checkpoint.</summary>
+    /// <param name="folder">The run's folder.</param>
+    /// <param name="logLength">Bytes of the log at the checkpoint, 0 for a new run.</param>
+    /// <param name="display">Told after the files.</param>
+    public RunJournal(RunFolder folder, long logLength, IProgress<StepReport>? display)
+    {
+        log = RunLog.Open(folder.Log, logLength);
+        var earlier = RunLog.Read(folder.Log);
+        events = new TensorBoardLog(folder.Events, earlier);
+        this.display = display;
+        secondsByPhase = earlier.GroupBy(report => report.Phase).ToDictionary(phase => phase.Key, phase => phase.Last().Seconds);
+    }
+
+    /// <summary>Bytes of the log so far.</summary>
+    public long LogLength => log.Length;
+
+    /// <summary>Counts images that went through the network.</summary>
+    public void Count(long imageCount) => images += imageCount;
+
+    /// <summary>Leaves out of the speed what happened since the last report, for example reading a checkpoint.</summary>
+    public void RestartClock() => (lastReport, images) = (Stopwatch.GetTimestamp(), 0);
+
+    /// <summary>Writes a report; speed, time and memory are filled in here.</summary>
+    public void Write(StepReport report)
+    {
+        var seconds = Stopwatch.GetElapsedTime(lastReport).TotalSeconds;
+        var total = secondsByPhase.GetValueOrDefault(report.Phase) + seconds;
+        secondsByPhase[report.Phase] = total;
+        var complete = report with { ImagesPerSecond = images / seconds, Seconds = total, ResidentBytes = Environment.WorkingSet };
+        log.Write(complete);
+        events.Write(complete);
+        display?.Report(complete);
+        RestartClock();
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => log.Dispose();
+}

@@ -1,0 +1,214 @@
+using Pascl.Training.Checkpoints;
+using Pascl.Training.Data;
+using Pascl.Training.Interop;
+using Pascl.Training.Loss;
+using Pascl.Training.Model;
+using Pascl.Training.Optimisation;
+using Pascl.Training.Recipes;
+using Pascl.Training.Reporting;
+using TorchSharp;
+
+namespace Pascl.Training;
+
+/// <summary>
+/// The training loop: batch, model, loss, optimiser, checkpoint; the same for both phases. A checkpoint is written after every epoch and when the run is
+/// cancelled, and a run continued from one gives the same losses and weights bit for bit (on the same number of torch threads).
+/// </summary>
+public sealed class Trainer : IDisposable
+{
+    /// <summary>Steps between two readings of the losses; between them the host never waits for the device.</summary>
+    public const int StepsPerReport = 10;
+
+    private readonly Recipe recipe;
+    private readonly TrainingData data;
+    private readonly RunFolder folder;
+    private readonly TrainingPhase[] phases;
+    private readonly BestEpoch best;
+    private readonly List<EpochRecord> history = [];
+    private RunPosition position;
+    private Checkpoint? resumed;
+    private UnfinishedEpoch? unfinished;
+
+    /// <summary>Prepares a run from its beginning.</summary>
+    public Trainer(Recipe recipe, TrainingData data, RunFolder folder)
+    {
+        (this.recipe, this.data, this.folder) = (recipe, data, folder);
+        if (recipe.Threads is { } threads)
+        {
+            torch.set_num_threads(threads);
+        }
+
+        phases = [TrainingPhase.Representation(recipe, data), TrainingPhase.AuxiliaryBranch(recipe, data)];
+        best = new BestEpoch(data.Validation, folder);
+        Model = CreateModel(recipe, data.Training.ClassCount);
+    }
+
+    /// <summary>The network being trained.</summary>
+    public DualBranchResNet Model { get; }
+
+    /// <summary>The finished epochs of both phases.</summary>
+    public IReadOnlyList<EpochRecord> History => history;
+
+    /// <summary>The network of a recipe with its initial weights.</summary>
+    public static DualBranchResNet CreateModel(Recipe recipe, int classCount)
+    {
+        var model = new DualBranchResNet(recipe.Depth, classCount, recipe.Width, (ulong)recipe.Seed, recipe.Precision);
+        ChannelsLast.Convert(model);
+        return model;
+    }
+
+    /// <summary>Prepares to continue from the run folder's checkpoint.</summary>
+    /// <exception cref="InputException">The checkpoint is damaged or belongs to other data or another network.</exception>
+    public void Resume(Checkpoint checkpoint)
+    {
+        var info = checkpoint.Info;
+        if (!info.ClassNames.SequenceEqual(data.Training.ClassNames) || !info.TrainingCounts.SequenceEqual(data.Training.CountPerClass()))
+        {
+            throw new InputException(
+                $"The run in {folder.Root} was trained on {info.TrainingCounts.Sum()} images of {info.ClassNames.Count} classes, but {data.Training.Name} now gives " +
+                $"{data.Training.Count} of {data.Training.ClassCount}. Continue it with the data it was started with.");
+        }
+
+        checkpoint.LoadInto(Model);
+        var phase = Array.FindIndex(phases, p => p.Name == info.Phase);
+        var stepsPerEpoch = NewLoader(phases[phase]).StepsPerEpoch;
+        var stored = RunHistory.FromJson(info.History);
+        history.AddRange(stored.Epochs);
+        unfinished = stored.Unfinished;
+        position = new RunPosition(phase, info.Epoch, (int)(info.Step - ((long)info.Epoch * stepsPerEpoch)));
+        resumed = checkpoint;
+    }
+
+    /// <summary>Runs what is left of both phases.</summary>
+    /// <param name="display">Told every <see cref="StepsPerReport"/> steps.</param>
+    /// <param name="cancellation">Ends the run after the current step, with a checkpoint.</param>
+    /// <exception cref="InputException">A loss stopped being finite, or a file could not be written; the last good checkpoint stays.</exception>
+    /// <exception cref="OperationCanceledException">The run was cancelled; its checkpoint is saved.</exception>
+    public void Run(IProgress<StepReport>? display = null, CancellationToken cancellation = default)
+    {
+        using var journal = new RunJournal(folder, resumed?.Info.LogLength ?? 0, display);
+        for (; position.Phase < phases.Length; position = position.NextPhase)
+        {
+            RunPhase(phases[position.Phase], journal, cancellation);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        resumed?.Dispose();
+        Model.Dispose();
+    }
+
+    private void RunPhase(TrainingPhase phase, RunJournal journal, CancellationToken cancellation)
+    {
+        if (position.IsPhaseStart)
+        {
+            phase.Enter(Model);
+        }
+
+        using var optimiser = new Optimiser(phase.Settings.Optimiser, Model.MakeTrainable(phase.Trained));
+        resumed?.LoadInto(optimiser);
+        resumed?.RestoreRandomState();
+        resumed?.Dispose();
+        resumed = null;
+
+        var loader = NewLoader(phase);
+        while (position.Epoch < phase.Settings.Epochs)
+        {
+            RunEpoch(phase, loader, optimiser, journal, cancellation);
+            cancellation.ThrowIfCancellationRequested();
+        }
+
+        best.Restore(phase.Name, Model);
+    }
+
+    private void RunEpoch(TrainingPhase phase, BatchLoader loader, Optimiser optimiser, RunJournal journal, CancellationToken cancellation)
+    {
+        using var sums = new LossSums(unfinished);
+        unfinished = null;
+        Model.train();
+        journal.RestartClock();
+        foreach (var batch in loader.Epoch(position.Epoch, position.Step))
+        {
+            using (batch)
+            {
+                var finished = ((long)position.Epoch * loader.StepsPerEpoch) + position.Step;
+                optimiser.LearningRate = phase.Settings.Optimiser.LearningRate * phase.Settings.Schedule.Multiplier(finished, loader.StepsPerEpoch, phase.Settings.Epochs);
+                Step(phase, optimiser, batch, sums);
+                journal.Count(batch.Images.shape[0]);
+            }
+
+            position = position with { Step = position.Step + 1 };
+            var isLast = position.Step == loader.StepsPerEpoch;
+            if (isLast || position.Step % StepsPerReport == 0)
+            {
+                Report(phase, loader, optimiser, sums, journal);
+            }
+
+            if (cancellation.IsCancellationRequested && !isLast)
+            {
+                RequireFinite(phase, sums.EpochMeans(position.Step));
+                Save(phase, loader, optimiser, journal, sums.Interrupt());
+                cancellation.ThrowIfCancellationRequested();
+            }
+        }
+
+        FinishEpoch(phase, loader, optimiser, journal, sums.EpochMeans(loader.StepsPerEpoch));
+    }
+
+    private void Step(TrainingPhase phase, Optimiser optimiser, Batch batch, LossSums sums)
+    {
+        using var scope = torch.NewDisposeScope();
+        optimiser.ZeroGradients();
+        var terms = phase.Objective(Model.forward(batch.Images, phase.Branch), batch);
+        terms.Total.backward();
+        optimiser.Step();
+        sums.Add(terms);
+    }
+
+    private void Report(TrainingPhase phase, BatchLoader loader, Optimiser optimiser, LossSums sums, RunJournal journal)
+    {
+        var means = sums.MeansSinceReport(position.Step);
+        RequireFinite(phase, means);
+        journal.Write(new StepReport(
+            phase.Name, position.Epoch + 1, phase.Settings.Epochs, position.Step, loader.StepsPerEpoch, phase.Named(means), optimiser.LearningRate,
+            ImagesPerSecond: 0, Seconds: 0, ResidentBytes: 0));
+    }
+
+    private void FinishEpoch(TrainingPhase phase, BatchLoader loader, Optimiser optimiser, RunJournal journal, double[] means)
+    {
+        history.Add(new EpochRecord(phase.Name, position.Epoch + 1, phase.Named(means), optimiser.LearningRate, best.Accuracy(Model, phase.Branch)));
+        position = position.NextEpoch;
+        best.Keep(history, Info(phase, loader, journal, null), Model);
+        Save(phase, loader, optimiser, journal, null);
+    }
+
+    private void Save(TrainingPhase phase, BatchLoader loader, Optimiser optimiser, RunJournal journal, UnfinishedEpoch? interrupted) =>
+        Checkpoint.Save(folder.Checkpoint, Info(phase, loader, journal, interrupted), Model, optimiser);
+
+    private CheckpointInfo Info(TrainingPhase phase, BatchLoader loader, RunJournal journal, UnfinishedEpoch? interrupted) => new(
+        phase.Name,
+        position.Epoch,
+        ((long)position.Epoch * loader.StepsPerEpoch) + position.Step,
+        RecipeFile.Write(recipe),
+        new RunHistory(history, interrupted).ToJson(),
+        data.Training.ClassNames,
+        data.Training.CountPerClass(),
+        journal.LogLength);
+
+    private void RequireFinite(TrainingPhase phase, double[] means)
+    {
+        if (means.All(double.IsFinite))
+        {
+            return;
+        }
+
+        var saved = File.Exists(folder.Checkpoint) ? $"the last good checkpoint is kept in {folder.Root}" : "there is no checkpoint yet";
+        throw new InputException(
+            $"The loss stopped being finite before step {position.Step} of epoch {position.Epoch + 1} of the {phase.Name} phase; {saved}. " +
+            $"A smaller learning rate than {phase.Settings.Optimiser.LearningRate} or --precision fp32 may help.");
+    }
+
+    private BatchLoader NewLoader(TrainingPhase phase) => new(data.Training, data.Outliers, phase.Batches);
+}
