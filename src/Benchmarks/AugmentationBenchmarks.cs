@@ -1,5 +1,3 @@
-using BenchmarkDotNet.Attributes;
-using Pascl.Kernels;
 using Pascl.Training.Data;
 
 namespace Pascl.Benchmarks;

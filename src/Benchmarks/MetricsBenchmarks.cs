@@ -1,5 +1,3 @@
-using BenchmarkDotNet.Attributes;
-using BenchmarkDotNet.Engines;
 using Pascl.Training.Evaluation;
 
 namespace Pascl.Benchmarks;

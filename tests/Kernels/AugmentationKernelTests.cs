@@ -1,6 +1,3 @@
-using ILGPU;
-using ILGPU.Runtime;
-using ILGPU.Runtime.CPU;
 using Pascl.Kernels;
 
 namespace Pascl.Tests.Kernels;

@@ -2,7 +2,6 @@ using System.Buffers.Binary;
 using System.Text;
 using Pascl.Training;
 using Pascl.Training.Checkpoints;
-using TorchSharp;
 
 namespace Pascl.Tests.Training.Checkpoints;
 

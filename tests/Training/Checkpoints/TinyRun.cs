@@ -1,6 +1,4 @@
 using Pascl.Training.Optimisation;
-using TorchSharp;
-using TorchSharp.Modules;
 
 namespace Pascl.Tests.Training.Checkpoints;
 

@@ -1,7 +1,5 @@
-using System.CommandLine;
 using Pascl.Training;
 using Pascl.Training.Cli;
-using TorchSharp;
 
 namespace Pascl.Tests.Training.Cli;
 

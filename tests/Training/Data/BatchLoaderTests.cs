@@ -2,7 +2,6 @@ using System.Diagnostics;
 using Pascl.Kernels;
 using Pascl.Training;
 using Pascl.Training.Data;
-using TorchSharp;
 
 namespace Pascl.Tests.Training.Data;
 

@@ -1,5 +1,4 @@
 using Pascl.Training.Data;
-using TorchSharp;
 
 namespace Pascl.Tests.Training.Data;
 

@@ -1,4 +1,3 @@
-using CsCheck;
 using Pascl.Training.Evaluation;
 
 namespace Pascl.Tests.Training.Evaluation;

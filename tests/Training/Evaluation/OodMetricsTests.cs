@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using CsCheck;
 using Pascl.Training.Evaluation;
 
 namespace Pascl.Tests.Training.Evaluation;

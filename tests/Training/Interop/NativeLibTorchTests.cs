@@ -1,5 +1,4 @@
 using Pascl.Training.Interop;
-using TorchSharp;
 
 namespace Pascl.Tests.Training.Interop;
 

@@ -1,7 +1,6 @@
 using Pascl.Kernels;
 using Pascl.Training.Golden;
 using Pascl.Training.Loss;
-using static TorchSharp.torch;
 
 namespace Pascl.Tests.Training.Loss;
 

@@ -1,7 +1,5 @@
 using Pascl.Training;
 using Pascl.Training.Optimisation;
-using TorchSharp;
-using TorchSharp.Modules;
 
 namespace Pascl.Tests.Training.Optimisation;
 

@@ -1,6 +1,5 @@
 using System.Text.RegularExpressions;
 using Pascl.Training.Reporting;
-using Spectre.Console;
 
 namespace Pascl.Tests.Training.Reporting;
 

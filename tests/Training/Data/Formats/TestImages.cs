@@ -1,5 +1,3 @@
-using SkiaSharp;
-
 namespace Pascl.Tests.Training.Data.Formats;
 
 /// <summary>Encoded pictures for tests.</summary>
