@@ -1,3 +1,5 @@
+using BenchmarkDotNet.Attributes;
+using Pascl.Kernels;
 using Pascl.Training.Data;
 
 namespace Pascl.Benchmarks;

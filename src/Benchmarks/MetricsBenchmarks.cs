@@ -1,3 +1,5 @@
+using BenchmarkDotNet.Attributes;
+using BenchmarkDotNet.Engines;
 using Pascl.Training.Evaluation;
 
 namespace Pascl.Benchmarks;

@@ -1,3 +1,6 @@
+using ILGPU;
+using ILGPU.Runtime;
+using ILGPU.Runtime.CPU;
 using Pascl.Kernels;
 
 namespace Pascl.Tests.Kernels;

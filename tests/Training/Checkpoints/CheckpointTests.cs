@@ -1,6 +1,7 @@
 using Pascl.Training;
 using Pascl.Training.Checkpoints;
 using Pascl.Training.Optimisation;
+using TorchSharp;
 
 namespace Pascl.Tests.Training.Checkpoints;
 

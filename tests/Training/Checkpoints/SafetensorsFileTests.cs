@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Text;
 using Pascl.Training;
 using Pascl.Training.Checkpoints;
+using TorchSharp;
 
 namespace Pascl.Tests.Training.Checkpoints;
 

@@ -1,4 +1,6 @@
 using Pascl.Training.Optimisation;
+using TorchSharp;
+using TorchSharp.Modules;
 
 namespace Pascl.Tests.Training.Checkpoints;
 

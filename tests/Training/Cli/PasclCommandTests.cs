@@ -1,5 +1,7 @@
+using System.CommandLine;
 using Pascl.Training;
 using Pascl.Training.Cli;
+using TorchSharp;
 
 namespace Pascl.Tests.Training.Cli;
 

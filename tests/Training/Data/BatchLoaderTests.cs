@@ -2,6 +2,7 @@ using System.Diagnostics;
 using Pascl.Kernels;
 using Pascl.Training;
 using Pascl.Training.Data;
+using TorchSharp;
 
 namespace Pascl.Tests.Training.Data;
 

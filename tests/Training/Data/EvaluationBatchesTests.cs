@@ -1,4 +1,5 @@
 using Pascl.Training.Data;
+using TorchSharp;
 
 namespace Pascl.Tests.Training.Data;
 

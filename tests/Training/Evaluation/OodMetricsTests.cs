@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using CsCheck;
 using Pascl.Training.Evaluation;
 
 namespace Pascl.Tests.Training.Evaluation;

@@ -1,6 +1,7 @@
 using Pascl.Training.Data;
 using Pascl.Training.Evaluation;
 using Pascl.Training.Model;
+using TorchSharp;
 
 namespace Pascl.Tests.Training.Evaluation;
 

@@ -1,3 +1,4 @@
+using CsCheck;
 using Pascl.Training.Evaluation;
 
 namespace Pascl.Tests.Training.Evaluation;

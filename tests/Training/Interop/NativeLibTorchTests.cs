@@ -1,4 +1,5 @@
 using Pascl.Training.Interop;
+using TorchSharp;
 
 namespace Pascl.Tests.Training.Interop;
 

@@ -1,6 +1,7 @@
 using Pascl.Kernels;
 using Pascl.Training.Golden;
 using Pascl.Training.Loss;
+using static TorchSharp.torch;
 
 namespace Pascl.Tests.Training.Loss;
 

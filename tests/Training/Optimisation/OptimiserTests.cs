@@ -1,5 +1,7 @@
 using Pascl.Training;
 using Pascl.Training.Optimisation;
+using TorchSharp;
+using TorchSharp.Modules;
 
 namespace Pascl.Tests.Training.Optimisation;
 

@@ -2,6 +2,7 @@ using Pascl.Tests.Training.Evaluation;
 using Pascl.Training.Data;
 using Pascl.Training.Evaluation;
 using Pascl.Training.Reporting;
+using Spectre.Console;
 
 namespace Pascl.Tests.Training.Reporting;
 

@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using Pascl.Training.Reporting;
+using Spectre.Console;
 
 namespace Pascl.Tests.Training.Reporting;
 

@@ -1,3 +1,5 @@
+using SkiaSharp;
+
 namespace Pascl.Tests.Training.Data.Formats;
 
 /// <summary>Encoded pictures for tests.</summary>
