@@ -1,24 +1,61 @@
 using System.CommandLine;
+using Pascl.Training.Golden;
+using Spectre.Console;
 
 namespace Pascl.Training.Cli;
 
-/// <summary><c>doctor</c>: what this machine offers, and whether the native libraries compute what they should.</summary>
+/// <summary><c>doctor</c>: what this machine offers, and whether it computes what it should.</summary>
 internal static class DoctorCommand
 {
     public static Command Create()
     {
-        var command = new Command("doctor", "Show what this machine offers and check that the native libraries compute correctly. Exit code 1 if a check fails.");
-        command.SetAction(_ => Run());
-        return command.WithExamples("doctor");
+        var golden = new Option<string?>("--golden") { HelpName = "folder", Description = "Also compare with the golden values in this folder, computed by the authors' code." };
+        var command = new Command("doctor", "Show what this machine offers and check that it computes correctly. Exit code 1 if a check fails.") { golden };
+        command.SetAction(parsed => Run(parsed.GetValue(golden)));
+        return command.WithExamples("doctor", "doctor --golden golden");
     }
 
-    private static int Run()
+    private static int Run(string? goldenFolder)
     {
+        // First, so that a bad folder is the only thing that is said.
+        var golden = goldenFolder is null ? [] : CompareGolden(goldenFolder);
+        var selfTest = SelfTest.Run();
+
         ConsoleTable.Write("Machine", ["part", "found"], [.. MachineReport.Rows().Select(row => new[] { row.Name, row.Value })]);
-        var checks = SelfTest.Run();
-        ConsoleTable.Write("Self-test", ["check", "error", "allowed", ""], [.. checks.Select(check => Row(check.Case, check.Error, check.AllowedError, check.Passed))]);
-        return checks.All(check => check.Passed) ? ExitCode.Done : ExitCode.CheckFailed;
+        Write("Self-test", selfTest);
+        if (goldenFolder is not null)
+        {
+            Write("Golden values", golden);
+        }
+
+        return golden.Concat(selfTest).All(check => check.Passed) ? ExitCode.Done : ExitCode.CheckFailed;
     }
 
-    private static string[] Row(string name, double error, double allowed, bool passed) => [name, $"{error:g2}", $"{allowed:g2}", passed ? "ok" : "FAILED"];
+    private static List<GoldenResult> CompareGolden(string folder)
+    {
+        var checks = GoldenChecks.Run(folder);
+        if (Console.IsOutputRedirected)
+        {
+            return [.. checks];
+        }
+
+        List<GoldenResult> results = [];
+        AnsiConsole.Status().Start("Comparing golden values", status =>
+        {
+            foreach (var result in checks)
+            {
+                results.Add(result);
+                status.Status(Markup.Escape($"Comparing golden values: {results.Count}, {result.Case}"));
+            }
+        });
+        return results;
+    }
+
+    private static void Write(string title, IReadOnlyCollection<GoldenResult> checks)
+    {
+        var rows = checks.Select(check => new[] { check.Case, check.Backend, $"{check.Error:g2}", $"{check.AllowedError:g2}", check.Passed ? "ok" : "FAILED" });
+        ConsoleTable.Write(title, ["case", "backend", "error", "allowed", "result"], [.. rows]);
+        var failed = checks.Count(check => !check.Passed);
+        Console.WriteLine($"{title}: {checks.Count - failed} passed, {failed} failed");
+    }
 }

@@ -1,4 +1,5 @@
 using Pascl.Training.Cli;
+using Pascl.Training.Golden;
 using Pascl.Training.Interop;
 
 namespace Pascl.Tests.Training.Cli;
@@ -27,6 +28,60 @@ public sealed class DoctorTests
             Assert.That(error, Is.Empty);
             Assert.That(output, Does.Contain(NativeLibTorch.EnsureLoaded().LibTorchFolder).And.Contain($"{Environment.Version}").And.Contain("torch on the CPU"));
             Assert.That(output, Does.Not.Contain("\u001b").And.Not.Contain("│"));
+        });
+    }
+
+    [Test]
+    public void doctor_compares_every_golden_file_and_exits_with_0()
+    {
+        // Without the model, which takes half a minute and has its own test.
+        using var folder = new TemporaryFolder();
+        foreach (var name in new[] { LossGolden.FileName, MetricGolden.FileName })
+        {
+            File.Copy(Path.Combine(Repository.Golden, name), Path.Combine(folder.Path, name));
+        }
+
+        var (code, output, error) = PasclProgram.Run($"doctor --golden {folder.Path}");
+        Assert.Multiple(() =>
+        {
+            Assert.That(code, Is.Zero, error);
+            Assert.That(output, Does.Contain("losses/").And.Contain("metrics/"));
+            Assert.That(output, Does.Match(@"Golden values: \d{3,} passed, 0 failed"));
+        });
+    }
+
+    [Test]
+    public void a_golden_value_that_differs_is_exit_code_1()
+    {
+        using var folder = new TemporaryFolder();
+        var losses = File.ReadAllText(Path.Combine(Repository.Golden, LossGolden.FileName));
+        File.WriteAllText(Path.Combine(folder.Path, LossGolden.FileName), losses.Replace("8.184344564295612", "8.185", StringComparison.Ordinal));
+        var (code, output, _) = PasclProgram.Run($"doctor --golden {folder.Path}");
+        Assert.Multiple(() =>
+        {
+            Assert.That(code, Is.EqualTo(1));
+            Assert.That(output, Does.Contain("FAILED").And.Contain(" passed, 1 failed"));
+        });
+    }
+
+    [TestCase(null, "holds none of the golden files")]
+    [TestCase("{ \"contrastive\": [", "losses.json is not a file of golden values")]
+    [TestCase("{}", "losses.json is not a file of golden values")]
+    public void a_folder_that_cannot_be_compared_is_one_line_and_exit_code_2(string? losses, string reason)
+    {
+        using var folder = new TemporaryFolder();
+        if (losses is not null)
+        {
+            File.WriteAllText(Path.Combine(folder.Path, LossGolden.FileName), losses);
+        }
+
+        var (code, output, error) = PasclProgram.Run($"doctor --golden {folder.Path}");
+        Assert.Multiple(() =>
+        {
+            Assert.That(code, Is.EqualTo(2));
+            Assert.That(error, Does.Contain(folder.Path).And.Contain(reason));
+            Assert.That(error.Trim().Split('\n'), Has.Length.EqualTo(1));
+            Assert.That(output, Is.Empty);
         });
     }
 
