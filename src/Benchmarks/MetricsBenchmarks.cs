@@ -5,7 +5,8 @@ using Pascl.Training.Evaluation;
 namespace Pascl.Benchmarks;
 
 /// <summary>
-/// The OOD metrics of equally many out-of-distribution and in-distribution scores, against the straightforward way: sort all (score, label) pairs, walk them.
+/// The OOD metrics of equally many out-of-distribution and in-distribution scores, against the straightforward way: sort all (score, label)
+/// pairs, walk them.
 /// </summary>
 [SimpleJob(RunStrategy.Monitoring, warmupCount: 1, iterationCount: 5)]
 [MemoryDiagnoser]
@@ -29,7 +30,8 @@ public class MetricsBenchmarks
         var metrics = AllMetrics();
         if (Math.Abs(auroc - metrics.Auroc) > 1e-9 || Math.Abs(averagePrecision - metrics.AuprOut) > 1e-9)
         {
-            throw new InvalidOperationException($"AUROC {auroc} and {metrics.Auroc}, AUPR {averagePrecision} and {metrics.AuprOut}; both ways must agree.");
+            throw new InvalidOperationException(
+                $"AUROC {auroc} and {metrics.Auroc}, AUPR {averagePrecision} and {metrics.AuprOut}; both ways must agree.");
         }
     }
 
@@ -37,7 +39,7 @@ public class MetricsBenchmarks
     [Benchmark(Baseline = true)]
     public (double Auroc, double AveragePrecision) PairSort()
     {
-        var pairs = outliers.Select(score => (Score: score, IsOut: true)).Concat(inliers.Select(score => (Score: score, IsOut: false))).ToArray();
+        (double Score, bool IsOut)[] pairs = [.. outliers.Select(score => (score, true)), .. inliers.Select(score => (score, false))];
         Array.Sort(pairs, (a, b) => b.Score.CompareTo(a.Score));
         var (truePositives, falsePositives, area, precision) = (0L, 0L, 0.0, 0.0);
         for (var i = 0; i < pairs.Length;)

@@ -10,7 +10,8 @@ internal static class EvaluationInputs
         var classCount = protocol.TrainingCounts.Count;
         if (protocol.TailClasses.Count != classCount)
         {
-            throw new ArgumentException($"There are {classCount} training counts but {protocol.TailClasses.Count} tail flags; there must be one per class.");
+            throw new ArgumentException(
+                $"There are {classCount} training counts but {protocol.TailClasses.Count} tail flags; there must be one per class.");
         }
 
         if (test.Count == 0)
@@ -31,7 +32,8 @@ internal static class EvaluationInputs
             if (!set.Labels.Contains(ImageSet.NoClass))
             {
                 throw new InputException(
-                    $"The out-of-distribution set {set.Name} has {set.Count} images and none that is out of distribution (label {ImageSet.NoClass}); it needs at least one.");
+                    $"The out-of-distribution set {set.Name} has {set.Count} images and none that is out of distribution " +
+                    $"(label {ImageSet.NoClass}); it needs at least one.");
             }
         }
     }
@@ -42,7 +44,8 @@ internal static class EvaluationInputs
         {
             if (logits.Count != images.Count)
             {
-                throw new ArgumentException($"{images.Name} has {images.Count} images but {logits.Count} predictions; there must be one per image.");
+                throw new ArgumentException(
+                    $"{images.Name} has {images.Count} images but {logits.Count} predictions; there must be one per image.");
             }
 
             for (var i = 0; i < logits.Count; i++)
@@ -67,7 +70,8 @@ internal static class EvaluationInputs
             if (images.Labels[i] >= classCount)
             {
                 throw new InputException(
-                    $"{images.Source(i)} in {images.Name} is labelled as class {images.Labels[i]}, but the model knows the classes 0 to {classCount - 1}.");
+                    $"{images.Source(i)} in {images.Name} is labelled as class {images.Labels[i]}, " +
+                    $"but the model knows the classes 0 to {classCount - 1}.");
             }
         }
     }

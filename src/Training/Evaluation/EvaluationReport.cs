@@ -42,7 +42,8 @@ public sealed record EvaluationReport
     {
         try
         {
-            return JsonSerializer.Deserialize<EvaluationReport>(File.ReadAllBytes(path), ReportJson.Options) ?? throw new JsonException("it holds null.");
+            return JsonSerializer.Deserialize<EvaluationReport>(File.ReadAllBytes(path), ReportJson.Options)
+                ?? throw new JsonException("it holds null.");
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {

@@ -4,8 +4,9 @@ using Pascl.Training.Model;
 namespace Pascl.Training.Evaluation;
 
 /// <summary>
-/// Runs a model over the in-distribution test set and the out-of-distribution sets, every image once, and measures it three ways: the main branch alone, the
-/// auxiliary branch alone, and as it is deployed, with the score from the main branch and the class from the auxiliary branch.
+/// Runs a model over the in-distribution test set and the out-of-distribution sets, every image once, and measures it three ways: the main
+/// branch alone, the auxiliary branch alone, and as it is deployed, with the score from the main branch and the class from the auxiliary
+/// branch.
 /// </summary>
 public sealed class Evaluator
 {
@@ -29,10 +30,13 @@ public sealed class Evaluator
     /// <param name="predict">The model in evaluation mode, for example <c>images => Predictions.Of(model, images)</c>.</param>
     /// <param name="test">In-distribution test images with their classes.</param>
     /// <param name="outOfDistribution">
-    /// The sets to be detected. An image with a class (SC-OOD's <c>sc_label</c>) shows an in-distribution class and counts as in-distribution in its set.
+    /// The sets to be detected. An image with a class (SC-OOD's <c>sc_label</c>) shows an in-distribution class and counts as
+    /// in-distribution in its set.
     /// </param>
     /// <param name="protocol">How the classes are grouped.</param>
-    /// <exception cref="InputException">A set is empty or has a label that is none of the model's, or the model gives logits that are not finite.</exception>
+    /// <exception cref="InputException">
+    /// A set is empty or has a label that is none of the model's, or the model gives logits that are not finite.
+    /// </exception>
     public static EvaluationReport Evaluate(
         Func<ImageSet, Predictions> predict, ImageSet test, IReadOnlyList<ImageSet> outOfDistribution, EvaluationProtocol protocol)
     {

@@ -3,8 +3,8 @@ namespace Pascl.Training.Evaluation;
 /// <summary>How well a long-tailed classifier classifies; everything is a fraction.</summary>
 /// <param name="Accuracy">Share of images classified correctly: of all images, and the mean over the classes of each shot group.</param>
 /// <param name="MacroF1">
-/// Unweighted mean of 2 TP / (2 TP + FP + FN) over the classes that occur as a label or a prediction, as scikit-learn's <c>f1_score(average="macro")</c>:
-/// a class that is never right counts 0, a class that occurs nowhere does not count.
+/// Unweighted mean of 2 TP / (2 TP + FP + FN) over the classes that occur as a label or a prediction, as scikit-learn's
+/// <c>f1_score(average="macro")</c>: a class that is never right counts 0, a class that occurs nowhere does not count.
 /// </param>
 /// <param name="PerClassAccuracy">Share classified correctly per class; not a number for a class without images.</param>
 public sealed record LongTailMetrics(ShotShares Accuracy, double MacroF1, double[] PerClassAccuracy)
@@ -15,7 +15,8 @@ public sealed record LongTailMetrics(ShotShares Accuracy, double MacroF1, double
     {
         if (labels.Length != predictions.Length)
         {
-            throw new ArgumentException($"There are {labels.Length} labels but {predictions.Length} predictions; there must be one per image.");
+            throw new ArgumentException(
+                $"There are {labels.Length} labels but {predictions.Length} predictions; there must be one per image.");
         }
 
         var correct = new ClassTally(groups.ClassCount);

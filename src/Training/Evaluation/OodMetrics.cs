@@ -1,14 +1,17 @@
 namespace Pascl.Training.Evaluation;
 
 /// <summary>
-/// How well a score (higher = more out-of-distribution) separates out-of-distribution from in-distribution images. Everything is a fraction, computed in
-/// double. A number that has no meaning because a set is empty is <see cref="double.NaN"/>; when all scores are equal, AUROC is 0.5, AUPR the share of the
-/// positive class and every FPR95 is 1.
+/// How well a score (higher = more out-of-distribution) separates out-of-distribution from in-distribution images. Everything is a
+/// fraction, computed in double. A number that has no meaning because a set is empty is <see cref="double.NaN"/>; when all scores are
+/// equal, AUROC is 0.5, AUPR the share of the positive class and every FPR95 is 1.
 /// </summary>
 /// <param name="Auroc">Area under the ROC curve, ties counting one half.</param>
 /// <param name="AuprOut">Average precision (step-wise) with out-of-distribution as the positive class.</param>
 /// <param name="AuprIn">Average precision (step-wise) with in-distribution as the positive class.</param>
-/// <param name="Fpr95">False-positive rate at the recall nearest to 0.95, out-of-distribution positive: <see cref="RocCurve.FalsePositiveRateAtNearestRecall"/>.</param>
+/// <param name="Fpr95">
+/// False-positive rate at the recall nearest to 0.95, out-of-distribution positive:
+/// <see cref="RocCurve.FalsePositiveRateAtNearestRecall"/>.
+/// </param>
 /// <param name="Fpr95FirstReached">False-positive rate at the first recall of at least 0.95, out-of-distribution positive.</param>
 /// <param name="Fpr95InPositive">As <paramref name="Fpr95"/> with in-distribution as the positive class.</param>
 /// <param name="Fpr95InPositiveFirstReached">As <paramref name="Fpr95FirstReached"/> with in-distribution as the positive class.</param>

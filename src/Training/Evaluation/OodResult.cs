@@ -2,7 +2,9 @@ namespace Pascl.Training.Evaluation;
 
 /// <summary>How well out-of-distribution images are detected, of one set or on average over sets.</summary>
 /// <param name="Metrics">Out-of-distribution against in-distribution images.</param>
-/// <param name="TailAuroc">AUROC of the out-of-distribution images against the test images of the tail classes only; NaN without such images.</param>
+/// <param name="TailAuroc">
+/// AUROC of the out-of-distribution images against the test images of the tail classes only; NaN without such images.
+/// </param>
 /// <param name="HeadAuroc">The same against the test images of the other classes.</param>
 /// <param name="OperatingPoints">What usual thresholds do.</param>
 public sealed record OodResult(OodMetrics Metrics, double TailAuroc, double HeadAuroc, IReadOnlyList<OperatingPoint> OperatingPoints)

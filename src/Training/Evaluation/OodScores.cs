@@ -4,9 +4,9 @@ namespace Pascl.Training.Evaluation;
 public static class OodScores
 {
     /// <summary>
-    /// 1 - max_c softmax(z)_c, computed in double as the sum of the other classes' probabilities, s / (1 + s) with s = sum over them of exp(z_c - max z).
-    /// Subtracting from one would tie all images whose maximum rounds to 1; here they keep their order. A logit that is not a number
-    /// gives <see cref="double.NaN"/>. Source: Hendrycks and Gimpel, ICLR 2017.
+    /// 1 - max_c softmax(z)_c, computed in double as the sum of the other classes' probabilities, s / (1 + s) with s = sum over them of
+    /// exp(z_c - max z). Subtracting from one would tie all images whose maximum rounds to 1; here they keep their order. A logit that is
+    /// not a number gives <see cref="double.NaN"/>. Source: Hendrycks and Gimpel, ICLR 2017.
     /// </summary>
     public static double MaximumSoftmax(ReadOnlySpan<float> logits)
     {

@@ -1,8 +1,9 @@
 namespace Pascl.Training.Evaluation;
 
 /// <summary>
-/// What a threshold on the score does. An image is rejected when its score is above the threshold and accepted otherwise. Classification and rejection are
-/// those of the in-distribution test images; NaN where there is nothing to count, for example an accuracy when no image is accepted.
+/// What a threshold on the score does. An image is rejected when its score is above the threshold and accepted otherwise. Classification
+/// and rejection are those of the in-distribution test images; NaN where there is nothing to count, for example an accuracy when no image
+/// is accepted.
 /// </summary>
 /// <param name="Rate">Which rate the threshold was chosen by.</param>
 /// <param name="Level">The rate asked for; the point is the one of the ROC, collinear points dropped, that is nearest to it.</param>
@@ -11,7 +12,9 @@ namespace Pascl.Training.Evaluation;
 /// <param name="TruePositiveRate">Share of out-of-distribution images whose score is at least the threshold.</param>
 /// <param name="Accuracy">Share classified correctly among the accepted test images.</param>
 /// <param name="TestFalsePositiveRate">Share of the test images whose score is at least the threshold.</param>
-/// <param name="Rejection">Share of the test images that are rejected: as <paramref name="TestFalsePositiveRate"/>, but without those exactly at the threshold.</param>
+/// <param name="Rejection">
+/// Share of the test images that are rejected: as <paramref name="TestFalsePositiveRate"/>, but without those exactly at the threshold.
+/// </param>
 /// <param name="RejectionPerClass">Share rejected of each class's test images.</param>
 public sealed record OperatingPoint(
     OperatingRate Rate,
@@ -24,7 +27,9 @@ public sealed record OperatingPoint(
     ShotShares Rejection,
     double[] RejectionPerClass)
 {
-    /// <summary>The levels reported: false-positive rates 0.0001, 0.001, 0.01, 0.1 and true-positive rates 0.98, 0.95, 0.90, 0.80.</summary>
+    /// <summary>
+    /// The levels reported: false-positive rates 0.0001, 0.001, 0.01, 0.1 and true-positive rates 0.98, 0.95, 0.90, 0.80.
+    /// </summary>
     public static IReadOnlyList<(OperatingRate Rate, double Level)> UsualLevels { get; } =
     [
         .. new[] { 0.0001, 0.001, 0.01, 0.1 }.Select(level => (OperatingRate.FalsePositive, level)),
@@ -61,7 +66,9 @@ public sealed record OperatingPoint(
     private static OperatingPoint At(
         OperatingRate rate, double level, RocCurve corners, double[] scores, int[] labels, int[] predictions, ShotGroups groups)
     {
-        var point = rate == OperatingRate.FalsePositive ? corners.NearestToFalsePositiveRate(level) : corners.NearestToTruePositiveRate(level);
+        var point = rate == OperatingRate.FalsePositive
+            ? corners.NearestToFalsePositiveRate(level)
+            : corners.NearestToTruePositiveRate(level);
         var correct = new ClassTally(groups.ClassCount);
         var falsePositive = new ClassTally(groups.ClassCount);
         var rejected = new ClassTally(groups.ClassCount);

@@ -5,40 +5,47 @@ internal static class ReportConventions
 {
     public static IReadOnlyDictionary<string, string> All { get; } = new Dictionary<string, string>
     {
-        ["numbers"] = "All rates are fractions from 0 to 1, computed in double precision. null: not defined, because there is nothing to count.",
-        ["score"] = "1 - max softmax probability of the score branch; higher = more out-of-distribution. Out-of-distribution is the positive class unless stated.",
+        ["numbers"] =
+            "All rates are fractions from 0 to 1, computed in double precision. null: not defined, because there is nothing to count.",
+        ["score"] =
+            "1 - max softmax probability of the score branch; higher = more out-of-distribution. Out-of-distribution is the positive " +
+            "class unless stated.",
         ["main"] = "Score and class from the main branch.",
         ["auxiliary"] = "Score and class from the auxiliary branch.",
         ["deployed"] = "Score from the main branch, class from the auxiliary branch: the method's own reading.",
         ["average"] = "Mean over the sets, every set counting alike; null where a set's number is null. Thresholds have no mean.",
         ["outOfDistributionImages"] = "Images of the set that show none of the classes.",
         ["inDistributionImages"] =
-            "All test images and those images of the set that show one of the classes (SC-OOD sc_label >= 0). The latter count in the detection metrics of " +
-            "their set, not in accuracies, rejections, tailAuroc or headAuroc.",
+            "All test images and those images of the set that show one of the classes (SC-OOD sc_label >= 0). The latter count in the " +
+            "detection metrics of their set, not in accuracies, rejections, tailAuroc or headAuroc.",
         ["shotRule"] =
-            "rank: with the C training counts sorted descending, many = count above the one at position floor(0.34 C), few = count below the one at " +
-            "floor(0.67 C), from 0. count: many = above 100, few = below 20 training images. medium = the rest.",
+            "rank: with the C training counts sorted descending, many = count above the one at position floor(0.34 C), few = count below " +
+            "the one at floor(0.67 C), from 0. count: many = above 100, few = below 20 training images. medium = the rest.",
         ["many, medium, few"] = "Mean over the classes of the group that have images to count, every class counting alike.",
         ["overall"] = "Share of all images.",
         ["classification.accuracy"] = "Share of test images classified correctly.",
         ["classification.macroF1"] =
-            "Mean of 2TP / (2TP + FP + FN) over the classes that occur as a label or a prediction; a class never predicted correctly counts 0.",
+            "Mean of 2TP / (2TP + FP + FN) over the classes that occur as a label or a prediction; a class never right counts 0.",
         ["classification.perClassAccuracy"] = "Share classified correctly of each class's test images, in label order.",
         ["metrics.auroc"] = "Area under the ROC curve; ties of score count one half.",
         ["metrics.auprOut"] = "Average precision, sum of (recall - recall before) * precision, step-wise; tied scores share a point.",
         ["metrics.auprIn"] = "As auprOut with in-distribution as the positive class and the score negated.",
         ["metrics.fpr95"] =
-            "False-positive rate at the recall nearest to 0.95; of equally near points the one of higher recall and more false positives (the rule of the " +
-            "published PASCL and outlier-exposure numbers).",
+            "False-positive rate at the recall nearest to 0.95; of equally near points the one of higher recall and more false positives " +
+            "(the rule of the published PASCL and outlier-exposure numbers).",
         ["metrics.fpr95FirstReached"] = "False-positive rate at the first recall of at least 0.95.",
-        ["metrics.fpr95InPositive"] = "As fpr95 with in-distribution as the positive class: share of out-of-distribution images accepted when about 95 % of the others are.",
+        ["metrics.fpr95InPositive"] =
+            "As fpr95 with in-distribution as the positive class: share of out-of-distribution images accepted when about 95 % of the " +
+            "others are.",
         ["metrics.fpr95InPositiveFirstReached"] = "As fpr95FirstReached with in-distribution as the positive class.",
         ["tailAuroc"] = "AUROC of the out-of-distribution images against the test images of the tail classes (tailClasses) only.",
         ["headAuroc"] = "AUROC of the out-of-distribution images against the test images of all other classes only.",
         ["operatingPoints"] =
-            "ACC@FPR, ACC@TPR and FPR@TPR: threshold of the ROC point (collinear points dropped) whose rate is nearest to the level, the first of equally near " +
-            "ones when thresholds fall; the point of no positives has the highest score + 1. An image is accepted when score <= threshold.",
-        ["operatingPoints.falsePositiveRate, truePositiveRate"] = "Share of in-distribution and of out-of-distribution images with score >= threshold.",
+            "ACC@FPR, ACC@TPR and FPR@TPR: threshold of the ROC point (collinear points dropped) whose rate is nearest to the level, the " +
+            "first of equally near ones when thresholds fall; the point of no positives has the highest score + 1. An image is accepted " +
+            "when score <= threshold.",
+        ["operatingPoints.falsePositiveRate, truePositiveRate"] =
+            "Share of in-distribution and of out-of-distribution images with score >= threshold.",
         ["operatingPoints.accuracy"] = "Share classified correctly among the accepted test images.",
         ["operatingPoints.testFalsePositiveRate"] = "Share of test images with score >= threshold: FPR@TPR per shot group.",
         ["operatingPoints.rejection, rejectionPerClass"] = "Share of test images with score > threshold.",

@@ -4,7 +4,9 @@ using System.Text.Json.Serialization;
 
 namespace Pascl.Training.Evaluation;
 
-/// <summary>How a report becomes JSON: camel case, names for enums, null for a number that is not finite, and arrays of numbers on one line.</summary>
+/// <summary>
+/// How a report becomes JSON: camel case, names for enums, null for a number that is not finite, and arrays of numbers on one line.
+/// </summary>
 internal static class ReportJson
 {
     public static JsonSerializerOptions Options { get; } = new()
@@ -15,7 +17,12 @@ internal static class ReportJson
         RespectRequiredConstructorParameters = true,
         // The file is read by people; nothing embeds it in HTML.
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-        Converters = { new NumberConverter(), new NumbersConverter(), new JsonStringEnumConverter(JsonNamingPolicy.CamelCase, allowIntegerValues: false) },
+        Converters =
+        {
+            new NumberConverter(),
+            new NumbersConverter(),
+            new JsonStringEnumConverter(JsonNamingPolicy.CamelCase, allowIntegerValues: false),
+        },
     };
 
     private sealed class NumberConverter : JsonConverter<double>
@@ -49,6 +56,6 @@ internal static class ReportJson
             [.. JsonSerializer.Deserialize<List<double>>(ref reader, options)!];
 
         public override void Write(Utf8JsonWriter writer, double[] value, JsonSerializerOptions options) =>
-            writer.WriteRawValue($"[{string.Join(", ", value.Select(number => double.IsFinite(number) ? JsonSerializer.Serialize(number) : "null"))}]");
+            writer.WriteRawValue($"[{string.Join(", ", value.Select(number => JsonSerializer.Serialize(number, options)))}]");
     }
 }

@@ -1,8 +1,9 @@
 namespace Pascl.Training.Evaluation;
 
 /// <summary>
-/// The receiver operating characteristic of scores where higher means more positive. One point per distinct score, thresholds falling, so that tied
-/// scores share a point; before them the origin, where nothing is called positive, with the highest score plus one as its threshold (scikit-learn 1.2).
+/// The receiver operating characteristic of scores where higher means more positive. One point per distinct score, thresholds falling, so
+/// that tied scores share a point; before them the origin, where nothing is called positive, with the highest score plus one as its
+/// threshold (scikit-learn 1.2).
 /// </summary>
 public sealed class RocCurve
 {
@@ -27,7 +28,8 @@ public sealed class RocCurve
     {
         if (positives.IsEmpty || negatives.IsEmpty)
         {
-            throw new ArgumentException($"There are {positives.Length} positives and {negatives.Length} negatives; a curve needs at least one of each.");
+            throw new ArgumentException(
+                $"There are {positives.Length} positives and {negatives.Length} negatives; a curve needs at least one of each.");
         }
 
         // Each set is sorted by itself, on a thread of its own, and the two are merged; no labels are carried along.
@@ -70,7 +72,9 @@ public sealed class RocCurve
         return doubledArea / (2.0 * Positives * Negatives);
     }
 
-    /// <summary>Average precision: sum over the points of (recall - recall before) * precision, step-wise and without interpolation.</summary>
+    /// <summary>
+    /// Average precision: sum over the points of (recall - recall before) * precision, step-wise and without interpolation.
+    /// </summary>
     public double AveragePrecision()
     {
         var sum = 0.0;
@@ -84,9 +88,10 @@ public sealed class RocCurve
     }
 
     /// <summary>
-    /// The false-positive rate where |recall - level| is smallest; of two points equally near the one of higher recall counts, and of points of the same
-    /// recall the one with more false positives. Points after the first of full recall take no part. This is the rule behind the published numbers of
-    /// outlier exposure and PASCL (github.com/amazon-science/long-tailed-ood-detection, <c>utils/ood_metrics.py</c>); distances are taken in double, as there.
+    /// The false-positive rate where |recall - level| is smallest; of two points equally near the one of higher recall counts, and of
+    /// points of the same recall the one with more false positives. Points after the first of full recall take no part. This is the rule
+    /// behind the published numbers of outlier exposure and PASCL (github.com/amazon-science/long-tailed-ood-detection,
+    /// <c>utils/ood_metrics.py</c>); distances are taken in double, as there.
     /// </summary>
     public double FalsePositiveRateAtNearestRecall(double level)
     {
@@ -108,7 +113,9 @@ public sealed class RocCurve
         return FalsePositiveRate(points[nearest]);
     }
 
-    /// <summary>The false-positive rate at the first point, thresholds falling, whose recall is at least <paramref name="level"/>.</summary>
+    /// <summary>
+    /// The false-positive rate at the first point, thresholds falling, whose recall is at least <paramref name="level"/>.
+    /// </summary>
     public double FalsePositiveRateAtFirstRecall(double level)
     {
         foreach (var point in points)
@@ -122,15 +129,19 @@ public sealed class RocCurve
         throw new ArgumentOutOfRangeException(nameof(level), level, "A recall is at most 1.");
     }
 
-    /// <summary>The point whose false-positive rate is nearest to <paramref name="level"/>, the first such point when thresholds fall.</summary>
+    /// <summary>
+    /// The point whose false-positive rate is nearest to <paramref name="level"/>, the first such point when thresholds fall.
+    /// </summary>
     public RocPoint NearestToFalsePositiveRate(double level) => Nearest(FalsePositiveRate, level);
 
-    /// <summary>The point whose true-positive rate is nearest to <paramref name="level"/>, the first such point when thresholds fall.</summary>
+    /// <summary>
+    /// The point whose true-positive rate is nearest to <paramref name="level"/>, the first such point when thresholds fall.
+    /// </summary>
     public RocPoint NearestToTruePositiveRate(double level) => Nearest(TruePositiveRate, level);
 
     /// <summary>
-    /// The curve without the points that lie midway between their neighbours, as scikit-learn's <c>roc_curve</c> gives it by default. The area is the same,
-    /// but the point nearest to a level can be another one.
+    /// The curve without the points that lie midway between their neighbours, as scikit-learn's <c>roc_curve</c> gives it by default. The
+    /// area is the same, but the point nearest to a level can be another one.
     /// </summary>
     public RocCurve WithoutCollinearPoints()
     {

@@ -1,6 +1,9 @@
 namespace Pascl.Training.Evaluation;
 
-/// <summary>The shot group of every class. A group can be empty, for example when all classes have the same number of training images: all are then medium.</summary>
+/// <summary>
+/// The shot group of every class. A group can be empty, for example when all classes have the same number of training images: all are then
+/// medium.
+/// </summary>
 public sealed class ShotGroups
 {
     private readonly ShotGroup[] groups;
@@ -29,7 +32,8 @@ public sealed class ShotGroups
         var (many, few) = rule == ShotRule.Rank
             ? (sorted[(int)(0.34 * sorted.Length)], sorted[(int)(0.67 * sorted.Length)])
             : (100, 20);
-        return new(rule, [.. trainingCounts.Select(count => count > many ? ShotGroup.Many : count < few ? ShotGroup.Few : ShotGroup.Medium)]);
+        var groups = trainingCounts.Select(count => count > many ? ShotGroup.Many : count < few ? ShotGroup.Few : ShotGroup.Medium);
+        return new(rule, [.. groups]);
     }
 
     /// <summary>The rule in use for that many classes: by rank up to 100 classes, by count above.</summary>

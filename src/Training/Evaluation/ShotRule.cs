@@ -4,8 +4,9 @@ namespace Pascl.Training.Evaluation;
 public enum ShotRule
 {
     /// <summary>
-    /// With the C training counts sorted descending: many = more images than the class at position floor(0.34 C), few = fewer than the one at floor(0.67 C),
-    /// both from 0. The rule for CIFAR-LT (github.com/amazon-science/long-tailed-ood-detection, <c>utils/ltr_metrics.py</c>).
+    /// With the C training counts sorted descending: many = more images than the class at position floor(0.34 C), few = fewer than the one
+    /// at floor(0.67 C), both from 0. The rule for CIFAR-LT (github.com/amazon-science/long-tailed-ood-detection,
+    /// <c>utils/ltr_metrics.py</c>).
     /// </summary>
     Rank,
 

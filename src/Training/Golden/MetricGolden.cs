@@ -5,7 +5,9 @@ using Pascl.Training.Evaluation;
 
 namespace Pascl.Training.Golden;
 
-/// <summary>Compares the metrics with <c>metrics.json</c>: sections <c>ood</c>, <c>accuracy</c> and <c>profiles</c>, absolute errors in double.</summary>
+/// <summary>
+/// Compares the metrics with <c>metrics.json</c>: sections <c>ood</c>, <c>accuracy</c> and <c>profiles</c>, absolute errors in double.
+/// </summary>
 public static class MetricGolden
 {
     /// <summary>The file's name.</summary>
@@ -41,8 +43,8 @@ public static class MetricGolden
     }
 
     private static bool IsMalformed(Exception exception) =>
-        exception is IOException or UnauthorizedAccessException or JsonException or KeyNotFoundException or InvalidOperationException or FormatException
-            or ArgumentException or IndexOutOfRangeException;
+        exception is IOException or UnauthorizedAccessException or JsonException or KeyNotFoundException or InvalidOperationException
+            or FormatException or ArgumentException or IndexOutOfRangeException;
 
     private static IEnumerable<GoldenResult> CheckOod(JsonElement golden)
     {
@@ -50,8 +52,9 @@ public static class MetricGolden
         var seed = golden.GetProperty("seed").GetUInt32();
         var shift = golden.GetProperty("shift").GetDouble();
         var digits = golden.GetProperty("roundDigits") is { ValueKind: JsonValueKind.Number } element ? element.GetInt32() : (int?)null;
-        var outliers = GoldenInputs.Sequence(seed, golden.GetProperty("ood").GetInt32()).Select(value => Rounded(value + shift, digits)).ToArray();
-        var inliers = GoldenInputs.Sequence(seed + 1, golden.GetProperty("id").GetInt32()).Select(value => Rounded(value, digits)).ToArray();
+        var (outlierCount, inlierCount) = (golden.GetProperty("ood").GetInt32(), golden.GetProperty("id").GetInt32());
+        double[] outliers = [.. GoldenInputs.Sequence(seed, outlierCount).Select(value => Rounded(value + shift, digits))];
+        double[] inliers = [.. GoldenInputs.Sequence(seed + 1, inlierCount).Select(value => Rounded(value, digits))];
 
         var curve = RocCurve.From(outliers, inliers);
         var metrics = OodMetrics.Compute(curve);

@@ -5,8 +5,8 @@ using Spectre.Console;
 namespace Pascl.Training.Reporting;
 
 /// <summary>
-/// The tables that end a run: detection per out-of-distribution set, and classification by both branches, in per cent. Bordered on a terminal; elsewhere
-/// plain text without colours, aligned, and never wrapped.
+/// The tables that end a run: detection per out-of-distribution set, and classification by both branches, in per cent. Bordered on a
+/// terminal; elsewhere plain text without colours, aligned, and never wrapped.
 /// </summary>
 public static class EvaluationTable
 {
@@ -64,7 +64,8 @@ public static class EvaluationTable
     private static string Percentage(double fraction) =>
         double.IsNaN(fraction) ? "-" : (100 * fraction).ToString("F2", CultureInfo.InvariantCulture);
 
-    private static IEnumerable<Text> Cells(string name, IEnumerable<string> numbers) => numbers.Prepend(name).Select(cell => new Text(cell));
+    private static IEnumerable<Text> Cells(string name, IEnumerable<string> numbers) =>
+        numbers.Prepend(name).Select(cell => new Text(cell));
 
     private static Table NewTable(IAnsiConsole console, string name, params ReadOnlySpan<string> numbers)
     {

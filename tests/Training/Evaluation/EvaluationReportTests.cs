@@ -8,7 +8,8 @@ namespace Pascl.Tests.Training.Evaluation;
 
 public sealed class EvaluationReportTests
 {
-    private readonly EvaluationReport report = EvaluationSamples.Report(EvaluationSamples.Set("svhn", ImageSet.NoClass, ImageSet.NoClass, 1));
+    private readonly EvaluationReport report =
+        EvaluationSamples.Report(EvaluationSamples.Set("svhn", ImageSet.NoClass, ImageSet.NoClass, 1));
 
     [Test]
     public void a_report_read_back_is_written_byte_for_byte_the_same()
@@ -31,7 +32,9 @@ public sealed class EvaluationReportTests
         {
             Assert.That(read.Average!.Metrics, Is.EqualTo(report.Deployed.Average!.Metrics));
             Assert.That(read.Classification.MacroF1, Is.EqualTo(report.Deployed.Classification.MacroF1));
-            Assert.That(read.Average.OperatingPoints[3].RejectionPerClass, Is.EqualTo(report.Deployed.Average.OperatingPoints[3].RejectionPerClass));
+            Assert.That(
+                read.Average.OperatingPoints[3].RejectionPerClass,
+                Is.EqualTo(report.Deployed.Average.OperatingPoints[3].RejectionPerClass));
         });
     }
 
@@ -72,7 +75,9 @@ public sealed class EvaluationReportTests
         var json = Json(report);
         var explained = json["conventions"]!.AsObject().Select(entry => entry.Key).ToArray();
         var average = json["main"]!["average"]!.AsObject();
-        var names = average["metrics"]!.AsObject().Concat(average["operatingPoints"]![0]!.AsObject()).Concat(json["main"]!["classification"]!.AsObject())
+        var names = average["metrics"]!.AsObject()
+            .Concat(average["operatingPoints"]![0]!.AsObject())
+            .Concat(json["main"]!["classification"]!.AsObject())
             .Select(entry => entry.Key)
             .Except(["rate", "level", "threshold"]);
         Assert.That(names.Where(name => !explained.Any(key => key.Contains(name, StringComparison.Ordinal))), Is.Empty);

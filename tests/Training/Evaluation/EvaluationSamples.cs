@@ -8,7 +8,8 @@ internal static class EvaluationSamples
 {
     public static EvaluationProtocol Protocol { get; } = new([500, 50, 5], [false, false, true], ShotRule.Count);
 
-    public static ImageSet Set(string name, params int[] labels) => new(name, new PixelBlock(labels.Length, 1, 1), labels, ["plane", "car", "cat"]);
+    public static ImageSet Set(string name, params int[] labels) =>
+        new(name, new PixelBlock(labels.Length, 1, 1), labels, ["plane", "car", "cat"]);
 
     /// <summary>Logits of three classes whose highest is that of <paramref name="top"/>, by more the surer.</summary>
     public static float[] Row(int top, float sureness) => [.. Enumerable.Range(0, 3).Select(c => c == top ? sureness : 0)];

@@ -7,6 +7,8 @@ namespace Pascl.Tests.Training.Evaluation;
 
 public sealed class EvaluatorTests
 {
+    private static readonly ShotGroups TwoClasses = ShotGroups.From([9, 9], ShotRule.Rank);
+
     private static readonly ImageSet Test = EvaluationSamples.Set("test", 0, 1, 2, 2);
 
     private static readonly Predictions OfTest = new(
@@ -65,8 +67,10 @@ public sealed class EvaluatorTests
     [Test]
     public void an_operating_point_accepts_up_to_its_threshold_and_counts_only_test_images()
     {
-        // All out-of-distribution images are caught at sureness 3, and with them the test image of sureness 2; three of four remain, one of them wrong.
-        var point = Evaluate().Main.Sets.Single().Result.OperatingPoints.Single(p => p is { Rate: OperatingRate.TruePositive, Level: 0.98 });
+        // All out-of-distribution images are caught at sureness 3, and with them the test image of sureness 2; three of four remain, one of
+        // them wrong.
+        var points = Evaluate().Main.Sets.Single().Result.OperatingPoints;
+        var point = points.Single(p => p is { Rate: OperatingRate.TruePositive, Level: 0.98 });
         Assert.Multiple(() =>
         {
             Assert.That(point.TruePositiveRate, Is.EqualTo(1));
@@ -82,7 +86,7 @@ public sealed class EvaluatorTests
     public void a_test_image_exactly_at_the_threshold_is_accepted_but_is_a_false_positive()
     {
         double[] scores = [0.1, 0.5];
-        var point = OperatingPoint.Compute(RocCurve.From([0.5, 0.9], scores), scores, [0, 1], [0, 1], ShotGroups.From([9, 9], ShotRule.Rank))
+        var point = OperatingPoint.Compute(RocCurve.From([0.5, 0.9], scores), scores, [0, 1], [0, 1], TwoClasses)
             .Single(p => p is { Rate: OperatingRate.TruePositive, Level: 0.98 });
         Assert.Multiple(() =>
         {
@@ -97,7 +101,7 @@ public sealed class EvaluatorTests
     public void a_threshold_that_accepts_nothing_has_no_accuracy()
     {
         double[] scores = [0.7, 0.8];
-        var point = OperatingPoint.Compute(RocCurve.From([0.1], scores), scores, [0, 1], [0, 1], ShotGroups.From([9, 9], ShotRule.Rank))[^1];
+        var point = OperatingPoint.Compute(RocCurve.From([0.1], scores), scores, [0, 1], [0, 1], TwoClasses)[^1];
         Assert.Multiple(() =>
         {
             Assert.That(point.Rejection.Overall, Is.EqualTo(1));
@@ -111,7 +115,10 @@ public sealed class EvaluatorTests
         var near = EvaluationSamples.Set("near", ImageSet.NoClass);
         var ofNear = EvaluationSamples.Logits((0, 100));
         var report = Evaluator.Evaluate(
-            images => images == Test ? OfTest : images == Far ? OfFar : new Predictions(ofNear, ofNear), Test, [Far, near], EvaluationSamples.Protocol);
+            images => images == Test ? OfTest : images == Far ? OfFar : new Predictions(ofNear, ofNear),
+            Test,
+            [Far, near],
+            EvaluationSamples.Protocol);
         var points = report.Main.Sets.Select(set => set.Result.OperatingPoints[4].TestFalsePositiveRate.Few);
         Assert.Multiple(() =>
         {
@@ -157,8 +164,10 @@ public sealed class EvaluatorTests
     public void an_empty_out_of_distribution_set_is_refused() => AssertRefused(Test, EvaluationSamples.Set("far"), "far has 0 images");
 
     [Test]
-    public void a_label_the_model_does_not_know_is_refused() =>
-        AssertRefused(Test, EvaluationSamples.Set("far", ImageSet.NoClass, 3), "far[1] in far is labelled as class 3, but the model knows the classes 0 to 2");
+    public void a_label_the_model_does_not_know_is_refused() => AssertRefused(
+        Test,
+        EvaluationSamples.Set("far", ImageSet.NoClass, 3),
+        "far[1] in far is labelled as class 3, but the model knows the classes 0 to 2");
 
     [TestCase(float.NaN)]
     [TestCase(float.NegativeInfinity)]
@@ -176,6 +185,7 @@ public sealed class EvaluatorTests
         Evaluator.Evaluate(images => images == Test ? OfTest : OfFar, Test, [Far], EvaluationSamples.Protocol);
 
     private static void AssertRefused(ImageSet test, ImageSet outOfDistribution, string expected) => Assert.That(
-        () => Evaluator.Evaluate(_ => throw new InvalidOperationException("must not run"), test, [outOfDistribution], EvaluationSamples.Protocol),
+        () => Evaluator.Evaluate(
+            _ => throw new InvalidOperationException("must not run"), test, [outOfDistribution], EvaluationSamples.Protocol),
         Throws.TypeOf<InputException>().With.Message.Contains(expected));
 }

@@ -16,7 +16,8 @@ public sealed class LogitsTests
     }
 
     [Test]
-    public void half_a_row_is_refused() => Assert.That(() => new Logits(new float[7], 3), Throws.ArgumentException.With.Message.Contains("7 logits"));
+    public void half_a_row_is_refused() =>
+        Assert.That(() => new Logits(new float[7], 3), Throws.ArgumentException.With.Message.Contains("7 logits"));
 
     [Test]
     public void no_images_have_no_classes() => Assert.That(new Logits([], 3).Classes(), Is.Empty);

@@ -72,5 +72,7 @@ public sealed class LongTailMetricsTests
 
     [Test]
     public void one_prediction_per_label_is_required() =>
-        Assert.That(() => LongTailMetrics.Compute([0, 1], [0], Groups), Throws.ArgumentException.With.Message.Contains("2 labels but 1 predictions"));
+        Assert.That(
+            () => LongTailMetrics.Compute([0, 1], [0], Groups),
+            Throws.ArgumentException.With.Message.Contains("2 labels but 1 predictions"));
 }

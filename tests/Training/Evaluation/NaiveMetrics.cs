@@ -20,7 +20,10 @@ internal static class NaiveMetrics
         return sum;
     }
 
-    /// <summary>All thresholds ranked by distance, then recall (higher first), then false positives (more first); none above the first of full recall.</summary>
+    /// <summary>
+    /// All thresholds ranked by distance, then recall (higher first), then false positives (more first); none above the first of full
+    /// recall.
+    /// </summary>
     public static double FprAtNearestRecall(double[] positives, double[] negatives, double level)
     {
         var full = positives.Min();
@@ -34,11 +37,14 @@ internal static class NaiveMetrics
     }
 
     public static double FprAtFirstRecall(double[] positives, double[] negatives, double level) =>
-        Thresholds(positives, negatives).Where(threshold => Share(positives, threshold) >= level).Min(threshold => Share(negatives, threshold));
+        Thresholds(positives, negatives)
+            .Where(threshold => Share(positives, threshold) >= level)
+            .Min(threshold => Share(negatives, threshold));
 
     public static double[] Negated(double[] scores) => [.. scores.Select(score => -score)];
 
-    private static double[] Thresholds(double[] positives, double[] negatives) => [.. positives.Concat(negatives).Distinct().OrderDescending()];
+    private static double[] Thresholds(double[] positives, double[] negatives) =>
+        [.. positives.Concat(negatives).Distinct().OrderDescending()];
 
     private static double Share(double[] scores, double threshold) => scores.Count(score => score >= threshold) / (double)scores.Length;
 }

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using CsCheck;
 using Pascl.Training.Evaluation;
 
@@ -83,7 +82,7 @@ public sealed class OodMetricsTests
     [Test]
     public void of_two_recalls_equally_near_the_higher_one_counts()
     {
-        // Recalls 0.9 (nothing else called) and 1.0 (after one false positive) are both 0.05 away, so the one with the false positive is reported.
+        // Recalls 0.9 (nothing else called) and 1.0 (after one false positive) are both 0.05 away.
         double[] positives = [20, 19, 18, 17, 16, 15, 14, 13, 12, 1];
         Assert.That(OodMetrics.Compute(positives, [5, 0]).Fpr95, Is.EqualTo(0.5));
     }
@@ -107,14 +106,15 @@ public sealed class OodMetricsTests
         var random = new Random(1);
         double[] positives = [.. Enumerable.Range(0, 1_000_000).Select(_ => random.NextDouble() + 0.2)];
         double[] negatives = [.. Enumerable.Range(0, 1_000_000).Select(_ => random.NextDouble())];
-        var watch = Stopwatch.StartNew();
+        // Processor time of both sorting threads together, so that other programs on the machine do not count.
+        var before = Environment.CpuUsage.TotalTime;
         var metrics = OodMetrics.Compute(positives, negatives);
-        watch.Stop();
+        var spent = Environment.CpuUsage.TotalTime - before;
         Assert.Multiple(() =>
         {
             // P(u + 0.2 > v) for independent uniform u, v is 1 - 0.8^2 / 2.
             Assert.That(metrics.Auroc, Is.EqualTo(0.68).Within(0.002));
-            Assert.That(watch.Elapsed, Is.LessThan(TimeSpan.FromSeconds(2)));
+            Assert.That(spent, Is.LessThan(TimeSpan.FromSeconds(2)));
         });
     }
 }

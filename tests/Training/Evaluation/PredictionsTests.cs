@@ -38,7 +38,9 @@ public sealed class PredictionsTests
 
     [Test]
     public void the_batch_size_does_not_matter_even_when_the_last_batch_is_smaller() =>
-        Assert.That(Values(Predictions.Of(model, images, batchSize: 3).Main), Is.EqualTo(Values(Predictions.Of(model, images).Main)).Within(1e-5f));
+        Assert.That(
+            Values(Predictions.Of(model, images, batchSize: 3).Main),
+            Is.EqualTo(Values(Predictions.Of(model, images).Main)).Within(1e-5f));
 
     [TestCase(true)]
     [TestCase(false)]
@@ -56,7 +58,9 @@ public sealed class PredictionsTests
 
     [Test]
     public void a_cancelled_evaluation_stops() =>
-        Assert.That(() => Predictions.Of(model, images, cancellation: new CancellationToken(canceled: true)), Throws.TypeOf<OperationCanceledException>());
+        Assert.That(
+            () => Predictions.Of(model, images, cancellation: new CancellationToken(canceled: true)),
+            Throws.TypeOf<OperationCanceledException>());
 
     [Test]
     public void an_empty_set_has_no_predictions() =>
@@ -77,7 +81,12 @@ public sealed class PredictionsTests
 
     private static float[] Values(Logits logits) => [.. Enumerable.Range(0, logits.Count).SelectMany(i => logits[i].ToArray())];
 
-    private float[] Statistics() => [.. model.named_buffers().Where(b => b.name.Contains("running", StringComparison.Ordinal)).SelectMany(b => b.buffer.data<float>().ToArray())];
+    private float[] Statistics() =>
+    [
+        .. model.named_buffers()
+            .Where(buffer => buffer.name.Contains("running", StringComparison.Ordinal))
+            .SelectMany(buffer => buffer.buffer.data<float>().ToArray()),
+    ];
 
     private static ImageSet Noise(int count) => new("noise", NoiseBlock(count), [.. Enumerable.Repeat(ImageSet.NoClass, count)], []);
 

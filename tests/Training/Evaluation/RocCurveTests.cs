@@ -13,7 +13,9 @@ public sealed class RocCurveTests
         var points = RocCurve.From(positives, negatives).Points.ToArray();
         Assert.Multiple(() =>
         {
-            Assert.That(points.Skip(1).Select(point => point.Threshold), Is.EqualTo(positives.Concat(negatives).Distinct().OrderDescending()));
+            Assert.That(
+                points.Skip(1).Select(point => point.Threshold),
+                Is.EqualTo(positives.Concat(negatives).Distinct().OrderDescending()));
             Assert.That(
                 points,
                 Is.EqualTo(points.Select(point => new RocPoint(

@@ -10,8 +10,9 @@ public sealed class ShotGroupsTests
         Is.EqualTo("Many Many Many Medium Medium Medium Medium Few Few Few"));
 
     [Test]
-    public void classes_need_not_be_sorted_by_count() =>
-        Assert.That(Names([50, 5000, 1077, 139, 2997, 645, 83, 1796, 387, 232], ShotRule.Rank), Is.EqualTo("Few Many Medium Few Many Medium Few Many Medium Medium"));
+    public void classes_need_not_be_sorted_by_count() => Assert.That(
+        Names([50, 5000, 1077, 139, 2997, 645, 83, 1796, 387, 232], ShotRule.Rank),
+        Is.EqualTo("Few Many Medium Few Many Medium Few Many Medium Medium"));
 
     [Test]
     public void the_count_rule_leaves_100_and_20_in_the_middle() =>
@@ -19,7 +20,8 @@ public sealed class ShotGroupsTests
 
     [TestCase(ShotRule.Rank)]
     [TestCase(ShotRule.Count)]
-    public void balanced_classes_are_all_medium(ShotRule rule) => Assert.That(Names([50, 50, 50], rule), Is.EqualTo("Medium Medium Medium"));
+    public void balanced_classes_are_all_medium(ShotRule rule) =>
+        Assert.That(Names([50, 50, 50], rule), Is.EqualTo("Medium Medium Medium"));
 
     [Test]
     public void a_single_class_is_medium() => Assert.That(Names([7], ShotRule.Rank), Is.EqualTo("Medium"));

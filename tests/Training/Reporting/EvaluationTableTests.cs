@@ -8,22 +8,23 @@ namespace Pascl.Tests.Training.Reporting;
 
 public sealed class EvaluationTableTests
 {
+    private const string LongName = "a set [with brackets] and a name of fifty characters";
+
     private readonly EvaluationReport report = EvaluationSamples.Report(
         EvaluationSamples.Set("svhn", ImageSet.NoClass, ImageSet.NoClass),
-        EvaluationSamples.Set("a set [with brackets] and a name of fifty characters", ImageSet.NoClass, ImageSet.NoClass, ImageSet.NoClass));
+        EvaluationSamples.Set(LongName, ImageSet.NoClass, ImageSet.NoClass, ImageSet.NoClass));
 
     [Test]
     public void redirected_output_is_plain_text_with_one_line_per_set_and_branch()
     {
         var lines = Print(report);
-        TestContext.Out.WriteLine(string.Join('\n', lines));
         Assert.Multiple(() =>
         {
             Assert.That(lines.SelectMany(line => line), Is.All.InRange(' ', '~'));
-            Assert.That(lines.Count(line => line.TrimStart().StartsWith("svhn ", StringComparison.Ordinal)), Is.EqualTo(1));
-            Assert.That(lines.Count(line => line.Contains("a set [with brackets] and a name of fifty characters", StringComparison.Ordinal)), Is.EqualTo(1));
-            Assert.That(lines.Count(line => line.TrimStart().StartsWith("average ", StringComparison.Ordinal)), Is.EqualTo(1));
-            Assert.That(lines.Count(line => line.TrimStart().StartsWith("auxiliary ", StringComparison.Ordinal)), Is.EqualTo(1));
+            foreach (var name in (string[])["svhn", LongName, "average", "main", "auxiliary"])
+            {
+                Assert.That(lines.Count(line => line.StartsWith($"{name} ", StringComparison.Ordinal)), Is.EqualTo(1), name);
+            }
         });
     }
 
@@ -31,7 +32,7 @@ public sealed class EvaluationTableTests
     public void numbers_are_per_cent_with_two_decimals()
     {
         var average = report.Deployed.Average!;
-        var row = Print(report).Single(line => line.TrimStart().StartsWith("average ", StringComparison.Ordinal));
+        var row = Row("average", report);
         double[] expected = [average.Metrics.Auroc, average.Metrics.AuprOut, average.Metrics.Fpr95, average.TailAuroc, average.HeadAuroc];
         Assert.That(
             row.Split(' ', StringSplitOptions.RemoveEmptyEntries).Skip(1),
@@ -41,25 +42,62 @@ public sealed class EvaluationTableTests
     [Test]
     public void numbers_end_in_the_same_column()
     {
-        var ends = Print(report).Where(line => line.Contains('.', StringComparison.Ordinal)).Select(line => line.TrimEnd().Length).ToArray();
-        Assert.That(ends.Take(3).Distinct().Count() + ends.Skip(3).Distinct().Count(), Is.EqualTo(2));
+        int End(string name) => Row(name, report).TrimEnd().Length;
+        Assert.Multiple(() =>
+        {
+            Assert.That(End("svhn"), Is.EqualTo(End(LongName)).And.EqualTo(End("average")));
+            Assert.That(End("main"), Is.EqualTo(End("auxiliary")));
+        });
     }
 
     [Test]
     public void a_number_without_meaning_is_a_dash()
     {
-        var undefined = report with { Main = report.Main with { Classification = report.Main.Classification with { MacroF1 = double.NaN } } };
-        Assert.That(Print(undefined).Single(line => line.TrimStart().StartsWith("main ", StringComparison.Ordinal)).TrimEnd(), Does.EndWith(" -"));
+        var classification = report.Main.Classification with { MacroF1 = double.NaN };
+        Assert.That(Row("main", report with { Main = report.Main with { Classification = classification } }).TrimEnd(), Does.EndWith(" -"));
     }
 
     [Test]
     public void without_out_of_distribution_sets_only_the_classes_are_shown() =>
         Assert.That(Print(EvaluationSamples.Report()), Has.None.Contains("AUROC"));
 
+    [Test]
+    public void a_terminal_gets_bordered_tables()
+    {
+        using var output = new StringWriter();
+        var settings = new AnsiConsoleSettings { Out = new Terminal(output), ColorSystem = ColorSystemSupport.NoColors };
+        EvaluationTable.Write(AnsiConsole.Create(settings), report);
+        var rows = output.ToString().Split(Environment.NewLine).Where(line => line.Contains(" average ", StringComparison.Ordinal)).ToArray();
+        TestContext.Out.WriteLine(output);
+        Assert.Multiple(() =>
+        {
+            Assert.That(rows, Has.Length.EqualTo(1));
+            Assert.That(rows, Has.All.StartsWith("\u2502").Or.All.StartsWith("|"));
+        });
+    }
+
+    private static string Row(string name, EvaluationReport report) =>
+        Print(report).Single(line => line.StartsWith($"{name} ", StringComparison.Ordinal));
+
     private static string[] Print(EvaluationReport report)
     {
         using var output = new StringWriter();
         EvaluationTable.Write(AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(output) }), report);
         return output.ToString().Split(Environment.NewLine);
+    }
+
+    private sealed class Terminal(TextWriter writer) : IAnsiConsoleOutput
+    {
+        public TextWriter Writer => writer;
+
+        public bool IsTerminal => true;
+
+        public int Width => 120;
+
+        public int Height => 40;
+
+        public void SetEncoding(System.Text.Encoding encoding)
+        {
+        }
     }
 }
