@@ -67,7 +67,8 @@ public sealed class EvaluationTableTests
         using var output = new StringWriter();
         var settings = new AnsiConsoleSettings { Out = new Terminal(output), ColorSystem = ColorSystemSupport.NoColors };
         EvaluationTable.Write(AnsiConsole.Create(settings), report);
-        var rows = output.ToString().Split(Environment.NewLine).Where(line => line.Contains(" average ", StringComparison.Ordinal)).ToArray();
+        var lines = output.ToString().Split(Environment.NewLine);
+        var rows = lines.Where(line => line.Contains(" average ", StringComparison.Ordinal)).ToArray();
         TestContext.Out.WriteLine(output);
         Assert.Multiple(() =>
         {
