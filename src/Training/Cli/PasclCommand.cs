@@ -50,6 +50,7 @@ public static class PasclCommand
             TrainCommand.Create(),
             EvaluateCommand.Create(),
             DoctorCommand.Create(),
+            DataCommand.Create(),
         };
         root.SetAction((_, cancellation) => Task.FromResult(TrainingRun.Start(Presets.Find("quickstart").Recipe, null, cancellation)));
         return root.WithExamples("doctor").ShowExamplesInHelp();

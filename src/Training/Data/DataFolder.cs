@@ -1,34 +1,44 @@
 namespace Pascl.Training.Data;
 
-/// <summary>Where a folder of downloads holds the three kinds of data that training and evaluation on CIFAR-10-LT or CIFAR-100-LT need.</summary>
+/// <summary>
+/// Where a folder of downloads holds the three kinds of data that training and evaluation on CIFAR-10-LT or CIFAR-100-LT need.
+/// </summary>
 /// <param name="InDistribution">The classes to be recognised, for <see cref="Datasets.ReadInDistribution"/>.</param>
 /// <param name="Outliers">The outlier images for training, for <see cref="Datasets.ReadOutliers"/>.</param>
 /// <param name="OutOfDistribution">The test sets, for <see cref="Datasets.ReadOutOfDistribution"/>.</param>
-/// <param name="OverlappingSets">Test sets there that must be left out, because they show the in-distribution classes or images themselves.</param>
+/// <param name="OverlappingSets">
+/// Test sets there that must be left out, because they show the in-distribution classes or images themselves.
+/// </param>
 public sealed record DataFolder(string InDistribution, string Outliers, string OutOfDistribution, IReadOnlyList<string> OverlappingSets)
 {
     private const string ScoodStandIn = "scood-ood-test.tar.gz";
     private const string Cifar100StandIn = "tin100-lt-jpeg.tar.gz";
+    private static readonly string[] cifar10 =
+        ["cifar-10-batches-bin", "cifar-10-batches-py", "cifar-10-binary.tar.gz", "cifar-10-python.tar.gz"];
+
+    private static readonly string[] cifar100 =
+        ["cifar-100-binary", "cifar-100-python", "cifar-100-binary.tar.gz", "cifar-100-python.tar.gz"];
+
     private static readonly string[] outliers = ["300K_random_images.npy", "tinyimages80m/300K_random_images.npy", "oe-train-jpeg.tar.gz"];
 
     /// <summary>
-    /// Finds CIFAR-10 under its publisher's names, else its long-tailed JPEG copy; the outliers <c>300K_random_images.npy</c>, else <c>oe-train-jpeg</c>; and the
-    /// SC-OOD lists for CIFAR-10, else <c>scood-ood-test</c>.
+    /// Finds CIFAR-10 under its publisher's names, else its long-tailed JPEG copy; the outliers <c>300K_random_images.npy</c>, else
+    /// <c>oe-train-jpeg</c>; and the SC-OOD lists for CIFAR-10, else <c>scood-ood-test</c>.
     /// </summary>
     public static DataFolder FindCifar10(string folder) => new(
-        Find(folder, "in-distribution images", "cifar-10-batches-bin", "cifar-10-batches-py", "cifar-10-binary.tar.gz", "cifar-10-python.tar.gz", "cifar10-lt-jpeg.tar.gz"),
+        Find(folder, "in-distribution images", [.. cifar10, "cifar10-lt-jpeg.tar.gz"]),
         Find(folder, "outlier images", outliers),
         Find(folder, "out-of-distribution test sets", [.. ScoodLists("cifar10"), ScoodStandIn]),
         []);
 
     /// <summary>
-    /// Finds CIFAR-100 under its publisher's names, else its 100-class stand-in from Tiny ImageNet; outliers as for CIFAR-10; and the SC-OOD lists for CIFAR-100,
-    /// else <c>scood-ood-test</c> without the sets that share images with the in-distribution data or are labelled for CIFAR-10.
+    /// Finds CIFAR-100 under its publisher's names, else its 100-class stand-in from Tiny ImageNet; outliers as for CIFAR-10; and the
+    /// SC-OOD lists for CIFAR-100, else <c>scood-ood-test</c> without the sets that share images with the in-distribution data or are
+    /// labelled for CIFAR-10.
     /// </summary>
     public static DataFolder FindCifar100(string folder)
     {
-        var inDistribution = Find(
-            folder, "in-distribution images", "cifar-100-binary", "cifar-100-python", "cifar-100-binary.tar.gz", "cifar-100-python.tar.gz", Cifar100StandIn);
+        var inDistribution = Find(folder, "in-distribution images", [.. cifar100, Cifar100StandIn]);
         var outOfDistribution = Find(folder, "out-of-distribution test sets", [.. ScoodLists("cifar100"), ScoodStandIn]);
         string[] overlapping = Path.GetFileName(outOfDistribution) != ScoodStandIn ? []
             : Path.GetFileName(inDistribution) == Cifar100StandIn ? ["tin"]
@@ -38,7 +48,7 @@ public sealed record DataFolder(string InDistribution, string Outliers, string O
 
     private static string[] ScoodLists(string benchmark) => [$"data/imglist/benchmark_{benchmark}", $"imglist/benchmark_{benchmark}"];
 
-    private static string Find(string folder, string what, params string[] names)
+    private static string Find(string folder, string what, string[] names)
     {
         if (!Directory.Exists(folder))
         {

@@ -4,8 +4,8 @@ namespace Pascl.Training.Data;
 
 /// <summary>
 /// Reads image data sets in place from folders, from archives (<c>.tar</c>, <c>.tar.gz</c>, <c>.tgz</c>), and from folders inside archives
-/// (<c>ARCHIVE/inner/folder</c>): CIFAR-10 and CIFAR-100 as published, one folder per class, lists of paths and labels, plain images, NumPy arrays, and the
-/// SC-OOD layout. What cannot be used is an <see cref="InputException"/> that names the file.
+/// (<c>ARCHIVE/inner/folder</c>): CIFAR-10 and CIFAR-100 as published, one folder per class, lists of paths and labels, plain images, NumPy
+/// arrays, and the SC-OOD layout. What cannot be used is an <see cref="InputException"/> that names the file.
 /// </summary>
 public static class Datasets
 {
@@ -20,8 +20,8 @@ public static class Datasets
         var counts = training.CountPerClass();
         if (Array.IndexOf(counts, 0) is >= 0 and var empty)
         {
-            throw new InputException(
-                $"{path}: class {training.ClassNames[empty]} has no training images{(skipped.Count > 0 ? " left after the broken ones" : "")}; every class needs at least one.");
+            var left = skipped.Count > 0 ? " left after the broken ones" : "";
+            throw new InputException($"{path}: class {training.ClassNames[empty]} has no training images{left}; every class needs one.");
         }
 
         var test = dataset.Parts.Contains(Dataset.TestPart)
@@ -30,27 +30,33 @@ public static class Datasets
         return new InDistributionData(training, test, skipped);
     }
 
-    /// <summary>Reads outlier images for training. A data set with classes may serve; its training part is read and its labels are dropped.</summary>
+    /// <summary>
+    /// Reads outlier images for training. A data set with classes may serve; its training part is read and its labels are dropped.
+    /// </summary>
     /// <param name="path">What to read.</param>
     /// <param name="options">Image size and what to do about broken images.</param>
     /// <param name="skipped">Receives one sentence for each broken image that was left out.</param>
     public static ImageSet ReadOutliers(string path, ReadOptions options, ICollection<string>? skipped = null)
     {
         var dataset = Dataset.Open(path);
-        return dataset.IsCollection
-            ? throw new InputException($"{path} holds {dataset.Format}, which are for testing; training with them as outliers would make the test worthless.")
-            : WithoutClasses(dataset.Read(Dataset.TrainPart, NameOf(path), options, skipped ?? []));
+        return dataset.Parts.Contains(Dataset.TrainPart) && !dataset.IsCollection
+            ? WithoutClasses(dataset.Read(Dataset.TrainPart, NameOf(path), options, skipped ?? []))
+            : throw new InputException(
+                $"{path} holds test images only ({dataset.Format}); training with them as outliers would make the test worthless.");
     }
 
     /// <summary>
-    /// Reads out-of-distribution test images: every set of an SC-OOD layout, or the images of any other data set, its test part where it has one. Images
-    /// belong to no class, except those that an SC-OOD list says to show an in-distribution class.
+    /// Reads out-of-distribution test images: every set of an SC-OOD layout, or the images of any other data set, its test part where it
+    /// has one. Images belong to no class, except those that an SC-OOD list says to show an in-distribution class.
     /// </summary>
-    /// <param name="name">Name of the set, or null for the path's own; sets of a layout keep their names, after this one and a slash if it is given.</param>
+    /// <param name="name">
+    /// Name of the set, or null for the path's own; sets of a layout keep their names, after this one and a slash if it is given.
+    /// </param>
     /// <param name="path">What to read.</param>
     /// <param name="options">Image size and what to do about broken images.</param>
     /// <param name="skipped">Receives one sentence for each broken image that was left out.</param>
-    public static IReadOnlyList<ImageSet> ReadOutOfDistribution(string? name, string path, ReadOptions options, ICollection<string>? skipped = null)
+    public static IReadOnlyList<ImageSet> ReadOutOfDistribution(
+        string? name, string path, ReadOptions options, ICollection<string>? skipped = null)
     {
         skipped ??= [];
         var dataset = Dataset.Open(path);

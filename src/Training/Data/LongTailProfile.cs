@@ -1,14 +1,36 @@
 namespace Pascl.Training.Data;
 
 /// <summary>
-/// The number of training images per class of a long-tailed subset, after Cui et al. (CVPR 2019) and Cao et al. (NeurIPS 2019). With rho the ratio of the
-/// smallest class to the largest, class c of C has n_c images:
-/// exponential n_c = floor(n_max * rho^(c / (C - 1))); step n_c = n_max for c &lt; floor(C / 2), else floor(n_max * rho).
+/// The number of training images per class of a long-tailed subset, after Cui et al. (CVPR 2019) and Cao et al. (NeurIPS 2019). With rho
+/// the ratio of the smallest class to the largest, class c of C has n_c images: exponential n_c = floor(n_max * rho^(c / (C - 1))); step
+/// n_c = n_max for c &lt; floor(C / 2), else floor(n_max * rho).
 /// </summary>
 /// <param name="Shape">How the numbers fall.</param>
 /// <param name="Ratio">rho, above 0 and at most 1; an imbalance of 100 to 1 is 0.01.</param>
 public sealed record LongTailProfile(LongTailShape Shape, double Ratio)
 {
+    /// <summary>
+    /// The profile that counts follow exactly, with the ratio of the last class to the first; null where they follow none or are all equal.
+    /// </summary>
+    public static LongTailProfile? Of(ReadOnlySpan<int> counts)
+    {
+        if (counts.Length < 2 || counts[^1] <= 0 || counts[^1] >= counts[0])
+        {
+            return null;
+        }
+
+        foreach (var shape in Enum.GetValues<LongTailShape>())
+        {
+            var profile = new LongTailProfile(shape, (double)counts[^1] / counts[0]);
+            if (counts.SequenceEqual(profile.Counts(counts.Length, counts[0])))
+            {
+                return profile;
+            }
+        }
+
+        return null;
+    }
+
     /// <summary>The images of each class.</summary>
     /// <param name="classCount">C.</param>
     /// <param name="largest">n_max.</param>
@@ -17,7 +39,8 @@ public sealed record LongTailProfile(LongTailShape Shape, double Ratio)
     {
         if (!(Ratio > 0 && Ratio <= 1))
         {
-            throw new InputException($"The long-tail ratio is {Ratio}; expected a number above 0 and at most 1, for example 0.01 for an imbalance of 100.");
+            throw new InputException(
+                $"The long-tail ratio is {Ratio}; expected a number above 0 and at most 1, for example 0.01 for an imbalance of 100.");
         }
 
         var counts = new int[classCount];
@@ -29,12 +52,14 @@ public sealed record LongTailProfile(LongTailShape Shape, double Ratio)
 
         return Array.IndexOf(counts, 0) is var empty and >= 0
             ? throw new InputException(
-                $"A long-tail ratio of {Ratio} leaves class {empty} without images, because the largest class has {largest}; choose a ratio of at least {1.0 / largest:G3}.")
+                $"A long-tail ratio of {Ratio} leaves class {empty} without images, because the largest class has {largest}; "
+                + $"choose a ratio of at least {1.0 / largest:G3}.")
             : counts;
     }
 
     /// <summary>
-    /// Keeps the first n_c images of each class in their order; n_max is the size of the largest class. Images that follow the profile already are all kept.
+    /// Keeps the first n_c images of each class in their order; n_max is the size of the largest class. Images that follow the profile
+    /// already are all kept.
     /// </summary>
     /// <exception cref="InputException">A class has fewer images than the profile asks for.</exception>
     public ImageSet Apply(ImageSet training)
@@ -46,8 +71,9 @@ public sealed record LongTailProfile(LongTailShape Shape, double Ratio)
             if (wanted[label] > available[label])
             {
                 throw new InputException(
-                    $"The {Shape.ToString().ToLowerInvariant()} profile of ratio {Ratio} asks for {wanted[label]} images of class {training.ClassNames[label]}, "
-                    + $"but {training.Name} has {available[label]}; the data may be long-tailed already, so train without a profile or with a smaller ratio.");
+                    $"The {Shape.ToString().ToLowerInvariant()} profile of ratio {Ratio} asks for {wanted[label]} images "
+                    + $"of class {training.ClassNames[label]}, but {training.Name} has {available[label]}; "
+                    + "the data may be long-tailed already, so train without a profile or with a smaller ratio.");
             }
         }
 

@@ -1,8 +1,8 @@
 namespace Pascl.Training.Data;
 
 /// <summary>
-/// The tail classes, whose images are the anchors of the PASCL loss: a fraction k of the C classes, C - round((1 - k) * C) in number with halves rounded to
-/// even, as the authors' code rounds.
+/// The tail classes, whose images are the anchors of the PASCL loss: a fraction k of the C classes, C - round((1 - k) * C) in number with
+/// halves rounded to even, as the authors' code rounds.
 /// </summary>
 public sealed class TailClasses
 {
@@ -22,7 +22,9 @@ public sealed class TailClasses
         Count = counts.Length - (int)Math.Round((1 - fraction) * counts.Length, MidpointRounding.ToEven);
         if (Count == 0)
         {
-            throw new InputException($"A tail fraction of {fraction} of {counts.Length} classes is less than one class; choose at least {0.51 / counts.Length:F3}.");
+            throw new InputException(
+                $"A tail fraction of {fraction} of {counts.Length} classes is less than one class; "
+                + $"choose at least {0.51 / counts.Length:F3}.");
         }
 
         Flags = new bool[counts.Length];

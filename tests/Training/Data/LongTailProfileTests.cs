@@ -15,10 +15,24 @@ public sealed class LongTailProfileTests
         Assert.That(profiles, Is.Not.Empty);
         foreach (var profile in profiles)
         {
-            var (classes, ratio) = (int.Parse(profile.Name.Split('x')[0], CultureInfo.InvariantCulture), double.Parse(profile.Name.Split('x')[1], CultureInfo.InvariantCulture));
+            var name = profile.Name.Split('x');
+            var (classes, ratio) = (int.Parse(name[0], CultureInfo.InvariantCulture), double.Parse(name[1], CultureInfo.InvariantCulture));
             int[] expected = [.. profile.Value.EnumerateArray().Select(count => count.GetInt32())];
             Assert.That(new LongTailProfile(LongTailShape.Exponential, ratio).Counts(classes, expected[0]), Is.EqualTo(expected), profile.Name);
         }
+    }
+
+    [Test]
+    public void counts_tell_the_profile_that_they_follow()
+    {
+        var exponential = new LongTailProfile(LongTailShape.Exponential, 0.02);
+        var step = new LongTailProfile(LongTailShape.Step, 0.1);
+        Assert.That(LongTailProfile.Of(exponential.Counts(10, 200)), Is.EqualTo(exponential));
+        Assert.That(LongTailProfile.Of(step.Counts(6, 200)), Is.EqualTo(step));
+        Assert.That(LongTailProfile.Of([9, 9, 9]), Is.Null);
+        Assert.That(LongTailProfile.Of([9, 2, 8, 1]), Is.Null);
+        Assert.That(LongTailProfile.Of([9, 3, 0]), Is.Null);
+        Assert.That(LongTailProfile.Of([]), Is.Null);
     }
 
     [Test]

@@ -11,7 +11,7 @@ internal static class Allocation
         return byteCount <= available
             ? new PixelBlock(count, size, size)
             : throw new InputException(
-                $"{location} holds {count:N0} images, which take {byteCount >> 20:N0} MiB at {size} x {size} pixels; this machine has {available >> 20:N0} MiB. "
-                + "Choose a smaller image size.");
+                $"{location} holds {count:N0} images, which take {byteCount >> 20:N0} MiB at {size} x {size} pixels, "
+                + $"and this machine has {available >> 20:N0} MiB; choose a smaller image size.");
     }
 }

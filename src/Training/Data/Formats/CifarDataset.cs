@@ -7,7 +7,8 @@ internal sealed class CifarDataset : Dataset
     private readonly string folder;
     private readonly CifarLayout layout;
 
-    private CifarDataset(FileTree tree, string folder, CifarLayout layout) => (this.tree, this.folder, this.layout) = (tree, folder, layout);
+    private CifarDataset(FileTree tree, string folder, CifarLayout layout) =>
+        (this.tree, this.folder, this.layout) = (tree, folder, layout);
 
     /// <summary>The data sets of this kind in a tree.</summary>
     public static IEnumerable<CifarDataset> FindAll(FileTree tree) =>
@@ -18,9 +19,8 @@ internal sealed class CifarDataset : Dataset
 
     public override ImageSet Read(string part, string name, ReadOptions options, ICollection<string> skipped)
     {
-        var files = part == TestPart ? [layout.TestFile] : layout.TrainingFiles;
-        CifarRecords[] records = [.. files.Select(ReadFile)];
-        (CifarRecords File, int Record)[] images = [.. records.SelectMany(file => Enumerable.Range(0, file.Labels.Length).Select(record => (file, record)))];
+        (CifarRecords File, int Record)[] images =
+            [.. ReadFiles(part).SelectMany(file => Enumerable.Range(0, file.Labels.Length).Select(record => (file, record)))];
         var size = options.ImageSize ?? CifarRecords.ImageSize;
         var pixels = Allocation.Of(images.Length, size, Location);
         Parallel.For(0, images.Length, i =>
@@ -35,16 +35,19 @@ internal sealed class CifarDataset : Dataset
             images[i].File.CopyPixels(images[i].Record, natural);
             Resampling.ResizeAndCrop(natural, CifarRecords.ImageSize, CifarRecords.ImageSize, pixels.Writable(i), size);
         });
-        return new ImageSet(
-            name, pixels, [.. images.Select(image => image.File.Labels[image.Record])], ClassNames, [.. images.Select(image => $"{image.File.Source}[{image.Record}]")]);
+        int[] labels = [.. images.Select(image => image.File.Labels[image.Record])];
+        return new ImageSet(name, pixels, labels, ClassNames, [.. images.Select(image => $"{image.File.Source}[{image.Record}]")]);
     }
+
+    public override IReadOnlyList<(int Width, int Height, int Count)> Sizes(string part) =>
+        [(CifarRecords.ImageSize, CifarRecords.ImageSize, ReadFiles(part).Sum(file => file.Labels.Length))];
 
     private static CifarDataset Create(FileTree tree, string folder, CifarLayout layout)
     {
         string[] missing = [.. layout.TrainingFiles.Where(file => !tree.Contains(FileTree.Join(folder, file)))];
         if (missing.Length > 0 && missing.Length < layout.TrainingFiles.Count)
         {
-            throw new InputException($"{tree.Location} ({layout.Format}) lacks {string.Join(", ", missing)}; unpack or download all of it.");
+            throw new InputException($"{tree.Location} ({layout.Format}) lacks {string.Join(", ", missing)}; get all of it.");
         }
 
         var parts = new List<string>();
@@ -79,14 +82,16 @@ internal sealed class CifarDataset : Dataset
             : CifarPickle.Strings(tree.Describe(file), tree.Read(file), layout.NameKey);
         return names.Length == layout.ClassNames.Count
             ? names
-            : throw new InputException($"{tree.Describe(file)} has {names.Length} class names; {layout.Format} has {layout.ClassNames.Count}.");
+            : throw new InputException(
+                $"{tree.Describe(file)} has {names.Length} class names; {layout.Format} has {layout.ClassNames.Count}.");
     }
 
     private static bool IsPart(CifarLayout layout, string name) => name == layout.TestFile || layout.TrainingFiles.Contains(name);
 
-    private CifarRecords ReadFile(string name)
+    private CifarRecords[] ReadFiles(string part)
     {
-        var file = FileTree.Join(folder, name);
-        return CifarRecords.Read(tree.Describe(file), tree.Read(file), layout, ClassNames.Count);
+        var names = part == TestPart ? [layout.TestFile] : layout.TrainingFiles;
+        var files = names.Select(name => FileTree.Join(folder, name));
+        return [.. files.Select(file => CifarRecords.Read(tree.Describe(file), tree.Read(file), layout, ClassNames.Count))];
     }
 }

@@ -22,7 +22,14 @@ internal sealed record CifarLayout(
     private static readonly string[] batches = [.. Enumerable.Range(1, 5).Select(number => $"data_batch_{number}")];
 
     public static CifarLayout TenBinary { get; } = new(
-        "CIFAR-10, binary", [.. batches.Select(batch => $"{batch}.bin")], "test_batch.bin", "batches.meta.txt", CifarNames.Ten, null, null, 1);
+        "CIFAR-10, binary",
+        [.. batches.Select(batch => $"{batch}.bin")],
+        "test_batch.bin",
+        "batches.meta.txt",
+        CifarNames.Ten,
+        null,
+        null,
+        1);
 
     public static CifarLayout HundredBinary { get; } = new(
         "CIFAR-100, binary", ["train.bin"], "test.bin", "fine_label_names.txt", CifarNames.Hundred, null, null, 2);

@@ -59,12 +59,15 @@ internal sealed class CifarRecords
         var table = CifarPickle.Load(source, file);
         if (!table.TryGetValue("data", out var data) || data is not PickledArray { Columns: PixelBytes } images)
         {
-            throw new InputException($"{source} holds no table \"data\" of {PixelBytes} bytes per image, so it is no {layout.Format} file.");
+            throw new InputException(
+                $"{source} holds no table \"data\" of {PixelBytes} bytes per image, so it is no {layout.Format} file.");
         }
 
-        int[]? labels = table.GetValueOrDefault(layout.LabelKey!) is List<object?> list && list.All(label => label is long) ? [.. list.Select(label => (int)(long)label!)] : null;
-        return labels is not null && labels.Length == images.Rows && images.Rows > 0
+        var list = table.GetValueOrDefault(layout.LabelKey!) as List<object?> ?? [];
+        int[] labels = [.. list.OfType<long>().Select(label => (int)Math.Clamp(label, int.MinValue, int.MaxValue))];
+        return labels.Length == list.Count && labels.Length == images.Rows && images.Rows > 0
             ? new CifarRecords(source, labels, classCount, images.Row)
-            : throw new InputException($"{source} has {images.Rows} images but {(labels is null ? "no" : $"{labels.Length}")} labels \"{layout.LabelKey}\"; expected one per image.");
+            : throw new InputException(
+                $"{source} has {images.Rows} images and {labels.Length} labels \"{layout.LabelKey}\"; expected one per image.");
     }
 }

@@ -20,7 +20,8 @@ internal static class ClassNameList
 
             if (label >= lines.Length || !names.TryAdd(label, name))
             {
-                throw new InputException($"{tree.Describe(file)} has the line \"{line}\"; expected each label from 0 to {lines.Length - 1} once.");
+                throw new InputException(
+                    $"{tree.Describe(file)} has the line \"{line}\"; expected each label from 0 to {lines.Length - 1} once.");
             }
         }
 

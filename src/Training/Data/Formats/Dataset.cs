@@ -1,6 +1,8 @@
 namespace Pascl.Training.Data.Formats;
 
-/// <summary>What a path holds, recognised by its files: the format, the classes, and one or more parts that can be read as image sets.</summary>
+/// <summary>
+/// What a path holds, recognised by its files: the format, the classes, and one or more parts that can be read as image sets.
+/// </summary>
 internal abstract class Dataset
 {
     public const string TrainPart = "train";
@@ -15,7 +17,9 @@ internal abstract class Dataset
     /// <summary>The classes in label order; empty for images without classes.</summary>
     public IReadOnlyList<string> ClassNames { get; init; } = [];
 
-    /// <summary>Names of the parts: <see cref="TrainPart"/> and perhaps <see cref="TestPart"/>, or the sets of a collection of test sets.</summary>
+    /// <summary>
+    /// Names of the parts: <see cref="TrainPart"/> and perhaps <see cref="TestPart"/>, or the sets of a collection of test sets.
+    /// </summary>
     public required IReadOnlyList<string> Parts { get; init; }
 
     /// <summary>Whether the parts are separate out-of-distribution sets rather than the training and test part of one set.</summary>
@@ -42,7 +46,8 @@ internal abstract class Dataset
         {
             [] => FolderDataset.Find(tree),
             [var only] => only,
-            _ => throw new InputException($"{path} holds several data sets ({string.Join("; ", found.Select(set => $"{set.Format}: {set.Location}"))}); name the one you mean."),
+            _ => throw new InputException(
+                $"{path} holds several data sets; name one of {string.Join(", ", found.Select(set => $"{set.Location} ({set.Format})"))}."),
         };
     }
 
@@ -53,14 +58,20 @@ internal abstract class Dataset
     /// <param name="skipped">Receives one sentence for each image left out.</param>
     public abstract ImageSet Read(string part, string name, ReadOptions options, ICollection<string> skipped);
 
+    /// <summary>How many images of a part have each size, most frequent first.</summary>
+    public abstract IReadOnlyList<(int Width, int Height, int Count)> Sizes(string part);
+
     /// <summary>Throws where the classes or the training images cannot serve as in-distribution data.</summary>
     public void RequireClasses()
     {
-        if (ClassNames.Count < 2 || !Parts.Contains(TrainPart))
+        var lack = ClassNames.Count == 0 ? "no classes"
+            : ClassNames.Count == 1 ? $"only one class, {ClassNames[0]}"
+            : !Parts.Contains(TrainPart) ? "no training part"
+            : null;
+        if (lack is not null)
         {
             throw new InputException(
-                $"{Location} ({Format}) has {(ClassNames.Count == 1 ? $"only one class, {ClassNames[0]}" : "no classes")}; "
-                + "expected at least two, for example as folders train/CLASS/IMAGE.jpg.");
+                $"{Location} ({Format}) has {lack}; expected training images of at least two classes, as in train/CLASS/IMAGE.jpg.");
         }
     }
 }

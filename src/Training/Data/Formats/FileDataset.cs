@@ -11,4 +11,6 @@ internal abstract class FileDataset : Dataset
 
     public override ImageSet Read(string part, string name, ReadOptions options, ICollection<string> skipped) =>
         ImageFiles.Read(name, Tree, Files[part], ClassNames, options, skipped);
+
+    public override IReadOnlyList<(int Width, int Height, int Count)> Sizes(string part) => ImageFiles.Sizes(Tree, Files[part]);
 }

@@ -1,11 +1,12 @@
 namespace Pascl.Training.Data.Formats;
 
 /// <summary>
-/// The files of a folder, of a tar archive, or of a folder inside a tar archive, under names with forward slashes in ordinal order. Archives are read in
-/// place: their names are only names, and nothing is ever written.
+/// The files of a folder, of a tar archive, or of a folder inside a tar archive, under names with forward slashes in ordinal order.
+/// Archives are read in place: their names are only names, and nothing is ever written.
 /// </summary>
 internal abstract class FileTree
 {
+    private const string Expected = "expected a folder, an archive (.tar, .tar.gz, .tgz), or a file .npy.";
     private HashSet<string>? fileSet;
 
     protected FileTree(string location, IEnumerable<string> files, IEnumerable<string> folders)
@@ -21,7 +22,9 @@ internal abstract class FileTree
     /// <summary>The files, relative to <see cref="Location"/>; hidden files of operating systems are left out.</summary>
     public IReadOnlyList<string> Files { get; }
 
-    /// <summary>The folders, relative to <see cref="Location"/>, without a final slash; an archive may leave out folders that hold files.</summary>
+    /// <summary>
+    /// The folders, relative to <see cref="Location"/>, without a final slash; an archive may leave out folders that hold files.
+    /// </summary>
     public IReadOnlyList<string> Folders { get; }
 
     /// <summary>Opens a folder, an archive, or <c>ARCHIVE/inner/folder</c>.</summary>
@@ -39,11 +42,11 @@ internal abstract class FileTree
                 return TarTree.IsArchiveName(archive)
                     ? new TarTree(archive, path[archive.Length..].Trim('/'))
                     : throw new InputException(
-                        $"{path} is a file that cannot be read as a data set; expected a folder, an archive (.tar, .tar.gz, .tgz), or a file .npy or .bin.");
+                        $"{archive} is a file that cannot be read as a data set; {Expected}");
             }
         }
 
-        throw new InputException($"{path} does not exist; expected a folder, an archive (.tar, .tar.gz, .tgz), or a file .npy or .bin.");
+        throw new InputException($"{path} does not exist; {Expected}");
     }
 
     public bool Contains(string file) => (fileSet ??= new HashSet<string>(Files, StringComparer.Ordinal)).Contains(file);

@@ -1,9 +1,9 @@
 namespace Pascl.Training.Data.Formats;
 
 /// <summary>
-/// Images in one folder per class: <c>train/CLASS/IMAGE</c> with <c>test/CLASS/IMAGE</c> (or <c>val</c>), or just <c>CLASS/IMAGE</c>, at any depth below
-/// folders that hold nothing else; or images without class folders. Classes are in ordinal order of their names unless a <c>classes.txt</c> with lines
-/// <c>label name</c> says otherwise; the images of a class are in ordinal order of their paths.
+/// Images in one folder per class: <c>train/CLASS/IMAGE</c> with <c>test/CLASS/IMAGE</c> (or <c>val</c>), or just <c>CLASS/IMAGE</c>, at
+/// any depth below folders that hold nothing else; or images without class folders. Classes are in ordinal order of their names unless a
+/// <c>classes.txt</c> with lines <c>label name</c> says otherwise; the images of a class are in ordinal order of their paths.
 /// </summary>
 internal sealed class FolderDataset : FileDataset
 {
@@ -16,7 +16,8 @@ internal sealed class FolderDataset : FileDataset
         string[] images = [.. tree.Files.Where(ImageFile.HasImageName)];
         if (images.Length == 0)
         {
-            throw new InputException($"{tree.Location} holds no images{Hint(tree)}; expected JPEG, PNG, BMP or WebP files, as in train/CLASS/IMAGE.jpg.");
+            throw new InputException(
+                $"{tree.Location} holds no images{Hint(tree)}; expected JPEG, PNG, BMP or WebP files, as in train/CLASS/IMAGE.jpg.");
         }
 
         var root = CommonFolder(images);
@@ -64,15 +65,19 @@ internal sealed class FolderDataset : FileDataset
             return labels.Count == 0 ? ImageSet.NoClass
                 : labels.TryGetValue(name, out var label) ? label
                 : throw new InputException(
-                    $"{tree.Describe(image)} belongs to {(name.Length == 0 ? "no class folder" : $"a class {name} that has no training images")}; "
+                    $"{tree.Describe(image)} belongs to "
+                    + $"{(name.Length == 0 ? "no class folder" : $"a class {name} that has no training images")}; "
                     + $"the classes are {string.Join(", ", labels.Keys.Take(10))}{(labels.Count > 10 ? ", ..." : "")}.");
         }
     }
 
-    /// <summary>The folders below the training folder; empty ones count, so that a class without images is noticed. Loose images mean no classes.</summary>
+    /// <summary>
+    /// The folders below the training folder; empty ones count, so that a class without images is noticed. Loose images mean no classes.
+    /// </summary>
     private static string[] ClassNamesOf(FileTree tree, string[] images, string root, string trainFolder)
     {
-        var withImages = images.Where(image => IsBelow(trainFolder, image)).Select(image => ChildOf(trainFolder, image)).ToHashSet(StringComparer.Ordinal);
+        var training = images.Where(image => IsBelow(trainFolder, image));
+        var withImages = training.Select(image => ChildOf(trainFolder, image)).ToHashSet(StringComparer.Ordinal);
         if (withImages.Contains(""))
         {
             return [];
@@ -95,7 +100,8 @@ internal sealed class FolderDataset : FileDataset
         string[] strangers = [.. ordered.Except(names), .. names.Except(ordered)];
         return strangers.Length == 0
             ? ordered
-            : throw new InputException($"{tree.Describe(list)} and the class folders disagree about {strangers[0]}; list every folder once, or remove the list.");
+            : throw new InputException(
+                $"{tree.Describe(list)} and the class folders disagree about {strangers[0]}; list every folder once, or remove the list.");
     }
 
     private static string CommonFolder(string[] images)
@@ -109,7 +115,8 @@ internal sealed class FolderDataset : FileDataset
         return folder;
     }
 
-    private static bool IsBelow(string folder, string file) => folder.Length == 0 || file.StartsWith(folder + "/", StringComparison.Ordinal);
+    private static bool IsBelow(string folder, string file) =>
+        folder.Length == 0 || file.StartsWith(folder + "/", StringComparison.Ordinal);
 
     /// <summary>The first folder below <paramref name="folder"/> on the way to a file; empty for a file directly in it.</summary>
     private static string ChildOf(string folder, string file)

@@ -1,7 +1,8 @@
 namespace Pascl.Training.Data.Formats;
 
 /// <summary>The files of a folder on disk.</summary>
-internal sealed class FolderTree(string root) : FileTree(root, List(root, Directory.EnumerateFiles), List(root, Directory.EnumerateDirectories))
+internal sealed class FolderTree(string root)
+    : FileTree(root, List(root, Directory.EnumerateFiles), List(root, Directory.EnumerateDirectories))
 {
     private static readonly EnumerationOptions everything = new() { RecurseSubdirectories = true, AttributesToSkip = FileAttributes.None };
 

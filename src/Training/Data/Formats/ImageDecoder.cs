@@ -4,8 +4,9 @@ using SkiaSharp;
 namespace Pascl.Training.Data.Formats;
 
 /// <summary>
-/// Decodes JPEG, PNG, BMP and WebP files to red green blue bytes with Skia. Grey and palette images are expanded, alpha is dropped, colour profiles and EXIF
-/// orientation are not applied: what Pillow's <c>convert("RGB")</c> gives. One decoder serves one thread and keeps its buffers.
+/// Decodes JPEG, PNG, BMP and WebP files to red green blue bytes with Skia. Grey and palette images are expanded, alpha is dropped, colour
+/// profiles and EXIF orientation are not applied: what Pillow's <c>convert("RGB")</c> gives. One decoder serves one thread and keeps its
+/// buffers.
 /// </summary>
 internal sealed unsafe class ImageDecoder : IDisposable
 {
@@ -29,8 +30,8 @@ internal sealed unsafe class ImageDecoder : IDisposable
     }
 
     /// <summary>
-    /// Decodes a file to <paramref name="target"/>, (size, size, 3), resized and centre-cropped where it has another size. Returns null, or what is wrong
-    /// with the file as the rest of a sentence that begins with its name; the target is then undefined.
+    /// Decodes a file to <paramref name="target"/>, (size, size, 3), resized and centre-cropped where it has another size. Returns null, or
+    /// what is wrong with the file as the rest of a sentence that begins with its name; the target is then undefined.
     /// </summary>
     public string? Decode(ReadOnlySpan<byte> file, Span<byte> target, int size)
     {

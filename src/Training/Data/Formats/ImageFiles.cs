@@ -9,11 +9,16 @@ internal static class ImageFiles
     private const int LargestNaturalSize = 64;
 
     /// <summary>
-    /// Reads the files. A file that cannot be decoded stops the run, or is left out and its sentence added to <paramref name="skipped"/>, as
-    /// <see cref="ReadOptions.SkipBroken"/> says.
+    /// Reads the files. A file that cannot be decoded stops the run, or is left out and its sentence added to <paramref name="skipped"/>,
+    /// as <see cref="ReadOptions.SkipBroken"/> says.
     /// </summary>
     public static ImageSet Read(
-        string name, FileTree tree, IReadOnlyList<ImageFile> files, IReadOnlyList<string> classNames, ReadOptions options, ICollection<string> skipped)
+        string name,
+        FileTree tree,
+        IReadOnlyList<ImageFile> files,
+        IReadOnlyList<string> classNames,
+        ReadOptions options,
+        ICollection<string> skipped)
     {
         var size = options.ImageSize ?? NaturalSize(tree, files);
         var pixels = Allocation.Of(files.Count, size, tree.Location);
@@ -30,10 +35,12 @@ internal static class ImageFiles
         });
 
         string[] sources = [.. files.Select(file => tree.Describe(file.Name))];
-        string[] sentences = [.. faults.Index().Where(fault => fault.Item is not null).Select(fault => $"{sources[fault.Index]} {fault.Item}.")];
+        var broken = faults.Index().Where(fault => fault.Item is not null);
+        string[] sentences = [.. broken.Select(fault => $"{sources[fault.Index]} {fault.Item}.")];
         if (sentences.Length > 0 && !options.SkipBroken)
         {
-            throw new InputException($"{sentences[0]} Expected a JPEG, PNG, BMP or WebP image; mend or remove it, or pass --skip-broken to leave such files out.");
+            throw new InputException(
+                $"{sentences[0]} Expected a JPEG, PNG, BMP or WebP image; mend or remove it, or leave such files out with --skip-broken.");
         }
 
         foreach (var sentence in sentences)
@@ -56,7 +63,8 @@ internal static class ImageFiles
                 counts.AddOrUpdate(size, 1, (_, count) => count + 1);
             }
         });
-        return [.. counts.Select(pair => (pair.Key.Width, pair.Key.Height, pair.Value)).OrderByDescending(size => size.Value).ThenBy(size => size)];
+        var sizes = counts.Select(pair => (pair.Key.Width, pair.Key.Height, Count: pair.Value));
+        return [.. sizes.OrderByDescending(size => size.Count).ThenBy(size => size)];
     }
 
     private static int NaturalSize(FileTree tree, IReadOnlyList<ImageFile> files) =>

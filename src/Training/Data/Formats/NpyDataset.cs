@@ -1,7 +1,8 @@
 namespace Pascl.Training.Data.Formats;
 
 /// <summary>
-/// A NumPy file of images without classes, as <c>300K_random_images.npy</c>. A file on disk whose images have the size asked for is mapped, not read.
+/// A NumPy file of images without classes, as <c>300K_random_images.npy</c>. A file on disk whose images have the size asked for is mapped,
+/// not read.
 /// </summary>
 /// <param name="header">What the file says about itself.</param>
 /// <param name="path">The file on disk, or null for one inside an archive.</param>
@@ -37,7 +38,8 @@ internal sealed class NpyDataset(NpyHeader header, string? path, ReadOnlyMemory<
 
         if (files.Length > 1)
         {
-            throw new InputException($"{tree.Location} holds several files .npy ({string.Join(", ", files.Take(5))}); name the one you mean.");
+            throw new InputException(
+                $"{tree.Location} holds several files .npy ({string.Join(", ", files.Take(5))}); name the one you mean.");
         }
 
         if (tree is FolderTree)
@@ -70,6 +72,8 @@ internal sealed class NpyDataset(NpyHeader header, string? path, ReadOnlyMemory<
         });
         return new ImageSet(name, pixels, labels, []);
     }
+
+    public override IReadOnlyList<(int Width, int Height, int Count)> Sizes(string part) => [(header.Width, header.Height, header.Count)];
 
     private static NpyDataset Create(string location, string? path, ReadOnlySpan<byte> start, long length, ReadOnlyMemory<byte> content)
     {

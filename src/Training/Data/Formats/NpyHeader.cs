@@ -5,7 +5,9 @@ using System.Text.RegularExpressions;
 
 namespace Pascl.Training.Data.Formats;
 
-/// <summary>The header of a NumPy file (numpy.lib.format, versions 1 to 3) that holds uint8 images, (Count, Height, Width, 3), in C order.</summary>
+/// <summary>
+/// The header of a NumPy file (numpy.lib.format, versions 1 to 3) that holds uint8 images, (Count, Height, Width, 3), in C order.
+/// </summary>
 /// <param name="Count">Number of images.</param>
 /// <param name="Height">Rows of pixels in an image.</param>
 /// <param name="Width">Columns of pixels in an image.</param>
@@ -48,7 +50,8 @@ internal readonly partial record struct NpyHeader(int Count, int Height, int Wid
         return needed == length
             ? new NpyHeader(shape[0], shape[1], shape[2], offset)
             : throw new InputException(
-                $"{source} has {length:N0} bytes but its header promises {needed:N0}, {shape[0]:N0} images; it is {(length < needed ? "cut short" : "too long")}.");
+                $"{source} has {length:N0} bytes but its header promises {needed:N0}, {shape[0]:N0} images; "
+                + $"it is {(length < needed ? "cut short" : "too long")}.");
     }
 
     private static (string Text, int Offset) ReadText(string source, ReadOnlySpan<byte> start)
@@ -61,14 +64,19 @@ internal readonly partial record struct NpyHeader(int Count, int Height, int Wid
         }
 
         var first = start[magic.Length] == 1 ? versionOne : laterVersions;
-        var length = first == versionOne ? BinaryPrimitives.ReadUInt16LittleEndian(start[8..]) : BinaryPrimitives.ReadUInt32LittleEndian(start[8..]);
+        var length = first == versionOne
+            ? BinaryPrimitives.ReadUInt16LittleEndian(start[8..])
+            : BinaryPrimitives.ReadUInt32LittleEndian(start[8..]);
         return first + (long)length <= start.Length
             ? (Encoding.Latin1.GetString(start.Slice(first, (int)length)), first + (int)length)
             : throw new InputException($"{source} is cut short in its header; {Expected}.");
     }
 
-    private static int Dimension(string text) => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var value) ? value : -1;
+    private static int Dimension(string text) =>
+        int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var value) ? value : -1;
 
-    [GeneratedRegex("""'descr':\s*'(?<type>[^']*)'.*'fortran_order':\s*(?<fortran>True|False).*'shape':\s*\((?<shape>[^)]*)\)""", RegexOptions.CultureInvariant)]
+    [GeneratedRegex(
+        """'descr':\s*'(?<type>[^']*)'.*'fortran_order':\s*(?<fortran>True|False).*'shape':\s*\((?<shape>[^)]*)\)""",
+        RegexOptions.CultureInvariant)]
     private static partial Regex Form();
 }

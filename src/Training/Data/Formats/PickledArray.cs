@@ -21,7 +21,8 @@ internal sealed class PickledArray
 
         if (type.Name is not ("u1" or "|u1") || (Int128)rows * columns != bytes.Length)
         {
-            throw new InvalidDataException($"it holds {rows} x {columns} numbers of type {type.Name} in {bytes.Length} bytes; expected type u1, one byte each");
+            throw new InvalidDataException(
+                $"it holds {rows} x {columns} numbers of type {type.Name} in {bytes.Length} bytes; expected type u1, one byte each");
         }
 
         (Rows, Columns, isColumnMajor, Bytes) = ((int)rows, (int)columns, fortran, bytes);

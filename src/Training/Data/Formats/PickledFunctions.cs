@@ -2,7 +2,9 @@ using System.Text;
 
 namespace Pascl.Training.Data.Formats;
 
-/// <summary>The only names that a pickle may ask for: what NumPy's arrays are made with, and the byte strings of protocol 2 written by Python 3.</summary>
+/// <summary>
+/// The only names that a pickle may ask for: what NumPy's arrays are made with, and the byte strings of protocol 2 written by Python 3.
+/// </summary>
 internal static class PickledFunctions
 {
     private static readonly Dictionary<string, PickledFunction> allowed = new()

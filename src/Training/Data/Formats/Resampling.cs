@@ -1,8 +1,8 @@
 namespace Pascl.Training.Data.Formats;
 
 /// <summary>
-/// Resizes a picture so that its shorter side has a given length and cuts the square in its centre. The filter is the cubic of R. Keys (1981) with
-/// a = -1/2, widened by the reduction so that fine detail does not alias; weights near an edge are renormalised.
+/// Resizes a picture so that its shorter side has a given length and cuts the square in its centre. The filter is the cubic of R. Keys
+/// (1981) with a = -1/2, widened by the reduction so that fine detail does not alias; weights near an edge are renormalised.
 /// </summary>
 internal static class Resampling
 {

@@ -5,8 +5,8 @@ namespace Pascl.Training.Data.Formats;
 
 /// <summary>
 /// Test sets in the layout of SC-OOD (Yang et al., Semantically Coherent Out-of-Distribution Detection, ICCV 2021): <c>images/...</c> and
-/// <c>imglist/benchmark_NAME/test_SET.txt</c> with a path and a dictionary per line, written as JSON or as Python does. <c>sc_label</c> is the
-/// in-distribution class that an image shows, or -1. Lines <c>path label</c> are read too.
+/// <c>imglist/benchmark_NAME/test_SET.txt</c> with a path and a dictionary per line, written as JSON or as Python does. <c>sc_label</c> is
+/// the in-distribution class that an image shows, or -1. Lines <c>path label</c> are read too.
 /// </summary>
 internal sealed partial class ScoodDataset : FileDataset
 {
@@ -20,7 +20,9 @@ internal sealed partial class ScoodDataset : FileDataset
     /// <summary>The layout in a tree, or null. Its benchmark must be the only one.</summary>
     public static ScoodDataset? Find(FileTree tree) => Find(tree, null);
 
-    /// <summary>The data set for a path <c>.../imglist/benchmark_NAME</c> that names one benchmark of several; null for other paths.</summary>
+    /// <summary>
+    /// The data set for a path <c>.../imglist/benchmark_NAME</c> that names one benchmark of several; null for other paths.
+    /// </summary>
     public static ScoodDataset? FindBenchmark(string path) =>
         Path.GetDirectoryName(path) is { } lists && Path.GetFileName(lists) == ListFolder && Path.GetDirectoryName(lists) is { } root
             ? Find(FileTree.Open(root.Length == 0 ? "." : root), Path.GetFileName(path))
@@ -36,14 +38,15 @@ internal sealed partial class ScoodDataset : FileDataset
             [] => null,
             [var only] => Create(tree, only, lists),
             _ => throw new InputException(
-                $"{tree.Location} holds lists for several benchmarks ({string.Join(", ", benchmarks)}); name one, as in {tree.Location}/{benchmarks[0]}."),
+                $"{tree.Location} holds lists for several benchmarks ({string.Join(", ", benchmarks)}); "
+                + $"name one, as in {tree.Location}/{benchmarks[0]}."),
         };
     }
 
     private static ScoodDataset Create(FileTree tree, string benchmarkFolder, string[] lists)
     {
         var imageFolder = FileTree.Join(FileTree.FolderOf(FileTree.FolderOf(benchmarkFolder)), ImageFolder);
-        var files = lists.ToDictionary(SetName, IReadOnlyList<ImageFile> (list) => [.. tree.ReadLines(list).Index().Select(line => Parse(tree, list, imageFolder, line))]);
+        var files = lists.ToDictionary(SetName, list => ReadList(tree, list, imageFolder));
         var largest = files.Values.SelectMany(set => set).Select(file => file.Label).DefaultIfEmpty(ImageSet.NoClass).Max();
         var names = FileTree.NameOf(benchmarkFolder) switch
         {
@@ -61,20 +64,27 @@ internal sealed partial class ScoodDataset : FileDataset
                 Tree = tree,
                 Files = files,
             }
-            : throw new InputException($"{tree.Describe(benchmarkFolder)} has sc_label {largest}, but the benchmark has {names.Count} classes, 0 to {names.Count - 1}.");
+            : throw new InputException(
+                $"{tree.Describe(benchmarkFolder)} has sc_label {largest}, but the benchmark has {names.Count} classes.");
     }
+
+    private static IReadOnlyList<ImageFile> ReadList(FileTree tree, string list, string imageFolder) =>
+        [.. tree.ReadLines(list).Index().Select(line => Parse(tree, list, imageFolder, line))];
 
     private static ImageFile Parse(FileTree tree, string list, string imageFolder, (int Index, string Item) line)
     {
         var where = $"{tree.Describe(list)}, line {line.Index + 1}";
         var match = LineForm().Match(line.Item);
-        if (!match.Success || !int.TryParse(match.Groups["label"].ValueSpan, NumberStyles.Integer, CultureInfo.InvariantCulture, out var label))
+        if (!match.Success
+            || !int.TryParse(match.Groups["label"].ValueSpan, NumberStyles.Integer, CultureInfo.InvariantCulture, out var label))
         {
             throw new InputException($"{where}, is \"{line.Item}\"; expected a path and {{\"sc_label\": NUMBER}}, or a path and a number.");
         }
 
         var file = FileTree.Join(imageFolder, match.Groups["path"].Value);
-        return tree.Contains(file) ? new ImageFile(file, Math.Max(label, ImageSet.NoClass)) : throw new InputException($"{where}, names {file}, which {tree.Location} does not hold.");
+        return tree.Contains(file)
+            ? new ImageFile(file, Math.Max(label, ImageSet.NoClass))
+            : throw new InputException($"{where}, names {file}, which {tree.Location} does not hold.");
     }
 
     private static bool IsList(string file) =>
@@ -87,6 +97,8 @@ internal sealed partial class ScoodDataset : FileDataset
 
     private static string SetName(string list) => FileTree.NameOf(list)[ListPrefix.Length..^".txt".Length];
 
-    [GeneratedRegex("""^(?<path>\S.*?)\s+(\{.*['"]sc_label['"]\s*:\s*(?<label>-?\d+)\s*[,}].*|(?<label>-?\d+))\s*$""", RegexOptions.CultureInvariant)]
+    [GeneratedRegex(
+        """^(?<path>\S.*?)\s+(\{.*['"]sc_label['"]\s*:\s*(?<label>-?\d+)\s*[,}].*|(?<label>-?\d+))\s*$""",
+        RegexOptions.CultureInvariant)]
     private static partial Regex LineForm();
 }

@@ -4,7 +4,8 @@ using System.IO.Compression;
 namespace Pascl.Training.Data.Formats;
 
 /// <summary>
-/// The files of a tar archive, plain or compressed with gzip. The archive is streamed once, and its files are kept in memory as they are stored there.
+/// The files of a tar archive, plain or compressed with gzip. The archive is streamed once, and its files are kept in memory as they are
+/// stored there.
 /// </summary>
 internal sealed class TarTree : FileTree
 {
@@ -46,7 +47,7 @@ internal sealed class TarTree : FileTree
         catch (Exception exception) when (exception is InvalidDataException or EndOfStreamException or FormatException)
         {
             throw new InputException(
-                $"{path} is cut short or damaged and cannot be read as an archive ({exception.Message.TrimEnd('.')}); get the file again and compare its size.",
+                $"{path} is cut short or damaged and cannot be read as an archive ({exception.Message.TrimEnd('.')}); get the file again.",
                 exception);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
@@ -93,7 +94,9 @@ internal sealed class TarTree : FileTree
         }
     }
 
-    /// <summary>The reader takes the end of the stream for the end of the archive; an archive that was cut between two entries shows only here.</summary>
+    /// <summary>
+    /// The reader takes the end of the stream for the end of the archive; an archive that was cut between two entries shows only here.
+    /// </summary>
     private static void ThrowIfEndIsMissing(FileStream file, bool compressed, Stream content)
     {
         if (compressed)

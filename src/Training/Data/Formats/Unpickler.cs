@@ -4,9 +4,9 @@ using System.Text;
 namespace Pascl.Training.Data.Formats;
 
 /// <summary>
-/// Reads the plain values of a Python pickle, protocols 2 to 5: dictionaries, lists, tuples, numbers, strings and uint8 NumPy arrays. A pickle is a program;
-/// this machine knows no instruction that could call anything but the array constructors, and stops at the first that it does not know.
-/// Opcodes: CPython, Lib/pickletools.py.
+/// Reads the plain values of a Python pickle, protocols 2 to 5: dictionaries, lists, tuples, numbers, strings and uint8 NumPy arrays. A
+/// pickle is a program; this machine knows no instruction that could call anything but the array constructors, and stops at the first that
+/// it does not know. Opcodes: CPython, Lib/pickletools.py.
 /// </summary>
 internal sealed class Unpickler
 {
@@ -18,7 +18,9 @@ internal sealed class Unpickler
 
     private Unpickler(ReadOnlyMemory<byte> program) => this.program = program;
 
-    /// <summary>The value that a pickle holds: byte strings as memory, other strings as text, integers as long, containers as .NET's.</summary>
+    /// <summary>
+    /// The value that a pickle holds: byte strings as memory, other strings as text, integers as long, containers as .NET's.
+    /// </summary>
     /// <exception cref="InvalidDataException">The pickle is cut short, damaged, or asks for more than plain values.</exception>
     public static object? Load(ReadOnlyMemory<byte> program) => new Unpickler(program).Run();
 
@@ -144,7 +146,8 @@ internal sealed class Unpickler
         return value;
     }
 
-    private T Peek<T>() => stack.TryPeek(out var value) && (value is T || (value is null && default(T) is null)) ? (T)value! : throw Damaged();
+    private T Peek<T>() =>
+        stack.TryPeek(out var value) && (value is T || (value is null && default(T) is null)) ? (T)value! : throw Damaged();
 
     private ReadOnlySpan<byte> Take(int count) => TakeMemory(count).Span;
 

@@ -7,7 +7,9 @@ namespace Pascl.Tests.Training.Data.Formats;
 /// <summary>The decoder against what Pillow makes of the same files, in <c>expected.tsv</c> of the format samples.</summary>
 public sealed class ImageDecoderTests
 {
-    /// <summary>Decoders differ in the inverse DCT and in how they widen the chroma planes: about one unit, more from four inks to three colours.</summary>
+    /// <summary>
+    /// Decoders differ in the inverse DCT and in how they widen the chroma planes: about one unit, more from four inks to three colours.
+    /// </summary>
     private const double Tolerance = 1;
     private const double CmykTolerance = 3;
 

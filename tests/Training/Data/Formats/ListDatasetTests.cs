@@ -36,7 +36,7 @@ public sealed class ListDatasetTests
     {
         using var folder = WithImages();
         folder.Write("train.txt", list);
-        Assert.That(() => Datasets.ReadInDistribution(folder.Path, new ReadOptions()), Throws.TypeOf<InputException>().With.Message.Contains(expected));
+        AssertRefused(folder, expected);
     }
 
     [Test]
@@ -45,9 +45,11 @@ public sealed class ListDatasetTests
         using var folder = WithImages();
         folder.Write("train.txt", "a/1.png 0\nb/two words.png 1\n");
         folder.Write("test.txt", "a/1.png 2\n");
-        Assert.That(
-            () => Datasets.ReadInDistribution(folder.Path, new ReadOptions()), Throws.TypeOf<InputException>().With.Message.Contains("has label 2; expected 0 to 1"));
+        AssertRefused(folder, "has label 2; expected 0 to 1");
     }
+
+    private static void AssertRefused(TemporaryFolder folder, string expected) =>
+        Assert.That(() => Datasets.ReadInDistribution(folder.Path, new ReadOptions()), Throws.TypeOf<InputException>().With.Message.Contains(expected));
 
     private static TemporaryFolder WithImages()
     {

@@ -56,7 +56,7 @@ public sealed class ScoodDatasetTests
     {
         using var folder = WithImages();
         folder.Write($"{Lists}/test_svhn.txt", "svhn/1.png -1\n");
-        Assert.That(() => Datasets.ReadOutliers(folder.Path, options), Throws.TypeOf<InputException>().With.Message.Contains("for testing"));
+        Assert.That(() => Datasets.ReadOutliers(folder.Path, options), Throws.TypeOf<InputException>().With.Message.Contains("holds test images only"));
     }
 
     private static TemporaryFolder WithImages()

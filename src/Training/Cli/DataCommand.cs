@@ -1,0 +1,84 @@
+using System.CommandLine;
+using Pascl.Training.Data;
+
+namespace Pascl.Training.Cli;
+
+/// <summary><c>data check</c>: what a path holds, and whether it is fit for training or testing.</summary>
+public static class DataCommand
+{
+    private const int ListedSizes = 4;
+
+    /// <summary>The command <c>data</c> with what it can do.</summary>
+    public static Command Create()
+    {
+        var path = new Argument<string>("PATH")
+        {
+            Description = "A folder, an archive (.tar, .tar.gz, .tgz), a folder inside an archive (ARCHIVE/inner/folder), or a file .npy.",
+        };
+        var check = new Command(
+            "check",
+            "Read every image and say what the path holds: format, sizes, images per class, imbalance, and what is wrong. "
+            + "Exit code 0 if all is well, 1 if something is wrong, 2 if the path cannot be used.")
+        {
+            path,
+        };
+        check.SetAction(parsed => Check(parsed.GetValue(path)!));
+        check.WithExamples("data check photos", "data check cifar-10-python.tar.gz", "data check downloads.tar/photos/train");
+        return new Command("data", "Look at image data sets.") { check };
+    }
+
+    private static int Check(string path)
+    {
+        var found = DatasetCheck.Run(path);
+        ConsoleTable.Write("Data set", ["path", path], [.. Facts(found)]);
+        if (found.ClassNames.Count > 0)
+        {
+            ConsoleTable.Write("Images per class", ["class", .. found.Parts.Select(part => part.Name)], [.. CountsPerClass(found)]);
+        }
+
+        if (found.Problems.Count > 0)
+        {
+            ConsoleTable.Write("Problems", [$"{found.Problems.Count:N0} found"], [.. found.Problems.Select(problem => new[] { problem })]);
+        }
+
+        return found.Problems.Count == 0 ? ExitCode.Done : ExitCode.CheckFailed;
+    }
+
+    private static IEnumerable<string[]> Facts(DatasetCheck found)
+    {
+        yield return ["format", found.Format];
+        yield return ["usable as", found.UsableAs];
+        foreach (var part in found.Parts)
+        {
+            yield return [part.Name, $"{part.Images.Count:N0} readable; {SizesOf(part)} pixels"];
+        }
+
+        var counts = found.Parts[0].Images.CountPerClass();
+        if (counts.Length > 0 && found.UsableAs.StartsWith("in-distribution", StringComparison.Ordinal))
+        {
+            yield return ["classes", $"{counts.Length}"];
+            var (largest, smallest) = (counts.Max(), counts.Min());
+            yield return ["imbalance", $"{(double)largest / smallest:0.##} to 1 (largest class {largest:N0}, smallest {smallest:N0})"];
+            yield return ["profile", ProfileOf(counts)];
+        }
+
+        yield return ["problems", found.Problems.Count == 0 ? "none" : $"{found.Problems.Count:N0}"];
+    }
+
+    private static IEnumerable<string[]> CountsPerClass(DatasetCheck found)
+    {
+        int[][] counts = [.. found.Parts.Select(part => part.Images.CountPerClass())];
+        return found.ClassNames.Index().Select(name => (string[])[name.Item, .. counts.Select(part => $"{part[name.Index]}")]);
+    }
+
+    private static string ProfileOf(int[] counts) =>
+        LongTailProfile.Of(counts) is { } profile ? $"{profile.Shape.ToString().ToLowerInvariant()}, ratio {profile.Ratio:0.####}"
+        : counts.Min() == counts.Max() ? "balanced"
+        : "neither exponential nor step";
+
+    private static string SizesOf(DatasetCheck.Part part)
+    {
+        var sizes = part.Sizes.Take(ListedSizes).Select(size => $"{size.Count:N0} of {size.Width} x {size.Height}");
+        return string.Join(", ", sizes) + (part.Sizes.Count > ListedSizes ? $", and {part.Sizes.Count - ListedSizes} other sizes" : "");
+    }
+}

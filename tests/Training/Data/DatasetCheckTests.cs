@@ -1,0 +1,57 @@
+using Pascl.Training.Cli;
+using Pascl.Training.Data;
+using Pascl.Tests.Training.Data.Formats;
+
+namespace Pascl.Tests.Training.Data;
+
+public sealed class DatasetCheckTests
+{
+    [Test]
+    public void a_picture_that_occurs_twice_is_found_across_classes()
+    {
+        // The data's README names this pair: one image under American and under spiny lobster.
+        var check = DatasetCheck.Run(Path.Combine(Repository.Data, "tin100-lt-jpeg.tar.gz"));
+        Assert.That(check.Problems, Has.One.Contains("n01984695_120.JPEG shows the same picture as").And.One.Contains("n01983481_199.JPEG"));
+        Assert.That(check.UsableAs, Does.StartWith("in-distribution"));
+    }
+
+    [Test]
+    public void every_broken_image_is_listed()
+    {
+        var check = DatasetCheck.Run(Path.Combine(Repository.Data, "format-samples.tar.gz", "odd-inputs"));
+        string[] broken = ["empty.JPEG", "html_error_page.jpg", "not_an_image.JPEG", "truncated_60_percent.JPEG", "truncated_in_header.JPEG"];
+        foreach (var file in broken)
+        {
+            Assert.That(check.Problems, Has.One.Contains(file), file);
+        }
+
+        Assert.That(check.Parts.Single().Images.Count, Is.EqualTo(18));
+        Assert.That(check.UsableAs, Does.StartWith("outliers"));
+    }
+
+    [Test]
+    public void a_class_without_images_is_a_problem()
+    {
+        var check = DatasetCheck.Run(Path.Combine(Repository.Data, "format-samples.tar.gz", "cifar-100-binary"));
+        Assert.That(check.Problems, Has.One.EqualTo("Class can has no images in the part train."));
+    }
+
+    [Test]
+    public void the_exit_code_says_whether_the_data_is_fit()
+    {
+        using var folder = new TemporaryFolder();
+        folder.Write("good/1.png", TestImages.Plain(8, 8, 255));
+        folder.Write("flawed/1.png", TestImages.Plain(8, 8, 255));
+        folder.Write("flawed/2.png", "<html>");
+        folder.Write("useless/2.png", "<html>");
+        Assert.Multiple(() =>
+        {
+            Assert.That(Run("good"), Is.EqualTo(ExitCode.Done));
+            Assert.That(Run("flawed"), Is.EqualTo(ExitCode.CheckFailed));
+            Assert.That(Run("useless"), Is.EqualTo(ExitCode.BadInput));
+            Assert.That(Run("missing"), Is.EqualTo(ExitCode.BadInput));
+        });
+
+        int Run(string name) => PasclCommand.Run(["data", "check", Path.Combine(folder.Path, name)]);
+    }
+}
