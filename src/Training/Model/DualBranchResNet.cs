@@ -8,7 +8,7 @@ namespace Pascl.Training.Model;
 /// <summary>
 /// ResNet for small images with two branches of BatchNorm and classifier over one set of convolutions: a 3x3 convolution, four stages of basic blocks with
 /// width, 2, 4 and 8 times width channels (the last three halve the image), average pooling, a linear classifier per branch, and a projection head
-/// 8w -> 8w -> ReLU -> 128. Images may have any size of at least 8x8.
+/// 8w -> 8w -> ReLU -> 128. Images may have any size.
 /// </summary>
 /// <remarks>
 /// The main branch's entries of <c>state_dict</c> have the names and shapes of the PyTorch network in Wang et al., ICML 2022. The auxiliary branch adds
@@ -34,7 +34,7 @@ public sealed class DualBranchResNet : Module<Tensor, Branch, BranchOutput>
     /// <param name="classCount">C, the number of classes.</param>
     /// <param name="width">Channels of the first stage; 64 in the literature.</param>
     /// <param name="seed">Seed of the initial weights: the same seed gives the same weights.</param>
-    /// <param name="precision">Arithmetic of the convolutions; resolved, not <see cref="Precision.Auto"/>.</param>
+    /// <param name="precision">Arithmetic of the convolutions.</param>
     public DualBranchResNet(ResNetDepth depth, int classCount, int width = 64, ulong seed = 0, Precision precision = Precision.Float32)
         : base(nameof(DualBranchResNet))
     {
@@ -53,11 +53,11 @@ public sealed class DualBranchResNet : Module<Tensor, Branch, BranchOutput>
         RegisterComponents();
         Initialisation.Draw(this, seed);
         CopyMainToAuxiliary();
-        Precision = precision;
+        Precision = precision != Precision.Auto ? precision : CpuFeatures.HasBFloat16 ? Precision.BFloat16 : Precision.Float32;
     }
 
-    /// <summary>Arithmetic of the convolutions; BatchNorm's statistics, the classifiers and the projection are float32 in any case.</summary>
-    public Precision Precision { get; set; }
+    /// <summary>Arithmetic of the convolutions, resolved: never <see cref="Precision.Auto"/>.</summary>
+    public Precision Precision { get; }
 
     /// <summary>Computes one branch; gradients flow to the parameters that are trainable.</summary>
     /// <param name="images">(B, 3, H, W) in [0, 1]; fastest when stored channels last and the weights are, too (<see cref="ChannelsLast"/>).</param>

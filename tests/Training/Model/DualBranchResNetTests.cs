@@ -1,0 +1,181 @@
+using Pascl.Training.Interop;
+using Pascl.Training.Model;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Pascl.Tests.Training.Model;
+
+public sealed class DualBranchResNetTests
+{
+    private DisposeScope scope = null!;
+
+    [SetUp]
+    public void SetUp()
+    {
+        scope = NewDisposeScope();
+        random.manual_seed(1);
+    }
+
+    [TearDown]
+    public void TearDown() => scope.Dispose();
+
+    [TestCase(32, 32)]
+    [TestCase(33, 17)]
+    [TestCase(128, 96)]
+    [TestCase(1, 1)]
+    public void images_of_any_size_give_logits_features_and_unit_projections(int height, int width)
+    {
+        using var model = Small();
+        var output = model.forward(rand(3, 3, height, width), Branch.Main);
+        Assert.Multiple(() =>
+        {
+            Assert.That(output.Logits.shape, Is.EqualTo(new long[] { 3, 5 }));
+            Assert.That(output.Features.shape, Is.EqualTo(new long[] { 3, 32 }));
+            Assert.That(output.Projection.shape, Is.EqualTo(new long[] { 3, 128 }));
+            Assert.That(output.Projection.norm(1).sub(1).abs().max().item<float>(), Is.LessThan(1e-5));
+        });
+    }
+
+    [TestCase(ResNetDepth.ResNet18, 20)]
+    [TestCase(ResNetDepth.ResNet34, 36)]
+    public void the_depths_have_as_many_convolutions_as_published_and_projected_shortcuts(ResNetDepth depth, int convolutions)
+    {
+        using var model = new DualBranchResNet(depth, 10, width: 2);
+        Assert.That(model.parameters().Count(parameter => parameter.dim() == 4), Is.EqualTo(convolutions));
+    }
+
+    [Test]
+    public void weights_depend_on_the_seed_alone_and_spread_as_torchs_own()
+    {
+        using var first = Small(seed: 7);
+        random.manual_seed(99);
+        using var second = Small(seed: 7);
+        using var other = Small(seed: 8);
+        var bound = 1 / Math.Sqrt(4 * 9);
+        var weight = first.state_dict()["layer1.0.conv1.weight"];
+        Assert.Multiple(() =>
+        {
+            Assert.That(first.state_dict().All(entry => second.state_dict()[entry.Key].eq(entry.Value).all().item<bool>()));
+            Assert.That(weight.eq(other.state_dict()["layer1.0.conv1.weight"]).any().item<bool>(), Is.False);
+            Assert.That(weight.abs().max().item<float>(), Is.InRange(0.9 * bound, bound));
+        });
+    }
+
+    [Test]
+    public void prediction_is_both_branches_in_evaluation_and_keeps_the_mode()
+    {
+        using var model = Small();
+        var images = rand(4, 3, 16, 16);
+        model.forward(images, Branch.Auxiliary);
+        var predicted = model.Predict(images);
+        Assert.That(model.training);
+
+        model.eval();
+        var (main, auxiliary) = (model.forward(images, Branch.Main), model.forward(images, Branch.Auxiliary));
+        Assert.Multiple(() =>
+        {
+            Assert.That(predicted.MainLogits.eq(main.Logits).all().item<bool>());
+            Assert.That(predicted.AuxiliaryLogits.eq(auxiliary.Logits).all().item<bool>());
+            Assert.That(predicted.Features.eq(main.Features).all().item<bool>());
+            Assert.That(predicted.Projection.eq(main.Projection).all().item<bool>());
+            Assert.That(predicted.MainLogits.eq(predicted.AuxiliaryLogits).any().item<bool>(), Is.False);
+            Assert.That(predicted.MainLogits.requires_grad, Is.False);
+        });
+    }
+
+    [TestCase(TrainableParameters.MainBranch)]
+    [TestCase(TrainableParameters.BatchNormAndClassifier)]
+    [TestCase(TrainableParameters.BatchNorm)]
+    [TestCase(TrainableParameters.Classifier)]
+    public void a_phase_changes_its_own_state_and_nothing_else(TrainableParameters trainable)
+    {
+        using var model = Small();
+        var before = model.state_dict().ToDictionary(entry => entry.Key, entry => entry.Value.clone());
+        var chosen = model.MakeTrainable(trainable);
+        var branch = trainable == TrainableParameters.MainBranch ? Branch.Main : Branch.Auxiliary;
+        using var optimiser = optim.SGD(chosen.Select(entry => entry.Parameter), 0.1);
+        var output = model.forward(rand(6, 3, 16, 16), branch);
+        (output.Logits.square().mean() + output.Projection[.., 0].mean()).backward();
+        optimiser.step();
+
+        var changed = model.state_dict().Where(entry => entry.Value.ne(before[entry.Key]).any().item<bool>()).Select(entry => entry.Key);
+        var expected = before.Keys.Where(name => trainable switch
+        {
+            TrainableParameters.MainBranch => !name.Contains("auxiliary", StringComparison.Ordinal),
+            TrainableParameters.BatchNorm => name.Contains(".auxiliary.", StringComparison.Ordinal),
+            TrainableParameters.Classifier => name.StartsWith("auxiliary_linear", StringComparison.Ordinal),
+            _ => name.Contains("auxiliary", StringComparison.Ordinal),
+        });
+        Assert.That(changed, Is.EquivalentTo(expected));
+    }
+
+    [Test]
+    public void the_second_phase_starts_from_the_main_branch()
+    {
+        using var model = Small();
+        var images = rand(4, 3, 16, 16);
+        using (no_grad())
+        {
+            model.state_dict()["linear.weight"].add_(1);
+            model.forward(images, Branch.Main);
+        }
+
+        model.CopyMainToAuxiliary();
+        var predicted = model.Predict(images);
+        Assert.That(predicted.MainLogits.eq(predicted.AuxiliaryLogits).all().item<bool>());
+    }
+
+    [Test]
+    public void brain_float_gives_float32_results_and_gradients_close_to_float32()
+    {
+        using var single = Small();
+        using var brain = Small(precision: Precision.BFloat16);
+        var images = rand(8, 3, 16, 16);
+        var (expected, actual) = (single.forward(images, Branch.Main), brain.forward(images, Branch.Main));
+        actual.Logits.sum().backward();
+
+        // On each of 17 layers input, weight, product and normalised output are rounded to 8 bits, an error of at most 2^-9 each.
+        const double Allowed = 17 * 4 / 512.0;
+        Assert.Multiple(() =>
+        {
+            Assert.That(new[] { actual.Logits.dtype, actual.Features.dtype, actual.Projection.dtype }, Is.All.EqualTo(ScalarType.Float32));
+            Assert.That(brain.parameters().Where(parameter => parameter.grad is not null).Select(parameter => parameter.grad!.dtype), Is.All.EqualTo(ScalarType.Float32));
+            Assert.That(((actual.Features - expected.Features).norm() / expected.Features.norm()).item<float>(), Is.GreaterThan(0).And.LessThan(Allowed));
+        });
+    }
+
+    [Test]
+    public void channels_last_gives_the_same_numbers()
+    {
+        using var model = Small();
+        var images = rand(4, 3, 16, 16);
+        var expected = model.Predict(images).MainLogits;
+        ChannelsLast.Convert(model);
+        var actual = model.Predict(ChannelsLast.Of(images)).MainLogits;
+        Assert.That(((actual - expected).norm() / expected.norm()).item<float>(), Is.LessThan(1e-5));
+    }
+
+    [Test]
+    public void a_step_leaves_no_tensor_behind()
+    {
+        using var model = Small();
+        var images = rand(4, 3, 16, 16);
+        Step(model, images);
+        var before = Tensor.TotalCount;
+        for (var i = 0; i < 3; i++)
+        {
+            Step(model, images);
+        }
+
+        Assert.That(Tensor.TotalCount, Is.AtMost(before));
+    }
+
+    private static void Step(DualBranchResNet model, Tensor images)
+    {
+        using var step = NewDisposeScope();
+        model.forward(images, Branch.Main).Logits.sum().backward();
+        model.Predict(images);
+    }
+
+    private static DualBranchResNet Small(ulong seed = 0, Precision precision = Precision.Float32) => new(ResNetDepth.ResNet18, 5, width: 4, seed, precision);
+}
