@@ -1,6 +1,6 @@
+using Pascl.Tests.Training.Data.Formats;
 using Pascl.Training.Cli;
 using Pascl.Training.Data;
-using Pascl.Tests.Training.Data.Formats;
 
 namespace Pascl.Tests.Training.Data;
 

@@ -72,6 +72,15 @@ public sealed class DatasetsOnRealDataTests
     }
 
     [Test]
+    public void a_core_decodes_at_least_10_000_small_jpeg_images_a_second()
+    {
+        var before = Environment.CpuUsage.TotalTime;
+        var images = Datasets.ReadOutliers(Archive("oe-train-jpeg"), options);
+        var perSecond = images.Count / (Environment.CpuUsage.TotalTime - before).TotalSeconds;
+        Assert.That(perSecond, Is.GreaterThan(10_000), "images per second of processor time, the archive's decompression included");
+    }
+
+    [Test]
     public void one_archive_gives_every_scood_set_and_keeps_labels_of_in_distribution_images()
     {
         var sets = Datasets.ReadOutOfDistribution(null, Archive("scood-ood-test"), options);
