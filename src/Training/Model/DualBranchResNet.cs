@@ -154,7 +154,8 @@ public sealed class DualBranchResNet : Module<Tensor, Branch, BranchOutput>
         var hidden = bn1.forward(conv1.forward(images), branch).relu_();
         foreach (var block in layer1.Concat(layer2).Concat(layer3).Concat(layer4))
         {
-            hidden = block.forward(hidden, branch);
+            using var input = hidden;
+            hidden = block.forward(input, branch);
         }
 
         return hidden.to(linear.weight!.dtype).mean([2, 3]).MoveToOuterDisposeScope();
