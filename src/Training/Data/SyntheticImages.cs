@@ -3,15 +3,18 @@ using Pascl.Training.Data.Synthetic;
 namespace Pascl.Training.Data;
 
 /// <summary>
-/// Procedural images for a first run without any download. A class is a shape with a texture on it; colours, place, size and tilt are random.
+/// Procedural images for a first run without any download. A class is a shape with a texture on it; colours, place, size and tilt are
+/// random.
 /// Each of five shapes and each of five textures occurs in two of the ten classes, so that neither is enough to tell the class.
 /// </summary>
 /// <param name="Training">Long-tailed: the exponential profile over the ten classes.</param>
 /// <param name="Test">The same classes, equally frequent.</param>
-/// <param name="Outliers">For training: objects with a shape, a texture or both that no class and no test set has.</param>
+/// <param name="Outliers">
+/// For training: objects with a shape, a texture or both that no class and no test set has; one of the shapes is the whole image.
+/// </param>
 /// <param name="OutOfDistribution">
-/// Test sets that training never sees: <c>near</c>, the classes' shapes and textures in the other fifteen combinations; <c>far</c>, fields of
-/// waves without an object.
+/// Test sets that training never sees: <c>near</c>, the classes' shapes and textures in the other fifteen combinations; <c>far</c>, fields
+/// of waves without an object.
 /// </param>
 public sealed record SyntheticImages(ImageSet Training, ImageSet Test, ImageSet Outliers, IReadOnlyList<ImageSet> OutOfDistribution)
 {

@@ -113,17 +113,21 @@ public sealed class BatchLoaderTests
     public void the_wait_is_nearly_nothing_when_the_step_is_slower_than_the_data()
     {
         var loader = new BatchLoader(Random(48, 32, 32, 1), Random(48, 32, 32, 2), Plan);
-        Contents(loader.Epoch(0));
-        var before = loader.WaitTime;
-        var clock = Stopwatch.StartNew();
-        foreach (var batch in loader.Epoch(1))
+        var shares = new List<double>();
+        for (var epoch = 0; epoch < 5; epoch++)
         {
-            Thread.Sleep(20);
-            batch.Dispose();
+            var (before, clock) = (loader.WaitTime, Stopwatch.StartNew());
+            foreach (var batch in loader.Epoch(epoch))
+            {
+                Thread.Sleep(10);
+                batch.Dispose();
+            }
+
+            shares.Add((loader.WaitTime - before) / clock.Elapsed);
         }
 
-        Assert.That(before, Is.GreaterThan(TimeSpan.Zero));
-        Assert.That(loader.WaitTime - before, Is.LessThan(clock.Elapsed / 5));
+        // The best of five, because other programs may keep this one from running.
+        Assert.That(shares.Min(), Is.GreaterThan(0).And.LessThan(0.2));
     }
 
     [TestCase(3, 30, "3 training images (numbers), but one batch takes 4")]

@@ -20,7 +20,8 @@ internal static class Appearance
             Shape.Star => radius - 0.7f - (0.35f * MathF.Cos(5 * MathF.Atan2(x, y))),
             Shape.Crescent => MathF.Max(radius - 1f, 0.8f - MathF.Sqrt(((x - 0.5f) * (x - 0.5f)) + (y * y))),
             Shape.Diamond => (0.9f * across) + (0.6f * down) - 0.75f,
-            _ => MathF.Max(down - 0.9f, across - (0.9f * down) - 0.1f),
+            Shape.Hourglass => MathF.Max(down - 0.9f, across - (0.9f * down) - 0.1f),
+            _ => -1f,
         };
     }
 

@@ -14,4 +14,5 @@ internal enum Shape
     Crescent,
     Diamond,
     Hourglass,
+    Everywhere,
 }
