@@ -4,8 +4,7 @@ namespace Pascl.Training.Data;
 
 /// <summary>
 /// Procedural images for a first run without any download. A class is a shape with a texture on it; colours, place, size and tilt are
-/// random.
-/// Each of five shapes and each of five textures occurs in two of the ten classes, so that neither is enough to tell the class.
+/// random. Each of five shapes and each of five textures occurs in two of the ten classes, so that neither is enough to tell the class.
 /// </summary>
 /// <param name="Training">Long-tailed: the exponential profile over the ten classes.</param>
 /// <param name="Test">The same classes, equally frequent.</param>

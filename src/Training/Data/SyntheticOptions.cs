@@ -10,7 +10,7 @@ public sealed record SyntheticOptions
     public int LargestClass { get; init; } = 600;
 
     /// <summary>Images of the rarest class over those of the most frequent.</summary>
-    public double ImbalanceRatio { get; init; } = 0.05;
+    public double ImbalanceRatio { get; init; } = 0.03;
 
     /// <summary>Test images of every class.</summary>
     public int TestPerClass { get; init; } = 60;
