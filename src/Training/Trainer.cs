@@ -38,6 +38,7 @@ public sealed class Trainer : IDisposable
             torch.set_num_threads(threads);
         }
 
+        torch.manual_seed(recipe.Seed);
         phases = [TrainingPhase.Representation(recipe, data), TrainingPhase.AuxiliaryBranch(recipe, data)];
         best = new BestEpoch(data.Validation, folder);
         Model = CreateModel(recipe, data.Training.ClassCount);

@@ -11,7 +11,8 @@ public static class TrainingDataReader
 
     private static TrainingData Synthetic(Recipe recipe)
     {
-        var images = SyntheticImages.Create((ulong)recipe.Seed);
+        var options = new SyntheticOptions();
+        var images = SyntheticImages.Create((ulong)recipe.Seed, options with { Size = recipe.Data.ImageSize ?? options.Size });
         return Split(recipe, images.Training, images.Test, images.Outliers, images.OutOfDistribution, []);
     }
 

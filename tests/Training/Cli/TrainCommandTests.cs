@@ -1,0 +1,168 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using Pascl.Training.Evaluation;
+using Pascl.Training.Reporting;
+
+namespace Pascl.Tests.Training.Cli;
+
+/// <summary>Training as a user starts it: the real program, killed, interrupted, and given bad input.</summary>
+[Platform("Linux")]
+public sealed partial class TrainCommandTests
+{
+    private const string Tiny =
+        "train --preset quickstart --width 2 --image-size 8 --batch 150 --outlier-batch 32 --epochs 2 --finetune-batch 150 --finetune-epochs 1 --precision fp32 --threads 1";
+
+    private TemporaryFolder parent = null!;
+    private TemporaryFolder shared = null!;
+
+    [OneTimeSetUp]
+    public void TrainOnce()
+    {
+        shared = new TemporaryFolder();
+        var (code, output, error) = PasclProgram.Run($"{Tiny} --out {Whole}");
+        Assert.That(code, Is.Zero, output + error);
+        Assert.That(output, Does.Contain("AUROC").And.Contain("near").And.Contain("far").And.Contain("few").And.Contain(Whole));
+    }
+
+    [OneTimeTearDown]
+    public void DeleteShared() => shared.Dispose();
+
+    [SetUp]
+    public void CreateFolder() => parent = new TemporaryFolder();
+
+    [TearDown]
+    public void DeleteFolder() => parent.Dispose();
+
+    [Test]
+    public void a_run_killed_at_any_moment_resumes_to_the_same_weights_and_losses()
+    {
+        var killed = Path.Combine(parent.Path, "killed");
+        using (var process = PasclProgram.Start(PasclProgram.Folder, $"{Tiny} --out {killed}"))
+        {
+            // Killed in the second epoch: after a checkpoint, and with steps behind it that must be repeated.
+            WaitFor(process, () => Lines(killed).Any(line => line.Epoch == 2));
+            process.Kill();
+            process.WaitForExit();
+        }
+
+        var (code, output, error) = PasclProgram.Run($"train --resume {killed}");
+        Assert.That(code, Is.Zero, output + error);
+        using var whole = RunFolder.Open(Whole);
+        using var resumed = RunFolder.Open(killed);
+        Assert.Multiple(() =>
+        {
+            Assert.That(TinyTraining.Tensors(resumed), Is.EqualTo(TinyTraining.Tensors(whole)));
+            Assert.That(Lines(killed).Select(line => (line.Phase, line.TotalStep, line.Losses["total"])), Is.EqualTo(
+                Lines(Whole).Select(line => (line.Phase, line.TotalStep, line.Losses["total"]))));
+            Assert.That(
+                EvaluationReport.Read(resumed.Report).Deployed.Average!.Metrics.Auroc, Is.EqualTo(EvaluationReport.Read(whole.Report).Deployed.Average!.Metrics.Auroc));
+        });
+    }
+
+    [Test]
+    public void an_interrupted_run_saves_says_how_to_continue_and_exits_with_130()
+    {
+        var stopped = Path.Combine(parent.Path, "stopped");
+        using var process = PasclProgram.Start(PasclProgram.Folder, $"{Tiny} --epochs 200 --out {stopped}");
+        WaitFor(process, () => Lines(stopped).Count > 0);
+        Assert.That(Signal(process.Id, SIGINT), Is.Zero);
+        var output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        Assert.Multiple(() =>
+        {
+            Assert.That(process.ExitCode, Is.EqualTo(130));
+            Assert.That(output, Does.Contain($"train --resume {stopped}"));
+            Assert.That(File.Exists(Path.Combine(stopped, "checkpoint.safetensors")));
+        });
+    }
+
+    [Test]
+    public void a_folder_that_holds_a_run_is_left_alone()
+    {
+        var before = File.ReadAllBytes(Path.Combine(Whole, "checkpoint.safetensors"));
+        ExpectSentence($"{Tiny} --out {Whole}", "already holds a run", "--resume");
+        Assert.That(File.ReadAllBytes(Path.Combine(Whole, "checkpoint.safetensors")), Is.EqualTo(before));
+    }
+
+    [Test]
+    public void evaluate_gives_the_numbers_of_the_run_again()
+    {
+        var report = Path.Combine(parent.Path, "again.json");
+        var (code, output, error) = PasclProgram.Run($"evaluate {Whole} --out {report}");
+        Assert.That(code, Is.Zero, output + error);
+        Assert.That(File.ReadAllText(report), Is.EqualTo(File.ReadAllText(Path.Combine(Whole, "report.json"))));
+    }
+
+    [TestCase("train --preset quickstart --learning-rate NaN", "learning rate", "finite")]
+    [TestCase("train --preset quickstart --epochs -1", "epochs", "-1")]
+    [TestCase("train --preset quickstart --temperature 0", "temperature", "above 0")]
+    [TestCase("train --preset quickstart --outlier-batch 5000", "2000", "5000")]
+    [TestCase("train --preset cifar10-lt", "no preset cifar10-lt", "cifar10-lt-paper")]
+    [TestCase("train --preset cifar10-lt-cpu", "--data")]
+    [TestCase("train --preset cifar10-lt-cpu --data no-such-folder", "no-such-folder", "does not exist")]
+    [TestCase("train", "--preset")]
+    [TestCase("train --id no-such-images --outliers x --ood y", "no-such-images")]
+    [TestCase("train --preset quickstart --method nce", "nce", "ce, oe or pascl")]
+    [TestCase("train --preset quickstart --precision int8", "int8")]
+    [TestCase("train --preset quickstart --out /proc/run", "/proc/run")]
+    [TestCase("train --resume no-such-run", "no-such-run", "does not exist")]
+    [TestCase("train --resume no-such-run --seed 1", "--seed")]
+    [TestCase("train --recipe no-such-recipe.json", "no-such-recipe.json")]
+    [TestCase("evaluate no-such-run", "no-such-run")]
+    public void bad_input_ends_with_exit_code_2_and_sentences(string arguments, params string[] expected) => ExpectSentence(arguments, expected);
+
+    [Test]
+    public void a_recipe_with_an_unknown_value_is_refused()
+    {
+        var recipe = parent.Write("recipe.json", File.ReadAllText(Path.Combine(Whole, "recipe.json")).Replace("\"seed\"", "\"sede\""));
+        ExpectSentence($"train --recipe {recipe}", recipe, "sede");
+    }
+
+    [Test]
+    public void a_recorded_recipe_repeats_the_run_bit_for_bit()
+    {
+        var again = Path.Combine(parent.Path, "again");
+        var (code, output, error) = PasclProgram.Run($"train --recipe {Path.Combine(Whole, "recipe.json")} --out {again}");
+        Assert.That(code, Is.Zero, output + error);
+        Assert.That(TinyTraining.Tensors(RunFolder.Open(again)), Is.EqualTo(TinyTraining.Tensors(RunFolder.Open(Whole))));
+    }
+
+    private string Whole => Path.Combine(shared.Path, "whole");
+
+    private static void ExpectSentence(string arguments, params string[] expected)
+    {
+        var (code, _, error) = PasclProgram.Run(arguments);
+        Assert.Multiple(() =>
+        {
+            Assert.That(code, Is.EqualTo(2), error);
+            Assert.That(error.Trim().Split('\n'), Has.Length.LessThanOrEqualTo(2), error);
+            Assert.That(error, Does.Not.Contain("   at "));
+            foreach (var part in expected)
+            {
+                Assert.That(error, Does.Contain(part));
+            }
+        });
+    }
+
+    private static IReadOnlyList<StepReport> Lines(string folder)
+    {
+        var log = Path.Combine(folder, "log.jsonl");
+        return File.Exists(log) ? RunLog.Read(log) : [];
+    }
+
+    private static void WaitFor(Process process, Func<bool> happened)
+    {
+        var started = Stopwatch.GetTimestamp();
+        while (!happened())
+        {
+            Assert.That(process.HasExited, Is.False, "The program ended before it was to be stopped.");
+            Assert.That(Stopwatch.GetElapsedTime(started).TotalMinutes, Is.LessThan(2));
+            Thread.Sleep(5);
+        }
+    }
+
+    private const int SIGINT = 2;
+
+    [LibraryImport("libc", EntryPoint = "kill")]
+    private static partial int Signal(int process, int signal);
+}

@@ -1,0 +1,69 @@
+using Pascl.Training;
+using Pascl.Training.Checkpoints;
+using Pascl.Training.Data;
+using Pascl.Training.Interop;
+using Pascl.Training.Recipes;
+using Pascl.Training.Reporting;
+
+namespace Pascl.Tests.Training;
+
+/// <summary>Whole runs of seconds: a narrow network on a few small synthetic images.</summary>
+internal static class TinyTraining
+{
+    private static readonly Recipe Quickstart = Presets.Find("quickstart").Recipe;
+
+    public static Recipe Recipe { get; } = Quickstart with
+    {
+        Width = 2,
+        Precision = Precision.Float32,
+        Threads = 1,
+        OutlierBatchSize = 32,
+        Data = Quickstart.Data with { ImageSize = 8 },
+        Representation = Quickstart.Representation with { Epochs = 2, BatchSize = 150 },
+        AuxiliaryBranch = Quickstart.AuxiliaryBranch with { Epochs = 1, BatchSize = 150 },
+    };
+
+    /// <summary>The images of the recipe; painted once for all tests.</summary>
+    public static TrainingData Data { get; } = TrainingDataReader.Read(Recipe);
+
+    /// <summary>Runs a recipe from its beginning in a new folder below <paramref name="parent"/>.</summary>
+    public static RunFolder Run(Recipe recipe, TemporaryFolder parent, string name, IProgress<StepReport>? display = null, CancellationToken cancellation = default)
+    {
+        var folder = RunFolder.Create(recipe.Preset, Path.Combine(parent.Path, name));
+        using (folder)
+        {
+            using var trainer = new Trainer(recipe, Data, folder);
+            trainer.Run(display, cancellation);
+        }
+
+        return folder;
+    }
+
+    /// <summary>Continues a run from its checkpoint to the end.</summary>
+    public static void Resume(RunFolder stopped)
+    {
+        using var folder = RunFolder.Resume(stopped.Root);
+        var checkpoint = Checkpoint.Open(folder.Checkpoint);
+        using var trainer = new Trainer(RecipeFile.Parse(checkpoint.Info.Recipe, folder.Checkpoint), Data, folder);
+        trainer.Resume(checkpoint);
+        trainer.Run();
+    }
+
+    /// <summary>The tensors of a checkpoint byte for byte, by name.</summary>
+    public static Dictionary<string, byte[]> Tensors(RunFolder folder)
+    {
+        using var file = SafetensorsFile.Open(folder.Checkpoint);
+        return file.Entries.Keys.ToDictionary(name => name, name =>
+        {
+            using var tensor = file.Read(name);
+            return tensor.bytes.ToArray();
+        });
+    }
+
+    /// <summary>The losses of a run's finished epochs.</summary>
+    public static IReadOnlyList<EpochRecord> History(RunFolder folder)
+    {
+        using var checkpoint = Checkpoint.Open(folder.Checkpoint);
+        return RunHistory.FromJson(checkpoint.Info.History).Epochs;
+    }
+}

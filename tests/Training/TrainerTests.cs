@@ -1,0 +1,164 @@
+using Pascl.Training;
+using Pascl.Training.Recipes;
+using Pascl.Training.Reporting;
+
+namespace Pascl.Tests.Training;
+
+public sealed class TrainerTests
+{
+    private TemporaryFolder parent = null!;
+    private TemporaryFolder shared = null!;
+    private RunFolder whole = null!;
+
+    [OneTimeSetUp]
+    public void RunWithoutInterruption()
+    {
+        shared = new TemporaryFolder();
+        whole = TinyTraining.Run(TinyTraining.Recipe, shared, "whole");
+    }
+
+    [OneTimeTearDown]
+    public void DeleteShared()
+    {
+        whole.Dispose();
+        shared.Dispose();
+    }
+
+    [SetUp]
+    public void CreateFolder() => parent = new TemporaryFolder();
+
+    [TearDown]
+    public void DeleteFolder() => parent.Dispose();
+
+    [Test]
+    public void the_losses_fall_and_every_epoch_is_in_the_history()
+    {
+        var history = TinyTraining.History(whole);
+        Assert.Multiple(() =>
+        {
+            Assert.That(history.Select(e => (e.Phase, e.Epoch)), Is.EqualTo(
+                new[] { ("representation", 1), ("representation", 2), ("auxiliary-branch", 1) }));
+            Assert.That(history[1].Losses["in-distribution"], Is.LessThan(0.95 * history[0].Losses["in-distribution"]));
+            Assert.That(history[1].Losses["contrastive"], Is.LessThan(history[0].Losses["contrastive"]));
+            Assert.That(history[0].Losses["total"], Is.EqualTo(
+                history[0].Losses["in-distribution"] + (0.5 * history[0].Losses["outliers"]) + (0.1 * history[0].Losses["contrastive"])).Within(1e-5));
+        });
+    }
+
+    [TestCase(Method.CrossEntropy, new[] { "total", "in-distribution" })]
+    [TestCase(Method.OutlierExposure, new[] { "total", "in-distribution", "outliers" })]
+    public void the_baselines_are_the_same_loop_with_fewer_terms(Method method, string[] terms)
+    {
+        var history = TinyTraining.History(TinyTraining.Run(TinyTraining.Recipe with { Method = method }, parent, "run"));
+        Assert.That(history[0].Losses.Keys, Is.EqualTo(terms));
+    }
+
+    [Test]
+    public void the_second_phase_changes_the_auxiliary_branch_alone()
+    {
+        var recipe = TinyTraining.Recipe;
+        var before = TinyTraining.Tensors(TinyTraining.Run(recipe with { AuxiliaryBranch = recipe.AuxiliaryBranch with { Epochs = 0 } }, parent, "first"));
+        var after = TinyTraining.Tensors(whole);
+        var changed = before.Keys.Where(name => name.StartsWith("model.", StringComparison.Ordinal) && !before[name].AsSpan().SequenceEqual(after[name])).ToList();
+        Assert.That(changed, Is.Not.Empty.And.All.Contains("auxiliary"));
+    }
+
+    [Test]
+    public void the_same_seed_gives_the_same_weights_bit_for_bit_and_another_seed_others()
+    {
+        var first = TinyTraining.Tensors(whole);
+        var second = TinyTraining.Tensors(TinyTraining.Run(TinyTraining.Recipe, parent, "second"));
+        var other = TinyTraining.Tensors(TinyTraining.Run(TinyTraining.Recipe with { Seed = 1 }, parent, "other"));
+        Assert.Multiple(() =>
+        {
+            Assert.That(second, Is.EqualTo(first));
+            Assert.That(other["model.conv1.weight"], Is.Not.EqualTo(first["model.conv1.weight"]));
+        });
+    }
+
+    // A report comes after ten of an epoch's eleven steps and at its end, so these stop inside and at the end of epochs of both phases.
+    [TestCase(1)]
+    [TestCase(2)]
+    [TestCase(3)]
+    [TestCase(5)]
+    public void a_cancelled_run_resumes_to_the_same_losses_and_weights_bit_for_bit(int report)
+    {
+        using var cancellation = new CancellationTokenSource();
+        var reports = 0;
+        var display = new Callback(_ =>
+        {
+            if (++reports == report)
+            {
+                cancellation.Cancel();
+            }
+        });
+        Assert.That(() => TinyTraining.Run(TinyTraining.Recipe, parent, "stopped", display, cancellation.Token), Throws.InstanceOf<OperationCanceledException>());
+
+        var stopped = RunFolder.Open(Path.Combine(parent.Path, "stopped"));
+        TinyTraining.Resume(stopped);
+        Assert.Multiple(() =>
+        {
+            Assert.That(TinyTraining.Tensors(stopped), Is.EqualTo(TinyTraining.Tensors(whole)));
+            Assert.That(TinyTraining.History(stopped).Select(e => e.Losses["total"]), Is.EqualTo(TinyTraining.History(whole).Select(e => e.Losses["total"])));
+            Assert.That(
+                RunLog.Read(stopped.Log).Select(line => (line.Phase, line.TotalStep, line.Losses["total"])),
+                Is.EqualTo(RunLog.Read(whole.Log).Select(line => (line.Phase, line.TotalStep, line.Losses["total"]))));
+        });
+    }
+
+    [Test]
+    public void a_loss_that_is_not_finite_stops_the_run_with_a_sentence_and_keeps_the_last_good_checkpoint()
+    {
+        var good = TinyTraining.Run(TinyTraining.Recipe with { AuxiliaryBranch = TinyTraining.Recipe.AuxiliaryBranch with { Epochs = 0 } }, parent, "run");
+        var kept = File.ReadAllBytes(good.Checkpoint);
+        var recipe = TinyTraining.Recipe with { AuxiliaryBranch = WithLearningRate(TinyTraining.Recipe.AuxiliaryBranch, 1e30) };
+        using var folder = RunFolder.Resume(good.Root);
+        using var trainer = new Trainer(recipe, TinyTraining.Data, folder);
+        trainer.Resume(Pascl.Training.Checkpoints.Checkpoint.Open(folder.Checkpoint));
+        Assert.Multiple(() =>
+        {
+            Assert.That(() => trainer.Run(), Throws.InstanceOf<InputException>().With.Message.Contains("stopped being finite").And.Message.Contains("epoch 1"));
+            Assert.That(File.ReadAllBytes(good.Checkpoint), Is.EqualTo(kept));
+        });
+    }
+
+    [Test]
+    public void held_out_images_choose_the_epoch_whose_weights_are_kept()
+    {
+        var recipe = TinyTraining.Recipe with
+        {
+            Data = TinyTraining.Recipe.Data with { ValidationFraction = 0.2 },
+            AuxiliaryBranch = TinyTraining.Recipe.AuxiliaryBranch with { Epochs = 0 },
+        };
+        var data = Pascl.Training.Data.TrainingDataReader.Read(recipe);
+        using var folder = RunFolder.Create(recipe.Preset, Path.Combine(parent.Path, "run"));
+        using var trainer = new Trainer(recipe, data, folder);
+        trainer.Run();
+        var best = trainer.History.MaxBy(epoch => epoch.ValidationAccuracy)!;
+        using var kept = Pascl.Training.Checkpoints.Checkpoint.Open(folder.Best("representation"));
+        Assert.Multiple(() =>
+        {
+            Assert.That(data.Validation!.Count, Is.InRange(0.15 * TinyTraining.Data.Training.Count, 0.25 * TinyTraining.Data.Training.Count));
+            Assert.That(trainer.History.Select(epoch => epoch.ValidationAccuracy), Is.All.InRange(0, 1));
+            Assert.That(kept.Info.Epoch, Is.EqualTo(best.Epoch));
+        });
+    }
+
+    [Test]
+    public void a_run_is_not_continued_on_other_data()
+    {
+        var run = TinyTraining.Run(TinyTraining.Recipe with { AuxiliaryBranch = TinyTraining.Recipe.AuxiliaryBranch with { Epochs = 0 } }, parent, "run");
+        var fewer = TinyTraining.Data with { Training = TinyTraining.Data.Training.Select(Enumerable.Range(1, TinyTraining.Data.Training.Count - 1)) };
+        using var folder = RunFolder.Resume(run.Root);
+        using var trainer = new Trainer(TinyTraining.Recipe, fewer, folder);
+        using var checkpoint = Pascl.Training.Checkpoints.Checkpoint.Open(folder.Checkpoint);
+        Assert.That(() => trainer.Resume(checkpoint), Throws.InstanceOf<InputException>().With.Message.Contains("data it was started with"));
+    }
+
+    private static PhaseRecipe WithLearningRate(PhaseRecipe phase, double rate) => phase with { Optimiser = phase.Optimiser with { LearningRate = rate } };
+
+    private sealed class Callback(Action<StepReport> report) : IProgress<StepReport>
+    {
+        public void Report(StepReport value) => report(value);
+    }
+}
