@@ -58,6 +58,18 @@ public sealed class Trainer : IDisposable
         return model;
     }
 
+    /// <summary>Checks that the images are enough for every phase's batches and that its schedule fits, before anything is written.</summary>
+    /// <exception cref="InputException">They are not; the message says the numbers.</exception>
+    public static void Check(Recipe recipe, TrainingData data)
+    {
+        TrainingPhase[] phases = [TrainingPhase.Representation(recipe, data), TrainingPhase.AuxiliaryBranch(recipe, data)];
+        foreach (var phase in phases.Where(phase => phase.Settings.Epochs > 0))
+        {
+            var loader = new BatchLoader(data.Training, data.Outliers, phase.Batches);
+            phase.Settings.Schedule.Check(loader.StepsPerEpoch, phase.Settings.Epochs);
+        }
+    }
+
     /// <summary>Prepares to continue from the run folder's checkpoint.</summary>
     /// <exception cref="InputException">The checkpoint is damaged or belongs to other data or another network.</exception>
     public void Resume(Checkpoint checkpoint)

@@ -62,7 +62,7 @@ internal sealed class RecipeOptions
     public Recipe Apply(ParseResult result, Recipe recipe) => overrides.Aggregate(recipe, (current, apply) => apply(result, current));
 
     /// <summary>The options that the user gave, by name.</summary>
-    public IEnumerable<string> Given(ParseResult result) => options.Where(option => result.GetResult(option) is not null).Select(option => option.Name);
+    public IEnumerable<string> Given(ParseResult result) => options.Where(option => WasGiven(result, option)).Select(option => option.Name);
 
     /// <summary>Splits NAME=PATH; a path without a name takes its name from the data.</summary>
     public static NamedPath ParseNamedPath(string text)
@@ -70,6 +70,9 @@ internal sealed class RecipeOptions
         var equals = text.IndexOf('=', StringComparison.Ordinal);
         return equals > 0 ? new NamedPath(text[..equals], Path.GetFullPath(text[(equals + 1)..])) : new NamedPath(null, Path.GetFullPath(text));
     }
+
+    /// <summary>A flag that is not given has a result too, but an implicit one.</summary>
+    public static bool WasGiven(ParseResult result, Option option) => result.GetResult(option) is { Implicit: false };
 
     private static PhaseRecipe WithLearningRate(PhaseRecipe phase, double value) => phase with { Optimiser = phase.Optimiser with { LearningRate = value } };
 
@@ -108,6 +111,6 @@ internal sealed class RecipeOptions
     {
         var option = new Option<T>(name) { Description = description, CustomParser = parse };
         options.Add(option);
-        overrides.Add((result, recipe) => result.GetResult(option) is null ? recipe : apply(recipe, result.GetRequiredValue(option)));
+        overrides.Add((result, recipe) => WasGiven(result, option) ? apply(recipe, result.GetRequiredValue(option)) : recipe);
     }
 }

@@ -30,13 +30,13 @@ internal static class TrainCommand
             var given = changes.Given(result).ToList();
             if (result.GetValue(resume) is { } folder)
             {
-                given.AddRange(new Option[] { preset, recipeFile, dataFolder, output }.Where(option => result.GetResult(option) is not null).Select(option => option.Name));
+                given.AddRange(new Option[] { preset, recipeFile, dataFolder, output }.Where(option => RecipeOptions.WasGiven(result, option)).Select(option => option.Name));
                 return given.Count == 0
                     ? TrainingRun.Continue(folder, cancellation)
                     : throw new InputException($"--resume continues a run with its own recipe, so {string.Join(", ", given)} cannot be given with it.");
             }
 
-            var recipe = changes.Apply(result, WithData(Start(result, given), result.GetValue(dataFolder)));
+            var recipe = changes.Apply(result, WithData(Start(result, given), result.GetValue(dataFolder), given));
             recipe.Validate();
             return TrainingRun.Start(recipe, result.GetValue(output), cancellation);
         }
@@ -62,11 +62,13 @@ internal static class TrainCommand
         }
     }
 
-    private static Recipe WithData((Recipe Recipe, Func<string, DataFolder>? Find) start, string? folder)
+    private static Recipe WithData((Recipe Recipe, Func<string, DataFolder>? Find) start, string? folder, List<string> given)
     {
         if (folder is null)
         {
-            return start.Recipe;
+            return start.Find is null || given.Contains("--id")
+                ? start.Recipe
+                : throw new InputException($"The preset {start.Recipe.Preset} needs its images: --data FOLDER, or --id, --outliers and --ood by themselves.");
         }
 
         if (start.Find is not { } find)

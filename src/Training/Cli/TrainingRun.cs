@@ -78,6 +78,7 @@ internal static class TrainingRun
         recipe.Validate();
         var data = TrainingDataReader.Read(recipe);
         DataSummary.Write(AnsiConsole.Console, data);
+        Trainer.Check(recipe, data);
         return data;
     }
 
