@@ -19,7 +19,6 @@ public sealed class Trainer : IDisposable
     /// <summary>Steps between two readings of the losses; between them the host never waits for the device.</summary>
     public const int StepsPerReport = 10;
 
-    private readonly Recipe recipe;
     private readonly TrainingData data;
     private readonly RunFolder folder;
     private readonly TrainingPhase[] phases;
@@ -32,7 +31,7 @@ public sealed class Trainer : IDisposable
     /// <summary>Prepares a run from its beginning.</summary>
     public Trainer(Recipe recipe, TrainingData data, RunFolder folder)
     {
-        (this.recipe, this.data, this.folder) = (recipe, data, folder);
+        (this.data, this.folder) = (data, folder);
         if (recipe.Threads is { } threads)
         {
             torch.set_num_threads(threads);
@@ -42,7 +41,11 @@ public sealed class Trainer : IDisposable
         phases = [TrainingPhase.Representation(recipe, data), TrainingPhase.AuxiliaryBranch(recipe, data)];
         best = new BestEpoch(data.Validation, folder);
         Model = CreateModel(recipe, data.Training.ClassCount);
+        Recipe = recipe with { Precision = Model.Precision };
     }
+
+    /// <summary>What is run: the given recipe with the precision that this machine chose, so that it can be repeated and continued elsewhere.</summary>
+    public Recipe Recipe { get; }
 
     /// <summary>The network being trained.</summary>
     public DualBranchResNet Model { get; }
@@ -204,7 +207,7 @@ public sealed class Trainer : IDisposable
         phase.Name,
         position.Epoch,
         ((long)position.Epoch * loader.StepsPerEpoch) + position.Step,
-        RecipeFile.Write(recipe),
+        RecipeFile.Write(Recipe),
         new RunHistory(history, interrupted).ToJson(),
         data.Training.ClassNames,
         data.Training.CountPerClass(),

@@ -14,10 +14,11 @@ internal static class TrainingRun
     /// <summary>Trains a recipe in a new run folder and evaluates it.</summary>
     public static int Start(Recipe recipe, string? output, CancellationToken cancellation)
     {
-        var data = Read(recipe);
+        var data = ReadForTraining(recipe);
         using var folder = RunFolder.Create(recipe.Preset, output);
-        folder.WriteRecipe(RecipeFile.Write(recipe));
-        return Finish(recipe, data, folder, null, cancellation);
+        using var trainer = new Trainer(recipe, data, folder);
+        folder.WriteRecipe(RecipeFile.Write(trainer.Recipe));
+        return Finish(trainer, data, folder, cancellation);
     }
 
     /// <summary>Continues the run in a folder from its last checkpoint.</summary>
@@ -26,7 +27,10 @@ internal static class TrainingRun
         using var folder = RunFolder.Resume(path);
         var checkpoint = Checkpoint.Open(folder.Checkpoint);
         var recipe = RecipeFile.Parse(checkpoint.Info.Recipe, folder.Checkpoint);
-        return Finish(recipe, Read(recipe), folder, checkpoint, cancellation);
+        var data = ReadForTraining(recipe);
+        using var trainer = new Trainer(recipe, data, folder);
+        trainer.Resume(checkpoint);
+        return Finish(trainer, data, folder, cancellation);
     }
 
     /// <summary>Evaluates a trained run, on the sets of its recipe or on <paramref name="sets"/>.</summary>
@@ -36,7 +40,7 @@ internal static class TrainingRun
         using var checkpoint = Checkpoint.Open(folder.Checkpoint);
         var trained = RecipeFile.Parse(checkpoint.Info.Recipe, folder.Checkpoint);
         var recipe = trained with { Data = trained.Data with { OutOfDistribution = sets.Count > 0 ? sets : trained.Data.OutOfDistribution } };
-        var data = Read(recipe);
+        var data = TrainingDataReader.Read(recipe, withOutliers: false);
         using var model = Trainer.CreateModel(recipe, checkpoint.Info.ClassNames.Count);
         checkpoint.LoadInto(model);
         var report = Evaluate(recipe, data, model);
@@ -49,14 +53,8 @@ internal static class TrainingRun
         return ExitCode.Done;
     }
 
-    private static int Finish(Recipe recipe, TrainingData data, RunFolder folder, Checkpoint? checkpoint, CancellationToken cancellation)
+    private static int Finish(Trainer trainer, TrainingData data, RunFolder folder, CancellationToken cancellation)
     {
-        using var trainer = new Trainer(recipe, data, folder);
-        if (checkpoint is not null)
-        {
-            trainer.Resume(checkpoint);
-        }
-
         AnsiConsole.WriteLine($"Run folder: {folder.Root}");
         try
         {
@@ -68,12 +66,12 @@ internal static class TrainingRun
             throw;
         }
 
-        Evaluate(recipe, data, trainer.Model).Write(folder.Report);
+        Evaluate(trainer.Recipe, data, trainer.Model).Write(folder.Report);
         AnsiConsole.WriteLine($"Run folder: {folder.Root}");
         return ExitCode.Done;
     }
 
-    private static TrainingData Read(Recipe recipe)
+    private static TrainingData ReadForTraining(Recipe recipe)
     {
         recipe.Validate();
         var data = TrainingDataReader.Read(recipe);

@@ -6,20 +6,24 @@ namespace Pascl.Training.Data;
 public static class TrainingDataReader
 {
     /// <summary>Reads everything that training and evaluation need.</summary>
+    /// <param name="recipe">Names the images.</param>
+    /// <param name="withOutliers">Whether the auxiliary outliers are read; an evaluation does without.</param>
     /// <exception cref="InputException">Something is missing, broken, or does not fit together; the message names it.</exception>
-    public static TrainingData Read(Recipe recipe) => recipe.Data.InDistribution is null ? Synthetic(recipe) : FromDisk(recipe, recipe.Data.InDistribution);
+    public static TrainingData Read(Recipe recipe, bool withOutliers = true) => recipe.Data.InDistribution is { } path
+        ? FromDisk(recipe, path, withOutliers && recipe.UsesOutliers)
+        : Synthetic(recipe);
 
     private static TrainingData Synthetic(Recipe recipe)
     {
         var options = new SyntheticOptions();
         var images = SyntheticImages.Create((ulong)recipe.Seed, options with { Size = recipe.Data.ImageSize ?? options.Size });
-        return Split(recipe, images.Training, images.Test, images.Outliers, images.OutOfDistribution, []);
+        return Split(recipe, images.Training, images.Test, recipe.UsesOutliers ? images.Outliers : null, images.OutOfDistribution, []);
     }
 
-    private static TrainingData FromDisk(Recipe recipe, string path)
+    private static TrainingData FromDisk(Recipe recipe, string path, bool withOutliers)
     {
         var data = recipe.Data;
-        if (recipe.UsesOutliers && data.Outliers is null)
+        if (withOutliers && data.Outliers is null)
         {
             throw new InputException("The method needs auxiliary outlier images: name them with --outliers PATH, or train without them with --method ce.");
         }
@@ -32,7 +36,7 @@ public static class TrainingDataReader
         var inDistribution = Datasets.ReadInDistribution(path, new ReadOptions(data.ImageSize, data.SkipBroken));
         var options = new ReadOptions(inDistribution.Training.Height, data.SkipBroken);
         var skipped = inDistribution.Skipped.ToList();
-        var outliers = recipe.UsesOutliers ? Datasets.ReadOutliers(data.Outliers!, options, skipped) : null;
+        var outliers = withOutliers ? Datasets.ReadOutliers(data.Outliers!, options, skipped) : null;
         var outOfDistribution = data.OutOfDistribution
             .SelectMany(set => Datasets.ReadOutOfDistribution(set.Name, set.Path, options, skipped))
             .Where(set => !data.ExcludedSets.Contains(set.Name))

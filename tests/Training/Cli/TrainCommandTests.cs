@@ -63,7 +63,7 @@ public sealed partial class TrainCommandTests
     public void an_interrupted_run_saves_says_how_to_continue_and_exits_with_130()
     {
         var stopped = Path.Combine(parent.Path, "stopped");
-        using var process = PasclProgram.Start(PasclProgram.Folder, $"{Tiny} --epochs 200 --out {stopped}");
+        using var process = PasclProgram.Start(PasclProgram.Folder, $"{Tiny.Replace("--epochs 2", "--epochs 200")} --out {stopped}");
         WaitFor(process, () => Lines(stopped).Count > 0);
         Assert.That(Signal(process.Id, SIGINT), Is.Zero);
         var output = process.StandardOutput.ReadToEnd();
