@@ -14,17 +14,22 @@ public static class PasclCommand
     /// </summary>
     public static int Run(string[] arguments) => Run(Create(), arguments);
 
-    /// <remarks>
-    /// A command whose action takes a cancellation token is asked to stop by the first Ctrl-C and may take the time it needs to save; any other ends at once.
-    /// </remarks>
     internal static int Run(RootCommand root, string[] arguments)
     {
-        var parsed = root.Parse(arguments);
-        if (parsed.Action is ParseErrorAction)
+        try
         {
-            return UsageError.Report(parsed, Console.Error);
+            var parsed = root.Parse(arguments);
+            return parsed.Action is ParseErrorAction ? UsageError.Report(parsed, Console.Error) : Invoke(parsed);
         }
+        catch (Exception exception)
+        {
+            return Failure.Report(exception, Console.Error);
+        }
+    }
 
+    // A command whose action takes a cancellation token is asked to stop by the first Ctrl-C and may take the time it needs to save; any other ends at once.
+    private static int Invoke(ParseResult parsed)
+    {
         using var interruption = parsed.Action is AsynchronousCommandLineAction ? new Interruption(PosixSignal.SIGINT, PosixSignal.SIGTERM) : null;
         var token = interruption?.Token ?? default;
         try
@@ -36,10 +41,6 @@ public static class PasclCommand
         catch (OperationCanceledException) when (token.IsCancellationRequested)
         {
             return ExitCode.Interrupted;
-        }
-        catch (Exception exception)
-        {
-            return Failure.Report(exception, Console.Error);
         }
     }
 

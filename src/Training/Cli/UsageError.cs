@@ -17,16 +17,20 @@ internal static class UsageError
         return ExitCode.BadInput;
     }
 
-    private static string Describe(ParseError error) => error.SymbolResult is OptionResult { Tokens.Count: 1 } result && Expected(result.Option.ValueType) is { } expected
-        ? $"{result.Option.Name} takes {expected}, not '{result.Tokens[0].Value}'."
-        : error.Message;
+    // System.CommandLine names the type ('System.Int32') where a value cannot be read.
+    private static string Describe(ParseError error) =>
+        error.SymbolResult is OptionResult { Tokens.Count: 1 } result
+        && Expected(result.Option.ValueType) is { } expected
+        && error.Message.Contains($"'{result.Option.ValueType}'", StringComparison.Ordinal)
+            ? $"{result.Option.Name} takes {expected}, not '{result.Tokens[0].Value}'."
+            : error.Message;
 
     private static string? Expected(Type type)
     {
         type = Nullable.GetUnderlyingType(type) ?? type;
         return type switch
         {
-            { IsEnum: true } => $"one of {string.Join(", ", Enum.GetNames(type)).ToLowerInvariant()}",
+            { IsEnum: true } => $"one of {string.Join(", ", Enum.GetNames(type))}",
             _ when type == typeof(int) || type == typeof(long) => "a whole number",
             _ when type == typeof(uint) || type == typeof(ulong) => "a whole number from 0",
             _ when type == typeof(double) || type == typeof(float) => "a number",

@@ -11,7 +11,7 @@ public sealed class PasclCommandTests
     [TestCase("doctro", "'doctro' is not an option or command of ", "Did you mean doctor?")]
     [TestCase("doctor --gloden x", "'--gloden' is not an option or command of doctor.", "doctor --help' lists what it takes.")]
     [TestCase("work --epochs many", "--epochs takes a whole number, not 'many'.", "work --help' lists what it takes.")]
-    [TestCase("work --mode loud", "--mode takes one of quiet, plain, not 'loud'.", "work --help' lists what it takes.")]
+    [TestCase("work --mode loud", "--mode takes one of Quiet, Plain, not 'loud'.", "work --help' lists what it takes.")]
     [TestCase("work --epochs", "--epochs", "work --help' lists what it takes.")]
     public void a_usage_error_is_two_lines_and_exit_code_2(string line, string problem, string hint)
     {
@@ -22,6 +22,13 @@ public sealed class PasclCommandTests
             Assert.That(error, Does.Contain(problem).And.Contain(hint));
             Assert.That(error.Trim().Split('\n'), Has.Length.EqualTo(2));
         });
+    }
+
+    [Test]
+    public void an_error_in_reading_an_option_is_its_sentence()
+    {
+        var colour = new Option<int>("--colour") { CustomParser = _ => throw new InputException("There is no such colour.") };
+        Assert.That(Run("work --colour x", _ => 0, colour), Is.EqualTo((2, "There is no such colour.\n")));
     }
 
     [Test]
@@ -87,9 +94,10 @@ public sealed class PasclCommandTests
         });
     }
 
-    private static (int Code, string Error) Run(string line, Func<ParseResult, int> action)
+    private static (int Code, string Error) Run(string line, Func<ParseResult, int> action, params Option[] options)
     {
         var work = new Command("work") { new Option<int>("--epochs"), new Option<Mode>("--mode") };
+        Array.ForEach(options, work.Add);
         work.SetAction(action);
         var root = PasclCommand.Create();
         root.Add(work);
