@@ -4,7 +4,7 @@ using Pascl.Training.Interop;
 
 namespace Pascl;
 
-/// <summary>Compiled into every program that uses TorchSharp: the native libraries are loaded before TorchSharp's own loader runs.</summary>
+/// <summary>Compiled into every program that uses TorchSharp: loads the native libraries before TorchSharp's own loader runs.</summary>
 file static class LoadLibTorch
 {
     [ModuleInitializer]

@@ -13,7 +13,8 @@ internal static class PasclProgram
         RunIn(Folder, arguments, environment);
 
     /// <summary>Runs a copy of the program that lies in another folder.</summary>
-    public static (int ExitCode, string Output, string Error) RunIn(string folder, string arguments, params (string Name, string Value)[] environment)
+    public static (int ExitCode, string Output, string Error) RunIn(
+        string folder, string arguments, params (string Name, string Value)[] environment)
     {
         using var process = Start(folder, arguments, environment);
         var error = process.StandardError.ReadToEndAsync();
@@ -25,7 +26,11 @@ internal static class PasclProgram
     /// <summary>Starts the program with redirected output.</summary>
     public static Process Start(string folder, string arguments, params (string Name, string Value)[] environment)
     {
-        var start = new ProcessStartInfo(Path.Combine(folder, "Pascl.Training"), arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo(Path.Combine(folder, "Pascl.Training"), arguments)
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
         foreach (var (name, value) in environment)
         {
             start.Environment[name] = value;

@@ -9,8 +9,12 @@ internal static class DoctorCommand
 {
     public static Command Create()
     {
-        var golden = new Option<string?>("--golden") { HelpName = "folder", Description = "Also compare with the golden values in this folder, computed by the authors' code." };
-        var command = new Command("doctor", "Show what this machine offers and check that it computes correctly. Exit code 1 if a check fails.") { golden };
+        var golden = new Option<string?>("--golden")
+        {
+            HelpName = "folder",
+            Description = "also compare with the golden values in this folder, computed by the authors' code",
+        };
+        var command = new Command("doctor", "Shows what this machine offers and checks that it computes correctly.") { golden };
         command.SetAction(parsed => Run(parsed.GetValue(golden)));
         return command.WithExamples("doctor", "doctor --golden golden");
     }
@@ -53,8 +57,10 @@ internal static class DoctorCommand
 
     private static void Write(string title, IReadOnlyCollection<GoldenResult> checks)
     {
-        var rows = checks.Select(check => new[] { check.Case, check.Backend, $"{check.Error:g2}", $"{check.AllowedError:g2}", check.Passed ? "ok" : "FAILED" });
-        ConsoleTable.Write(title, ["case", "backend", "error", "allowed", "result"], [.. rows]);
+        string[] Row(GoldenResult check) =>
+            [check.Case, check.Backend, $"{check.Error:g2}", $"{check.AllowedError:g2}", check.Passed ? "ok" : "FAILED"];
+
+        ConsoleTable.Write(title, ["case", "backend", "error", "allowed", "result"], [.. checks.Select(Row)]);
         var failed = checks.Count(check => !check.Passed);
         Console.WriteLine($"{title}: {checks.Count - failed} passed, {failed} failed");
     }

@@ -17,7 +17,9 @@ internal static class Failure
             OutOfMemoryException => ("There is not enough memory. Use a smaller batch or width, or fewer images.", ExitCode.BadInput),
             ExternalException when IsOutOfMemory(cause.Message) =>
                 ($"There is not enough memory for libtorch ({FirstLine(cause.Message)}). Use a smaller batch or width.", ExitCode.BadInput),
-            _ => ($"The program failed: {cause.GetType().Name}: {FirstLine(cause.Message)} This is a defect; {DebugVariable}=1 shows where it happened.", ExitCode.Defect),
+            _ => (
+                $"The program failed: {cause.GetType().Name}: {FirstLine(cause.Message)} " +
+                $"This is a defect; {DebugVariable}=1 shows where it happened.", ExitCode.Defect),
         };
         error.WriteLine(sentence);
         if (Environment.GetEnvironmentVariable(DebugVariable) == "1")

@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace Pascl.Training.Cli;
 
 /// <summary>
-/// Turns the first signal into a cancelled <see cref="Token"/>, so that the work can stop in good order and save. A second signal acts as if nobody
-/// listened: Ctrl-C pressed twice ends the process at once.
+/// Turns the first signal into a cancelled <see cref="Token"/>, so that the work can stop in good order and save. A second signal acts as
+/// if nobody listened: Ctrl-C pressed twice ends the process at once.
 /// </summary>
 internal sealed class Interruption : IDisposable
 {

@@ -34,7 +34,8 @@ internal static class MachineReport
     private static string CpuModel()
     {
         const string cpus = "/proc/cpuinfo";
-        var model = File.Exists(cpus) ? File.ReadLines(cpus).FirstOrDefault(line => line.StartsWith("model name", StringComparison.Ordinal)) : null;
+        var lines = File.Exists(cpus) ? File.ReadLines(cpus) : [];
+        var model = lines.FirstOrDefault(line => line.StartsWith("model name", StringComparison.Ordinal));
         return model?.Split(':', 2)[1].Trim() ?? RuntimeInformation.ProcessArchitecture.ToString();
     }
 }

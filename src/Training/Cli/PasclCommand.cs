@@ -9,8 +9,8 @@ namespace Pascl.Training.Cli;
 public static class PasclCommand
 {
     /// <summary>
-    /// Runs the command that <paramref name="arguments"/> name and returns the exit code: 0 done, 1 a check failed, 2 bad input, 3 a defect of the program,
-    /// 130 interrupted.
+    /// Runs the command that <paramref name="arguments"/> name and returns the exit code: 0 done, 1 a check failed, 2 bad input,
+    /// 3 a defect of the program, 130 interrupted.
     /// </summary>
     public static int Run(string[] arguments) => Run(Create(), arguments);
 
@@ -27,14 +27,16 @@ public static class PasclCommand
         }
     }
 
-    // A command whose action takes a cancellation token is asked to stop by the first Ctrl-C and may take the time it needs to save; any other ends at once.
+    // A command whose action takes a cancellation token is asked to stop by the first Ctrl-C and may take the time it needs to save; any
+    // other ends at once.
     private static int Invoke(ParseResult parsed)
     {
-        using var interruption = parsed.Action is AsynchronousCommandLineAction ? new Interruption(PosixSignal.SIGINT, PosixSignal.SIGTERM) : null;
+        using var interruption =
+            parsed.Action is AsynchronousCommandLineAction ? new Interruption(PosixSignal.SIGINT, PosixSignal.SIGTERM) : null;
         var token = interruption?.Token ?? default;
         try
         {
-            // Without a timeout System.CommandLine leaves the signals alone; its own handling ends the process after that time, saved or not.
+            // Without a timeout System.CommandLine leaves the signals alone; its own handling ends the process after that time.
             var configuration = new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null };
             return parsed.InvokeAsync(configuration, token).GetAwaiter().GetResult();
         }

@@ -6,12 +6,13 @@ using static TorchSharp.torch;
 namespace Pascl.Training.Cli;
 
 /// <summary>
-/// A training step in small, and the image decoder, against stored numbers: a libtorch that loads but does not fit TorchSharp, or a fault of the machine, shows here.
+/// A training step in small, and the image decoder, against stored numbers: a libtorch that loads but does not fit TorchSharp, or a fault of
+/// the machine, shows here.
 /// </summary>
 /// <remarks>
-/// With x = Sequence(1) as (2, 3, 5, 5) and w = Sequence(2) as (4, 3, 3, 3): loss = mean(relu(conv2d(x, w, padding 1))^2), its gradient by w, and the loss after three
-/// steps of Adam(0.01, weight decay 5e-4); and the gradient of the sum of (x^3)^2 through an autograd function written in C#. The stored numbers come from plain loops
-/// in double precision.
+/// With x = Sequence(1) as (2, 3, 5, 5) and w = Sequence(2) as (4, 3, 3, 3): loss = mean(relu(conv2d(x, w, padding 1))^2), its gradient by
+/// w, and the loss after three steps of Adam(0.01, weight decay 5e-4); and the gradient of the sum of (x^3)^2 through an autograd function
+/// written in C#. The stored numbers come from plain loops in double precision.
 /// </remarks>
 internal static class SelfTest
 {
@@ -64,7 +65,8 @@ internal static class SelfTest
         return new Parameter(tensor(GoldenInputs.Sequence(seed, count), shape, dtype: ScalarType.Float32));
     }
 
-    private static Tensor LossOf(Tensor images, Tensor weights) => nn.functional.conv2d(images, weights, padding: [1, 1]).relu().square().mean();
+    private static Tensor LossOf(Tensor images, Tensor weights) =>
+        nn.functional.conv2d(images, weights, padding: [1, 1]).relu().square().mean();
 
     private static GoldenResult Compare(string name, double value, double stored) =>
         new(name, "torch", Math.Abs(value - stored) / stored, RelativeTolerance);

@@ -8,11 +8,13 @@ internal static class UsageError
 {
     private const int MostEdits = 3;
 
-    /// <summary>Writes the first error of <paramref name="parsed"/>, the nearest name that exists, and the command whose help to read.</summary>
+    /// <summary>Writes the first error of <paramref name="parsed"/>, the nearest name that exists, and which help to read.</summary>
     public static int Report(ParseResult parsed, TextWriter error)
     {
         var command = parsed.CommandResult.Command;
-        error.WriteLine(parsed.UnmatchedTokens is not [var unknown, ..] ? Describe(parsed.Errors[0]) : $"'{unknown}' is not an option or command of {command.Name}.{DidYouMean(command, unknown)}");
+        error.WriteLine(parsed.UnmatchedTokens is [var unknown, ..]
+            ? $"'{unknown}' is not an option or command of {command.Name}.{DidYouMean(command, unknown)}"
+            : Describe(parsed.Errors[0]));
         error.WriteLine($"'{FullName(parsed.CommandResult)} --help' lists what it takes.");
         return ExitCode.BadInput;
     }

@@ -4,8 +4,8 @@ using System.Text;
 namespace Pascl.Training.Interop;
 
 /// <summary>
-/// The parts of a 64-bit little-endian ELF library that decide whether it loads elsewhere: undefined symbols and needed symbol versions. Only what a
-/// relocation refers to is ever looked up at run time, so an undefined symbol or a version without one is harmless.
+/// The parts of a 64-bit little-endian ELF library that decide whether it loads elsewhere: undefined symbols and needed symbol versions.
+/// Only what a relocation refers to is ever looked up at run time, so an undefined symbol or a version without one is harmless.
 /// </summary>
 /// <remarks>Layouts: System V ABI, generic part, chapters 4 and 5; symbol versions: LSB Core 5.0, section 10.7.</remarks>
 internal sealed class ElfImage
@@ -37,7 +37,7 @@ internal sealed class ElfImage
 
     public ReadOnlySpan<byte> Bytes => bytes;
 
-    /// <summary>Throws where the file at <paramref name="path"/> is no ELF library or ends before its segments do; mapping such a file can kill the process.</summary>
+    /// <summary>Throws where a file is no ELF library or ends before its segments do; loading the latter can kill the process.</summary>
     public static void CheckComplete(string path)
     {
         using var file = File.OpenHandle(path);
@@ -45,7 +45,8 @@ internal sealed class ElfImage
         CheckHeader(header.AsSpan(0, RandomAccess.Read(file, header, 0)));
 
         var segments = new byte[BinaryPrimitives.ReadUInt16LittleEndian(header.AsSpan(0x38)) * SegmentSize];
-        var isComplete = RandomAccess.Read(file, segments, Math.Max(0, BinaryPrimitives.ReadInt64LittleEndian(header.AsSpan(0x20)))) == segments.Length;
+        var table = Math.Max(0, BinaryPrimitives.ReadInt64LittleEndian(header.AsSpan(0x20)));
+        var isComplete = RandomAccess.Read(file, segments, table) == segments.Length;
         var length = (ulong)RandomAccess.GetLength(file);
         for (var segment = 0; isComplete && segment < segments.Length; segment += SegmentSize)
         {
@@ -79,7 +80,7 @@ internal sealed class ElfImage
         }
     }
 
-    /// <summary>Marks every needed symbol version of which no symbol is ever looked up as optional (VER_FLG_WEAK), and returns how many changed.</summary>
+    /// <summary>Marks needed versions of which no symbol is ever looked up as optional (VER_FLG_WEAK); returns how many changed.</summary>
     public int MakeUnusedVersionNeedsOptional()
     {
         var used = Sections(SymbolVersions)

@@ -18,11 +18,13 @@ internal static unsafe class LibTorchBuild
         return start > name.Length ? configuration[start..configuration.IndexOfAny([',', ' ', '\n'], start)] : null;
     }
 
-    // std::string f(): the caller passes the place of the returned object, which begins with the address and the length of its text (libstdc++, C++11 ABI).
+    // std::string f(): the caller passes the place of the returned object, which begins with the address and the length of its text
+    // (libstdc++, C++11 ABI).
     private static string? Call(string symbol)
     {
         var library = NativeLibTorch.EnsureLoaded().LibTorchFolder;
-        if (library.Length == 0 || !NativeLibrary.TryGetExport(NativeLibrary.Load(Path.Combine(library, "libtorch_cpu.so")), symbol, out var function))
+        if (library.Length == 0 ||
+            !NativeLibrary.TryGetExport(NativeLibrary.Load(Path.Combine(library, "libtorch_cpu.so")), symbol, out var function))
         {
             return null;
         }

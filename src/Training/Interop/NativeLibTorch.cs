@@ -4,24 +4,27 @@ using TorchSharp;
 namespace Pascl.Training.Interop;
 
 /// <summary>
-/// Loads libtorch and TorchSharp's native shim before TorchSharp looks for them, so that one build runs on older Linux systems and with any libtorch.
+/// Loads libtorch and TorchSharp's native shim before TorchSharp looks for them, so that one build runs on older Linux systems and with any
+/// libtorch.
 /// </summary>
 /// <remarks>
-/// libtorch comes from the folder named by <c>LIBTORCH_PATH</c>, else from <c>libtorch</c> beside the application (a published program), else from the
-/// package folder that the build noted in <c>runtimeconfig.json</c>. The shim of TorchSharp 0.107.0 names a symbol version (GLIBCXX_3.4.32) that the C++
-/// library of Debian 12 and Ubuntu 22.04 does not have, although no code uses the symbol; there a copy in memory is loaded in which that need is optional.
+/// libtorch comes from the folder named by <c>LIBTORCH_PATH</c>, else from <c>libtorch</c> beside the application (a published program),
+/// else from the package folder that the build noted in <c>runtimeconfig.json</c>. The shim of TorchSharp 0.107.0 names a symbol version
+/// (GLIBCXX_3.4.32) that the C++ library of Debian 12 and Ubuntu 22.04 does not have, although no code uses the symbol; there a copy in
+/// memory is loaded in which that need is optional.
 /// </remarks>
 public static class NativeLibTorch
 {
-    /// <summary>The environment variable that names another libtorch's <c>lib</c> folder, for example that of a PyTorch installation with CUDA.</summary>
+    /// <summary>The environment variable that names another libtorch's <c>lib</c> folder, for example that of PyTorch with CUDA.</summary>
     public const string PathVariable = "LIBTORCH_PATH";
 
     private const string ShimName = "LibTorchSharp";
+    private const string UseThePackaged = $"unset {PathVariable} to use the packaged one";
     private static readonly string[] Libraries = ["libc10.so", "libtorch_cpu.so", "libc10_cuda.so", "libtorch_cuda.so", "libtorch.so"];
     private static readonly Lazy<NativeLibTorchReport> Loaded = new(Load);
 
     /// <summary>How the native libraries were loaded; loads them on the first call.</summary>
-    /// <exception cref="InputException">A library is missing, damaged, or does not fit the shim; the message names the file and what to do.</exception>
+    /// <exception cref="InputException">A library is missing, damaged, or does not fit the shim.</exception>
     public static NativeLibTorchReport EnsureLoaded() => Loaded.Value;
 
     private static NativeLibTorchReport Load()
@@ -48,25 +51,28 @@ public static class NativeLibTorch
         {
             var folder = Path.GetFullPath(named);
             return HasLibTorch(folder) ? folder : throw new InputException(
-                $"{PathVariable} is {named}, but there is no libtorch_cpu.so in that folder. Name the lib folder of a libtorch 2.10, or unset {PathVariable} to use the packaged one.");
+                $"{PathVariable} is {named}, but there is no libtorch_cpu.so in that folder. " +
+                $"Name the lib folder of a libtorch 2.10, or {UseThePackaged}.");
         }
 
         string?[] places = [Path.Combine(AppContext.BaseDirectory, "libtorch"), AppContext.GetData("Pascl.LibTorchFolder") as string];
         return places.FirstOrDefault(HasLibTorch) ?? throw new InputException(
-            $"libtorch was not found in {string.Join(" or ", places.OfType<string>())}. Restore the packages again (dotnet restore), or let {PathVariable} name the lib folder of a libtorch 2.10.");
+            $"libtorch was not found in {string.Join(" or ", places.OfType<string>())}. " +
+            $"Restore the packages again (dotnet restore), or let {PathVariable} name the lib folder of a libtorch 2.10.");
 
         static bool HasLibTorch(string? folder) => folder is not null && File.Exists(Path.Combine(folder, "libtorch_cpu.so"));
     }
 
     private static string FindShim()
     {
-        var probing = ((AppContext.GetData("NATIVE_DLL_SEARCH_DIRECTORIES") as string) ?? "").Split(':', StringSplitOptions.RemoveEmptyEntries);
-        return probing
+        var probing = (AppContext.GetData("NATIVE_DLL_SEARCH_DIRECTORIES") as string) ?? "";
+        return probing.Split(':', StringSplitOptions.RemoveEmptyEntries)
             .Append(AppContext.BaseDirectory)
             .Append(Path.Combine(AppContext.BaseDirectory, "runtimes", "linux-x64", "native"))
             .Select(folder => Path.Combine(folder, $"lib{ShimName}.so"))
             .FirstOrDefault(File.Exists)
-            ?? throw new InputException($"lib{ShimName}.so was not found beside {AppContext.BaseDirectory}. Restore the packages again (dotnet restore) and build.");
+            ?? throw new InputException(
+                $"lib{ShimName}.so was not found in {AppContext.BaseDirectory}. Restore the packages again (dotnet restore) and build.");
     }
 
     private static nint LoadLibrary(string path) => Reading(path, static path =>
@@ -78,12 +84,15 @@ public static class NativeLibTorch
     // Most symbols are bound when they are first called, and a missing one then ends the process: better to know before.
     private static void RequireSymbols(ElfImage shim, nint[] libraries, string folder)
     {
-        var missing = shim.RequiredSymbols().Where(symbol => !libraries.Any(library => NativeLibrary.TryGetExport(library, symbol, out _))).ToArray();
+        var missing = shim.RequiredSymbols()
+            .Where(symbol => !libraries.Any(library => NativeLibrary.TryGetExport(library, symbol, out _)))
+            .ToArray();
         if (missing.Length > 0)
         {
             throw new InputException(
-                $"libtorch in {folder} lacks {missing.Length} of the symbols that TorchSharp {typeof(torch).Assembly.GetName().Version?.ToString(3)} needs " +
-                $"(first: {missing[0]}). Use libtorch 2.10, or unset {PathVariable} to use the packaged one.");
+                $"libtorch in {folder} lacks {missing.Length} of the symbols that TorchSharp " +
+                $"{typeof(torch).Assembly.GetName().Version?.ToString(3)} needs (first: {missing[0]}). " +
+                $"Use libtorch 2.10, or {UseThePackaged}.");
         }
     }
 
@@ -96,7 +105,8 @@ public static class NativeLibTorch
         catch (DllNotFoundException exception) when (exception.Message.Contains("version `GLIBCXX_", StringComparison.Ordinal))
         {
             var changed = image.MakeUnusedVersionNeedsOptional();
-            return (NativeLibraryCopy.Load(ShimName, image.Bytes), $"loaded from memory, {changed} unused symbol version(s) of a newer libstdc++ made optional");
+            var handle = NativeLibraryCopy.Load(ShimName, image.Bytes);
+            return (handle, $"loaded as a copy in which {changed} unused version of a newer libstdc++ is optional");
         }
     }
 
@@ -106,12 +116,14 @@ public static class NativeLibTorch
         {
             return read(path);
         }
-        catch (Exception exception) when (exception is DllNotFoundException or BadImageFormatException or IOException or UnauthorizedAccessException)
+        catch (Exception exception)
+            when (exception is DllNotFoundException or BadImageFormatException or IOException or UnauthorizedAccessException)
         {
             // The runtime puts general advice before the system loader's own words.
-            var reason = exception.Message.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)[^1].TrimEnd('.');
+            var reason = exception.Message.Split('\n', StringSplitOptions.RemoveEmptyEntries)[^1].Trim().TrimEnd('.');
             throw new InputException(
-                $"{path} could not be loaded: {reason}. Restore the packages again (dotnet restore), or let {PathVariable} name the lib folder of a complete libtorch 2.10.",
+                $"{path} could not be loaded: {reason}. " +
+                $"Restore the packages again (dotnet restore), or let {PathVariable} name the lib folder of a complete libtorch 2.10.",
                 exception);
         }
     }

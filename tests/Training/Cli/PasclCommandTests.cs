@@ -37,11 +37,13 @@ public sealed class PasclCommandTests
 
     [Test]
     public void an_error_of_the_disk_is_its_sentence_and_exit_code_2() =>
-        Assert.That(Run("work", _ => throw new IOException("No space left on device : '/runs/a'")), Is.EqualTo((2, "No space left on device : '/runs/a'\n")));
+        Assert.That(Run("work", _ => throw new IOException("No space left: '/runs/a'")), Is.EqualTo((2, "No space left: '/runs/a'\n")));
 
     [Test]
     public void an_error_in_parallel_work_is_reported_as_its_cause() =>
-        Assert.That(Run("work", _ => throw new AggregateException(new InputException("a.jpg is broken."))), Is.EqualTo((2, "a.jpg is broken.\n")));
+        Assert.That(
+            Run("work", _ => throw new AggregateException(new InputException("a.jpg is broken."))),
+            Is.EqualTo((2, "a.jpg is broken.\n")));
 
     [Test]
     public void too_little_memory_is_exit_code_2_and_says_what_to_make_smaller()
@@ -89,7 +91,8 @@ public sealed class PasclCommandTests
                 using var help = new StringWriter();
                 var path = command is RootCommand ? "--help" : $"{command.Name} --help";
                 Assert.That(root.Parse(path).Invoke(new InvocationConfiguration { Output = help }), Is.Zero, path);
-                Assert.That(help.ToString(), Does.Contain("Examples (").And.Contain($"  {RootCommand.ExecutableName} {(command is RootCommand ? "" : command.Name)}"), path);
+                var example = $"  {RootCommand.ExecutableName} {(command is RootCommand ? "" : command.Name)}";
+                Assert.That(help.ToString(), Does.Contain("Examples (").And.Contain(example), path);
             }
         });
     }

@@ -28,7 +28,7 @@ public sealed class ElfImageTests
         Assert.Multiple(() =>
         {
             Assert.That(required, Has.Length.GreaterThan(1200).And.Member("_ZN2at15set_num_threadsEi"));
-            Assert.That(required, Has.No.Member("_ZSt21ios_base_library_initv"), "needed in a version that older systems lack, and never used");
+            Assert.That(required, Has.No.Member("_ZSt21ios_base_library_initv"), "of a version that older systems lack, and never used");
             Assert.That(required, Is.Unique);
         });
     }
@@ -63,5 +63,6 @@ public sealed class ElfImageTests
     }
 
     [Test]
-    public void a_complete_library_is_accepted() => Assert.That(() => ElfImage.CheckComplete(NativeLibTorch.EnsureLoaded().ShimPath), Throws.Nothing);
+    public void a_complete_library_is_accepted() =>
+        Assert.That(() => ElfImage.CheckComplete(NativeLibTorch.EnsureLoaded().ShimPath), Throws.Nothing);
 }

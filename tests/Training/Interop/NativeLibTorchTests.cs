@@ -3,7 +3,10 @@ using TorchSharp;
 
 namespace Pascl.Tests.Training.Interop;
 
-/// <summary>Where the native libraries come from, and what is said when they do not load; each case is a process of its own, because loading happens once.</summary>
+/// <summary>
+/// Where the native libraries come from, and what is said when they do not load; each case is a process of its own, because loading happens
+/// once.
+/// </summary>
 [Platform("Linux")]
 public sealed class NativeLibTorchTests
 {
@@ -56,7 +59,7 @@ public sealed class NativeLibTorchTests
     public void a_folder_without_libtorch_is_bad_input(string name, string reason)
     {
         using var folder = new TemporaryFolder();
-        AssertBadInput(PasclProgram.Run("--version", (NativeLibTorch.PathVariable, Path.Combine(folder.Path, name))), folder.Path, reason);
+        AssertBadInput(RunWith(Path.Combine(folder.Path, name)), folder.Path, reason);
     }
 
     [Test]
@@ -64,7 +67,7 @@ public sealed class NativeLibTorchTests
     {
         using var folder = new TemporaryFolder();
         File.CreateSymbolicLink(Path.Combine(folder.Path, "libtorch_cpu.so"), Path.Combine(PasclProgram.Folder, "libSkiaSharp.so"));
-        AssertBadInput(PasclProgram.Run("--version", (NativeLibTorch.PathVariable, folder.Path)), folder.Path, "of the symbols that TorchSharp 0.107.0 needs");
+        AssertBadInput(RunWith(folder.Path), folder.Path, "of the symbols that TorchSharp 0.107.0 needs");
     }
 
     [Test]
@@ -72,7 +75,7 @@ public sealed class NativeLibTorchTests
     {
         using var folder = new TemporaryFolder();
         File.CreateSymbolicLink(Path.Combine(folder.Path, "libtorch_cpu.so"), Path.Combine(PackagedLibTorch, "libtorch_cpu.so"));
-        AssertBadInput(PasclProgram.Run("--version", (NativeLibTorch.PathVariable, folder.Path)), folder.Path, "cannot open shared object file");
+        AssertBadInput(RunWith(folder.Path), folder.Path, "cannot open shared object file");
     }
 
     [TestCase(100)]
@@ -82,7 +85,7 @@ public sealed class NativeLibTorchTests
     {
         using var folder = new TemporaryFolder();
         CopyStart(Path.Combine(PackagedLibTorch, "libtorch_cpu.so"), Path.Combine(folder.Path, "libtorch_cpu.so"), length);
-        AssertBadInput(PasclProgram.Run("--version", (NativeLibTorch.PathVariable, folder.Path)), folder.Path, $"the file is cut short at {length} bytes");
+        AssertBadInput(RunWith(folder.Path), folder.Path, $"the file is cut short at {length} bytes");
     }
 
     [TestCase("")]
@@ -91,7 +94,7 @@ public sealed class NativeLibTorchTests
     {
         using var folder = new TemporaryFolder();
         File.WriteAllText(Path.Combine(folder.Path, "libtorch_cpu.so"), content);
-        AssertBadInput(PasclProgram.Run("--version", (NativeLibTorch.PathVariable, folder.Path)), folder.Path, "is not a 64-bit Linux library");
+        AssertBadInput(RunWith(folder.Path), folder.Path, "is not a 64-bit Linux library");
     }
 
     [Test]
@@ -126,13 +129,19 @@ public sealed class NativeLibTorchTests
         AssertBadInput(PasclProgram.RunIn(program.Path, "--version"), shim, "version `GLIBCXX_3.4.99' not found");
     }
 
-    private static void AssertBadInput((int ExitCode, string Output, string Error) result, string place, string reason) => Assert.Multiple(() =>
+    private static (int ExitCode, string Output, string Error) RunWith(string libTorch) =>
+        PasclProgram.Run("--version", (NativeLibTorch.PathVariable, libTorch));
+
+    private static void AssertBadInput((int ExitCode, string Output, string Error) result, string place, string reason)
     {
-        Assert.That(result.ExitCode, Is.EqualTo(2));
-        Assert.That(result.Error, Does.Contain(place).And.Contain(reason));
-        Assert.That(result.Error.Trim().Split('\n'), Has.Length.EqualTo(1));
-        Assert.That(result.Output, Is.Empty);
-    });
+        Assert.Multiple(() =>
+        {
+            Assert.That(result.ExitCode, Is.EqualTo(2));
+            Assert.That(result.Error, Does.Contain(place).And.Contain(reason));
+            Assert.That(result.Error.Trim().Split('\n'), Has.Length.EqualTo(1));
+            Assert.That(result.Output, Is.Empty);
+        });
+    }
 
     // The program file itself must be a real copy: .NET looks for everything else beside what a link points to.
     private static TemporaryFolder CopyOfTheProgram()
