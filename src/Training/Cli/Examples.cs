@@ -18,6 +18,9 @@ internal static class Examples
         return command;
     }
 
+    /// <summary>The examples of a command; empty where it has none.</summary>
+    public static IReadOnlyList<string> Of(Command command) => ByCommand.TryGetValue(command, out var lines) ? lines : [];
+
     /// <summary>Makes the help of <paramref name="root"/> and of every command below it end with its examples.</summary>
     public static RootCommand ShowExamplesInHelp(this RootCommand root)
     {
@@ -33,13 +36,13 @@ internal static class Examples
         public override int Invoke(ParseResult parseResult)
         {
             var code = help.Invoke(parseResult);
-            if (ByCommand.TryGetValue(parseResult.CommandResult.Command, out var lines))
+            if (Of(parseResult.CommandResult.Command) is { Count: > 0 } lines)
             {
                 var output = parseResult.InvocationConfiguration.Output;
                 output.WriteLine($"Examples ({RootCommand.ExecutableName} in a clone: dotnet run -c Release --project src/Training --):");
                 foreach (var line in lines)
                 {
-                    output.WriteLine($"  {RootCommand.ExecutableName} {line}");
+                    output.WriteLine($"  {RootCommand.ExecutableName} {line}".TrimEnd());
                 }
 
                 output.WriteLine();

@@ -48,7 +48,9 @@ public static class PasclCommand
 
     internal static RootCommand Create()
     {
-        var root = new RootCommand("Out-of-distribution detection under long-tailed recognition: PASCL and auxiliary branch finetuning.")
+        var root = new RootCommand(
+            "Out-of-distribution detection under long-tailed recognition: PASCL and auxiliary branch finetuning. " +
+            "Without a command it runs the quickstart: it trains on built-in images for about a minute and evaluates.")
         {
             TrainCommand.Create(),
             EvaluateCommand.Create(),
@@ -56,6 +58,8 @@ public static class PasclCommand
             DataCommand.Create(),
         };
         root.SetAction((_, cancellation) => Task.FromResult(TrainingRun.Start(Presets.Find("quickstart").Recipe, null, cancellation)));
-        return root.WithExamples("doctor").ShowExamplesInHelp();
+        return root
+            .WithExamples("", "data check photos", "train --preset cifar10-lt-cpu --data DATA", "evaluate runs/first", "doctor")
+            .ShowExamplesInHelp();
     }
 }
