@@ -4,8 +4,8 @@ using System.Text;
 namespace Pascl.Tests.Training.Data.Formats;
 
 /// <summary>
-/// Writes the Python files of CIFAR, opcode for opcode as the published ones (protocol 2, cPickle): compared byte by byte with the start of
-/// the real data_batch_1 and of the CIFAR-100 training file.
+/// Writes the Python files of CIFAR, opcode for opcode as the published ones (protocol 2, cPickle): the CIFAR-10 batch was compared byte for byte with the start
+/// of the real data_batch_1.
 /// </summary>
 internal sealed class CifarPickles
 {
