@@ -1,6 +1,9 @@
 namespace Pascl.Training;
 
-/// <summary>How far a run has come: the next step is step <paramref name="Step"/> of epoch <paramref name="Epoch"/> of phase <paramref name="Phase"/>, all from 0.</summary>
+/// <summary>How far a run has come, all from 0.</summary>
+/// <param name="Phase">The phase of the next step.</param>
+/// <param name="Epoch">Its epoch within the phase.</param>
+/// <param name="Step">Its number within the epoch.</param>
 public readonly record struct RunPosition(int Phase, int Epoch, int Step)
 {
     /// <summary>The start of the next epoch.</summary>

@@ -81,8 +81,8 @@ public sealed class Trainer : IDisposable
         if (!info.ClassNames.SequenceEqual(data.Training.ClassNames) || !info.TrainingCounts.SequenceEqual(data.Training.CountPerClass()))
         {
             throw new InputException(
-                $"The run in {folder.Root} was trained on {info.TrainingCounts.Sum()} images of {info.ClassNames.Count} classes, but {data.Training.Name} now gives " +
-                $"{data.Training.Count} of {data.Training.ClassCount}. Continue it with the data it was started with.");
+                $"The run in {folder.Root} was trained on {info.TrainingCounts.Sum()} images of {info.ClassNames.Count} classes, " +
+                $"but {data.Training.Name} now gives {data.Training.Count} of {data.Training.ClassCount}. Continue it with the data it was started with.");
         }
 
         checkpoint.LoadInto(Model);
@@ -150,7 +150,7 @@ public sealed class Trainer : IDisposable
             using (batch)
             {
                 var finished = ((long)position.Epoch * loader.StepsPerEpoch) + position.Step;
-                optimiser.LearningRate = phase.Settings.Optimiser.LearningRate * phase.Settings.Schedule.Multiplier(finished, loader.StepsPerEpoch, phase.Settings.Epochs);
+                optimiser.LearningRate = phase.Settings.LearningRate(finished, loader.StepsPerEpoch);
                 Step(phase, optimiser, batch, sums);
                 journal.Count(batch.Images.shape[0]);
             }

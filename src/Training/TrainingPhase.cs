@@ -108,7 +108,8 @@ public sealed class TrainingPhase
     }
 
     /// <summary>The objective's terms with their names.</summary>
-    internal Dictionary<string, double> Named(IReadOnlyList<double> terms) => LossTerms.Names.Take(TermCount).Zip(terms).ToDictionary(pair => pair.First, pair => pair.Second);
+    internal Dictionary<string, double> Named(IReadOnlyList<double> terms) =>
+        LossTerms.Names.Take(TermCount).Zip(terms).ToDictionary(pair => pair.First, pair => pair.Second);
 
     // The phases draw their order and augmentation from streams of their own.
     private static ulong Seed(Recipe recipe, uint phase) => ((ulong)phase << 32) | (uint)recipe.Seed;

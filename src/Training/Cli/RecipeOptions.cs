@@ -3,6 +3,7 @@ using System.CommandLine.Parsing;
 using Pascl.Training.Data;
 using Pascl.Training.Interop;
 using Pascl.Training.Model;
+using Pascl.Training.Optimisation;
 using Pascl.Training.Recipes;
 
 namespace Pascl.Training.Cli;
@@ -15,15 +16,23 @@ internal sealed class RecipeOptions
 
     public RecipeOptions()
     {
-        Add<string>("--id", "in-distribution images: folder or archive (class folders, CIFAR, path-label list)", (r, v) => r with { Data = r.Data with { InDistribution = v } });
-        Add<string>("--outliers", "auxiliary outlier images: folder, archive or .npy", (r, v) => r with { Data = r.Data with { Outliers = v } });
-        Add<string[]>("--ood", "out-of-distribution test set, NAME=PATH or PATH; may be repeated", (r, v) => r with { Data = r.Data with { OutOfDistribution = [.. v.Select(ParseNamedPath)] } });
+        Add<string>("--id", "in-distribution images: folder or archive (class folders, CIFAR, path-label list)",
+            (r, v) => r with { Data = r.Data with { InDistribution = v } });
+        Add<string>("--outliers", "auxiliary outlier images: folder, archive or .npy",
+            (r, v) => r with { Data = r.Data with { Outliers = v } });
+        Add<string[]>("--ood", "out-of-distribution test set, NAME=PATH or PATH; may be repeated",
+            (r, v) => r with { Data = r.Data with { OutOfDistribution = [.. v.Select(ParseNamedPath)] } });
         Add<int>("--image-size", "side of the square images in pixels", (r, v) => r with { Data = r.Data with { ImageSize = v } });
-        Add<bool>("--skip-broken", "count and list broken images instead of stopping", (r, v) => r with { Data = r.Data with { SkipBroken = v } });
-        Add<LongTailShape>("--profile", "cut a long tail from the training images: exponential or step", (r, v) => r with { Data = r.Data with { Profile = v } });
-        Add<double>("--imbalance-ratio", "smallest class divided by largest, with --profile", (r, v) => r with { Data = r.Data with { ImbalanceRatio = v } });
-        Add<double>("--validation", "share of each class's training images held out to choose the best epoch", (r, v) => r with { Data = r.Data with { ValidationFraction = v } });
-        Add<double>("--test-fraction", "share of each class held out as test set where the data has none", (r, v) => r with { Data = r.Data with { TestFraction = v } });
+        Add<bool>("--skip-broken", "count and list broken images instead of stopping",
+            (r, v) => r with { Data = r.Data with { SkipBroken = v } });
+        Add<LongTailShape>("--profile", "cut a long tail from the training images: exponential or step",
+            (r, v) => r with { Data = r.Data with { Profile = v } });
+        Add<double>("--imbalance-ratio", "smallest class divided by largest, with --profile",
+            (r, v) => r with { Data = r.Data with { ImbalanceRatio = v } });
+        Add<double>("--validation", "share of each class's training images held out to choose the best epoch",
+            (r, v) => r with { Data = r.Data with { ValidationFraction = v } });
+        Add<double>("--test-fraction", "share of each class held out as test set where the data has none",
+            (r, v) => r with { Data = r.Data with { TestFraction = v } });
         Add<int>("--max-outliers", "use the first so many outlier images", (r, v) => r with { Data = r.Data with { MaximumOutliers = v } });
 
         Add<string>("--method", "ce, oe or pascl", (r, v) => r with { Method = ParseMethod(v) });
@@ -32,27 +41,47 @@ internal sealed class RecipeOptions
         Add<int>("--width", "channels of the first stage; 64 is the published network", (r, v) => r with { Width = v });
         Add<Precision>("--precision", "auto, float32 (fp32) or bfloat16 (bf16)", (r, v) => r with { Precision = v }, ParsePrecision);
 
-        Add<int>("--threads", "threads of torch's arithmetic; results are bit-identical on the same number", (r, v) => r with { Threads = v });
+        Add<int>("--threads", "threads of torch's arithmetic; results are bit-identical on the same number",
+            (r, v) => r with { Threads = v });
 
         Add<int>("--epochs", "epochs of the first phase", (r, v) => r with { Representation = r.Representation with { Epochs = v } });
-        Add<int>("--batch", "in-distribution images per step of the first phase", (r, v) => r with { Representation = r.Representation with { BatchSize = v } });
+        Add<int>("--batch", "in-distribution images per step of the first phase",
+            (r, v) => r with { Representation = r.Representation with { BatchSize = v } });
         Add<int>("--outlier-batch", "outlier images per step of the first phase", (r, v) => r with { OutlierBatchSize = v });
-        Add<double>("--learning-rate", "learning rate of the first phase", (r, v) => r with { Representation = WithLearningRate(r.Representation, v) });
+        Add<double>("--learning-rate", "learning rate of the first phase",
+            (r, v) => WithOptimiser(r, r.Representation.Optimiser with { LearningRate = v }));
+        Add<OptimiserKind>("--optimiser", "adam or sgd, for the first phase",
+            (r, v) => WithOptimiser(r, r.Representation.Optimiser with { Kind = v }));
+        Add<double>("--momentum", "momentum of sgd", (r, v) => WithOptimiser(r, r.Representation.Optimiser with { Momentum = v }));
+        Add<LearningRateDecay>("--schedule", "cosine, multiStep or constant, for the first phase",
+            (r, v) => WithSchedule(r, r.Representation.Schedule with { Decay = v }));
+        Add<int[]>("--milestones", "epochs at which multiStep divides the learning rate by ten",
+            (r, v) => WithSchedule(r, r.Representation.Schedule with { Milestones = v }));
+        Add<double>("--warm-up", "epochs over which the learning rate rises linearly",
+            (r, v) => WithSchedule(r, r.Representation.Schedule with { WarmUpEpochs = v }));
         Add<double>("--weight-decay", "weight decay of both phases", (r, v) => r with
         {
             Representation = r.Representation with { Optimiser = r.Representation.Optimiser with { WeightDecay = v } },
             AuxiliaryBranch = r.AuxiliaryBranch with { Optimiser = r.AuxiliaryBranch.Optimiser with { WeightDecay = v } },
         });
-        Add<double>("--outlier-weight", "lambda1, weight of outlier exposure", (r, v) => r with { Loss = r.Loss with { OutlierWeight = v } });
-        Add<double>("--contrastive-weight", "lambda2, weight of the contrastive loss", (r, v) => r with { Loss = r.Loss with { ContrastiveWeight = v } });
+        Add<double>("--outlier-weight", "lambda1, weight of outlier exposure",
+            (r, v) => r with { Loss = r.Loss with { OutlierWeight = v } });
+        Add<double>("--contrastive-weight", "lambda2, weight of the contrastive loss",
+            (r, v) => r with { Loss = r.Loss with { ContrastiveWeight = v } });
         Add<double>("--temperature", "temperature of the contrastive loss", (r, v) => r with { Loss = r.Loss with { Temperature = v } });
-        Add<double>("--tail-fraction", "k, fraction of classes that are tail", (r, v) => r with { Loss = r.Loss with { TailFraction = v } });
-        Add<TailRule>("--tail-rule", "which classes are the tail: FewestImages, or HighestIndex as in the authors' code", (r, v) => r with { Loss = r.Loss with { TailRule = v } });
+        Add<double>("--tail-fraction", "k, fraction of classes that are tail",
+            (r, v) => r with { Loss = r.Loss with { TailFraction = v } });
+        Add<TailRule>("--tail-rule", "which classes are the tail: FewestImages, or HighestIndex as in the authors' code",
+            (r, v) => r with { Loss = r.Loss with { TailRule = v } });
 
-        Add<int>("--finetune-epochs", "epochs of the second phase", (r, v) => r with { AuxiliaryBranch = r.AuxiliaryBranch with { Epochs = v } });
-        Add<int>("--finetune-batch", "images per step of the second phase", (r, v) => r with { AuxiliaryBranch = r.AuxiliaryBranch with { BatchSize = v } });
-        Add<double>("--finetune-learning-rate", "learning rate of the second phase", (r, v) => r with { AuxiliaryBranch = WithLearningRate(r.AuxiliaryBranch, v) });
-        Add<TrainableParameters>("--finetune", "what the second phase trains: BatchNormAndClassifier, BatchNorm or Classifier", (r, v) => r with { Finetuned = v });
+        Add<int>("--finetune-epochs", "epochs of the second phase",
+            (r, v) => r with { AuxiliaryBranch = r.AuxiliaryBranch with { Epochs = v } });
+        Add<int>("--finetune-batch", "images per step of the second phase",
+            (r, v) => r with { AuxiliaryBranch = r.AuxiliaryBranch with { BatchSize = v } });
+        Add<double>("--finetune-learning-rate", "learning rate of the second phase",
+            (r, v) => r with { AuxiliaryBranch = r.AuxiliaryBranch with { Optimiser = r.AuxiliaryBranch.Optimiser with { LearningRate = v } } });
+        Add<TrainableParameters>("--finetune", "what the second phase trains: BatchNormAndClassifier, BatchNorm or Classifier",
+            (r, v) => r with { Finetuned = v });
         Add<double>("--logit-adjustment", "tau of the second phase", (r, v) => r with { Loss = r.Loss with { LogitAdjustment = v } });
     }
 
@@ -74,7 +103,11 @@ internal sealed class RecipeOptions
     /// <summary>A flag that is not given has a result too, but an implicit one.</summary>
     public static bool WasGiven(ParseResult result, Option option) => result.GetResult(option) is { Implicit: false };
 
-    private static PhaseRecipe WithLearningRate(PhaseRecipe phase, double value) => phase with { Optimiser = phase.Optimiser with { LearningRate = value } };
+    private static Recipe WithOptimiser(Recipe recipe, OptimiserSettings optimiser) =>
+        recipe with { Representation = recipe.Representation with { Optimiser = optimiser } };
+
+    private static Recipe WithSchedule(Recipe recipe, LearningRateSchedule schedule) =>
+        recipe with { Representation = recipe.Representation with { Schedule = schedule } };
 
     private static Method ParseMethod(string text) => text switch
     {
@@ -109,7 +142,7 @@ internal sealed class RecipeOptions
 
     private void Add<T>(string name, string description, Func<Recipe, T, Recipe> apply, Func<ArgumentResult, T>? parse = null)
     {
-        var option = new Option<T>(name) { Description = description, CustomParser = parse };
+        var option = new Option<T>(name) { Description = description, CustomParser = parse, AllowMultipleArgumentsPerToken = typeof(T).IsArray };
         options.Add(option);
         overrides.Add((result, recipe) => WasGiven(result, option) ? apply(recipe, result.GetRequiredValue(option)) : recipe);
     }

@@ -15,7 +15,11 @@ internal static class TrainCommand
         var output = new Option<string>("--out") { Description = "run folder; default ./runs/<date>-<preset>" };
         var resume = new Option<string>("--resume") { Description = "run folder to continue from its last checkpoint" };
         var changes = new RecipeOptions();
-        var command = new Command("train", "Trains both phases, evaluates, and leaves everything in a run folder.") { preset, recipeFile, dataFolder, output, resume };
+        Option[] whole = [preset, recipeFile, dataFolder, output];
+        var command = new Command("train", "Trains both phases, evaluates, and leaves everything in a run folder.")
+        {
+            preset, recipeFile, dataFolder, output, resume,
+        };
         changes.AddTo(command);
         command.SetAction((result, cancellation) => Task.FromResult(Run(result, cancellation)));
         return command.WithExamples(
@@ -30,7 +34,7 @@ internal static class TrainCommand
             var given = changes.Given(result).ToList();
             if (result.GetValue(resume) is { } folder)
             {
-                given.AddRange(new Option[] { preset, recipeFile, dataFolder, output }.Where(option => RecipeOptions.WasGiven(result, option)).Select(option => option.Name));
+                given.AddRange(whole.Where(option => RecipeOptions.WasGiven(result, option)).Select(option => option.Name));
                 return given.Count == 0
                     ? TrainingRun.Continue(folder, cancellation)
                     : throw new InputException($"--resume continues a run with its own recipe, so {string.Join(", ", given)} cannot be given with it.");
@@ -58,7 +62,8 @@ internal static class TrainCommand
 
             return given.Contains("--id")
                 ? (Presets.Custom, null)
-                : throw new InputException("train needs to know what to train on: --preset NAME --data FOLDER, or --id PATH with --outliers and --ood, or --recipe FILE.");
+                : throw new InputException(
+                    "train needs to know what to train on: --preset NAME --data FOLDER, or --id PATH with --outliers and --ood, or --recipe FILE.");
         }
     }
 
@@ -73,7 +78,8 @@ internal static class TrainCommand
 
         if (start.Find is not { } find)
         {
-            throw new InputException("--data goes with a CIFAR preset, which knows what to look for; otherwise name the images with --id, --outliers and --ood.");
+            throw new InputException(
+                "--data goes with a CIFAR preset, which knows what to look for; otherwise name the images with --id, --outliers and --ood.");
         }
 
         var found = find(folder);

@@ -30,7 +30,8 @@ public static class TrainingDataReader
 
         if (data.OutOfDistribution.Count == 0)
         {
-            throw new InputException("No out-of-distribution test set is named: give at least one with --ood NAME=PATH, or there is nothing to measure detection on.");
+            throw new InputException(
+                "No out-of-distribution test set is named: give at least one with --ood NAME=PATH, or there is nothing to measure detection on.");
         }
 
         var inDistribution = Datasets.ReadInDistribution(path, new ReadOptions(data.ImageSize, data.SkipBroken));
@@ -79,7 +80,8 @@ public static class TrainingDataReader
                 if (label >= classCount)
                 {
                     throw new InputException(
-                        $"The out-of-distribution set {set.Name} marks an image as class {label}, but the in-distribution data has {classCount} classes; its list is for other data.");
+                        $"The out-of-distribution set {set.Name} marks an image as class {label}, but the in-distribution data has {classCount} classes; " +
+                        "its list is for other data.");
                 }
             }
         }

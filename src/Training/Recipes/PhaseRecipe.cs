@@ -16,4 +16,8 @@ public sealed record PhaseRecipe
 
     /// <summary>How the learning rate goes on from there.</summary>
     public required LearningRateSchedule Schedule { get; init; }
+
+    /// <summary>The learning rate of the step that follows <paramref name="finishedSteps"/> steps of the phase.</summary>
+    public double LearningRate(long finishedSteps, int stepsPerEpoch) =>
+        Optimiser.LearningRate * Schedule.Multiplier(finishedSteps, stepsPerEpoch, Epochs);
 }

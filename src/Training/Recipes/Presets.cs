@@ -16,33 +16,51 @@ public static class Presets
     /// <summary>All presets in the order of the help text.</summary>
     public static IReadOnlyList<Preset> All { get; } =
     [
-        new("cifar10-lt-paper", "CIFAR10-LT, ResNet18, 200 epochs, constants of the paper", DataFolder.FindCifar10, Published("cifar10-lt-paper", temperature: 0.1, contrastiveWeight: 0.1, finetuneEpochs: 3, PaperOutliers)),
-        new("cifar10-lt-readme", "CIFAR10-LT, constants of the authors' README", DataFolder.FindCifar10, Published("cifar10-lt-readme", temperature: 0.07, contrastiveWeight: 0.1, finetuneEpochs: 10, CodeOutliers)),
-        new("cifar10-lt-code", "CIFAR10-LT, defaults of the authors' code", DataFolder.FindCifar10, Published("cifar10-lt-code", temperature: 0.07, contrastiveWeight: 0.1, finetuneEpochs: 10, CodeOutliers)),
-        new("cifar100-lt-paper", "CIFAR100-LT, ResNet18, 200 epochs, constants of the paper", DataFolder.FindCifar100, Published("cifar100-lt-paper", temperature: 0.1, contrastiveWeight: 0.1, finetuneEpochs: 3, PaperOutliers)),
-        new("cifar100-lt-readme", "CIFAR100-LT, constants of the authors' README", DataFolder.FindCifar100, Published("cifar100-lt-readme", temperature: 0.2, contrastiveWeight: 0.02, finetuneEpochs: 10, CodeOutliers)),
-        new("cifar100-lt-code", "CIFAR100-LT, defaults of the authors' code", DataFolder.FindCifar100, Published("cifar100-lt-code", temperature: 0.07, contrastiveWeight: 0.1, finetuneEpochs: 10, CodeOutliers)),
-        new("cifar10-lt-cpu", "CIFAR10-LT for two CPU cores: width 16, 8 epochs", DataFolder.FindCifar10, ForTwoCores("cifar10-lt-cpu", temperature: 0.07, contrastiveWeight: 0.1)),
-        new("cifar100-lt-cpu", "CIFAR100-LT for two CPU cores: width 16, 8 epochs", DataFolder.FindCifar100, ForTwoCores("cifar100-lt-cpu", temperature: 0.2, contrastiveWeight: 0.02)),
+        Cifar10("paper", "constants of the paper, 200 epochs", Published(temperature: 0.1, contrastiveWeight: 0.1, finetuneEpochs: 3, PaperOutliers)),
+        Cifar10("readme", "constants of the authors' README", Published(temperature: 0.07, contrastiveWeight: 0.1, finetuneEpochs: 10, CodeOutliers)),
+        Cifar10("code", "defaults of the authors' code", Published(temperature: 0.07, contrastiveWeight: 0.1, finetuneEpochs: 10, CodeOutliers)),
+        Cifar10("cpu", "for two CPU cores: width 16, 8 epochs", ForTwoCores(temperature: 0.07, contrastiveWeight: 0.1)),
+        Cifar100("paper", "constants of the paper, 200 epochs", Published(temperature: 0.1, contrastiveWeight: 0.1, finetuneEpochs: 3, PaperOutliers)),
+        Cifar100("readme", "constants of the authors' README", Published(temperature: 0.2, contrastiveWeight: 0.02, finetuneEpochs: 10, CodeOutliers)),
+        Cifar100("code", "defaults of the authors' code", Published(temperature: 0.07, contrastiveWeight: 0.1, finetuneEpochs: 10, CodeOutliers)),
+        Cifar100("cpu", "for two CPU cores: width 16, 8 epochs", ForTwoCores(temperature: 0.2, contrastiveWeight: 0.02)),
         new("quickstart", "built-in synthetic images, about a minute", null, Quickstart()),
     ];
 
     /// <summary>What <c>--id PATH</c> without a preset starts from: the published recipe at a CPU's size, with the images' own size and tail.</summary>
-    public static Recipe Custom { get; } = ForTwoCores("custom", temperature: 0.1, contrastiveWeight: 0.1) with
+    public static Recipe Custom
     {
-        Data = new DataRecipe(),
-        OutlierBatchSize = 64,
-        Representation = ForTwoCores("custom", 0.1, 0.1).Representation with { BatchSize = 64 },
-    };
+        get
+        {
+            var recipe = ForTwoCores(temperature: 0.1, contrastiveWeight: 0.1);
+            return recipe with
+            {
+                Preset = "custom",
+                Data = new DataRecipe(),
+                OutlierBatchSize = 64,
+                Representation = recipe.Representation with { BatchSize = 64 },
+                AuxiliaryBranch = recipe.AuxiliaryBranch with { BatchSize = 64 },
+            };
+        }
+    }
 
     /// <summary>The preset of that name.</summary>
     /// <exception cref="InputException">There is none; the message lists them.</exception>
     public static Preset Find(string name) => All.FirstOrDefault(preset => preset.Name == name)
         ?? throw new InputException($"There is no preset {name}; choose one of {string.Join(", ", All.Select(preset => preset.Name))}.");
 
-    private static Recipe Published(string name, double temperature, double contrastiveWeight, int finetuneEpochs, int maximumOutliers) => new()
+    private static Preset Cifar10(string source, string summary, Recipe recipe) =>
+        Named($"cifar10-lt-{source}", $"CIFAR10-LT, {summary}", DataFolder.FindCifar10, recipe);
+
+    private static Preset Cifar100(string source, string summary, Recipe recipe) =>
+        Named($"cifar100-lt-{source}", $"CIFAR100-LT, {summary}", DataFolder.FindCifar100, recipe);
+
+    private static Preset Named(string name, string summary, Func<string, DataFolder> data, Recipe recipe) =>
+        new(name, summary, data, recipe with { Preset = name });
+
+    private static Recipe Published(double temperature, double contrastiveWeight, int finetuneEpochs, int maximumOutliers) => new()
     {
-        Preset = name,
+        Preset = "published",
         Data = new DataRecipe { Profile = LongTailShape.Exponential, ImbalanceRatio = 0.01, MaximumOutliers = maximumOutliers, ImageSize = 32 },
         Loss = new LossRecipe { Temperature = temperature, ContrastiveWeight = contrastiveWeight },
         Representation = new PhaseRecipe
@@ -62,9 +80,9 @@ public static class Presets
     };
 
     // Everything but size and length is the published recipe, so that the numbers differ for one reason only.
-    private static Recipe ForTwoCores(string name, double temperature, double contrastiveWeight)
+    private static Recipe ForTwoCores(double temperature, double contrastiveWeight)
     {
-        var published = Published(name, temperature, contrastiveWeight, finetuneEpochs: 3, CodeOutliers);
+        var published = Published(temperature, contrastiveWeight, finetuneEpochs: 3, CodeOutliers);
         return published with { Width = 16, Representation = published.Representation with { Epochs = 8 } };
     }
 

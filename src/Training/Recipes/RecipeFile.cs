@@ -25,13 +25,15 @@ public static class RecipeFile
     {
         try
         {
-            var recipe = JsonSerializer.Deserialize<Recipe>(json, Options) ?? throw new InputException($"{source} holds no recipe; a recipe.json of a run folder was expected.");
+            var recipe = JsonSerializer.Deserialize<Recipe>(json, Options) 
+                ?? throw new InputException($"{source} holds no recipe; a recipe.json of a run folder was expected.");
             recipe.Validate();
             return recipe;
         }
         catch (JsonException exception)
         {
-            throw new InputException($"{source} is not a recipe: {exception.Message.Split(" Path:")[0]} A recipe.json of a run folder was expected.", exception);
+            throw new InputException(
+                $"{source} is not a recipe: {exception.Message.Split(" Path:")[0]} A recipe.json of a run folder was expected.", exception);
         }
     }
 

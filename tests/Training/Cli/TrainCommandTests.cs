@@ -95,6 +95,8 @@ public sealed partial class TrainCommandTests
 
     [TestCase("train --preset quickstart --learning-rate NaN", "learning rate", "finite")]
     [TestCase("train --preset quickstart --epochs -1", "epochs", "-1")]
+    [TestCase("train --preset quickstart --schedule multiStep", "milestone")]
+    [TestCase("train --preset quickstart --warm-up 100", "warm-up", "20 epochs")]
     [TestCase("train --preset quickstart --temperature 0", "temperature", "above 0")]
     [TestCase("train --preset quickstart --outlier-batch 5000", "2000", "5000")]
     [TestCase("train --preset cifar10-lt", "no preset cifar10-lt", "cifar10-lt-paper")]
