@@ -27,7 +27,8 @@ internal static class TinyTraining
     public static TrainingData Data { get; } = TrainingDataReader.Read(Recipe);
 
     /// <summary>Runs a recipe from its beginning in a new folder below <paramref name="parent"/>.</summary>
-    public static RunFolder Run(Recipe recipe, TemporaryFolder parent, string name, IProgress<StepReport>? display = null, CancellationToken cancellation = default)
+    public static RunFolder Run(
+        Recipe recipe, TemporaryFolder parent, string name, IProgress<StepReport>? display = null, CancellationToken cancellation = default)
     {
         var folder = RunFolder.Create(recipe.Preset, Path.Combine(parent.Path, name));
         using (folder)

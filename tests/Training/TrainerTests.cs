@@ -59,7 +59,9 @@ public sealed class TrainerTests
         var recipe = TinyTraining.Recipe;
         var before = TinyTraining.Tensors(TinyTraining.Run(recipe with { AuxiliaryBranch = recipe.AuxiliaryBranch with { Epochs = 0 } }, parent, "first"));
         var after = TinyTraining.Tensors(whole);
-        var changed = before.Keys.Where(name => name.StartsWith("model.", StringComparison.Ordinal) && !before[name].AsSpan().SequenceEqual(after[name])).ToList();
+        var changed = before.Keys
+            .Where(name => name.StartsWith("model.", StringComparison.Ordinal) && !before[name].AsSpan().SequenceEqual(after[name]))
+            .ToList();
         Assert.That(changed, Is.Not.Empty.And.All.Contains("auxiliary"));
     }
 
@@ -92,7 +94,8 @@ public sealed class TrainerTests
                 cancellation.Cancel();
             }
         });
-        Assert.That(() => TinyTraining.Run(TinyTraining.Recipe, parent, "stopped", display, cancellation.Token), Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(
+            () => TinyTraining.Run(TinyTraining.Recipe, parent, "stopped", display, cancellation.Token), Throws.InstanceOf<OperationCanceledException>());
 
         var stopped = RunFolder.Open(Path.Combine(parent.Path, "stopped"));
         TinyTraining.Resume(stopped);

@@ -16,7 +16,7 @@ public sealed class RealImagesTests
         var run = Path.Combine(parent.Path, "run");
         var (code, output, error) = PasclProgram.Run(
             $"train --preset cifar10-lt-cpu --data {Repository.Data} --width 4 --image-size 16 --precision fp32 --epochs 3 --batch 128 " +
-            $"--outlier-batch 128 --max-outliers 2560 --finetune-epochs 1 --finetune-batch 512 --out {run}");
+            $"--outlier-batch 128 --max-outliers 2560 --finetune-epochs 1 --finetune-batch 512 --threads 1 --out {run}");
         Assert.That(code, Is.Zero, output + error);
 
         var report = EvaluationReport.Read(Path.Combine(run, "report.json"));

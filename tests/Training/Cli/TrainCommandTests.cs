@@ -10,7 +10,8 @@ namespace Pascl.Tests.Training.Cli;
 public sealed partial class TrainCommandTests
 {
     private const string Tiny =
-        "train --preset quickstart --width 2 --image-size 8 --batch 150 --outlier-batch 32 --epochs 2 --finetune-batch 150 --finetune-epochs 1 --precision fp32 --threads 1";
+        "train --preset quickstart --width 2 --image-size 8 --batch 150 --outlier-batch 32 --epochs 2 --finetune-batch 150 --finetune-epochs 1 " +
+        "--precision fp32 --threads 1";
 
     private TemporaryFolder parent = null!;
     private TemporaryFolder shared = null!;
@@ -55,7 +56,8 @@ public sealed partial class TrainCommandTests
             Assert.That(Lines(killed).Select(line => (line.Phase, line.TotalStep, line.Losses["total"])), Is.EqualTo(
                 Lines(Whole).Select(line => (line.Phase, line.TotalStep, line.Losses["total"]))));
             Assert.That(
-                EvaluationReport.Read(resumed.Report).Deployed.Average!.Metrics.Auroc, Is.EqualTo(EvaluationReport.Read(whole.Report).Deployed.Average!.Metrics.Auroc));
+                EvaluationReport.Read(resumed.Report).Deployed.Average!.Metrics.Auroc,
+                Is.EqualTo(EvaluationReport.Read(whole.Report).Deployed.Average!.Metrics.Auroc));
         });
     }
 
