@@ -25,7 +25,7 @@ public static class RecipeFile
     {
         try
         {
-            var recipe = JsonSerializer.Deserialize<Recipe>(json, Options) 
+            var recipe = JsonSerializer.Deserialize<Recipe>(json, Options)
                 ?? throw new InputException($"{source} holds no recipe; a recipe.json of a run folder was expected.");
             recipe.Validate();
             return recipe;
