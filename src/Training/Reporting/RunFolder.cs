@@ -118,7 +118,17 @@ public sealed class RunFolder : IDisposable
             throw new InputException($"{root} could not be created: {reason}. Choose another --out.", exception);
         }
 
-        return Directory.EnumerateFileSystemEntries(root).Any() ? null : new RunFolder(root, Lock(root, FileMode.CreateNew));
+        try
+        {
+            return IsTaken() ? null : new RunFolder(root, Lock(root, FileMode.CreateNew));
+        }
+        catch (InputException) when (IsTaken())
+        {
+            // Another process took the folder between the look and the lock.
+            return null;
+        }
+
+        bool IsTaken() => Directory.EnumerateFileSystemEntries(root).Any();
     }
 
     private static FileStream Lock(string root, FileMode mode)
