@@ -66,10 +66,13 @@ public sealed class Trainer : IDisposable
     public static void Check(Recipe recipe, TrainingData data)
     {
         TrainingPhase[] phases = [TrainingPhase.Representation(recipe, data), TrainingPhase.AuxiliaryBranch(recipe, data)];
-        foreach (var phase in phases.Where(phase => phase.Settings.Epochs > 0))
+        foreach (var phase in phases)
         {
             var loader = new BatchLoader(data.Training, data.Outliers, phase.Batches);
-            phase.Settings.Schedule.Check(loader.StepsPerEpoch, phase.Settings.Epochs);
+            if (phase.Settings.Epochs > 0)
+            {
+                phase.Settings.Schedule.Check(loader.StepsPerEpoch, phase.Settings.Epochs);
+            }
         }
     }
 
@@ -136,7 +139,9 @@ public sealed class Trainer : IDisposable
             cancellation.ThrowIfCancellationRequested();
         }
 
+        // The checkpoint holds what the phase ends with: the best epoch's weights, or in a phase without epochs what it began with.
         best.Restore(phase.Name, Model);
+        Save(phase, loader, optimiser, journal, null);
     }
 
     private void RunEpoch(TrainingPhase phase, BatchLoader loader, Optimiser optimiser, RunJournal journal, CancellationToken cancellation)

@@ -144,6 +144,7 @@ public sealed class TrainerTests
             Assert.That(data.Validation!.Count, Is.InRange(0.15 * TinyTraining.Data.Training.Count, 0.25 * TinyTraining.Data.Training.Count));
             Assert.That(trainer.History.Select(epoch => epoch.ValidationAccuracy), Is.All.InRange(0, 1));
             Assert.That(kept.Info.Epoch, Is.EqualTo(best.Epoch));
+            Assert.That(Bytes(folder.Checkpoint), Is.EqualTo(Bytes(folder.Best("representation"))), "what an evaluation of the folder reads");
         });
     }
 
@@ -156,6 +157,13 @@ public sealed class TrainerTests
         using var trainer = new Trainer(TinyTraining.Recipe, fewer, folder);
         using var checkpoint = Pascl.Training.Checkpoints.Checkpoint.Open(folder.Checkpoint);
         Assert.That(() => trainer.Resume(checkpoint), Throws.InstanceOf<InputException>().With.Message.Contains("data it was started with"));
+    }
+
+    private static byte[] Bytes(string checkpoint)
+    {
+        using var file = Pascl.Training.Checkpoints.SafetensorsFile.Open(checkpoint);
+        using var weight = file.Read("model.conv1.weight");
+        return weight.bytes.ToArray();
     }
 
     private static PhaseRecipe WithLearningRate(PhaseRecipe phase, double rate) => phase with { Optimiser = phase.Optimiser with { LearningRate = rate } };
