@@ -19,9 +19,6 @@ public sealed class DualBranchResNet : Module<Tensor, Branch, BranchOutput>
     /// <summary>Columns of the projection.</summary>
     public const int ProjectionWidth = 128;
 
-    // Narrower convolutions do not fill a vector of bfloat16 and take a slower path.
-    private const int NarrowestBFloat16 = 16;
-
     private readonly Conv2d conv1;
     private readonly DualBranchBatchNorm2d bn1;
     private readonly ModuleList<BasicBlock> layer1;
@@ -56,7 +53,7 @@ public sealed class DualBranchResNet : Module<Tensor, Branch, BranchOutput>
         RegisterComponents();
         Initialisation.Draw(this, seed);
         CopyMainToAuxiliary();
-        Precision = precision != Precision.Auto ? precision : CpuFeatures.HasBFloat16 && width >= NarrowestBFloat16 ? Precision.BFloat16 : Precision.Float32;
+        Precision = precision != Precision.Auto ? precision : CpuFeatures.HasBFloat16 ? Precision.BFloat16 : Precision.Float32;
     }
 
     /// <summary>Arithmetic of the convolutions, resolved: never <see cref="Precision.Auto"/>.</summary>
