@@ -1,0 +1,54 @@
+using System.Reflection;
+using ILGPU.Runtime;
+
+namespace Pascl.Kernels.Device;
+
+/// <summary>A kernel as it is compiled: a method with its type arguments, and the bounds it declares.</summary>
+public sealed record KernelDefinition
+{
+    private readonly KernelAttribute attribute;
+
+    /// <summary>Describes a kernel.</summary>
+    /// <param name="method">A static method with a <see cref="KernelAttribute"/>, its type parameters filled in.</param>
+    /// <exception cref="ArgumentException">It is not.</exception>
+    public KernelDefinition(MethodInfo method)
+    {
+        attribute = method.GetCustomAttribute<KernelAttribute>()
+            ?? throw new ArgumentException($"{method.DeclaringType?.Name}.{method.Name} is not a kernel; a kernel is a static method with the attribute [Kernel].", nameof(method));
+        Method = method;
+    }
+
+    /// <summary>The compiled method.</summary>
+    public MethodInfo Method { get; }
+
+    /// <summary>Operation, kernel and type arguments, for people: <c>DualBatchNorm.Statistics.Float16</c>.</summary>
+    public string Name
+    {
+        get
+        {
+            var type = Method.DeclaringType!.Name;
+            var operation = type.EndsWith("Kernels", StringComparison.Ordinal) ? type[..^"Kernels".Length] : type;
+            return string.Join(".", [operation, Method.Name, .. Method.GetGenericArguments().Select(argument => argument.Name)]);
+        }
+    }
+
+    /// <summary>The most threads of a block.</summary>
+    public int Threads => attribute.Threads;
+
+    /// <summary>Whether the kernel needs compute capability 8.0.</summary>
+    public bool NeedsTensorCores => attribute.NeedsTensorCores;
+
+    /// <summary>Every kernel of this library, in the order of their names.</summary>
+    public static IReadOnlyList<KernelDefinition> All() => [.. typeof(KernelDefinition).Assembly.GetTypes()
+        .SelectMany(type => type.GetMethods(BindingFlags.Static | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly))
+        .Where(method => method.IsDefined(typeof(KernelAttribute)))
+        .SelectMany(Variants)
+        .Select(method => new KernelDefinition(method))
+        .OrderBy(definition => definition.Name, StringComparer.Ordinal)];
+
+    internal KernelSpecialization Specialization => new(attribute.Threads, attribute.MinimumBlocks);
+
+    private static IEnumerable<MethodInfo> Variants(MethodInfo method) => method.IsGenericMethodDefinition
+        ? method.GetCustomAttributes<KernelVariantAttribute>().Select(variant => method.MakeGenericMethod([.. variant.TypeArguments]))
+        : [method];
+}

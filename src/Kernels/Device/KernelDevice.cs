@@ -1,0 +1,77 @@
+using System.Collections.Concurrent;
+using System.Reflection;
+
+namespace Pascl.Kernels.Device;
+
+/// <summary>What kernels run on: an NVIDIA GPU, or a simulator of one that is slow and proves them correct anywhere.</summary>
+/// <remarks>
+/// On a GPU everything happens in the device's primary context, on the legacy default stream: where a deep-learning library keeps its memory and runs its own
+/// kernels, so that they and these follow one another without copies and without waiting.
+/// </remarks>
+public abstract class KernelDevice : IDisposable
+{
+    private readonly ConcurrentDictionary<MethodInfo, Lazy<Kernel>> kernels = new();
+
+    private protected KernelDevice(string name) => Name = name;
+
+    /// <summary>The device for people: <c>simulator</c>, or <c>cuda:0 (NVIDIA H200)</c>.</summary>
+    public string Name { get; }
+
+    /// <summary>Whether kernels run on the CPU, thousands of times slower than on a GPU.</summary>
+    public abstract bool IsSimulator { get; }
+
+    /// <summary>Whether kernels with tensor-core instructions run here: from compute capability 8.0, and on the simulator.</summary>
+    public abstract bool HasTensorCores { get; }
+
+    /// <summary>Streaming multiprocessors: how many blocks at least keep the device busy.</summary>
+    public abstract int Multiprocessors { get; }
+
+    /// <summary>Opens a device.</summary>
+    /// <param name="device"><c>cuda:i</c> for the i-th GPU, <c>simulator</c>, or <c>auto</c>: the first GPU where there is one, and the simulator elsewhere.</param>
+    /// <exception cref="DeviceException">There is no such device, or it cannot be used; the message says why.</exception>
+    public static KernelDevice Open(string device = "auto")
+    {
+        if (device == "simulator")
+        {
+            return new SimulatorDevice();
+        }
+
+        throw new DeviceException($"\"{device}\" is not a device. Use auto, simulator or cuda:0.");
+    }
+
+    /// <summary>Allocates memory, not cleared.</summary>
+    /// <param name="length">Number of elements.</param>
+    public DeviceBuffer<T> Allocate<T>(long length)
+        where T : unmanaged => new(this, length);
+
+    /// <summary>Allocates memory and fills it.</summary>
+    /// <param name="values">The elements.</param>
+    public DeviceBuffer<T> Allocate<T>(ReadOnlySpan<T> values)
+        where T : unmanaged
+    {
+        var buffer = new DeviceBuffer<T>(this, values.Length);
+        buffer.CopyFrom(values);
+        return buffer;
+    }
+
+    /// <summary>Compiles a kernel for this device; the second time it is at hand.</summary>
+    /// <param name="kernel">A static method with a <see cref="KernelAttribute"/>.</param>
+    public Kernel Load(Delegate kernel) =>
+        kernels.GetOrAdd(kernel.Method, method => new Lazy<Kernel>(() => Compile(new KernelDefinition(method)))).Value;
+
+    /// <summary>Waits until everything launched has finished.</summary>
+    public abstract void Synchronize();
+
+    /// <inheritdoc/>
+    public abstract void Dispose();
+
+    internal abstract nint AllocateBytes(long bytes);
+
+    internal abstract void FreeBytes(nint address);
+
+    internal abstract void CopyToDevice(nint destination, nint source, long bytes);
+
+    internal abstract void CopyToHost(nint destination, nint source, long bytes);
+
+    private protected abstract Kernel Compile(KernelDefinition definition);
+}

@@ -1,0 +1,46 @@
+using ILGPU;
+using ILGPU.Backends.EntryPoints;
+using ILGPU.Backends.PTX;
+using ILGPU.Runtime.Cuda;
+
+namespace Pascl.Kernels.Device;
+
+/// <summary>Compiles kernels to PTX, the text that a CUDA driver turns into machine code. Needs no GPU.</summary>
+public sealed class PtxCompiler : IDisposable
+{
+    // The oldest instruction set with bfloat16 tensor-core instructions; drivers and assemblers since CUDA 11.0 take it.
+    private static readonly CudaInstructionSet InstructionSet = CudaInstructionSet.ISA_70;
+
+    private readonly Context context = Context.Create(builder => builder.Optimize(OptimizationLevel.O2).Inlining(InliningMode.Aggressive).EnableAlgorithms());
+    private readonly PTXBackend backend;
+
+    /// <summary>Creates a compiler for one kind of GPU.</summary>
+    /// <param name="capability">At least 7.0. Code for a later GPU than 8.0 is written for 8.0, which they all take.</param>
+    public PtxCompiler(ComputeCapability capability)
+    {
+        if (capability < ComputeCapability.Oldest)
+        {
+            throw new DeviceException($"Compute capability {capability} is too old; kernels need {ComputeCapability.Oldest} (Volta) or later.");
+        }
+
+        backend = new PTXBackend(context, new CudaArchitecture(capability.Major, capability.Minor), InstructionSet, nvvmAPI: null!);
+    }
+
+    /// <summary>Compiles a kernel.</summary>
+    public PtxKernel Compile(KernelDefinition definition)
+    {
+        lock (backend)
+        {
+            var entryPoint = EntryPointDescription.FromExplicitlyGroupedKernel(definition.Method);
+            var compiled = (PTXCompiledKernel)backend.Compile(entryPoint, definition.Specialization);
+            return new PtxKernel(definition, compiled.Name, compiled.PTXAssembly);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        backend.Dispose();
+        context.Dispose();
+    }
+}

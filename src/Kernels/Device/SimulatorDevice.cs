@@ -1,0 +1,50 @@
+using System.Runtime.InteropServices;
+using ILGPU;
+using ILGPU.Runtime.CPU;
+
+namespace Pascl.Kernels.Device;
+
+/// <summary>ILGPU's CPU accelerator with the warps of an NVIDIA GPU: each thread of a block is a thread of the CPU, and launches wait for their end.</summary>
+internal sealed class SimulatorDevice : KernelDevice
+{
+    private const int WarpSize = 32;
+    private const int WarpsPerBlock = 8;
+    private const int Alignment = 256;
+
+    private readonly Context context;
+    private readonly CPUAccelerator accelerator;
+
+    public SimulatorDevice()
+        : base("simulator")
+    {
+        context = Context.Create(builder => builder.CPU(new CPUDevice(WarpSize, WarpsPerBlock, numMultiprocessors: 1)).EnableAlgorithms());
+        accelerator = context.GetCPUDevice(0).CreateCPUAccelerator(context);
+    }
+
+    public override bool IsSimulator => true;
+
+    public override bool HasTensorCores => true;
+
+    public override int Multiprocessors => 1;
+
+    public override void Synchronize()
+    {
+        // Launches have ended when they return.
+    }
+
+    public override void Dispose()
+    {
+        accelerator.Dispose();
+        context.Dispose();
+    }
+
+    internal override unsafe nint AllocateBytes(long bytes) => (nint)NativeMemory.AlignedAlloc((nuint)bytes, Alignment);
+
+    internal override unsafe void FreeBytes(nint address) => NativeMemory.AlignedFree((void*)address);
+
+    internal override unsafe void CopyToDevice(nint destination, nint source, long bytes) => NativeMemory.Copy((void*)source, (void*)destination, (nuint)bytes);
+
+    internal override unsafe void CopyToHost(nint destination, nint source, long bytes) => NativeMemory.Copy((void*)source, (void*)destination, (nuint)bytes);
+
+    private protected override Kernel Compile(KernelDefinition definition) => new SimulatorKernel(accelerator, definition);
+}

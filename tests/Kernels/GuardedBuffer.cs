@@ -1,0 +1,61 @@
+using System.Runtime.InteropServices;
+using Pascl.Kernels.Device;
+
+namespace Pascl.Tests.Kernels;
+
+/// <summary>Device memory for a kernel's output, filled with a pattern and with margins of it on both sides, so that a write outside or a missing one shows.</summary>
+internal sealed class GuardedBuffer<T> : IDisposable
+    where T : unmanaged
+{
+    // Keeps the output aligned to 256 bytes.
+    private const int Margin = 256;
+    private const byte Poison = 0xF7;
+
+    private readonly DeviceBuffer<T> buffer;
+    private readonly int length;
+
+    public GuardedBuffer(KernelDevice device, int length)
+    {
+        this.length = length;
+        var poison = new T[length + (2 * Margin)];
+        MemoryMarshal.AsBytes(poison.AsSpan()).Fill(Poison);
+        buffer = device.Allocate<T>(poison);
+    }
+
+    public DeviceVector<T> Vector => buffer.Vector.Slice(Margin, length);
+
+    public DeviceMatrix<T> Matrix(int rows, int columns)
+    {
+        Assert.That(rows * columns, Is.EqualTo(length));
+        return new DeviceMatrix<T>(Vector.Address, rows, columns);
+    }
+
+    /// <summary>The output; fails where an element was not written or something outside was.</summary>
+    public T[] Read()
+    {
+        var all = buffer.ToArray();
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(all.Take(Margin).All(IsPoison), "something was written before the output");
+            Assert.That(all.Skip(Margin + length).All(IsPoison), "something was written after the output");
+            Assert.That(Array.FindIndex(all, Margin, length, IsPoison) - Margin, Is.LessThan(0), "index of an element that was not written");
+        }
+
+        return all[Margin..(Margin + length)];
+    }
+
+    public void Dispose() => buffer.Dispose();
+
+    private static bool IsPoison(T value)
+    {
+        foreach (var part in MemoryMarshal.AsBytes(new ReadOnlySpan<T>(in value)))
+        {
+            if (part != Poison)
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+}
