@@ -32,10 +32,12 @@ public readonly struct KernelArgument
     internal static KernelArgument View<T>(nint address, long length)
         where T : unmanaged => new(address, length, typeof(ArrayView<T>));
 
-    internal object Number() =>
-        Type == typeof(int) ? (int)first
-        : Type == typeof(float) ? BitConverter.Int32BitsToSingle((int)first)
-        : first;
+    internal object Number() => Type switch
+    {
+        var t when t == typeof(int) => (int)first,
+        var t when t == typeof(float) => BitConverter.Int32BitsToSingle((int)first),
+        _ => (object)first,
+    };
 
     internal bool Is(nint typeHandle) => type == typeHandle;
 }
