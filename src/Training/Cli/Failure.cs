@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Pascl.Kernels.Device;
 
 namespace Pascl.Training.Cli;
 
@@ -13,7 +14,7 @@ internal static class Failure
         var cause = exception is AggregateException several ? several.Flatten().InnerExceptions[0] : exception;
         var (sentence, code) = cause switch
         {
-            InputException or IOException or UnauthorizedAccessException => (cause.Message, ExitCode.BadInput),
+            InputException or DeviceException or IOException or UnauthorizedAccessException => (cause.Message, ExitCode.BadInput),
             OutOfMemoryException => ("There is not enough memory. Use a smaller batch or width, or fewer images.", ExitCode.BadInput),
             ExternalException when IsOutOfMemory(cause.Message) =>
                 ($"There is not enough memory for libtorch ({FirstLine(cause.Message)}). Use a smaller batch or width.", ExitCode.BadInput),

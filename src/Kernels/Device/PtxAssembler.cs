@@ -1,0 +1,99 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.RegularExpressions;
+
+namespace Pascl.Kernels.Device;
+
+/// <summary>
+/// Assembles PTX with <c>ptxas</c> of NVIDIA's CUDA toolkit and reads what the machine code uses. Needs no GPU. A driver contains an assembler of its own,
+/// often a newer one, whose counts may differ by a little.
+/// </summary>
+public sealed partial class PtxAssembler
+{
+    /// <summary>Instructions that are counted: tensor-core products, loads of their operands, asynchronous copies, 16-byte loads, accesses to slow memory.</summary>
+    public static readonly IReadOnlyList<string> Counted = ["HMMA", "LDSM", "LDGSTS", "LDG.E.128", "LDS.128", "FFMA", "MUFU.EX2", "LDL", "STL"];
+
+    private readonly string assembler;
+    private readonly string? disassembler;
+
+    private PtxAssembler(string assembler, string? disassembler) => (this.assembler, this.disassembler) = (assembler, disassembler);
+
+    /// <summary>The assembler on PATH, or null where there is none.</summary>
+    public static PtxAssembler? Find() => OnPath("ptxas") is { } assembler ? new PtxAssembler(assembler, OnPath("cuobjdump")) : null;
+
+    /// <summary>Assembles a kernel.</summary>
+    /// <param name="kernel">The kernel's PTX.</param>
+    /// <param name="capability">For which GPU.</param>
+    /// <returns>What the code uses, or null where this assembler is too old to know the GPU.</returns>
+    /// <exception cref="DeviceException">The assembler refused the text.</exception>
+    public KernelResources? Assemble(PtxKernel kernel, ComputeCapability capability)
+    {
+        var folder = Directory.CreateTempSubdirectory("pascl-ptx");
+        try
+        {
+            var (text, code) = (Path.Combine(folder.FullName, "kernel.ptx"), Path.Combine(folder.FullName, "kernel.cubin"));
+            File.WriteAllText(text, kernel.Text);
+            var (exit, report) = Run(assembler, "-v", $"-arch=sm_{capability.Major}{capability.Minor}", text, "-o", code);
+            if (exit == 0)
+            {
+                return Read(report) with { Instructions = disassembler is null ? new Dictionary<string, int>() : Count(Run(disassembler, "-sass", code).Output) };
+            }
+
+            return report.Contains("is not defined for option 'gpu-name'", StringComparison.Ordinal)
+                ? null
+                : throw new DeviceException($"ptxas refused {kernel.Definition.Name} for compute capability {capability}: {report.Trim()}");
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+    }
+
+    /// <summary>Reads the report of <c>ptxas -v</c> for one kernel.</summary>
+    internal static KernelResources Read(string report) => new(
+        Number(RegistersUsed().Match(report)),
+        Number(SharedUsed().Match(report)),
+        Number(Stack().Match(report)),
+        Number(SpillStores().Match(report)) + Number(SpillLoads().Match(report)));
+
+    private static int Number(Match match) => match.Success ? int.Parse(match.Groups[1].ValueSpan, CultureInfo.InvariantCulture) : 0;
+
+    private static Dictionary<string, int> Count(string listing)
+    {
+        var names = InstructionName().Matches(listing).Select(match => match.Groups[1].Value).ToArray();
+        return Counted.ToDictionary(counted => counted, counted => names.Count(name => name.StartsWith(counted, StringComparison.Ordinal)));
+    }
+
+    private static (int Exit, string Output) Run(string program, params string[] arguments)
+    {
+        using var process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        var errors = process.StandardError.ReadToEndAsync();
+        var output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        return (process.ExitCode, output + errors.Result);
+    }
+
+    private static string? OnPath(string program) => (Environment.GetEnvironmentVariable("PATH") ?? "")
+        .Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries)
+        .Select(folder => Path.Combine(folder, OperatingSystem.IsWindows() ? $"{program}.exe" : program))
+        .FirstOrDefault(File.Exists);
+
+    [GeneratedRegex(@"Used (\d+) registers")]
+    private static partial Regex RegistersUsed();
+
+    [GeneratedRegex(@"(\d+) bytes smem")]
+    private static partial Regex SharedUsed();
+
+    [GeneratedRegex(@"(\d+) bytes stack frame")]
+    private static partial Regex Stack();
+
+    [GeneratedRegex(@"(\d+) bytes spill stores")]
+    private static partial Regex SpillStores();
+
+    [GeneratedRegex(@"(\d+) bytes spill loads")]
+    private static partial Regex SpillLoads();
+
+    // "/*0010*/  @!P0 LDG.E.128.CONSTANT R4, ..." -> "LDG.E.128.CONSTANT"
+    [GeneratedRegex(@"/\*[0-9a-f]{4,}\*/\s+(?:@!?U?P\w+\s+)?([A-Z][A-Z0-9.]+)")]
+    private static partial Regex InstructionName();
+}
