@@ -1,0 +1,57 @@
+namespace Pascl.Tests.Kernels;
+
+/// <summary>The only place of tolerances for kernels. Each is a bound from rounding analysis, relative to a scale that the test names.</summary>
+internal static class Tolerance
+{
+    /// <summary>Unit roundoff of float32: a correctly rounded operation is wrong by at most this factor.</summary>
+    public const double Single = 1.0 / (1 << 24);
+
+    /// <summary>Unit roundoff of float16.</summary>
+    public const double Half = 1.0 / (1 << 11);
+
+    /// <summary>Unit roundoff of bfloat16.</summary>
+    public const double BFloat16 = 1.0 / (1 << 8);
+
+    /// <summary>
+    /// Error of a sum or inner product in any order, relative to the sum of the terms' absolute values: n u / (1 - n u).
+    /// Source: Higham, Accuracy and Stability of Numerical Algorithms, 2002, equation 3.5 (products) with 4.4 (sums).
+    /// </summary>
+    /// <param name="unit">Unit roundoff of the arithmetic.</param>
+    /// <param name="terms">Roundings that a term can pass through: terms of the sum, and one for each factor it is multiplied by.</param>
+    public static double Sum(double unit, long terms) => terms * unit / (1 - (terms * unit));
+
+    /// <summary>
+    /// Relative error of exp(x), computed as 2^(x log2 e): the argument's two roundings, times |x|, and 2^-22.5 of the GPU's ex2.approx, which is three float32
+    /// roundoffs. Source of the latter: PTX ISA, ex2.
+    /// </summary>
+    /// <param name="unit">Unit roundoff of the arithmetic.</param>
+    /// <param name="largest">The largest |x|.</param>
+    public static double Exponential(double unit, double largest) => ((2 * largest) + 3) * unit;
+
+    /// <summary>
+    /// Absolute error of ln(x), computed as log2(x) ln 2: two roundings of the result and 2^-22 of the GPU's lg2.approx, which is four float32 roundoffs.
+    /// Source of the latter: PTX ISA, lg2.
+    /// </summary>
+    /// <param name="unit">Unit roundoff of the arithmetic.</param>
+    /// <param name="largest">The largest |ln(x)|.</param>
+    public static double Logarithm(double unit, double largest) => ((2 * largest) + 4) * unit;
+
+    /// <summary>Fails unless every value is within <paramref name="relative"/> times its own scale of what is expected.</summary>
+    /// <param name="actual">What the kernel wrote.</param>
+    /// <param name="expected">What the reference says.</param>
+    /// <param name="scales">What the error is relative to, for each value: for a sum, the sum of its terms' absolute values.</param>
+    /// <param name="relative">One of the bounds above, or a sum of them.</param>
+    public static void AssertWithin(IReadOnlyList<float> actual, IReadOnlyList<double> expected, IReadOnlyList<double> scales, double relative)
+    {
+        Assert.That(actual, Has.Count.EqualTo(expected.Count));
+        for (var i = 0; i < expected.Count; i++)
+        {
+            // The smallest normal float stands for results that vanish: the GPU's fast functions flush what is below it.
+            var allowed = (relative * scales[i]) + 1.2e-38;
+            if (!(Math.Abs(actual[i] - expected[i]) <= allowed) && !(double.IsNaN(expected[i]) && float.IsNaN(actual[i])))
+            {
+                Assert.Fail($"Value {i} of {expected.Count} is {actual[i]:R} but must be {expected[i]:R} within {allowed:G3}.");
+            }
+        }
+    }
+}
