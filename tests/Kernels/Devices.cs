@@ -8,7 +8,10 @@ internal static class Devices
     private static readonly Dictionary<string, KernelDevice> Opened = [];
 
     /// <summary>For <c>[TestFixtureSource]</c>.</summary>
-    public static IEnumerable<string> Names => ["simulator"];
+    public static IEnumerable<string> Names => WhyNoGpu is null ? ["simulator", "cuda:0"] : ["simulator"];
+
+    /// <summary>Why nothing runs on a GPU, or null where it does.</summary>
+    public static string? WhyNoGpu { get; } = FindGpu();
 
     public static KernelDevice Get(string name)
     {
@@ -20,6 +23,19 @@ internal static class Devices
             }
 
             return device;
+        }
+    }
+
+    private static string? FindGpu()
+    {
+        try
+        {
+            Get("cuda:0");
+            return null;
+        }
+        catch (DeviceException exception)
+        {
+            return exception.Message;
         }
     }
 }

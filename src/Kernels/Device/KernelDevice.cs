@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Globalization;
 using System.Reflection;
 
 namespace Pascl.Kernels.Device;
@@ -29,15 +30,17 @@ public abstract class KernelDevice : IDisposable
     /// <summary>Opens a device.</summary>
     /// <param name="device"><c>cuda:i</c> for the i-th GPU, <c>simulator</c>, or <c>auto</c>: the first GPU where there is one, and the simulator elsewhere.</param>
     /// <exception cref="DeviceException">There is no such device, or it cannot be used; the message says why.</exception>
-    public static KernelDevice Open(string device = "auto")
-    {
-        if (device == "simulator")
-        {
-            return new SimulatorDevice();
-        }
+    public static KernelDevice Open(string device = "auto") => Open(device, CudaDriver.Find());
 
-        throw new DeviceException($"\"{device}\" is not a device. Use auto, simulator or cuda:0.");
-    }
+    internal static KernelDevice Open(string device, CudaDriver? driver) => device switch
+    {
+        "simulator" => new SimulatorDevice(),
+        "auto" when driver is null || driver.CountDevices() == 0 => new SimulatorDevice(),
+        "auto" => CudaDevice.Open(driver, 0),
+        ['c', 'u', 'd', 'a', ':', .. var number] when int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out var index) =>
+            CudaDevice.Open(driver, index),
+        _ => throw new DeviceException($"\"{device}\" is not a device. Use auto, simulator, or cuda: and the number of a GPU, such as cuda:0."),
+    };
 
     /// <summary>Allocates memory, not cleared.</summary>
     /// <param name="length">Number of elements.</param>
@@ -56,14 +59,19 @@ public abstract class KernelDevice : IDisposable
 
     /// <summary>Compiles a kernel for this device; the second time it is at hand.</summary>
     /// <param name="kernel">A static method with a <see cref="KernelAttribute"/>.</param>
-    public Kernel Load(Delegate kernel) =>
-        kernels.GetOrAdd(kernel.Method, method => new Lazy<Kernel>(() => Compile(new KernelDefinition(method)))).Value;
+    public Kernel Load(Delegate kernel) => kernels.GetOrAdd(kernel.Method, method => new Lazy<Kernel>(() => Compile(new KernelDefinition(method)))).Value;
+
+    /// <summary>Compiles a kernel for this device; the second time it is at hand.</summary>
+    /// <param name="kernel">What to compile.</param>
+    public Kernel Load(KernelDefinition kernel) => kernels.GetOrAdd(kernel.Method, _ => new Lazy<Kernel>(() => Compile(kernel))).Value;
 
     /// <summary>Waits until everything launched has finished.</summary>
     public abstract void Synchronize();
 
     /// <inheritdoc/>
     public abstract void Dispose();
+
+    private protected IEnumerable<Kernel> Loaded => kernels.Values.Where(kernel => kernel.IsValueCreated).Select(kernel => kernel.Value);
 
     internal abstract nint AllocateBytes(long bytes);
 

@@ -1,0 +1,129 @@
+namespace Pascl.Kernels.Device;
+
+/// <summary>An NVIDIA GPU through its driver: the primary context, the legacy default stream.</summary>
+internal sealed class CudaDevice : KernelDevice
+{
+    private readonly CudaDriver driver;
+    private readonly int device;
+    private readonly nint context;
+    private readonly PtxCompiler compiler;
+    private readonly ComputeCapability capability;
+
+    private CudaDevice(CudaDriver driver, int device, string name, ComputeCapability capability)
+        : base(name)
+    {
+        (this.driver, this.device, this.capability) = (driver, device, capability);
+        compiler = new PtxCompiler(capability);
+        Multiprocessors = driver.Attribute(device, CudaDeviceAttribute.MultiprocessorCount);
+        context = driver.RetainPrimaryContext(device);
+    }
+
+    public override bool IsSimulator => false;
+
+    public override bool HasTensorCores => capability >= ComputeCapability.TensorCores;
+
+    public override int Multiprocessors { get; }
+
+    /// <summary>Opens a GPU by its number.</summary>
+    public static CudaDevice Open(CudaDriver? driver, int index)
+    {
+        if (driver is null)
+        {
+            throw new DeviceException($"cuda:{index} cannot be used: no NVIDIA driver is installed. Install one, or use the simulator.");
+        }
+
+        var count = driver.CountDevices();
+        if (index >= count)
+        {
+            throw new DeviceException(count == 0
+                ? $"cuda:{index} cannot be used: the NVIDIA driver finds no GPU. Use the simulator."
+                : $"There is no cuda:{index}; this machine has {count} GPU{(count == 1 ? ", cuda:0" : $"s, cuda:0 to cuda:{count - 1}")}.");
+        }
+
+        var device = driver.Device(index);
+        var name = $"cuda:{index} ({driver.Name(device)})";
+        var capability = new ComputeCapability(
+            driver.Attribute(device, CudaDeviceAttribute.ComputeCapabilityMajor), driver.Attribute(device, CudaDeviceAttribute.ComputeCapabilityMinor));
+        return capability >= ComputeCapability.Oldest
+            ? new CudaDevice(driver, device, name, capability)
+            : throw new DeviceException($"{name} has compute capability {capability}, and kernels need {ComputeCapability.Oldest} or later. Use another GPU or the simulator.");
+    }
+
+    public override void Synchronize()
+    {
+        using var current = Enter();
+        driver.Synchronize(Name);
+    }
+
+    public override void Dispose()
+    {
+        using (Enter())
+        {
+            foreach (var kernel in Loaded.OfType<CudaKernel>())
+            {
+                kernel.Unload();
+            }
+        }
+
+        driver.ReleasePrimaryContext(device);
+        compiler.Dispose();
+    }
+
+    /// <summary>Makes the context current on this thread until the result is disposed; a thread of a deep-learning library usually has it already.</summary>
+    internal CurrentContext Enter() => new(driver, context);
+
+    internal override nint AllocateBytes(long bytes)
+    {
+        using var current = Enter();
+        return driver.Allocate(bytes, Name);
+    }
+
+    internal override void FreeBytes(nint address)
+    {
+        using var current = Enter();
+        driver.Free(address);
+    }
+
+    internal override void CopyToDevice(nint destination, nint source, long bytes)
+    {
+        using var current = Enter();
+        driver.CopyToDevice(destination, source, bytes, Name);
+    }
+
+    internal override void CopyToHost(nint destination, nint source, long bytes)
+    {
+        using var current = Enter();
+        driver.CopyToHost(destination, source, bytes, Name);
+    }
+
+    private protected override Kernel Compile(KernelDefinition definition) => definition.NeedsTensorCores && !HasTensorCores
+        ? throw new DeviceException($"{definition.Name} needs compute capability {ComputeCapability.TensorCores}, and {Name} has {capability}.")
+        : new CudaKernel(this, driver, compiler.Compile(definition));
+
+    /// <summary>The context of the device on this thread, and afterwards again what was there before.</summary>
+    internal readonly ref struct CurrentContext
+    {
+        private readonly CudaDriver driver;
+        private readonly nint before;
+        private readonly bool changed;
+
+        public CurrentContext(CudaDriver driver, nint context)
+        {
+            this.driver = driver;
+            before = driver.CurrentContext();
+            changed = before != context;
+            if (changed)
+            {
+                driver.SetCurrentContext(context);
+            }
+        }
+
+        public void Dispose()
+        {
+            if (changed)
+            {
+                driver.SetCurrentContext(before);
+            }
+        }
+    }
+}

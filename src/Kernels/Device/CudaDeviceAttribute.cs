@@ -1,0 +1,9 @@
+namespace Pascl.Kernels.Device;
+
+/// <summary>Properties of a GPU, with the numbers that the driver gives them.</summary>
+internal enum CudaDeviceAttribute
+{
+    MultiprocessorCount = 16,
+    ComputeCapabilityMajor = 75,
+    ComputeCapabilityMinor = 76,
+}
