@@ -183,7 +183,7 @@ public sealed class Trainer : IDisposable
         using var scope = torch.NewDisposeScope();
         optimiser.ZeroGradients();
         var terms = phase.Objective(Model.forward(batch.Images, phase.Branch), batch);
-        terms.Total.backward();
+        KernelGradients.Backward(terms.Total);
         optimiser.Step();
         sums.Add(terms);
     }

@@ -40,7 +40,9 @@ public static class NativeLibTorch
         var image = Reading(shim, path => new ElfImage(File.ReadAllBytes(path)));
         RequireSymbols(image, libraries, folder);
         var (handle, status) = Reading(shim, path => LoadShim(path, image));
-        NativeLibrary.SetDllImportResolver(typeof(torch).Assembly, (name, _, _) => name == ShimName ? handle : 0);
+        DllImportResolver resolver = (name, _, _) => name == ShimName ? handle : 0;
+        NativeLibrary.SetDllImportResolver(typeof(torch).Assembly, resolver);
+        NativeLibrary.SetDllImportResolver(typeof(NativeLibTorch).Assembly, resolver);
         return new NativeLibTorchReport(folder, shim, status);
     }
 

@@ -1,0 +1,83 @@
+using static TorchSharp.torch;
+
+namespace Pascl.Training.Interop;
+
+/// <summary>
+/// A differentiable operation made of kernels: a custom autograd function whose backward pass neither ends the process, nor leaks, nor meets gradients that
+/// kernels cannot read. Its graph's backward pass is run by <see cref="KernelGradients.Backward"/>.
+/// </summary>
+/// <typeparam name="TSelf">The operation itself.</typeparam>
+internal abstract class KernelFunction<TSelf> : autograd.MultiTensorFunction<TSelf>
+    where TSelf : KernelFunction<TSelf>, new()
+{
+    private const string ArgumentCount = "argument count";
+
+    /// <inheritdoc/>
+    public sealed override string Name => typeof(TSelf).Name;
+
+    /// <summary>Runs the operation and records it; the results belong to the caller's dispose scope.</summary>
+    protected static Tensor[] Apply(params object[] arguments)
+    {
+        KernelGradients.ThrowFailures();
+
+        // Beside the results, torch's wrapper makes an empty tensor of each result's size, for gradients that are missing. Nothing reads it, as they are not
+        // filled in; the scope frees it at once.
+        using var scope = NewDisposeScope();
+        return [.. apply(arguments).Select(result => result.MoveToOuterDisposeScope())];
+    }
+
+    /// <summary>Computes the results; gradients are off. Everything that can be wrong with the arguments is found here.</summary>
+    /// <param name="context">Takes, by <c>save_for_backward</c>, the tensors that the backward pass needs.</param>
+    /// <param name="arguments">Tensors and others.</param>
+    protected abstract Tensor[] Forward(autograd.AutogradContext context, object[] arguments);
+
+    /// <summary>Computes one gradient per argument of the forward pass, null where there is none.</summary>
+    /// <param name="context">What <see cref="Forward"/> kept with <c>save_data</c>.</param>
+    /// <param name="saved">What <see cref="Forward"/> saved; freed afterwards.</param>
+    /// <param name="gradients">One per result, contiguous; null where the loss does not depend on the result, but not all of them.</param>
+    protected abstract Tensor?[] Backward(autograd.AutogradContext context, IReadOnlyList<Tensor> saved, Tensor?[] gradients);
+
+    /// <inheritdoc/>
+    public sealed override List<Tensor> forward(autograd.AutogradContext ctx, params object[] vars)
+    {
+        ctx.set_materialize_grads(false);
+        ctx.save_data(ArgumentCount, vars.Length);
+        using var scope = NewDisposeScope();
+        return [.. Forward(ctx, vars).Select(result => result.MoveToOuterDisposeScope())];
+    }
+
+    /// <inheritdoc/>
+    public sealed override List<Tensor> backward(autograd.AutogradContext ctx, List<Tensor> grad_outputs)
+    {
+        var argumentCount = (int)ctx.get_data(ArgumentCount);
+        Tensor?[]? gradients = null;
+        try
+        {
+            KernelGradients.FreeReturned();
+
+            // Holds the saved tensors and all that is made here; on a device's own thread there is no other scope.
+            using var scope = NewDisposeScope();
+            Tensor?[] incoming = [.. grad_outputs.Select(gradient => gradient is null || gradient.IsInvalid ? null : gradient.contiguous())];
+            if (incoming.Any(gradient => gradient is not null))
+            {
+                var computed = Backward(ctx, ctx.get_saved_variables(), incoming);
+                gradients = computed.Length == argumentCount
+                    ? [.. computed.Select(gradient => gradient is null ? null : KernelGradients.Return(gradient))]
+                    : throw new InvalidOperationException($"{Name} returned {computed.Length} gradients for {argumentCount} arguments.");
+            }
+        }
+        catch (Exception exception)
+        {
+            // No exception may reach the native caller. Without gradients the pass goes on, and ends in the exception.
+            gradients = null;
+            KernelGradients.Record(exception);
+        }
+        finally
+        {
+            grad_outputs.ForEach(gradient => gradient?.Dispose());
+        }
+
+        gradients ??= new Tensor?[argumentCount];
+        return [.. gradients.Select(gradient => gradient!)];
+    }
+}

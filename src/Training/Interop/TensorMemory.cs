@@ -1,0 +1,84 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using Pascl.Kernels.Device;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Pascl.Training.Interop;
+
+/// <summary>The memory of tensors as kernels see it: no copy, and checked before a kernel can misread it.</summary>
+/// <remarks>
+/// A view does not keep its tensor alive. Torch's allocators reuse memory in the order of the stream, so the tensor has to live until the launch, not until
+/// its end.
+/// </remarks>
+internal static partial class TensorMemory
+{
+    /// <summary>A tensor of one dimension, or a scalar, whose elements follow one another.</summary>
+    /// <exception cref="ArgumentException">Another type, number of dimensions, device or layout; the message has the tensor's name and what is needed.</exception>
+    public static DeviceVector<T> Vector<T>(Tensor tensor, KernelDevice device, [CallerArgumentExpression(nameof(tensor))] string name = "")
+        where T : unmanaged
+    {
+        Require(tensor.dim() < 2, tensor, name, "a vector");
+        return Elements<T>(tensor, device, name);
+    }
+
+    /// <summary>All elements of a contiguous tensor of any number of dimensions, in their order.</summary>
+    /// <exception cref="ArgumentException">Another type, device or layout; the message has the tensor's name and what is needed.</exception>
+    public static DeviceVector<T> Elements<T>(Tensor tensor, KernelDevice device, [CallerArgumentExpression(nameof(tensor))] string name = "")
+        where T : unmanaged
+    {
+        Require<T>(tensor, device, name);
+        Require(tensor.is_contiguous(), tensor, name, "contiguous");
+        return new DeviceVector<T>(DataPointer(tensor.Handle), tensor.numel());
+    }
+
+    /// <summary>A tensor of two dimensions; the elements of a row follow one another, and rows do not overlap.</summary>
+    /// <exception cref="ArgumentException">Another type, number of dimensions, device or layout; the message has the tensor's name and what is needed.</exception>
+    public static DeviceMatrix<T> Matrix<T>(Tensor tensor, KernelDevice device, [CallerArgumentExpression(nameof(tensor))] string name = "")
+        where T : unmanaged
+    {
+        Require<T>(tensor, device, name);
+        Require(tensor.dim() == 2, tensor, name, "a matrix");
+        var (rows, columns) = (checked((int)tensor.shape[0]), checked((int)tensor.shape[1]));
+        var rowStride = rows < 2 || columns == 0 ? columns : tensor.stride(0);
+        Require((columns < 2 || rows == 0 || tensor.stride(1) == 1) && rowStride >= columns, tensor, name, "a matrix whose rows are contiguous");
+        return new DeviceMatrix<T>(DataPointer(tensor.Handle), rows, columns, checked((int)rowStride));
+    }
+
+    private static void Require<T>(Tensor tensor, KernelDevice device, string name)
+        where T : unmanaged
+    {
+        var isElement = tensor.dtype == TypeOf<T>() || (typeof(T) == typeof(byte) && tensor.dtype == ScalarType.Bool);
+        Require(isElement, tensor, name, TypeOf<T>().ToString());
+        var isThere = device.IsSimulator
+            ? tensor.device_type == DeviceType.CPU
+            : tensor.device_type == DeviceType.CUDA && device.Name.StartsWith($"cuda:{tensor.device_index} ", StringComparison.Ordinal);
+        Require(isThere, tensor, name, $"on the device of {(device.IsSimulator ? "the simulator, which is the CPU" : device.Name)}");
+    }
+
+    private static void Require(bool holds, Tensor tensor, string name, string needed)
+    {
+        if (!holds)
+        {
+            throw new ArgumentException(
+                $"{name} is a {tensor.dtype} tensor ({string.Join(", ", tensor.shape)}) with strides ({string.Join(", ", tensor.stride())}) on {tensor.device}; " +
+                $"it must be {needed}.",
+                name);
+        }
+    }
+
+    private static ScalarType TypeOf<T>() => default(T) switch
+    {
+        float => ScalarType.Float32,
+        ILGPU.Half or Half => ScalarType.Float16,
+        ushort => ScalarType.BFloat16,
+        long => ScalarType.Int64,
+        int => ScalarType.Int32,
+        byte => ScalarType.Byte,
+        _ => throw new NotSupportedException($"Kernels do not read tensors as {typeof(T).Name}."),
+    };
+
+    // The address of the first element, with the storage's offset; any type, any device.
+    [LibraryImport("LibTorchSharp", EntryPoint = "THSTensor_data")]
+    private static partial nint DataPointer(nint tensor);
+}
