@@ -71,7 +71,7 @@ internal static partial class TensorMemory
     {
         float => ScalarType.Float32,
         ILGPU.Half or Half => ScalarType.Float16,
-        ushort => ScalarType.BFloat16,
+        Kernels.BFloat16 or ushort => ScalarType.BFloat16,
         long => ScalarType.Int64,
         int => ScalarType.Int32,
         byte => ScalarType.Byte,

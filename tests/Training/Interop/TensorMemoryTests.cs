@@ -1,3 +1,4 @@
+using Pascl.Kernels;
 using Pascl.Kernels.Device;
 using Pascl.Tests.Kernels;
 using Pascl.Training.Interop;
@@ -41,6 +42,7 @@ public sealed class TensorMemoryTests
             Assert.That(TensorMemory.Vector<long>(ones(3, ScalarType.Int64), Device).Length, Is.EqualTo(3));
             Assert.That(TensorMemory.Vector<ILGPU.Half>(ones(3, ScalarType.Float16), Device).Length, Is.EqualTo(3));
             Assert.That(TensorMemory.Vector<ushort>(ones(3, ScalarType.BFloat16), Device).Length, Is.EqualTo(3));
+            Assert.That(TensorMemory.Vector<BFloat16>(ones(3, ScalarType.BFloat16), Device).Length, Is.EqualTo(3));
             Assert.That(TensorMemory.Vector<byte>(ones(3, ScalarType.Byte), Device).Length, Is.EqualTo(3));
             Assert.That(TensorMemory.Vector<byte>(ones(3, ScalarType.Bool), Device).Length, Is.EqualTo(3));
             Assert.That(TensorMemory.Vector<float>(tensor(3f), Device).Length, Is.EqualTo(1));
