@@ -14,7 +14,7 @@ internal static class PtxCommand
         {
             HelpName = "folder",
             Description = "where the text is written: FOLDER/sm_90/KERNEL.ptx",
-            DefaultValueFactory = _ => "ptx",
+            DefaultValueFactory = _ => Path.Combine("artifacts", "ptx"),
         };
         var command = new Command(
             "ptx",
@@ -24,7 +24,7 @@ internal static class PtxCommand
             output,
         };
         command.SetAction(parsed => Run(parsed.GetValue(output)!));
-        return command.WithExamples("ptx", "ptx --output artifacts/ptx");
+        return command.WithExamples("ptx", "ptx --output gpu-code");
     }
 
     private static int Run(string output)
