@@ -19,6 +19,7 @@ public sealed class Trainer : IDisposable
     /// <summary>Steps between two readings of the losses; between them the host never waits for the device.</summary>
     public const int StepsPerReport = 10;
 
+    private readonly ComputeDevice device;
     private readonly TrainingData data;
     private readonly RunFolder folder;
     private readonly TrainingPhase[] phases;
@@ -38,9 +39,10 @@ public sealed class Trainer : IDisposable
         }
 
         torch.manual_seed(recipe.Seed);
-        phases = [TrainingPhase.Representation(recipe, data), TrainingPhase.AuxiliaryBranch(recipe, data)];
+        device = ComputeDevice.Open(recipe.Device, recipe.Backend);
+        phases = Phases(recipe, data, device);
         best = new BestEpoch(data.Validation, folder);
-        Model = CreateModel(recipe, data.Training.ClassCount);
+        Model = CreateModel(recipe, data.Training.ClassCount, device);
         Recipe = recipe with { Precision = Model.Precision };
     }
 
@@ -50,13 +52,18 @@ public sealed class Trainer : IDisposable
     /// <summary>The network being trained.</summary>
     public DualBranchResNet Model { get; }
 
+    /// <summary>Where it is trained, for people: <c>cuda:0 (NVIDIA H200) with ILGPU kernels</c>.</summary>
+    public string Device => device.ToString();
+
     /// <summary>The finished epochs of both phases.</summary>
     public IReadOnlyList<EpochRecord> History => history;
 
-    /// <summary>The network of a recipe with its initial weights.</summary>
-    public static DualBranchResNet CreateModel(Recipe recipe, int classCount)
+    /// <summary>The network of a recipe with its initial weights, on a device.</summary>
+    public static DualBranchResNet CreateModel(Recipe recipe, int classCount, ComputeDevice device)
     {
-        var model = new DualBranchResNet(recipe.Depth, classCount, recipe.Width, (ulong)recipe.Seed, recipe.Precision);
+        var precision = recipe.Precision == Precision.Auto && device.Torch.type == DeviceType.CUDA ? Precision.BFloat16 : recipe.Precision;
+        var model = new DualBranchResNet(recipe.Depth, classCount, recipe.Width, (ulong)recipe.Seed, precision);
+        model.to(device.Torch);
         ChannelsLast.Convert(model);
         return model;
     }
@@ -65,10 +72,10 @@ public sealed class Trainer : IDisposable
     /// <exception cref="InputException">They are not; the message says the numbers.</exception>
     public static void Check(Recipe recipe, TrainingData data)
     {
-        TrainingPhase[] phases = [TrainingPhase.Representation(recipe, data), TrainingPhase.AuxiliaryBranch(recipe, data)];
-        foreach (var phase in phases)
+        using var device = ComputeDevice.Open(recipe.Device, recipe.Backend);
+        foreach (var phase in Phases(recipe, data, device))
         {
-            var loader = new BatchLoader(data.Training, data.Outliers, phase.Batches);
+            using var loader = new BatchLoader(data.Training, data.Outliers, phase.Batches);
             if (phase.Settings.Epochs > 0)
             {
                 phase.Settings.Schedule.Check(loader.StepsPerEpoch, phase.Settings.Epochs);
@@ -90,11 +97,11 @@ public sealed class Trainer : IDisposable
 
         checkpoint.LoadInto(Model);
         var phase = Array.FindIndex(phases, p => p.Name == info.Phase);
-        var stepsPerEpoch = NewLoader(phases[phase]).StepsPerEpoch;
+        using var loader = NewLoader(phases[phase]);
         var stored = RunHistory.FromJson(info.History);
         history.AddRange(stored.Epochs);
         unfinished = stored.Unfinished;
-        position = new RunPosition(phase, info.Epoch, (int)(info.Step - ((long)info.Epoch * stepsPerEpoch)));
+        position = new RunPosition(phase, info.Epoch, (int)(info.Step - ((long)info.Epoch * loader.StepsPerEpoch)));
         resumed = checkpoint;
     }
 
@@ -117,7 +124,11 @@ public sealed class Trainer : IDisposable
     {
         resumed?.Dispose();
         Model.Dispose();
+        device.Dispose();
     }
+
+    private static TrainingPhase[] Phases(Recipe recipe, TrainingData data, ComputeDevice device) =>
+        [TrainingPhase.Representation(recipe, data, device), TrainingPhase.AuxiliaryBranch(recipe, data, device)];
 
     private void RunPhase(TrainingPhase phase, RunJournal journal, CancellationToken cancellation)
     {
@@ -132,7 +143,7 @@ public sealed class Trainer : IDisposable
         resumed?.Dispose();
         resumed = null;
 
-        var loader = NewLoader(phase);
+        using var loader = NewLoader(phase);
         while (position.Epoch < phase.Settings.Epochs)
         {
             RunEpoch(phase, loader, optimiser, journal, cancellation);
@@ -146,7 +157,7 @@ public sealed class Trainer : IDisposable
 
     private void RunEpoch(TrainingPhase phase, BatchLoader loader, Optimiser optimiser, RunJournal journal, CancellationToken cancellation)
     {
-        using var sums = new LossSums(unfinished);
+        using var sums = new LossSums(unfinished, device.Torch);
         unfinished = null;
         Model.train();
         journal.RestartClock();
@@ -182,7 +193,8 @@ public sealed class Trainer : IDisposable
     {
         using var scope = torch.NewDisposeScope();
         optimiser.ZeroGradients();
-        var terms = phase.Objective(Model.forward(batch.Images, phase.Branch), batch);
+        var moved = batch.To(device.Torch);
+        var terms = phase.Objective(Model.forward(moved.Images, phase.Branch), moved);
         KernelGradients.Backward(terms.Total);
         optimiser.Step();
         sums.Add(terms);
@@ -231,5 +243,6 @@ public sealed class Trainer : IDisposable
             $"A smaller learning rate than {phase.Settings.Optimiser.LearningRate} or --precision fp32 may help.");
     }
 
-    private BatchLoader NewLoader(TrainingPhase phase) => new(data.Training, data.Outliers, phase.Batches);
+    // The simulator would be slower than the threads of the CPU, and its views are the same.
+    private BatchLoader NewLoader(TrainingPhase phase) => new(data.Training, data.Outliers, phase.Batches, device.Kernels is { IsSimulator: false } ? device : null);
 }

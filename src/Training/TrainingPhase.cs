@@ -1,4 +1,5 @@
 using Pascl.Training.Data;
+using Pascl.Training.Interop;
 using Pascl.Training.Loss;
 using Pascl.Training.Model;
 using Pascl.Training.Recipes;
@@ -37,12 +38,12 @@ public sealed class TrainingPhase
     /// The first phase: L = L_in + lambda1 L_out + lambda2 L_con over one joint batch [view 1; view 2; outliers] through the main branch.
     /// Cross entropy has neither outliers nor the contrastive term, outlier exposure not the latter.
     /// </summary>
-    public static TrainingPhase Representation(Recipe recipe, TrainingData data)
+    public static TrainingPhase Representation(Recipe recipe, TrainingData data, ComputeDevice device)
     {
         var weights = recipe.Loss;
         var exposure = new OutlierExposureLoss();
         var contrast = recipe.Method == Method.Pascl
-            ? new PasclLoss(recipe.Tail(data.Training.CountPerClass()).Flags, weights.Temperature)
+            ? new PasclLoss(recipe.Tail(data.Training.CountPerClass()).Flags, weights.Temperature).to(device.Torch)
             : null;
         return new TrainingPhase
         {
@@ -87,9 +88,9 @@ public sealed class TrainingPhase
     /// The second phase, auxiliary branch finetuning: cross entropy of z + tau log prior over one view of the in-distribution images; the convolutions and the
     /// main branch stay as they are.
     /// </summary>
-    public static TrainingPhase AuxiliaryBranch(Recipe recipe, TrainingData data)
+    public static TrainingPhase AuxiliaryBranch(Recipe recipe, TrainingData data, ComputeDevice device)
     {
-        var adjustment = new LogitAdjustment(data.Training.CountPerClass(), recipe.Loss.LogitAdjustment);
+        var adjustment = new LogitAdjustment(data.Training.CountPerClass(), recipe.Loss.LogitAdjustment).to(device.Torch);
         return new TrainingPhase
         {
             Name = "auxiliary-branch",

@@ -49,6 +49,12 @@ internal sealed class CudaDevice : KernelDevice
             : throw new DeviceException($"{name} has compute capability {capability}, and kernels need {ComputeCapability.Oldest} or later. Use another GPU or the simulator.");
     }
 
+    public override long FreeMemory()
+    {
+        using var current = Enter();
+        return driver.FreeMemory(Name);
+    }
+
     public override void Synchronize()
     {
         using var current = Enter();

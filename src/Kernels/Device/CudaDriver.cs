@@ -31,6 +31,7 @@ internal sealed unsafe class CudaDriver
     private readonly delegate* unmanaged<nint, uint, uint, uint, uint, uint, uint, uint, nint, void**, void**, int> launchKernel;
     private readonly delegate* unmanaged<nint*, nuint, int> memoryAllocate;
     private readonly delegate* unmanaged<nint, int> memoryFree;
+    private readonly delegate* unmanaged<nuint*, nuint*, int> memoryGetInfo;
     private readonly delegate* unmanaged<nint, void*, nuint, int> memoryCopyToDevice;
     private readonly delegate* unmanaged<void*, nint, nuint, int> memoryCopyToHost;
 
@@ -58,6 +59,7 @@ internal sealed unsafe class CudaDriver
         launchKernel = (delegate* unmanaged<nint, uint, uint, uint, uint, uint, uint, uint, nint, void**, void**, int>)export("cuLaunchKernel");
         memoryAllocate = (delegate* unmanaged<nint*, nuint, int>)export("cuMemAlloc_v2");
         memoryFree = (delegate* unmanaged<nint, int>)export("cuMemFree_v2");
+        memoryGetInfo = (delegate* unmanaged<nuint*, nuint*, int>)export("cuMemGetInfo_v2");
         memoryCopyToDevice = (delegate* unmanaged<nint, void*, nuint, int>)export("cuMemcpyHtoD_v2");
         memoryCopyToHost = (delegate* unmanaged<void*, nint, nuint, int>)export("cuMemcpyDtoH_v2");
     }
@@ -186,6 +188,13 @@ internal sealed unsafe class CudaDriver
         nint address;
         Check(memoryAllocate(&address, (nuint)bytes), $"{bytes:N0} bytes could not be allocated on {device}");
         return address;
+    }
+
+    public long FreeMemory(string device)
+    {
+        nuint free, total;
+        Check(memoryGetInfo(&free, &total), $"The free memory of {device} could not be read");
+        return (long)free;
     }
 
     public void Free(nint address) => _ = memoryFree(address);

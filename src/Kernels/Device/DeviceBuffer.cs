@@ -35,13 +35,15 @@ public sealed class DeviceBuffer<T> : IDisposable
         ? new(Vector.Address, rows, columns)
         : throw new ArgumentException($"A ({rows}, {columns}) matrix does not fit in a buffer of {Length} elements.");
 
-    /// <summary>Overwrites the elements, from the first, after everything launched before.</summary>
-    public unsafe void CopyFrom(ReadOnlySpan<T> values)
+    /// <summary>Overwrites elements after everything launched before.</summary>
+    /// <param name="values">The new elements.</param>
+    /// <param name="start">The first that is overwritten.</param>
+    public unsafe void CopyFrom(ReadOnlySpan<T> values, long start = 0)
     {
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(values.Length, Length);
+        var part = Vector.Slice(start, values.Length);
         fixed (T* source = values)
         {
-            device.CopyToDevice(Vector.Address, (nint)source, (long)values.Length * sizeof(T));
+            device.CopyToDevice(part.Address, (nint)source, (long)values.Length * sizeof(T));
         }
     }
 

@@ -65,6 +65,9 @@ public abstract class KernelDevice : IDisposable
     /// <param name="kernel">What to compile.</param>
     public Kernel Load(KernelDefinition kernel) => kernels.GetOrAdd(kernel.Method, _ => new Lazy<Kernel>(() => Compile(kernel))).Value;
 
+    /// <summary>Bytes of memory that could be allocated now.</summary>
+    public abstract long FreeMemory();
+
     /// <summary>Waits until everything launched has finished.</summary>
     public abstract void Synchronize();
 

@@ -27,6 +27,8 @@ internal sealed class SimulatorDevice : KernelDevice
 
     public override int Multiprocessors => 1;
 
+    public override long FreeMemory() => GC.GetGCMemoryInfo().TotalAvailableMemoryBytes - Environment.WorkingSet;
+
     public override void Synchronize()
     {
         // Launches have ended when they return.

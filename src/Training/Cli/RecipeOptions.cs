@@ -41,6 +41,9 @@ internal sealed class RecipeOptions
         Add<int>("--width", "channels of the first stage; 64 is the published network", (r, v) => r with { Width = v });
         Add<Precision>("--precision", "auto, float32 (fp32) or bfloat16 (bf16)", (r, v) => r with { Precision = v }, ParsePrecision);
 
+        Add<string>("--device", "where to train: auto, cpu or cuda:0", (r, v) => r with { Device = v });
+        Add<Backend>("--backend", "what computes losses and BatchNorm: auto (ilgpu on a GPU, torch on the CPU), torch or ilgpu",
+            (r, v) => r with { Backend = v });
         Add<int>("--threads", "threads of torch's arithmetic; results are bit-identical on the same number",
             (r, v) => r with { Threads = v });
 

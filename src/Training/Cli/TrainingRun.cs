@@ -1,6 +1,7 @@
 using Pascl.Training.Checkpoints;
 using Pascl.Training.Data;
 using Pascl.Training.Evaluation;
+using Pascl.Training.Interop;
 using Pascl.Training.Model;
 using Pascl.Training.Recipes;
 using Pascl.Training.Reporting;
@@ -41,7 +42,8 @@ internal static class TrainingRun
         var trained = RecipeFile.Parse(checkpoint.Info.Recipe, folder.Checkpoint);
         var recipe = trained with { Data = trained.Data with { OutOfDistribution = sets.Count > 0 ? sets : trained.Data.OutOfDistribution } };
         var data = TrainingDataReader.Read(recipe, withOutliers: false);
-        using var model = Trainer.CreateModel(recipe, checkpoint.Info.ClassNames.Count);
+        using var device = ComputeDevice.Open("auto", Backend.Torch);
+        using var model = Trainer.CreateModel(recipe, checkpoint.Info.ClassNames.Count, device);
         checkpoint.LoadInto(model);
         var report = Evaluate(recipe, data, model);
         if ((output ?? (sets.Count == 0 ? folder.Report : null)) is { } file)
@@ -56,6 +58,7 @@ internal static class TrainingRun
     private static int Finish(Trainer trainer, TrainingData data, RunFolder folder, CancellationToken cancellation)
     {
         AnsiConsole.WriteLine($"Run folder: {folder.Root}");
+        AnsiConsole.WriteLine($"Computes on: {trainer.Device}");
         try
         {
             TrainingProgress.Show(AnsiConsole.Console, progress => trainer.Run(progress, cancellation));

@@ -34,6 +34,9 @@ public sealed record Batch(torch.Tensor Images, torch.Tensor Labels, int Views) 
         return new Batch(pixels.permute(0, 3, 1, 2).DetachFromDisposeScope(), labels.DetachFromDisposeScope(), views);
     }
 
+    /// <summary>The batch on a device, in the current dispose scope.</summary>
+    internal Batch To(torch.Device device) => new(Images.to(device), Labels.to(device), Views);
+
     /// <inheritdoc/>
     public void Dispose()
     {

@@ -1,14 +1,12 @@
-using System.Runtime.InteropServices;
-using Pascl.Kernels;
 using TorchSharp;
 
 namespace Pascl.Training.Data;
 
 /// <summary>Builds any batch of one epoch; safe to call from several threads at once.</summary>
-internal sealed class BatchBuilder(ImageSet training, ImageSet? outliers, BatchPlan plan, int epoch)
+internal sealed class BatchBuilder(ImageSet training, AugmentedViews trainingViews, AugmentedViews? outlierViews, int outlierCount, BatchPlan plan, int epoch)
 {
     private readonly int[] trainingOrder = EpochOrder.Permutation(training.Count, plan.Seed, epoch, RandomStream.TrainingOrder);
-    private readonly int[] outlierOrder = EpochOrder.Permutation(outliers?.Count ?? 0, plan.Seed, epoch, RandomStream.OutlierOrder);
+    private readonly int[] outlierOrder = EpochOrder.Permutation(outlierCount, plan.Seed, epoch, RandomStream.OutlierOrder);
 
     /// <summary>
     /// Builds the batch at position <paramref name="step"/> of the epoch, rows [view 1; view 2; outliers]; its tensors belong to no dispose
@@ -16,34 +14,21 @@ internal sealed class BatchBuilder(ImageSet training, ImageSet? outliers, BatchP
     /// </summary>
     public Batch Build(int step)
     {
+        using var scope = torch.NewDisposeScope();
         var chosen = trainingOrder.AsSpan(step * plan.BatchSize, plan.BatchSize);
         var rows = (plan.Views * plan.BatchSize) + plan.OutlierBatchSize;
-        using var pixels = torch.empty(rows, training.Height, training.Width, PixelBlock.Channels); // (Views * N + K, H, W, 3)
-        var remaining = MemoryMarshal.Cast<byte, float>(pixels.bytes);
+        var pixels = torch.empty(rows, training.Height, training.Width, PixelBlock.Channels, device: trainingViews.Device); // (Views * N + K, H, W, 3)
         for (var view = 0; view < plan.Views; view++)
         {
-            remaining = Augment(training, chosen, RandomStream.FirstView + view, remaining);
+            trainingViews.Make(chosen, epoch, RandomStream.FirstView + view, pixels.narrow(0, view * plan.BatchSize, plan.BatchSize));
         }
 
-        if (outliers is not null)
+        if (outlierViews is not null)
         {
-            Augment(outliers, outlierOrder.AsSpan(step * plan.OutlierBatchSize, plan.OutlierBatchSize), RandomStream.Outlier, remaining);
+            var outliers = outlierOrder.AsSpan(step * plan.OutlierBatchSize, plan.OutlierBatchSize);
+            outlierViews.Make(outliers, epoch, RandomStream.Outlier, pixels.narrow(0, plan.Views * plan.BatchSize, plan.OutlierBatchSize));
         }
 
         return Batch.FromPixels(pixels, training, chosen, plan.Views);
-    }
-
-    private Span<float> Augment(ImageSet images, ReadOnlySpan<int> chosen, int stream, Span<float> destination)
-    {
-        var (height, width) = (images.Height, images.Width);
-        var scratch = new byte[height * width * PixelBlock.Channels];
-        foreach (var image in chosen)
-        {
-            var parameters = AugmentationParameters.Draw(plan.Augmentation, height, width, plan.Seed, epoch, image, stream);
-            Augmentation.Apply(images.Pixels(image), height, width, parameters, destination[..scratch.Length], scratch);
-            destination = destination[scratch.Length..];
-        }
-
-        return destination;
     }
 }

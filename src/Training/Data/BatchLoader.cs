@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Pascl.Training.Interop;
 
 namespace Pascl.Training.Data;
 
@@ -6,22 +7,26 @@ namespace Pascl.Training.Data;
 /// Batches for training, prepared ahead of the step on background threads. The content of a batch depends only on the seed, the epoch and
 /// its position, never on the number of threads, so an epoch can be resumed at any step.
 /// </summary>
-public sealed class BatchLoader
+public sealed class BatchLoader : IDisposable
 {
     private readonly ImageSet training;
     private readonly ImageSet? outliers;
     private readonly BatchPlan plan;
+    private readonly ComputeDevice? device;
+    private AugmentedViews? trainingViews;
+    private AugmentedViews? outlierViews;
     private long waitTicks;
 
     /// <summary>Checks that the plan and the images fit together.</summary>
     /// <param name="training">In-distribution images with their labels.</param>
     /// <param name="outliers">Outlier images of the same size, or null where the plan has none.</param>
     /// <param name="plan">What a batch consists of.</param>
+    /// <param name="device">Where to augment, if it has kernels and room for all images; otherwise threads of the CPU augment.</param>
     /// <exception cref="InputException">The plan's numbers make no sense, the image sizes differ, or a set has fewer images than a batch
     /// needs.</exception>
-    public BatchLoader(ImageSet training, ImageSet? outliers, BatchPlan plan)
+    public BatchLoader(ImageSet training, ImageSet? outliers, BatchPlan plan, ComputeDevice? device = null)
     {
-        (this.training, this.outliers, this.plan) = (training, plan.OutlierBatchSize == 0 ? null : outliers, plan);
+        (this.training, this.outliers, this.plan, this.device) = (training, plan.OutlierBatchSize == 0 ? null : outliers, plan, device);
         Check();
         StepsPerEpoch = training.Count / plan.BatchSize;
         if (this.outliers is not null)
@@ -45,7 +50,9 @@ public sealed class BatchLoader
     public IEnumerable<Batch> Epoch(int epoch, int firstStep = 0)
     {
         var started = Stopwatch.GetTimestamp();
-        var builder = new BatchBuilder(training, outliers, plan, epoch);
+        trainingViews ??= Views(training);
+        outlierViews ??= outliers is null ? null : Views(outliers);
+        var builder = new BatchBuilder(training, trainingViews, outlierViews, outliers?.Count ?? 0, plan, epoch);
         using var ahead = new Prefetcher<Batch>(builder.Build, firstStep, StepsPerEpoch, plan.Workers, plan.Prefetch);
         for (var step = firstStep; step < StepsPerEpoch; step++)
         {
@@ -55,6 +62,17 @@ public sealed class BatchLoader
             started = Stopwatch.GetTimestamp();
         }
     }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        trainingViews?.Dispose();
+        outlierViews?.Dispose();
+    }
+
+    private AugmentedViews Views(ImageSet images) => device?.Kernels is { } kernels && DeviceViews.Fit(kernels, outliers is null ? [training] : [training, outliers])
+        ? new DeviceViews(images, plan, device)
+        : new HostViews(images, plan);
 
     private void Check()
     {

@@ -9,10 +9,10 @@ internal sealed class LossSums : IDisposable
     private readonly double[] reported;
     private int stepsReported;
 
-    /// <summary>Starts with the sums of an interrupted epoch, or with zeros.</summary>
-    public LossSums(UnfinishedEpoch? interrupted)
+    /// <summary>Starts with the sums of an interrupted epoch, or with zeros, on the model's device.</summary>
+    public LossSums(UnfinishedEpoch? interrupted, torch.Device device)
     {
-        sums = torch.tensor((interrupted?.Sums ?? new double[LossTerms.Names.Count]).ToArray(), torch.float64).DetachFromDisposeScope(); // (4)
+        sums = torch.tensor((interrupted?.Sums ?? new double[LossTerms.Names.Count]).ToArray(), torch.float64, device).DetachFromDisposeScope(); // (4)
         reported = [.. interrupted?.ReportedSums ?? new double[LossTerms.Names.Count]];
         stepsReported = interrupted?.ReportedSteps ?? 0;
     }
@@ -46,5 +46,9 @@ internal sealed class LossSums : IDisposable
     /// <inheritdoc/>
     public void Dispose() => sums.Dispose();
 
-    private double[] Read() => sums.data<double>().ToArray();
+    private double[] Read()
+    {
+        using var scope = torch.NewDisposeScope();
+        return sums.cpu().data<double>().ToArray();
+    }
 }

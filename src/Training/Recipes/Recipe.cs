@@ -46,6 +46,12 @@ public sealed record Recipe
     /// <summary>Arithmetic of the network's forward and backward pass; weights and losses are always float32.</summary>
     public Precision Precision { get; init; } = Precision.Auto;
 
+    /// <summary>Where the network is trained: <c>auto</c> (a GPU where libtorch finds one, else the CPU), <c>cpu</c> or <c>cuda:i</c>.</summary>
+    public string Device { get; init; } = "auto";
+
+    /// <summary>What computes the losses and BatchNorm.</summary>
+    public Backend Backend { get; init; } = Backend.Auto;
+
     /// <summary>Torch's threads for the arithmetic; null takes one per core. Results are equal bit for bit on the same number only.</summary>
     public int? Threads { get; init; }
 

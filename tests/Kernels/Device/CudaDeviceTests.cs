@@ -113,6 +113,14 @@ public sealed class CudaDeviceTests
     }
 
     [Test]
+    public void free_memory_is_that_of_the_device()
+    {
+        using var device = KernelDevice.Open("cuda:0", driver);
+        Assert.That(device.FreeMemory(), Is.EqualTo(1000));
+        Assert.That(RecordingCudaDriver.Calls, Has.Exactly(1).EqualTo("memory c0"));
+    }
+
+    [Test]
     public void auto_takes_the_first_gpu_and_without_one_the_simulator()
     {
         using var gpu = KernelDevice.Open("auto", driver);

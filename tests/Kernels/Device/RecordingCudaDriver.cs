@@ -67,6 +67,7 @@ internal static unsafe class RecordingCudaDriver
         "cuLaunchKernel" => (nint)(delegate* unmanaged<nint, uint, uint, uint, uint, uint, uint, uint, nint, void**, void**, int>)&Launch,
         "cuMemAlloc_v2" => (nint)(delegate* unmanaged<nint*, nuint, int>)&Allocate,
         "cuMemFree_v2" => (nint)(delegate* unmanaged<nint, int>)&Free,
+        "cuMemGetInfo_v2" => (nint)(delegate* unmanaged<nuint*, nuint*, int>)&GetMemoryInfo,
         "cuMemcpyHtoD_v2" => (nint)(delegate* unmanaged<nint, void*, nuint, int>)&CopyToDevice,
         "cuMemcpyDtoH_v2" => (nint)(delegate* unmanaged<void*, nint, nuint, int>)&CopyToHost,
         "cuGetErrorName" => (nint)(delegate* unmanaged<int, byte**, int>)&GetErrorName,
@@ -198,6 +199,13 @@ internal static unsafe class RecordingCudaDriver
 
     [UnmanagedCallersOnly]
     private static int Free(nint address) => Answer($"free {address:x}");
+
+    [UnmanagedCallersOnly]
+    private static int GetMemoryInfo(nuint* free, nuint* total)
+    {
+        (*free, *total) = (1000, 4000);
+        return Answer($"memory {Current:x}");
+    }
 
     [UnmanagedCallersOnly]
     private static int CopyToDevice(nint destination, void* source, nuint bytes) => Answer($"to-device {destination:x} {bytes}");

@@ -2,6 +2,8 @@ using System.Diagnostics;
 using Pascl.Kernels;
 using Pascl.Training;
 using Pascl.Training.Data;
+using Pascl.Training.Interop;
+using Pascl.Training.Recipes;
 using TorchSharp;
 
 namespace Pascl.Tests.Training.Data;
@@ -11,12 +13,23 @@ public sealed class BatchLoaderTests
     private static readonly BatchPlan Plan = new() { BatchSize = 4, OutlierBatchSize = 3, Views = 2, Seed = 5 };
 
     [Test]
+    public void batches_augmented_on_a_device_equal_those_of_the_cpu()
+    {
+        var (training, outliers) = (Random(9, 5, 7, 1), Random(8, 5, 7, 2));
+        using var device = ComputeDevice.Open("cpu", Backend.Ilgpu);
+        Assert.That(DeviceViews.Fit(device.Kernels!, [training, outliers]));
+        using var onHost = new BatchLoader(training, outliers, Plan);
+        using var onDevice = new BatchLoader(training, outliers, Plan, device);
+        Assert.That(Contents(onDevice.Epoch(3)), Is.EqualTo(Contents(onHost.Epoch(3))));
+    }
+
+    [Test]
     public void a_batch_holds_view_one_then_view_two_then_the_outliers()
     {
         // Every pixel of an image has the image's number, so rows can be recognised.
         var training = Numbered(10, 8, 6);
         var outliers = Numbered(20, 8, 6, first: 100);
-        var loader = new BatchLoader(training, outliers, Plan with { Augmentation = AugmentationSettings.None });
+        using var loader = new BatchLoader(training, outliers, Plan with { Augmentation = AugmentationSettings.None });
         var seen = new List<int>();
         foreach (var batch in loader.Epoch(0))
         {
@@ -74,7 +87,7 @@ public sealed class BatchLoaderTests
     [Test]
     public void the_second_phase_has_one_view_and_no_outliers()
     {
-        var loader = new BatchLoader(Random(9, 5, 7, 1), null, new BatchPlan { BatchSize = 2 });
+        using var loader = new BatchLoader(Random(9, 5, 7, 1), null, new BatchPlan { BatchSize = 2 });
         Assert.That(loader.StepsPerEpoch, Is.EqualTo(4));
         using var batch = loader.Epoch(0).First();
         Assert.That(batch.Images.shape, Is.EqualTo(new long[] { 2, 3, 5, 7 }));
@@ -86,7 +99,7 @@ public sealed class BatchLoaderTests
     [TestCase(7, 300, 1)]
     public void an_epoch_ends_with_the_smaller_of_the_two_sets(int trainingCount, int outlierCount, int steps)
     {
-        var loader = new BatchLoader(Random(trainingCount, 2, 2, 1), Random(outlierCount, 2, 2, 2), Plan);
+        using var loader = new BatchLoader(Random(trainingCount, 2, 2, 1), Random(outlierCount, 2, 2, 2), Plan);
         Assert.That(loader.StepsPerEpoch, Is.EqualTo(steps));
         Assert.That(Contents(loader.Epoch(0)), Has.Count.EqualTo(steps));
     }
@@ -94,7 +107,7 @@ public sealed class BatchLoaderTests
     [Test]
     public void tensors_belong_to_no_scope_and_none_is_left_after_leaving_early()
     {
-        var loader = new BatchLoader(Random(400, 2, 2, 1), Random(400, 2, 2, 2), Plan with { Workers = 2 });
+        using var loader = new BatchLoader(Random(400, 2, 2, 1), Random(400, 2, 2, 2), Plan with { Workers = 2 });
         var before = AliveTensors();
         using (torch.NewDisposeScope())
         {
@@ -112,7 +125,7 @@ public sealed class BatchLoaderTests
     [Test]
     public void the_wait_is_nearly_nothing_when_the_step_is_slower_than_the_data()
     {
-        var loader = new BatchLoader(Random(48, 32, 32, 1), Random(48, 32, 32, 2), Plan);
+        using var loader = new BatchLoader(Random(48, 32, 32, 1), Random(48, 32, 32, 2), Plan);
         var shares = new List<double>();
         for (var epoch = 0; epoch < 5; epoch++)
         {
