@@ -42,8 +42,14 @@ public sealed class DeviceAugmentationTests(string name)
             {
                 var settings = new AugmentationSettings
                 {
-                    Padding = strength, FlipProbability = probability, JitterProbability = probability, GreyscaleProbability = probability / 2,
-                    Brightness = strength, Contrast = strength, Saturation = strength, Hue = strength,
+                    Padding = strength,
+                    FlipProbability = probability,
+                    JitterProbability = probability,
+                    GreyscaleProbability = probability / 2,
+                    Brightness = strength,
+                    Contrast = strength,
+                    Saturation = strength,
+                    Hue = strength,
                 };
                 int[] chosen = [3, 1];
                 var bytes = RandomBytes(height, width);
