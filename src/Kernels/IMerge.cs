@@ -9,11 +9,13 @@ internal interface IMerge<T>
 }
 
 /// <summary>left + right.</summary>
-internal readonly struct Addition : IMerge<float>, IMerge<int>
+internal readonly struct Addition : IMerge<float>, IMerge<int>, IMerge<Pair>
 {
     public float Merge(float left, float right) => left + right;
 
     public int Merge(int left, int right) => left + right;
+
+    public Pair Merge(Pair left, Pair right) => new(left.First + right.First, left.Second + right.Second);
 }
 
 /// <summary>The larger one.</summary>

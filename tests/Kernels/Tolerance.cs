@@ -36,6 +36,20 @@ internal static class Tolerance
     /// <param name="largest">The largest |ln(x)|.</param>
     public static double Logarithm(double unit, double largest) => ((2 * largest) + 4) * unit;
 
+    /// <summary>
+    /// Absolute error of log sum_j exp(s_j) - mean of some s_j, and of the logarithm alone: of the exponentials of differences; of their sum, each term scaled
+    /// anew at most once per term with three roundings; of the logarithm; of the mean; and of adding the maximum and subtracting.
+    /// </summary>
+    /// <param name="unit">Unit roundoff of the arithmetic.</param>
+    /// <param name="terms">Number of s_j.</param>
+    /// <param name="largest">The largest |s_j|.</param>
+    public static double RowLoss(double unit, int terms, double largest)
+    {
+        var logarithm = Math.Log(Math.Max(1, terms));
+        var sum = Exponential(unit, 2 * largest) + Sum(unit, 4L * terms);
+        return sum + Logarithm(unit, logarithm) + (largest * Sum(unit, terms + 1L)) + (unit * ((4 * largest) + (2 * logarithm)));
+    }
+
     /// <summary>Fails unless every value is within <paramref name="relative"/> times its own scale of what is expected.</summary>
     /// <param name="actual">What the kernel wrote.</param>
     /// <param name="expected">What the reference says.</param>
