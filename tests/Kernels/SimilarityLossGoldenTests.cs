@@ -34,7 +34,9 @@ public sealed class SimilarityLossGoldenTests(string name)
     }
 
     private static double[] Gradient(JsonElement item) =>
-        [.. GradientParts.SelectMany(part => item.GetProperty(part).EnumerateArray().SelectMany(row => row.EnumerateArray())).Select(value => value.GetDouble())];
+    [
+        .. GradientParts.SelectMany(part => item.GetProperty(part).EnumerateArray().SelectMany(row => row.EnumerateArray())).Select(value => value.GetDouble()),
+    ];
 
     private void Check(
         double[] rows,
