@@ -17,14 +17,22 @@ public sealed class LogitAdjustment : Module<Tensor, Tensor, Tensor>
     public LogitAdjustment(IReadOnlyList<int> trainingCounts, double tau = 1)
         : base(nameof(LogitAdjustment))
     {
+        adjustment = tensor(Of(trainingCounts, tau)).DetachFromDisposeScope(); // (C), float64
+        RegisterComponents();
+    }
+
+    /// <summary>What is added to the logits of C classes: tau * log(prior).</summary>
+    /// <param name="trainingCounts">C numbers of training images, each above 0.</param>
+    /// <param name="tau">Strength of the adjustment.</param>
+    public static double[] Of(IReadOnlyList<int> trainingCounts, double tau = 1)
+    {
         if (trainingCounts.Any(count => count <= 0))
         {
             throw new ArgumentException($"The training counts are {string.Join(" ", trainingCounts)}; every class needs an image.", nameof(trainingCounts));
         }
 
         double total = trainingCounts.Sum(count => (long)count);
-        adjustment = tensor(trainingCounts.Select(count => tau * Math.Log(count / total)).ToArray()).DetachFromDisposeScope(); // (C), float64
-        RegisterComponents();
+        return [.. trainingCounts.Select(count => tau * Math.Log(count / total))];
     }
 
     /// <summary>Computes the loss of a batch, a scalar.</summary>
