@@ -1,5 +1,6 @@
 using System.Globalization;
 using ILGPU;
+using ILGPU.Util;
 
 namespace Pascl.Kernels;
 
@@ -10,7 +11,7 @@ public readonly struct BFloat16 : IEquatable<BFloat16>
     private const uint Magnitude = 0x7FFF_FFFF;
     private const uint Infinity = 0x7F80_0000;
     private const uint HalfStep = 0x7FFF;
-    private const int QuietNaN = 0x40;
+    private const uint QuietNaN = 0x40;
     private const int Shift = 16;
 
     private readonly ushort bits;
@@ -52,7 +53,9 @@ public readonly struct BFloat16 : IEquatable<BFloat16>
 
     // Adding just under half a step, or half where the last bit is odd, carries into the upper half exactly where the number must be rounded up. A carry out of
     // the fraction raises the exponent, which is right as well. A not-a-number could carry into another number, so it is cut off and made quiet instead.
-    private static ushort Round(uint single) => (single & Magnitude) > Infinity
-        ? (ushort)((single >> Shift) | QuietNaN)
-        : (ushort)((single + HalfStep + ((single >> Shift) & 1)) >> Shift);
+    // Both are computed and one is selected, because a branch per element costs a kernel more.
+    private static ushort Round(uint single) => (ushort)Utilities.Select(
+        (single & Magnitude) > Infinity,
+        (single >> Shift) | QuietNaN,
+        (single + HalfStep + ((single >> Shift) & 1)) >> Shift);
 }

@@ -1,3 +1,5 @@
+using ILGPU;
+using ILGPU.Runtime.Cuda;
 using Half = ILGPU.Half;
 
 namespace Pascl.Kernels;
@@ -5,9 +7,39 @@ namespace Pascl.Kernels;
 /// <summary>Tensors of IEEE half precision.</summary>
 public readonly struct Float16Element : IElement<Half>
 {
+    private const uint Sign = 0x8000;
+    private const uint Magnitude = 0x7FFF_FFFF;
+    private const uint InfinityOfSingle = 0x7F80_0000;
+    private const uint FirstTooLarge = 0x4780_0000; // 2^16
+    private const uint SmallestNormal = 0x3880_0000; // 2^-14
+    private const uint ExponentDifference = (127 - 15) << 23;
+
     /// <inheritdoc/>
     public static float ToSingle(Half value) => value;
 
     /// <inheritdoc/>
-    public static Half FromSingle(float value) => (Half)value;
+    /// <remarks>The GPU's conversion rounds; ILGPU's on the CPU cuts off, so there the bits are computed here.</remarks>
+    public static Half FromSingle(float value) => CudaAsm.IsSupported ? (Half)value : Interop.IntAsFloat(Round(Interop.FloatAsInt(value)));
+
+    private static ushort Round(uint single)
+    {
+        var magnitude = single & Magnitude;
+        uint bits;
+        if (magnitude >= FirstTooLarge)
+        {
+            bits = magnitude > InfinityOfSingle ? 0x7E00u : 0x7C00u;
+        }
+        else if (magnitude < SmallestNormal)
+        {
+            // The spacing of singles between 1/2 and 1 is that of the small halves, so the addition rounds.
+            bits = Interop.FloatAsInt(Interop.IntAsFloat(magnitude) + 0.5f) - Interop.FloatAsInt(0.5f);
+        }
+        else
+        {
+            // As in BFloat16: just under half a step, or half where the last bit is odd.
+            bits = (magnitude - ExponentDifference + 0xFFF + ((magnitude >> 13) & 1)) >> 13;
+        }
+
+        return (ushort)(((single >> 16) & Sign) | bits);
+    }
 }

@@ -7,7 +7,11 @@ namespace Pascl.Tests.Kernels;
 [TestFixtureSource(typeof(Devices), nameof(Devices.Names))]
 public sealed class ElementTests(string name)
 {
-    private static readonly float[] Values = [0, -0f, 1, -1.5f, 1 + (1 / 256f), 1 + (3 / 256f), 1 + (1 / 2048f), 3e-5f, 1e-9f, 65504, 1e30f, float.PositiveInfinity, float.NaN];
+    private static readonly float[] Values =
+    [
+        0, -0f, 1, -1.5f, 1 + (1 / 256f), 1 + (3 / 256f), 1 + (1 / 2048f), 1 + (3 / 2048f), 1.2345f, -9.8765f, 3e-5f, 7e-6f, 1e-9f, 65504, 65519, 65520, -1e30f,
+        float.PositiveInfinity, float.NaN,
+    ];
 
     private KernelDevice Device => Devices.Get(name);
 

@@ -1,0 +1,223 @@
+using Pascl.Kernels.Device;
+using Pascl.Kernels.Vectors;
+
+namespace Pascl.Kernels;
+
+/// <summary>
+/// BatchNorm of a batch of in-distribution images and outliers, for two branches: statistics of both sets in one read, normalisation with what follows it, and
+/// the gradients. Per channel
+/// <code>
+/// y = activation((x - mean) / sqrt(variance + epsilon) * weight + bias + residual)
+/// running = (1 - momentum) running + momentum batch        the variance unbiased; the main branch's from all images, the auxiliary branch's from the ID ones
+/// </code>
+/// </summary>
+/// <remarks>
+/// <see cref="DualBatchNormReference"/> is the specification. Statistics and parameters are <see cref="float"/>, and so is all arithmetic. One launch for the
+/// statistics, one to normalise, two backward; the same input gives the same bits. 16 bytes are read at once where addresses and rows allow it, else single elements.
+/// Calls enqueue and return; calls on the same instance must follow one another on one stream.
+/// </remarks>
+/// <typeparam name="T">Elements of the batch: <see cref="float"/>, <see cref="ILGPU.Half"/> or <see cref="BFloat16"/>.</typeparam>
+public sealed class DualBatchNorm<T> : IDisposable
+    where T : unmanaged
+{
+    private const int PacketBytes = 16;
+    private const int MaximumTiles = 1 << 16;
+    private const int FloatsPerPartial = 3;
+
+    // Registers let three blocks of the statistics onto a multiprocessor at once, and two of the backward reduction; those that wait would only lengthen the end.
+    private const int StatisticsBlocks = 3;
+    private const int ReductionBlocks = 2;
+
+    // Elementwise kernels end together when each multiprocessor has had several blocks.
+    private const int ElementwiseBlocks = 12;
+
+    private readonly DualBatchNormDeviceCode packets;
+    private readonly DualBatchNormDeviceCode scalars;
+    private readonly DeviceBuffer<int> tickets;
+    private readonly int threads;
+    private readonly int multiprocessors;
+
+    /// <summary>Compiles the kernels.</summary>
+    /// <exception cref="NotSupportedException"><typeparamref name="T"/> is another type.</exception>
+    public DualBatchNorm(KernelDevice device)
+        : this(device, device.IsSimulator ? 32 : DualBatchNormKernels.Threads, device.Multiprocessors)
+    {
+    }
+
+    internal DualBatchNorm(KernelDevice device, int threads, int multiprocessors)
+    {
+        (packets, scalars) = DualBatchNormDeviceCode.Load<T>(device);
+        tickets = device.Allocate<int>(new int[MaximumTiles]);
+        (this.threads, this.multiprocessors) = (threads, multiprocessors);
+    }
+
+    private static unsafe int Width => PacketBytes / sizeof(T);
+
+    /// <summary>Floats that <see cref="Statistics"/> and <see cref="Backward"/> overwrite while they run.</summary>
+    public long WorkspaceLength(BatchShape shape)
+    {
+        var largest = 2;
+        foreach (var width in (int[])[1, Width])
+        {
+            if (width == 1 || DualBatchNormPlan.Fits(shape, width))
+            {
+                largest = Math.Max(largest, DualBatchNormPlan.Of(shape, width, threads).Splits(multiprocessors * StatisticsBlocks));
+            }
+        }
+
+        return (long)FloatsPerPartial * shape.Channels * largest;
+    }
+
+    /// <summary>Computes the moments of both sets in one read, and moves the running statistics.</summary>
+    /// <param name="shape">The batch; a channel must have two values, because one has no variance.</param>
+    /// <param name="input">The batch's elements.</param>
+    /// <param name="inDistributionImages">How many images, from the first, are in-distribution; the others are outliers.</param>
+    /// <param name="state">Written: what normalising and the gradients need.</param>
+    /// <param name="moments">Written: (2, C), of the in-distribution images and of the outliers; those of several processes can be merged.</param>
+    /// <param name="workspace">At least <see cref="WorkspaceLength"/> floats; overwritten.</param>
+    /// <param name="momentum">Weight of this batch in the running statistics.</param>
+    /// <param name="main">Running statistics of all images, or none.</param>
+    /// <param name="auxiliary">Running statistics of the in-distribution images, or none; unchanged by a batch without such images.</param>
+    public void Statistics(
+        BatchShape shape,
+        DeviceVector<T> input,
+        int inDistributionImages,
+        DualBatchNormState state,
+        DeviceVector<BatchMoments> moments,
+        DeviceVector<float> workspace,
+        float momentum = 0.1f,
+        ChannelStatistics main = default,
+        ChannelStatistics auxiliary = default)
+    {
+        DualBatchNormChecks.Batch(shape, ("input", input.Length));
+        DualBatchNormChecks.Variance(shape, inDistributionImages, auxiliary.Mean.Length > 0);
+        DualBatchNormChecks.Channels(
+            shape, optional: true, ("main mean", main.Mean), ("main variance", main.Variance), ("auxiliary mean", auxiliary.Mean), ("auxiliary variance", auxiliary.Variance));
+        DualBatchNormChecks.Length("state", state.Values.Length, DualBatchNormState.Length(shape.Channels), shape);
+        DualBatchNormChecks.Length("moments", moments.Length, 2L * shape.Channels, shape);
+        DualBatchNormChecks.AtLeast("workspace", workspace.Length, WorkspaceLength(shape), shape);
+        var (code, plan) = Choose(shape, input);
+        var firstItems = (int)((long)plan.Items * inDistributionImages / shape.Images);
+        var isMixed = inDistributionImages > 0 && inDistributionImages < shape.Images;
+        var splits = Math.Max(isMixed ? 2 : 1, plan.Splits(multiprocessors * StatisticsBlocks));
+        var firstSplits = isMixed ? Math.Clamp((int)Math.Round((double)splits * firstItems / plan.Items), 1, splits - 1) : inDistributionImages > 0 ? splits : 0;
+        var partials = new DeviceVector<BatchMoments>(workspace.Address, workspace.Length / FloatsPerPartial);
+        code.Statistics.Launch(
+            plan.Shape(splits), code.View(input), partials, moments, state.Values, main.Mean, main.Variance, auxiliary.Mean, auxiliary.Variance, tickets.Vector,
+            plan.Columns, plan.TileColumns, plan.Pixels, plan.ChannelsPerColumn, firstItems, plan.Items, firstSplits, momentum);
+    }
+
+    /// <summary>Normalises a batch.</summary>
+    /// <param name="shape">The batch.</param>
+    /// <param name="input">The batch's elements.</param>
+    /// <param name="statistics">Of the batch, in training; running ones, in evaluation.</param>
+    /// <param name="parameters">Weight and bias.</param>
+    /// <param name="output">Written.</param>
+    /// <param name="activation">What follows.</param>
+    /// <param name="residual">What is added, where the activation adds.</param>
+    /// <param name="epsilon">Summand of the variance.</param>
+    public void Normalize(
+        BatchShape shape,
+        DeviceVector<T> input,
+        ChannelStatistics statistics,
+        ChannelParameters parameters,
+        DeviceVector<T> output,
+        BatchNormActivation activation = BatchNormActivation.None,
+        DeviceVector<T> residual = default,
+        float epsilon = 1e-5f)
+    {
+        DualBatchNormChecks.Batch(shape, ("input", input.Length), ("output", output.Length));
+        DualBatchNormChecks.Channels(
+            shape, optional: false, ("mean", statistics.Mean), ("variance", statistics.Variance), ("weight", parameters.Weight), ("bias", parameters.Bias));
+        DualBatchNormChecks.Length("residual", residual.Length, activation == BatchNormActivation.AddAndRectify ? shape.Length : 0, shape);
+        if (shape.Length == 0)
+        {
+            return;
+        }
+
+        var (code, plan) = Choose(shape, input, output, residual);
+        code.Normalize.Launch(
+            plan.Shape(plan.Splits(multiprocessors * ElementwiseBlocks)), code.View(input), code.View(residual), code.View(output),
+            statistics.Mean, statistics.Variance, parameters.Weight, parameters.Bias,
+            plan.Columns, plan.TileColumns, plan.Pixels, plan.ChannelsPerColumn, plan.Items, epsilon, activation == BatchNormActivation.None ? 0 : 1);
+    }
+
+    /// <summary>Computes the gradients, with g = gradient where the activation let the value through and 0 elsewhere.</summary>
+    /// <remarks>
+    /// Without a residual the kernels find out what the activation let through from the input, which they read anyway. With one, the residual would have to be kept
+    /// for that; the output need not be, because the layer that follows keeps it for its own gradient. So the first launch reads the output, and writes g, which is the
+    /// residual's gradient; the second reads g.
+    /// </remarks>
+    /// <param name="shape">The batch.</param>
+    /// <param name="input">What <see cref="Normalize"/> was given.</param>
+    /// <param name="gradient">Gradient of the output.</param>
+    /// <param name="statistics">What <see cref="Normalize"/> was given.</param>
+    /// <param name="parameters">What <see cref="Normalize"/> was given.</param>
+    /// <param name="parameterGradients">Written.</param>
+    /// <param name="inputGradient">Written; none where nobody needs it.</param>
+    /// <param name="workspace">At least <see cref="WorkspaceLength"/> floats; overwritten.</param>
+    /// <param name="activation">What <see cref="Normalize"/> was given.</param>
+    /// <param name="output">What <see cref="Normalize"/> wrote, where the activation adds a residual.</param>
+    /// <param name="residualGradient">Written, where the activation adds a residual.</param>
+    /// <param name="statisticsAreConstant">Whether the statistics are running ones, which do not depend on the input.</param>
+    /// <param name="epsilon">What <see cref="Normalize"/> was given.</param>
+    public void Backward(
+        BatchShape shape,
+        DeviceVector<T> input,
+        DeviceVector<T> gradient,
+        ChannelStatistics statistics,
+        ChannelParameters parameters,
+        ChannelParameters parameterGradients,
+        DeviceVector<T> inputGradient,
+        DeviceVector<float> workspace,
+        BatchNormActivation activation = BatchNormActivation.None,
+        DeviceVector<T> output = default,
+        DeviceVector<T> residualGradient = default,
+        bool statisticsAreConstant = false,
+        float epsilon = 1e-5f)
+    {
+        var adds = activation == BatchNormActivation.AddAndRectify;
+        DualBatchNormChecks.Batch(shape, ("input", input.Length), ("gradient", gradient.Length));
+        DualBatchNormChecks.NotEmpty(shape);
+        DualBatchNormChecks.Length("input gradient", inputGradient.Length, inputGradient.Length == 0 ? 0 : shape.Length, shape);
+        DualBatchNormChecks.Length("output", output.Length, adds ? shape.Length : 0, shape);
+        DualBatchNormChecks.Length("residual gradient", residualGradient.Length, adds ? shape.Length : 0, shape);
+        DualBatchNormChecks.Channels(
+            shape, optional: false, ("mean", statistics.Mean), ("variance", statistics.Variance), ("weight", parameters.Weight), ("bias", parameters.Bias),
+            ("weight gradient", parameterGradients.Weight), ("bias gradient", parameterGradients.Bias));
+        DualBatchNormChecks.AtLeast("workspace", workspace.Length, WorkspaceLength(shape), shape);
+        var (code, plan) = Choose(shape, input, gradient, inputGradient, output, residualGradient);
+        var partials = new DeviceVector<LaneSums<One>>(workspace.Address, workspace.Length / 2);
+        code.Reduce.Launch(
+            plan.Shape(plan.Splits(multiprocessors * ReductionBlocks)), code.View(input), code.View(gradient), code.View(output), code.View(residualGradient),
+            statistics.Mean, statistics.Variance, parameters.Weight, parameters.Bias, partials, parameterGradients.Weight, parameterGradients.Bias, tickets.Vector,
+            plan.Columns, plan.TileColumns, plan.Pixels, plan.ChannelsPerColumn, plan.Items, epsilon, activation == BatchNormActivation.Rectify ? 1 : 0);
+        if (inputGradient.Length > 0)
+        {
+            code.InputGradient.Launch(
+                plan.Shape(plan.Splits(multiprocessors * ElementwiseBlocks)), code.View(input), code.View(adds ? residualGradient : gradient), code.View(inputGradient),
+                statistics.Mean, statistics.Variance, parameters.Weight, parameters.Bias, parameterGradients.Weight, parameterGradients.Bias,
+                plan.Columns, plan.TileColumns, plan.Pixels, plan.ChannelsPerColumn, plan.Items, epsilon, activation == BatchNormActivation.Rectify ? 1 : 0,
+                statisticsAreConstant ? 0f : 1f / shape.ValuesPerChannel);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => tickets.Dispose();
+
+    // Vectors that are not there have address 0, which is aligned.
+    private (DualBatchNormDeviceCode Code, DualBatchNormPlan Plan) Choose(BatchShape shape, params ReadOnlySpan<DeviceVector<T>> vectors)
+    {
+        var aligned = DualBatchNormPlan.Fits(shape, Width);
+        foreach (var vector in vectors)
+        {
+            aligned &= vector.Address % PacketBytes == 0;
+        }
+
+        var code = aligned ? packets : scalars;
+        var plan = DualBatchNormPlan.Of(shape, code.Width, threads);
+        return plan.Tiles <= MaximumTiles
+            ? (code, plan)
+            : throw new ArgumentException($"The batch {shape} has too many channels; there may be {MaximumTiles}.");
+    }
+}
