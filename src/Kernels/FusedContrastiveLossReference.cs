@@ -42,6 +42,69 @@ public static class FusedContrastiveLossReference
         return gradient;
     }
 
+    /// <summary>Computes the loss of a whole batch, whose anchors are the rows of tail-class images.</summary>
+    /// <param name="features">(2N + K, width), row-major: the first view of N images, their second view, and K outliers.</param>
+    /// <param name="width">Columns of a row.</param>
+    /// <param name="labels">(N): the images' classes.</param>
+    /// <param name="isTailClass">(C): whether the class belongs to the tail; images of other classes take no part.</param>
+    /// <param name="temperature">Divides the similarities; above 0.</param>
+    /// <param name="classWeights">Weight by class; 1 for each class where it is empty.</param>
+    public static double ForwardOfBatch(
+        ReadOnlySpan<double> features,
+        int width,
+        ReadOnlySpan<int> labels,
+        ReadOnlySpan<bool> isTailClass,
+        double temperature,
+        ReadOnlySpan<double> classWeights = default)
+    {
+        var (_, rows, anchors) = Select(features, width, labels, isTailClass);
+        return Forward(rows, width, anchors, temperature, classWeights);
+    }
+
+    /// <summary>
+    /// Computes the gradient of the loss with respect to the features of a whole batch, (2N + K, width), 0 for images that take no part; the arguments are
+    /// those of <see cref="ForwardOfBatch"/>.
+    /// </summary>
+    public static double[] BackwardOfBatch(
+        ReadOnlySpan<double> features,
+        int width,
+        ReadOnlySpan<int> labels,
+        ReadOnlySpan<bool> isTailClass,
+        double temperature,
+        ReadOnlySpan<double> classWeights = default)
+    {
+        var (numbers, rows, anchors) = Select(features, width, labels, isTailClass);
+        var selected = Backward(rows, width, anchors, temperature, classWeights);
+        var gradient = new double[features.Length];
+        for (var row = 0; row < numbers.Length; row++)
+        {
+            selected.AsSpan(row * width, width).CopyTo(gradient.AsSpan(numbers[row] * width, width));
+        }
+
+        return gradient;
+    }
+
+    // The rows that take part: their numbers in the batch, their values, and the anchors' classes.
+    private static (int[] Numbers, double[] Rows, int[] Anchors) Select(
+        ReadOnlySpan<double> features, int width, ReadOnlySpan<int> labels, ReadOnlySpan<bool> isTailClass)
+    {
+        List<int> numbers = [];
+        List<double> rows = [];
+        List<int> anchors = [];
+        for (var number = 0; number < features.Length / width; number++)
+        {
+            var isOutlier = number >= 2 * labels.Length;
+            if (isOutlier || isTailClass[labels[number % labels.Length]])
+            {
+                numbers.Add(number);
+                rows.AddRange(features.Slice(number * width, width));
+                anchors.AddRange(isOutlier ? [] : [labels[number % labels.Length]]);
+            }
+        }
+
+        return ([.. numbers], [.. rows], [.. anchors]);
+    }
+
     private static ReadOnlySpan<double> Anchors(ReadOnlySpan<double> rows, int width, int anchors) =>
         rows.Length % width == 0 && rows.Length / width >= anchors
             ? rows[..(anchors * width)]

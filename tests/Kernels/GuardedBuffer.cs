@@ -30,14 +30,16 @@ internal sealed class GuardedBuffer<T> : IDisposable
         return new DeviceMatrix<T>(Vector.Address, rows, columns);
     }
 
+    /// <summary>Fails where something outside was written.</summary>
+    public void CheckMargins() => CheckMargins(buffer.ToArray());
+
     /// <summary>The output; fails where an element was not written or something outside was.</summary>
     public T[] Read()
     {
         var all = buffer.ToArray();
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(all.Take(Margin).All(IsPoison), "something was written before the output");
-            Assert.That(all.Skip(Margin + length).All(IsPoison), "something was written after the output");
+            CheckMargins(all);
             Assert.That(Array.FindIndex(all, Margin, length, IsPoison) - Margin, Is.LessThan(0), "index of an element that was not written");
         }
 
@@ -45,6 +47,15 @@ internal sealed class GuardedBuffer<T> : IDisposable
     }
 
     public void Dispose() => buffer.Dispose();
+
+    private void CheckMargins(T[] all)
+    {
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(all.Take(Margin).All(IsPoison), "something was written before the output");
+            Assert.That(all.Skip(Margin + length).All(IsPoison), "something was written after the output");
+        }
+    }
 
     private static bool IsPoison(T value)
     {

@@ -18,7 +18,8 @@ public static class KernelGradients
     [ThreadStatic]
     private static List<Tensor>? returnedHere;
 
-    /// <summary>Computes the gradients of <paramref name="loss"/>, a scalar, as <c>loss.backward()</c> does, and throws what a kernel's callback threw.</summary>
+    /// <summary>Computes the gradients of a loss as <c>loss.backward()</c> does, and throws what a kernel's callback threw.</summary>
+    /// <param name="loss">A scalar.</param>
     public static void Backward(Tensor loss)
     {
         lock (OneAtATime)

@@ -14,7 +14,7 @@ namespace Pascl.Training.Interop;
 internal static partial class TensorMemory
 {
     /// <summary>A tensor of one dimension, or a scalar, whose elements follow one another.</summary>
-    /// <exception cref="ArgumentException">Another type, number of dimensions, device or layout; the message has the tensor's name and what is needed.</exception>
+    /// <exception cref="ArgumentException">Another type, number of dimensions, device or layout; the message names the tensor and what is needed.</exception>
     public static DeviceVector<T> Vector<T>(Tensor tensor, KernelDevice device, [CallerArgumentExpression(nameof(tensor))] string name = "")
         where T : unmanaged
     {
@@ -33,7 +33,7 @@ internal static partial class TensorMemory
     }
 
     /// <summary>A tensor of two dimensions; the elements of a row follow one another, and rows do not overlap.</summary>
-    /// <exception cref="ArgumentException">Another type, number of dimensions, device or layout; the message has the tensor's name and what is needed.</exception>
+    /// <exception cref="ArgumentException">Another type, number of dimensions, device or layout; the message names the tensor and what is needed.</exception>
     public static DeviceMatrix<T> Matrix<T>(Tensor tensor, KernelDevice device, [CallerArgumentExpression(nameof(tensor))] string name = "")
         where T : unmanaged
     {
@@ -61,8 +61,8 @@ internal static partial class TensorMemory
         if (!holds)
         {
             throw new ArgumentException(
-                $"{name} is a {tensor.dtype} tensor ({string.Join(", ", tensor.shape)}) with strides ({string.Join(", ", tensor.stride())}) on {tensor.device}; " +
-                $"it must be {needed}.",
+                $"{name} is a {tensor.dtype} tensor ({string.Join(", ", tensor.shape)}) with strides ({string.Join(", ", tensor.stride())}) " +
+                $"on {tensor.device}; it must be {needed}.",
                 name);
         }
     }

@@ -26,7 +26,9 @@ public sealed class PasclLossTests
         var actual = loss.forward(features, tensor(labels));
         actual.backward();
 
-        var (expected, gradient) = Reference(values, width, labels);
+        var classes = Array.ConvertAll(labels, label => (int)label);
+        var expected = FusedContrastiveLossReference.ForwardOfBatch(values, width, classes, Tail, 0.07, Weights);
+        var gradient = FusedContrastiveLossReference.BackwardOfBatch(values, width, classes, Tail, 0.07, Weights);
         Assert.Multiple(() =>
         {
             Assert.That(actual.item<double>(), Is.EqualTo(expected).Within(1e-12 * Math.Max(1, expected)));
@@ -90,21 +92,5 @@ public sealed class PasclLossTests
             Assert.That(() => new PasclLoss(Tail, 0.1, [1, 1]), Throws.ArgumentException.With.Message.Contains("2 class weights for 5 classes"));
             Assert.That(() => loss.forward(ones(3, 4), ones(2, ScalarType.Int64)), Throws.ArgumentException.With.Message.Contains("(3, 4) for 2 labels"));
         });
-    }
-
-    private static (double Loss, double[] Gradient) Reference(double[] values, int width, long[] labels)
-    {
-        long[] both = [.. labels, .. labels];
-        int[] rows = [.. Enumerable.Range(0, values.Length / width).Where(row => row >= both.Length || Tail[both[row]])];
-        double[] kept = [.. rows.SelectMany(row => values[(row * width)..((row + 1) * width)])];
-        int[] anchors = [.. rows.Where(row => row < both.Length).Select(row => (int)both[row])];
-        var keptGradient = FusedContrastiveLossReference.Backward(kept, width, anchors, 0.07, Weights);
-        var gradient = new double[values.Length];
-        foreach (var (index, row) in rows.Index())
-        {
-            keptGradient.AsSpan(index * width, width).CopyTo(gradient.AsSpan(row * width));
-        }
-
-        return (FusedContrastiveLossReference.Forward(kept, width, anchors, 0.07, Weights), gradient);
     }
 }

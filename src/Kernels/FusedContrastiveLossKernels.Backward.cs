@@ -1,0 +1,207 @@
+using ILGPU;
+using ILGPU.Algorithms;
+using Pascl.Kernels.Device;
+
+namespace Pascl.Kernels;
+
+internal static partial class FusedContrastiveLossKernels
+{
+    // Fours from a row of H to the next; odd, for the banks.
+    private const int SlopePitch = (Tile / 4) + 1;
+    private const int ChunkFours = ContrastivePlan.Chunk / 4;
+
+    /// <summary>
+    /// The gradient with respect to the features, dX = upstream / temperature H X with the symmetric H_ij = (u_i + u_j) e_ij - [j in P_i] (q_i + q_j), where
+    /// u = w / (M Z) and q = w / (M |P|), and both are 0 for outliers; H_ij = 0 where i = j or both are outliers. Rows that take no part receive 0.
+    /// </summary>
+    /// <param name="features">(2N + K, width), as in the forward pass.</param>
+    /// <param name="stride">Elements from a row of the features to the next.</param>
+    /// <param name="width">Columns of a row.</param>
+    /// <param name="isAligned">1 where rows of the features begin at multiples of 16 bytes, else 0.</param>
+    /// <param name="outliers">K.</param>
+    /// <param name="scale">log2(e) / temperature.</param>
+    /// <param name="inverseTemperature">1 / temperature.</param>
+    /// <param name="blocks">How many blocks the pairs are cut up for.</param>
+    /// <param name="upstream">One element: the gradient with respect to the loss.</param>
+    /// <param name="tailImages">From the forward pass.</param>
+    /// <param name="order">From the forward pass.</param>
+    /// <param name="rows">From the forward pass.</param>
+    /// <param name="parts">A tile of 32 rows of a chunk for each part of the plan.</param>
+    /// <param name="tickets">Elements that are 0, before and after: one for each tile of rows and chunk that has several parts.</param>
+    /// <param name="gradient">(2N + K, width), receives the gradient.</param>
+    /// <param name="gradientStride">Elements from a row of the gradient to the next.</param>
+    /// <param name="gradientIsAligned">1 where rows of the gradient begin at multiples of 16 bytes, else 0.</param>
+    [Kernel(Threads, MinimumBlocks = 3)]
+    [KernelVariant(typeof(FixedShift))]
+    [KernelVariant(typeof(RowMaximum))]
+    public static void Backward<TShift>(
+        ArrayView<float> features,
+        int stride,
+        int width,
+        int isAligned,
+        int outliers,
+        float scale,
+        float inverseTemperature,
+        int blocks,
+        ArrayView<float> upstream,
+        ArrayView<int> tailImages,
+        ArrayView<int> order,
+        ArrayView<ContrastiveRow> rows,
+        ArrayView<Float4> parts,
+        ArrayView<int> tickets,
+        ArrayView<float> gradient,
+        int gradientStride,
+        int gradientIsAligned)
+        where TShift : unmanaged, IExponentShift
+    {
+        var tails = tailImages[0];
+        var factor = upstream[0] * inverseTemperature;
+        var plan = ContrastivePlan.Backward(tails, outliers, width, blocks);
+        var batch = new ContrastiveBatchRows(features, stride, width, isAligned != 0, order, tails);
+        var own = SharedMemory.Allocate<Float4>(TileLength);
+        var contrasts = SharedMemory.Allocate<Float4>(TileLength);
+        var slopes = SharedMemory.Allocate<Float4>(Tile * SlopePitch);
+        for (var item = Grid.IdxX; item < plan.Items; item += Grid.DimX)
+        {
+            var isOutliers = item >= plan.AnchorItems;
+            var inKind = isOutliers ? item - plan.AnchorItems : item;
+            var splits = isOutliers ? plan.OutlierSplits : plan.AnchorSplits;
+
+            // Splits of the same rows and columns follow one another.
+            var split = inKind % splits;
+            var unit = inKind / splits;
+            var firstColumn = unit % plan.Chunks * ContrastivePlan.Chunk;
+            var firstRow = (isOutliers ? plan.Anchors : 0) + (unit / plan.Chunks * Tile);
+            var endRow = isOutliers ? plan.Rows : plan.Anchors;
+            var firstTile = split * plan.TilesPerItem;
+            var endContrast = isOutliers ? plan.Anchors : plan.Rows;
+            var endTile = Math.Min(firstTile + plan.TilesPerItem, ContrastivePlan.Tiles(endContrast));
+            var sums = Item<TShift>(
+                batch, width, rows, firstRow, endRow, firstTile, endTile, endContrast, firstColumn, plan.Anchors, scale, own, contrasts, slopes);
+            if (splits > 1)
+            {
+                // Tickets and parts are numbered through: first those of the anchors, where they have any.
+                var ticket = unit + (isOutliers && plan.AnchorParts > 0 ? plan.AnchorItems / plan.AnchorSplits : 0);
+                var part = (isOutliers ? plan.AnchorParts : 0) + (unit * splits);
+                sums.Write(parts, (part + split) * Tile * ChunkFours);
+                if (!LastBlock.Arrives(tickets, ticket, splits))
+                {
+                    continue;
+                }
+
+                sums = default;
+                for (split = 0; split < splits; split++)
+                {
+                    sums = sums.And(parts, (part + split) * Tile * ChunkFours);
+                }
+            }
+
+            sums.Write(gradient, gradientStride, width, gradientIsAligned != 0, batch, firstRow, endRow, firstColumn, factor);
+        }
+
+        WriteZeros(tails, width, order, gradient, gradientStride);
+    }
+
+    // 32 rows of H X over a run of tiles of contrasts, in a chunk of columns.
+    private static ContrastiveGradient Item<TShift>(
+        ContrastiveBatchRows batch,
+        int width,
+        ArrayView<ContrastiveRow> rows,
+        int firstRow,
+        int endRow,
+        int firstTile,
+        int endTile,
+        int endContrast,
+        int firstColumn,
+        int anchors,
+        float scale,
+        ArrayView<Float4> own,
+        ArrayView<Float4> contrasts,
+        ArrayView<Float4> slopes)
+        where TShift : unmanaged, IExponentShift
+    {
+        var slope = slopes.Cast<float>();
+        var row = firstRow + ThreadRow;
+        var anchor0 = Row(row, rows, anchors);
+        var anchor1 = Row(row + 8, rows, anchors);
+        var anchor2 = Row(row + 16, rows, anchors);
+        var anchor3 = Row(row + 24, rows, anchors);
+        var sums = default(ContrastiveGradient);
+        for (var tile = firstTile; tile < endTile; tile++)
+        {
+            var near = (tile * Tile) + ThreadColumn;
+            var far = near + ColumnThreads;
+            var nearRow = Row(near, rows, anchors);
+            var farRow = Row(far, rows, anchors);
+            var products = default(ContrastiveTile);
+            for (var column = 0; column < width; column += ContrastivePlan.Chunk)
+            {
+                // What the tiles held is no longer read.
+                Group.Barrier();
+                if (tile == firstTile || width > ContrastivePlan.Chunk)
+                {
+                    batch.Copy(own, firstRow, endRow, column);
+                }
+
+                batch.Copy(contrasts, tile * Tile, endContrast, column);
+                Group.Barrier();
+                products = products.Plus(own, contrasts, batch.FoursOf(column));
+            }
+
+            if (width > ContrastivePlan.Chunk)
+            {
+                Group.Barrier();
+                batch.Copy(contrasts, tile * Tile, endContrast, firstColumn);
+            }
+
+            var place = (ThreadRow * SlopePitch * 4) + ThreadColumn;
+            slope[place] = Slope<TShift>(products.Near.X, row, anchor0, near, nearRow, endContrast, scale);
+            slope[place + ColumnThreads] = Slope<TShift>(products.Far.X, row, anchor0, far, farRow, endContrast, scale);
+            place += 8 * SlopePitch * 4;
+            slope[place] = Slope<TShift>(products.Near.Y, row + 8, anchor1, near, nearRow, endContrast, scale);
+            slope[place + ColumnThreads] = Slope<TShift>(products.Far.Y, row + 8, anchor1, far, farRow, endContrast, scale);
+            place += 8 * SlopePitch * 4;
+            slope[place] = Slope<TShift>(products.Near.Z, row + 16, anchor2, near, nearRow, endContrast, scale);
+            slope[place + ColumnThreads] = Slope<TShift>(products.Far.Z, row + 16, anchor2, far, farRow, endContrast, scale);
+            place += 8 * SlopePitch * 4;
+            slope[place] = Slope<TShift>(products.Near.W, row + 24, anchor3, near, nearRow, endContrast, scale);
+            slope[place + ColumnThreads] = Slope<TShift>(products.Far.W, row + 24, anchor3, far, farRow, endContrast, scale);
+            Group.Barrier();
+            sums = sums.Plus(slopes, SlopePitch, contrasts);
+        }
+
+        return sums;
+    }
+
+    // Rows beyond the anchors are outliers, and have no entry.
+    private static ContrastiveRow Row(int row, ArrayView<ContrastiveRow> rows, int anchors) => row < anchors ? rows[row] : ContrastiveRow.NoAnchor;
+
+    // H_ij
+    private static float Slope<TShift>(float product, int row, ContrastiveRow anchor, int contrast, ContrastiveRow contrastRow, int endContrast, float scale)
+        where TShift : unmanaged, IExponentShift
+    {
+        var exponent = scale * product;
+        var push = default(TShift).IsFixed
+            ? (anchor.Push + contrastRow.Push) * XMath.Exp2(exponent - scale)
+            : (anchor.Push * XMath.Exp2(exponent - anchor.LogSum)) + (contrastRow.Push * XMath.Exp2(exponent - contrastRow.LogSum));
+        var pull = anchor.Label == contrastRow.Label ? anchor.Pull + contrastRow.Pull : 0;
+        return contrast < endContrast && contrast != row ? push - pull : 0;
+    }
+
+    // Rows of images whose class is not of the tail.
+    private static void WriteZeros(int tails, int width, ArrayView<int> order, ArrayView<float> gradient, int stride)
+    {
+        var images = order.IntLength;
+        var warps = Grid.DimX * (Threads / 32);
+        for (var place = tails + (Grid.IdxX * (Threads / 32)) + (Group.IdxX / 32); place < images; place += warps)
+        {
+            var first = (long)order[place] * stride;
+            var second = first + ((long)images * stride);
+            for (var column = Group.IdxX % 32; column < width; column += 32)
+            {
+                gradient[first + column] = 0;
+                gradient[second + column] = 0;
+            }
+        }
+    }
+}
