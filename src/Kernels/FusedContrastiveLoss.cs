@@ -8,8 +8,8 @@ namespace Pascl.Kernels;
 /// </summary>
 /// <remarks>
 /// Which images are of a tail class is found out on the device. The same input gives the same bits. Arithmetic is float32; rows that begin at multiples of
-/// 16 bytes are read faster. It is made for the tens to hundreds of anchors of a training batch; for many thousands of rows tensor cores are faster. An object serves one
-/// stream of work at a time.
+/// 16 bytes are read faster. It is made for the tens to hundreds of anchors of a training batch; for many thousands of rows tensor cores are faster. An object
+/// serves one stream of work at a time.
 /// </remarks>
 public sealed class FusedContrastiveLoss : IDisposable
 {
