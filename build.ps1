@@ -1,5 +1,5 @@
-# ./build.ps1 build | test | format | bench | publish
-param([ValidateSet('build', 'test', 'format', 'bench', 'publish')] [string] $Verb = 'build')
+# ./build.ps1 build | test | format | bench | publish | bundle
+param([ValidateSet('build', 'test', 'format', 'bench', 'publish', 'bundle')] [string] $Verb = 'build')
 
 Push-Location $PSScriptRoot
 switch ($Verb) {
@@ -8,6 +8,17 @@ switch ($Verb) {
     'format' { dotnet format Pascl.sln }
     'bench' { dotnet run -c Release --project src/Benchmarks -- --filter '*' }
     'publish' { dotnet publish src/Training -c Release -r linux-x64 --self-contained -o artifacts/publish }
+    'bundle' {
+        # For a GPU machine without .NET: the programs and the tests over one copy of the runtime, without libtorch.
+        Remove-Item -Recurse -Force artifacts/bundle -ErrorAction SilentlyContinue
+        foreach ($project in 'src/Training', 'src/Benchmarks', 'tests') {
+            dotnet publish $project -c Release -r linux-x64 --self-contained -p:LibTorch=none -o artifacts/bundle
+            if ($LASTEXITCODE -ne 0) { break }
+        }
+        # The runtime's debugging libraries and the documentation files are of no use there.
+        Remove-Item artifacts/bundle/libmscord*.so, artifacts/bundle/*.xml
+        if ($LASTEXITCODE -eq 0) { tar --create --xz --file artifacts/pascl-bundle.tar.xz --directory artifacts bundle }
+    }
 }
 Pop-Location
 exit $LASTEXITCODE

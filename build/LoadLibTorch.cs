@@ -14,10 +14,9 @@ file static class LoadLibTorch
         {
             NativeLibTorch.EnsureLoaded();
         }
-        catch (InputException exception)
+        catch (InputException)
         {
-            Console.Error.WriteLine(exception.Message);
-            Environment.Exit(2);
+            // Kernels run without libtorch. Whatever needs it calls EnsureLoaded again and gets the same exception.
         }
     }
 }

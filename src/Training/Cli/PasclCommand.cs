@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Invocation;
 using System.Runtime.InteropServices;
+using Pascl.Training.Interop;
 using Pascl.Training.Recipes;
 
 namespace Pascl.Training.Cli;
@@ -19,7 +20,17 @@ public static class PasclCommand
         try
         {
             var parsed = root.Parse(arguments);
-            return parsed.Action is ParseErrorAction ? UsageError.Report(parsed, Console.Error) : Invoke(parsed);
+            if (parsed.Action is ParseErrorAction)
+            {
+                return UsageError.Report(parsed, Console.Error);
+            }
+
+            if (parsed.CommandResult.Command.Name != PtxCommand.Name)
+            {
+                NativeLibTorch.EnsureLoaded();
+            }
+
+            return Invoke(parsed);
         }
         catch (Exception exception)
         {

@@ -6,6 +6,8 @@ namespace Pascl.Training.Cli;
 /// <summary><c>ptx</c>: the GPU code of every kernel, written and assembled without a GPU.</summary>
 internal static class PtxCommand
 {
+    public const string Name = "ptx";
+
     private static readonly ComputeCapability[] Targets = [new(7, 5), new(8, 0), new(9, 0), new(10, 0)];
 
     public static Command Create()
@@ -17,7 +19,7 @@ internal static class PtxCommand
             DefaultValueFactory = _ => Path.Combine("artifacts", "ptx"),
         };
         var command = new Command(
-            "ptx",
+            Name,
             "Writes the PTX of every kernel for four generations of GPUs. Where NVIDIA's ptxas is on PATH it also assembles them and shows what each uses. "
             + "Exit code 0 if every kernel stays in registers, 1 if one does not.")
         {

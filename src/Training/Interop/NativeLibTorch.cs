@@ -8,8 +8,8 @@ namespace Pascl.Training.Interop;
 /// libtorch.
 /// </summary>
 /// <remarks>
-/// libtorch comes from the folder named by <c>LIBTORCH_PATH</c>, else from <c>libtorch</c> beside the application (a published program),
-/// else from the package folder that the build noted in <c>runtimeconfig.json</c>. The shim of TorchSharp 0.107.0 names a symbol version
+/// libtorch comes from the folder named by <c>LIBTORCH_PATH</c>, else from <c>libtorch</c> beside the application (a published program), else from the
+/// application's own folder (a build with <c>-p:LibTorch=cuda</c>), else from the package folder that the build noted in <c>runtimeconfig.json</c>. The shim of TorchSharp 0.107.0 names a symbol version
 /// (GLIBCXX_3.4.32) that the C++ library of Debian 12 and Ubuntu 22.04 does not have, although no code uses the symbol; there a copy in
 /// memory is loaded in which that need is optional.
 /// </remarks>
@@ -57,7 +57,7 @@ public static class NativeLibTorch
                 $"Name the lib folder of a libtorch 2.10, or {UseThePackaged}.");
         }
 
-        string?[] places = [Path.Combine(AppContext.BaseDirectory, "libtorch"), AppContext.GetData("Pascl.LibTorchFolder") as string];
+        string?[] places = [Path.Combine(AppContext.BaseDirectory, "libtorch"), AppContext.BaseDirectory, AppContext.GetData("Pascl.LibTorchFolder") as string];
         return places.FirstOrDefault(HasLibTorch) ?? throw new InputException(
             $"libtorch was not found in {string.Join(" or ", places.OfType<string>())}. " +
             $"Restore the packages again (dotnet restore), or let {PathVariable} name the lib folder of a libtorch 2.10.");
