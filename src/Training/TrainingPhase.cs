@@ -3,7 +3,8 @@ using Pascl.Training.Interop;
 using Pascl.Training.Loss;
 using Pascl.Training.Model;
 using Pascl.Training.Recipes;
-using TorchSharp;
+using static TorchSharp.torch;
+using static TorchSharp.torch.nn;
 
 namespace Pascl.Training;
 
@@ -41,7 +42,7 @@ public sealed class TrainingPhase
     public static TrainingPhase Representation(Recipe recipe, TrainingData data, ComputeDevice device)
     {
         var weights = recipe.Loss;
-        var exposure = new OutlierExposureLoss();
+        var lossOfLogits = LossOfLogits(device, weights.OutlierWeight);
         var contrast = recipe.Method == Method.Pascl
             ? new PasclLoss(recipe.Tail(data.Training.CountPerClass()).Flags, weights.Temperature).to(device.Torch)
             : null;
@@ -62,24 +63,15 @@ public sealed class TrainingPhase
             TermCount = recipe.Method switch { Method.CrossEntropy => 2, Method.OutlierExposure => 3, _ => 4 },
             Objective = (output, batch) =>
             {
-                var classified = batch.Views * batch.ClassifiedCount;
                 using var labels = batch.Labels.repeat(batch.Views); // (2N)
-                var inDistribution = torch.nn.functional.cross_entropy(output.Logits.narrow(0, 0, classified), labels);
-                var total = inDistribution;
-                torch.Tensor? outliers = null, contrastive = null;
-                if (recipe.UsesOutliers)
+                var terms = lossOfLogits.forward(output.Logits, labels);
+                if (contrast is null)
                 {
-                    outliers = exposure.forward(output.Logits.narrow(0, classified, batch.OutlierCount));
-                    total = total + (weights.OutlierWeight * outliers);
+                    return terms;
                 }
 
-                if (contrast is not null)
-                {
-                    contrastive = contrast.forward(output.Projection, batch.Labels);
-                    total = total + (weights.ContrastiveWeight * contrastive);
-                }
-
-                return new LossTerms(total, inDistribution, outliers, contrastive);
+                var contrastive = contrast.forward(output.Projection, batch.Labels);
+                return terms with { Total = terms.Total + (weights.ContrastiveWeight * contrastive), Contrastive = contrastive };
             },
         };
     }
@@ -90,7 +82,7 @@ public sealed class TrainingPhase
     /// </summary>
     public static TrainingPhase AuxiliaryBranch(Recipe recipe, TrainingData data, ComputeDevice device)
     {
-        var adjustment = new LogitAdjustment(data.Training.CountPerClass(), recipe.Loss.LogitAdjustment).to(device.Torch);
+        var lossOfLogits = LossOfLogits(device, adjustment: LogitAdjustment.Of(data.Training.CountPerClass(), recipe.Loss.LogitAdjustment));
         return new TrainingPhase
         {
             Name = "auxiliary-branch",
@@ -100,17 +92,21 @@ public sealed class TrainingPhase
             Enter = model => model.CopyMainToAuxiliary(),
             Trained = recipe.Finetuned,
             TermCount = 1,
-            Objective = (output, batch) =>
-            {
-                var loss = adjustment.forward(output.Logits, batch.Labels);
-                return new LossTerms(loss, loss);
-            },
+            Objective = (output, batch) => lossOfLogits.forward(output.Logits, batch.Labels),
         };
     }
 
     /// <summary>The objective's terms with their names.</summary>
     internal Dictionary<string, double> Named(IReadOnlyList<double> terms) =>
         LossTerms.Names.Take(TermCount).Zip(terms).ToDictionary(pair => pair.First, pair => pair.Second);
+
+    private static Module<Tensor, Tensor, LossTerms> LossOfLogits(ComputeDevice device, double outlierWeight = 0, double[]? adjustment = null)
+    {
+        Module<Tensor, Tensor, LossTerms> objective = device.Kernels is { } kernels
+            ? new ObjectiveKernelLoss(kernels, outlierWeight, adjustment)
+            : new ObjectiveTorchLoss(outlierWeight, adjustment);
+        return objective.to(device.Torch);
+    }
 
     // The phases draw their order and augmentation from streams of their own.
     private static ulong Seed(Recipe recipe, uint phase) => ((ulong)phase << 32) | (uint)recipe.Seed;
