@@ -3,6 +3,7 @@ using Pascl.Training.Interop;
 using Pascl.Training.Loss;
 using Pascl.Training.Model;
 using Pascl.Training.Recipes;
+using TorchSharp;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 
