@@ -125,7 +125,7 @@ public sealed class MaskedLossTests(string name)
         using var upstream = Device.Allocate<float>([(float)Upstream]);
         using var state = new GuardedBuffer<float>(Device, MaskedLoss.StateLength(rows));
         using var loss = new GuardedBuffer<float>(Device, 1);
-        using var gradient = new MatrixBuffer(Device, rows, columns, null, shape.Gap);
+        using var gradient = new MatrixBuffer(Device, rows, columns, null, shape.Gap + 1);
         using var door = new MaskedLoss(Device, variant, threads);
         door.Forward(similarity.Matrix, labels.Vector, weights.Vector, state.Vector, loss.Vector);
         door.Backward(similarity.Matrix, labels.Vector, weights.Vector, state.Vector, upstream.Vector, gradient.Matrix);

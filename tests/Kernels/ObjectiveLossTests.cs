@@ -146,7 +146,7 @@ public sealed class ObjectiveLossTests(string name)
         using var upstream = Device.Allocate<float>(Upstream);
         using var state = new GuardedBuffer<float>(Device, ObjectiveLoss.StateLength(rows));
         using var losses = new GuardedBuffer<float>(Device, ObjectiveLoss.Losses);
-        using var gradient = new MatrixBuffer(Device, rows, shape.Classes, null, shape.Gap);
+        using var gradient = new MatrixBuffer(Device, rows, shape.Classes, null, shape.Gap + 1);
         using var door = new ObjectiveLoss(Device, threads);
         var weight = (float)shape.OutlierWeight;
         door.Forward(logits.Matrix, labels.Vector, adjustment.Vector, weight, state.Vector, losses.Vector);
