@@ -61,6 +61,29 @@ public sealed class FusedContrastiveLossReferenceTests
     }
 
     [Test]
+    public void the_gradient_of_a_batch_is_the_slope_of_its_loss()
+    {
+        const double Step = 1e-6;
+        int[] labels = [2, 0, 1, 2];
+        bool[] isTailClass = [false, true, true];
+        double[] weights = [1, 0.5, 2];
+        var features = GoldenInputs.Sequence(3, 10 * Width);
+        var gradient = FusedContrastiveLossReference.BackwardOfBatch(features, Width, labels, isTailClass, Temperature, weights);
+        var slopes = features.Select((_, i) => (Shifted(i, Step) - Shifted(i, -Step)) / (2 * Step));
+
+        // As above.
+        Assert.That(gradient, Is.EqualTo(slopes).Within(1e-9));
+        Assert.That(gradient[Width..(2 * Width)], Is.All.Zero);
+
+        double Shifted(int index, double by)
+        {
+            double[] shifted = [.. features];
+            shifted[index] += by;
+            return FusedContrastiveLossReference.ForwardOfBatch(shifted, Width, labels, isTailClass, Temperature, weights);
+        }
+    }
+
+    [Test]
     public void rows_that_do_not_fit_are_refused() =>
         Assert.That(() => FusedContrastiveLossReference.Forward([1, 2, 3, 4], Width, [0], Temperature), Throws.ArgumentException.With.Message.Contains("4 values in rows of 3"));
 }

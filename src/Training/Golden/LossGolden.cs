@@ -1,18 +1,24 @@
 using System.Globalization;
 using Pascl.Kernels;
+using Pascl.Kernels.Device;
 using Pascl.Training.Data;
+using Pascl.Training.Interop;
 using Pascl.Training.Loss;
 using static TorchSharp.torch;
 
 namespace Pascl.Training.Golden;
 
 /// <summary>
-/// Compares the losses and their gradients with <c>losses.json</c>: the double-precision reference to 1e-12, float32 on torch to 1e-5, relative.
+/// Compares the losses and their gradients with <c>losses.json</c>: the double-precision reference to 1e-12, float32 on torch and, for small batches,
+/// by kernels on the simulator to 1e-5, relative.
 /// </summary>
 public static class LossGolden
 {
     /// <summary>The file's name.</summary>
     public const string FileName = "losses.json";
+
+    // The simulator takes seconds for a real batch, and a blink for this many values.
+    private const int MostSimulated = 1000;
 
     private const double Float32Error = 1e-5;
     private const double Float64Error = 1e-12;
@@ -21,12 +27,21 @@ public static class LossGolden
     public static IEnumerable<GoldenResult> Check(string folder)
     {
         var golden = GoldenFile.Read<LossFile>(folder, FileName);
-        return golden.Contrastive.SelectMany(CheckContrastive)
+        return CheckContrastive(golden.Contrastive)
             .Concat(golden.OutlierExposure.SelectMany(CheckOutlierExposure))
             .Concat(golden.ClassWeights.Select(CheckAnchorClasses));
     }
 
-    private static IEnumerable<GoldenResult> CheckContrastive(ContrastiveCase golden)
+    private static IEnumerable<GoldenResult> CheckContrastive(ContrastiveCase[] golden)
+    {
+        using var device = KernelDevice.Open("simulator");
+        foreach (var result in golden.SelectMany(each => CheckContrastive(each, device)))
+        {
+            yield return result;
+        }
+    }
+
+    private static IEnumerable<GoldenResult> CheckContrastive(ContrastiveCase golden, KernelDevice device)
     {
         var images = golden.Labels.Length;
         float[] rows =
@@ -36,7 +51,8 @@ public static class LossGolden
             .. GoldenInputs.Features(golden.Seed + 2, golden.Ood, golden.Dim),
         ];
         return CompareContrastive(golden, "reference", ContrastiveReference(golden, rows), Float64Error)
-            .Concat(CompareContrastive(golden, "torch", ContrastiveTorch(golden, rows), Float32Error));
+            .Concat(CompareContrastive(golden, "torch", ContrastiveTorch(golden, rows), Float32Error))
+            .Concat(rows.Length > MostSimulated ? [] : CompareContrastive(golden, "simulator", ContrastiveTorch(golden, rows, device), Float32Error));
     }
 
     private static (double Loss, double[] Gradient) ContrastiveReference(ContrastiveCase golden, float[] rows)
@@ -53,13 +69,13 @@ public static class LossGolden
             FusedContrastiveLossReference.Backward(values, golden.Dim, labels, golden.Temperature, weights));
     }
 
-    private static (double Loss, double[] Gradient) ContrastiveTorch(ContrastiveCase golden, float[] rows)
+    private static (double Loss, double[] Gradient) ContrastiveTorch(ContrastiveCase golden, float[] rows, KernelDevice? device = null)
     {
         using var scope = NewDisposeScope();
-        using var module = new PasclLoss(Tail(golden.Classes, golden.K), golden.Temperature);
+        using var module = new PasclLoss(Tail(golden.Classes, golden.K), golden.Temperature, device: device);
         var features = tensor(rows).reshape(-1, golden.Dim).requires_grad_();
         var loss = module.forward(features, tensor(golden.Labels, int64));
-        loss.backward();
+        KernelGradients.Backward(loss);
         return (loss.item<float>(), Array.ConvertAll(features.grad!.data<float>().ToArray(), value => (double)value));
     }
 

@@ -1,3 +1,6 @@
+using Pascl.Kernels;
+using Pascl.Kernels.Device;
+using Pascl.Training.Interop;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 
@@ -13,7 +16,11 @@ namespace Pascl.Training.Loss;
 /// L = 1/|A| sum_{i in A} w_i ( -1/|P_i| sum_{p in P_i} ( s_ip - log sum_{j in A + O, j != i} exp(s_ij) ) )
 /// </code>
 /// A batch without a tail-class image gives 0, with gradients that are zero. Selection is by masks, so that every shape is known in advance and nothing is
-/// read back from the device. <c>FusedContrastiveLossReference</c> is the same in double precision.
+/// read back from the device. <see cref="FusedContrastiveLossReference"/> is the same in double precision.
+/// <para>
+/// With a <see cref="KernelDevice"/>, kernels compute the loss in float32 (<see cref="FusedContrastiveLoss"/>): one launch forward, one backward. Its graphs are
+/// run backward by <see cref="KernelGradients.Backward"/>.
+/// </para>
 /// </remarks>
 public sealed class PasclLoss : Module<Tensor, Tensor, Tensor>
 {
@@ -23,12 +30,15 @@ public sealed class PasclLoss : Module<Tensor, Tensor, Tensor>
     private readonly double temperature;
     private readonly Tensor isTailClass;
     private readonly Tensor classWeights;
+    private readonly Tensor classWeightsOfKernels;
+    private readonly FusedContrastiveLossOperation? operation;
 
     /// <summary>Creates the loss for a classification task with C classes.</summary>
     /// <param name="tailClasses">C flags: whether the class belongs to the tail.</param>
     /// <param name="temperature">Divides the similarities; above 0.</param>
     /// <param name="classWeights">C weights of the anchors by class; 1 for each class where it is null.</param>
-    public PasclLoss(IReadOnlyList<bool> tailClasses, double temperature, IReadOnlyList<double>? classWeights = null)
+    /// <param name="device">What kernels run on, the device of the features; null for torch's operations.</param>
+    public PasclLoss(IReadOnlyList<bool> tailClasses, double temperature, IReadOnlyList<double>? classWeights = null, KernelDevice? device = null)
         : base(nameof(PasclLoss))
     {
         if (classWeights is not null && classWeights.Count != tailClasses.Count)
@@ -44,6 +54,8 @@ public sealed class PasclLoss : Module<Tensor, Tensor, Tensor>
         this.temperature = temperature;
         isTailClass = tensor(tailClasses.ToArray()).DetachFromDisposeScope(); // (C)
         this.classWeights = tensor((classWeights ?? Enumerable.Repeat(1.0, tailClasses.Count)).ToArray()).DetachFromDisposeScope(); // (C), float64
+        classWeightsOfKernels = this.classWeights.to(ScalarType.Float32).DetachFromDisposeScope(); // (C)
+        operation = device is null ? null : new FusedContrastiveLossOperation(new FusedContrastiveLoss(device, temperature), device);
         RegisterComponents();
     }
 
@@ -60,6 +72,29 @@ public sealed class PasclLoss : Module<Tensor, Tensor, Tensor>
         }
 
         using var scope = NewDisposeScope();
+        if (operation is not null)
+        {
+            var rows = features.to(ScalarType.Float32).contiguous();
+            return FusedContrastiveLossFunction.Loss(operation, rows, labels, isTailClass, classWeightsOfKernels).MoveToOuterDisposeScope();
+        }
+
+        return ByTorch(features, labels).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            operation?.Kernels.Dispose();
+        }
+
+        base.Dispose(disposing);
+    }
+
+    private Tensor ByTorch(Tensor features, Tensor labels)
+    {
+        var anchorRows = 2 * labels.shape[0];
         var outlierRows = features.shape[0] - anchorRows;
         var classes = cat([labels, labels]); // (2N)
         var isAnchor = isTailClass[classes]; // (2N)
@@ -74,6 +109,6 @@ public sealed class PasclLoss : Module<Tensor, Tensor, Tensor>
 
         var isAnchorRow = isAnchor.to(features.dtype);
         var weight = classWeights[classes].to(features.dtype) * isAnchorRow;
-        return ((rowLoss * weight).sum() / isAnchorRow.sum().clamp_min(1)).MoveToOuterDisposeScope();
+        return (rowLoss * weight).sum() / isAnchorRow.sum().clamp_min(1);
     }
 }

@@ -1,5 +1,7 @@
 using Pascl.Kernels;
+using Pascl.Tests.Kernels;
 using Pascl.Training.Golden;
+using Pascl.Training.Interop;
 using Pascl.Training.Loss;
 using static TorchSharp.torch;
 
@@ -65,6 +67,42 @@ public sealed class PasclLossTests
             Assert.That(actual.item<float>(), Is.Positive.And.LessThan(float.PositiveInfinity));
             Assert.That(features.grad!.isfinite().all().item<bool>());
         });
+    }
+
+    [TestCase(1, 0, 1, ScalarType.Float32)]
+    [TestCase(5, 3, 8, ScalarType.Float64)]
+    [TestCase(13, 9, 16, ScalarType.BFloat16)]
+    public void kernels_agree_with_torch(int images, int outliers, int width, ScalarType type)
+    {
+        using var scope = NewDisposeScope();
+        using var byTorch = new PasclLoss(Tail, 0.1, Weights);
+        using var byKernels = new PasclLoss(Tail, 0.1, Weights, Devices.Get("simulator"));
+        var rows = tensor(GoldenInputs.Features(5, (2 * images) + outliers, width)).reshape(-1, width).to(type);
+        var (expected, actual) = (rows.to(ScalarType.Float64).clone().requires_grad_(), rows.requires_grad_());
+        var labels = tensor(Enumerable.Range(0, images).Select(image => (long)(image + 2) % Tail.Length).ToArray());
+        var (expectedLoss, actualLoss) = (byTorch.forward(expected, labels), byKernels.forward(actual, labels));
+        KernelGradients.Backward(3 * expectedLoss);
+        KernelGradients.Backward(3 * actualLoss);
+
+        // An exponent has the error of a sum of products over the temperature, twice: by itself and in the sum of exponentials, which adds its own. The
+        // gradient, of this error and over the temperature again, is then rounded to the features' type.
+        var allowed = Tolerance.Sum(Tolerance.Single, width + rows.shape[0]) * 2 / 0.1;
+        var rounding = type == ScalarType.BFloat16 ? Tolerance.BFloat16 : 0;
+        var difference = (actual.grad!.to(ScalarType.Float64) - expected.grad!).abs().max().item<double>();
+        Assert.Multiple(() =>
+        {
+            Assert.That(actual.grad!.dtype, Is.EqualTo(type));
+            Assert.That(actualLoss.item<float>(), Is.EqualTo(expectedLoss.item<double>()).Within(allowed * Weights[2..].Max()));
+            Assert.That(difference, Is.LessThanOrEqualTo((3 * allowed * Weights[2..].Max() / 0.1) + (rounding * expected.grad!.abs().max().item<double>())));
+        });
+    }
+
+    [Test]
+    public void kernels_refuse_labels_of_another_type()
+    {
+        using var scope = NewDisposeScope();
+        using var loss = new PasclLoss(Tail, 0.1, device: Devices.Get("simulator"));
+        Assert.That(() => loss.forward(ones(4, 3), ones(2, ScalarType.Int32)), Throws.ArgumentException.With.Message.Contains("labels is a Int32 tensor"));
     }
 
     [Test]
