@@ -33,7 +33,7 @@ public sealed class PtxCompiler : IDisposable
         {
             var entryPoint = EntryPointDescription.FromExplicitlyGroupedKernel(definition.Method);
             var compiled = (PTXCompiledKernel)backend.Compile(entryPoint, definition.Specialization);
-            return new PtxKernel(definition, compiled.Name, compiled.PTXAssembly);
+            return new PtxKernel(definition, compiled.Name, PtxOperands.ToRegisters(compiled.PTXAssembly));
         }
     }
 

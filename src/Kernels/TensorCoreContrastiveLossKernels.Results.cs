@@ -1,0 +1,186 @@
+using ILGPU;
+using ILGPU.Algorithms;
+using Pascl.Kernels.Device;
+
+namespace Pascl.Kernels;
+
+internal static partial class TensorCoreContrastiveLossKernels
+{
+    // Eight lanes share an anchor: they read 32 bytes at once, and a launch has enough threads for small batches.
+    private const int LanesOfAnchor = 8;
+
+    /// <summary>
+    /// The loss, and what an anchor's exponentials weigh in the gradient: v_i = w_i / (M Z_i), 0 for outliers and where a class has one anchor.
+    /// </summary>
+    /// <remarks>
+    /// The positives need no products of anchors: the sum of a_i . (S_c - a_i) over a class is |S_c|^2 minus the sum of its |a_i|^2.
+    /// </remarks>
+    /// <param name="matrix">(rows, columns), a row <paramref name="rowStride"/> after the other.</param>
+    /// <param name="labels">(anchors): classes.</param>
+    /// <param name="weights">(classes), or empty for 1 each.</param>
+    /// <param name="classCounts">(classes): anchors of each.</param>
+    /// <param name="classSums">(classes, columns), multiples of 2^-40.</param>
+    /// <param name="partialSums">(splits, anchors): they add up to Z_i.</param>
+    /// <param name="slopes">(padded rows): v_i.</param>
+    /// <param name="partialLosses">(blocks).</param>
+    /// <param name="ticket">(1): 0 before and after.</param>
+    /// <param name="loss">(1).</param>
+    /// <param name="columns">Numbers of a row.</param>
+    /// <param name="rowStride">Elements from row to row.</param>
+    /// <param name="splits">Parts of each sum.</param>
+    /// <param name="inverseTemperature">1 / temperature.</param>
+    [Kernel(128)]
+    internal static void Finalise(
+        ArrayView<float> matrix,
+        ArrayView<int> labels,
+        ArrayView<float> weights,
+        ArrayView<int> classCounts,
+        ArrayView<long> classSums,
+        ArrayView<float> partialSums,
+        ArrayView<float> slopes,
+        ArrayView<float> partialLosses,
+        ArrayView<int> ticket,
+        ArrayView<float> loss,
+        int columns,
+        int rowStride,
+        int splits,
+        float inverseTemperature)
+    {
+        var anchors = labels.IntLength;
+        var lane = Group.IdxX % LanesOfAnchor;
+        var row = ((Grid.IdxX * Group.DimX) + Group.IdxX) / LanesOfAnchor;
+        float sum = 0, square = 0, part = 0;
+        if (row < anchors)
+        {
+            for (var split = lane; split < splits; split += LanesOfAnchor)
+            {
+                sum += partialSums[((long)split * anchors) + row];
+            }
+
+            for (var column = lane; column < columns; column += LanesOfAnchor)
+            {
+                var value = matrix[((long)row * rowStride) + column];
+                square += value * value;
+            }
+        }
+
+        sum += Warp.ShuffleXor(sum, 1);
+        square += Warp.ShuffleXor(square, 1);
+        sum += Warp.ShuffleXor(sum, 2);
+        square += Warp.ShuffleXor(square, 2);
+        sum += Warp.ShuffleXor(sum, 4);
+        square += Warp.ShuffleXor(square, 4);
+        if (lane == 0 && row < slopes.Length)
+        {
+            var slope = 0f;
+            if (row < anchors)
+            {
+                var weight = Weight(weights, labels[row]);
+                var others = classCounts[labels[row]] - 1;
+                slope = others > 0 ? weight / (anchors * sum) : 0;
+                part = others > 0 ? weight * (inverseTemperature + XMath.Log(sum) + (inverseTemperature * square / others)) : 0;
+            }
+
+            slopes[row] = slope;
+        }
+
+        for (long i = (Grid.IdxX * Group.DimX) + Group.IdxX; i < classSums.Length; i += (long)Grid.DimX * Group.DimX)
+        {
+            var label = (int)(i / columns);
+            var others = classCounts[label] - 1;
+            var value = classSums[i] * SumUnit;
+            part -= others > 0 ? Weight(weights, label) * inverseTemperature * value * value / others : 0;
+        }
+
+        part = Reduction.BlockSum(part);
+        if (Group.IdxX == 0)
+        {
+            partialLosses[Grid.IdxX] = part;
+        }
+
+        if (!LastBlock.Arrives(ticket, 0, Grid.DimX))
+        {
+            return;
+        }
+
+        var total = 0f;
+        for (var block = Group.IdxX; block < Grid.DimX; block += Group.DimX)
+        {
+            total += partialLosses[block];
+        }
+
+        total = Reduction.BlockSum(total);
+        if (Group.IdxX == 0)
+        {
+            loss[0] = anchors > 0 ? total / anchors : 0;
+        }
+    }
+
+    /// <summary>
+    /// dX_i = g / temperature (sum of the parts of G_i - 2 w_c / (M (n_c - 1)) (S_c - x_i)); the second term for anchors alone, and where n_c is above 1.
+    /// </summary>
+    /// <param name="matrix">(rows, columns), a row <paramref name="rowStride"/> after the other.</param>
+    /// <param name="labels">(anchors): classes.</param>
+    /// <param name="weights">(classes), or empty for 1 each.</param>
+    /// <param name="classCounts">(classes): n_c.</param>
+    /// <param name="classSums">(classes, columns): S_c in multiples of 2^-40.</param>
+    /// <param name="partialGradients">(splits, padded rows, width): the parts of G.</param>
+    /// <param name="upstream">(1): g.</param>
+    /// <param name="gradients">(rows, columns): dX.</param>
+    /// <param name="rows">Anchors and outliers.</param>
+    /// <param name="columns">Numbers of a row.</param>
+    /// <param name="rowStride">Elements from row to row of the matrix.</param>
+    /// <param name="gradientStride">Elements from row to row of the gradients.</param>
+    /// <param name="paddedRows">Rows of each split.</param>
+    /// <param name="width">Columns of each split.</param>
+    /// <param name="splits">Parts of each sum.</param>
+    /// <param name="inverseTemperature">1 / temperature.</param>
+    [Kernel(256)]
+    internal static void Combine(
+        ArrayView<float> matrix,
+        ArrayView<int> labels,
+        ArrayView<float> weights,
+        ArrayView<int> classCounts,
+        ArrayView<long> classSums,
+        ArrayView<float> partialGradients,
+        ArrayView<float> upstream,
+        ArrayView<float> gradients,
+        int rows,
+        int columns,
+        int rowStride,
+        int gradientStride,
+        int paddedRows,
+        int width,
+        int splits,
+        float inverseTemperature)
+    {
+        var i = ((long)Grid.IdxX * Group.DimX) + Group.IdxX;
+        var row = (int)(i / columns);
+        var column = (int)(i - ((long)row * columns));
+        if (row >= rows)
+        {
+            return;
+        }
+
+        var sum = 0f;
+        for (var split = 0; split < splits; split++)
+        {
+            sum += partialGradients[((((long)split * paddedRows) + row) * width) + column];
+        }
+
+        if (row < labels.Length)
+        {
+            var label = labels[row];
+            var others = classCounts[label] - 1;
+            if (others > 0)
+            {
+                var attraction = 2 * Weight(weights, label) / ((float)labels.Length * others);
+                sum -= attraction * ((classSums[((long)label * columns) + column] * SumUnit) - matrix[((long)row * rowStride) + column]);
+            }
+        }
+
+        gradients[((long)row * gradientStride) + column] = upstream[0] * inverseTemperature * sum;
+    }
+
+    private static float Weight(ArrayView<float> weights, int label) => weights.Length > 0 ? weights[label] : 1;
+}
