@@ -62,7 +62,7 @@ public sealed class Trainer : IDisposable
     public static DualBranchResNet CreateModel(Recipe recipe, int classCount, ComputeDevice device)
     {
         var precision = recipe.Precision == Precision.Auto && device.Torch.type == DeviceType.CUDA ? Precision.BFloat16 : recipe.Precision;
-        var model = new DualBranchResNet(recipe.Depth, classCount, recipe.Width, (ulong)recipe.Seed, precision);
+        var model = new DualBranchResNet(recipe.Depth, classCount, recipe.Width, (ulong)recipe.Seed, precision, device.Kernels);
         model.to(device.Torch);
         ChannelsLast.Convert(model);
         return model;

@@ -1,3 +1,6 @@
+using Pascl.Kernels;
+using Pascl.Kernels.Device;
+using Pascl.Training.Interop;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
@@ -17,6 +20,7 @@ public sealed class DualBranchBatchNorm2d : Module<Tensor, Branch, Tensor>
     private const double Momentum = 0.1;
     private const double Epsilon = 1e-5;
 
+    private readonly DualBatchNormKernelSet? kernels;
     private readonly BatchNorm2d auxiliary;
     private readonly Parameter weight;
     private readonly Parameter bias;
@@ -26,9 +30,11 @@ public sealed class DualBranchBatchNorm2d : Module<Tensor, Branch, Tensor>
 
     /// <summary>Creates both branches with weight 1, bias 0, mean 0 and variance 1.</summary>
     /// <param name="channels">Channels of the input.</param>
-    public DualBranchBatchNorm2d(long channels)
+    /// <param name="device">What its kernels run on, in the memory of the tensors; null for torch's operations.</param>
+    public DualBranchBatchNorm2d(long channels, KernelDevice? device = null)
         : base(nameof(DualBranchBatchNorm2d))
     {
+        kernels = device is null ? null : new DualBatchNormKernelSet(device);
         auxiliary = BatchNorm2d(channels, Epsilon, Momentum);
         weight = Parameter(ones(channels));
         bias = Parameter(zeros(channels));
@@ -45,7 +51,17 @@ public sealed class DualBranchBatchNorm2d : Module<Tensor, Branch, Tensor>
     /// <summary>Normalises a batch.</summary>
     /// <param name="input">(B, channels, H, W).</param>
     /// <param name="branch">Whose parameters and statistics to use, and in training mode to update.</param>
-    public override Tensor forward(Tensor input, Branch branch)
+    public override Tensor forward(Tensor input, Branch branch) => forward(input, branch, 0);
+
+    /// <summary>Normalises a batch, adds a residual, rectifies, in one pass where there are kernels.</summary>
+    /// <param name="input">(B, channels, H, W).</param>
+    /// <param name="branch">Whose parameters and statistics to use, and in training mode to update.</param>
+    /// <param name="inDistributionImages">
+    /// How many images, from the first, the auxiliary branch's running statistics track while the main branch is trained; 0 leaves them alone.
+    /// </param>
+    /// <param name="activation">What follows the normalisation.</param>
+    /// <param name="residual">What is added, where the activation adds.</param>
+    public Tensor forward(Tensor input, Branch branch, long inDistributionImages, BatchNormActivation activation = BatchNormActivation.None, Tensor? residual = null)
     {
         var (weight, bias, mean, variance, count) = State(branch);
         var usesBatchStatistics = training && weight.requires_grad;
@@ -54,20 +70,75 @@ public sealed class DualBranchBatchNorm2d : Module<Tensor, Branch, Tensor>
             count.add_(1);
         }
 
-        return functional.batch_norm(input, mean, variance, weight, bias, usesBatchStatistics, Momentum, Epsilon);
+        var tracks = usesBatchStatistics && branch == Branch.Main && inDistributionImages > 0;
+        if (tracks)
+        {
+            auxiliary.num_batches_tracked!.add_(1);
+        }
+
+        if (kernels is not null)
+        {
+            var operation = new DualBatchNormOperation(kernels, mean, variance, usesBatchStatistics)
+            {
+                AuxiliaryMean = tracks ? auxiliary.running_mean : null,
+                AuxiliaryVariance = tracks ? auxiliary.running_var : null,
+                InDistributionImages = tracks ? inDistributionImages : input.shape[0],
+                Activation = activation,
+                Momentum = (float)Momentum,
+                Epsilon = (float)Epsilon,
+            };
+            return DualBatchNormFunction.Normalize(operation, input, weight, bias, residual);
+        }
+
+        if (tracks)
+        {
+            Track(input, inDistributionImages);
+        }
+
+        // The backward pass of torch's BatchNorm needs its input, not its output, so sums and rectifiers may overwrite the output.
+        var output = functional.batch_norm(input, mean, variance, weight, bias, usesBatchStatistics, Momentum, Epsilon);
+        return activation switch
+        {
+            BatchNormActivation.None => output,
+            BatchNormActivation.Rectify => output.relu_(),
+            _ => output.add_(residual!).relu_(),
+        };
     }
 
     /// <summary>Overwrites the auxiliary branch with the main branch's parameters and statistics.</summary>
-    public void CopyMainToAuxiliary()
+    /// <param name="keepsStatistics">Whether the auxiliary branch's running statistics stay as they are.</param>
+    public void CopyMainToAuxiliary(bool keepsStatistics = false)
     {
         using var scope = NewDisposeScope();
         using var frozen = no_grad();
         var (weight, bias, mean, variance, count) = State(Branch.Auxiliary);
         weight.copy_(this.weight);
         bias.copy_(this.bias);
-        mean.copy_(running_mean);
-        variance.copy_(running_var);
-        count.copy_(num_batches_tracked);
+        if (!keepsStatistics)
+        {
+            mean.copy_(running_mean);
+            variance.copy_(running_var);
+            count.copy_(num_batches_tracked);
+        }
+    }
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            kernels?.Dispose();
+        }
+
+        base.Dispose(disposing);
+    }
+
+    private void Track(Tensor input, long inDistributionImages)
+    {
+        using var scope = NewDisposeScope();
+        using var frozen = no_grad();
+        functional.batch_norm(
+            input.narrow(0, 0, inDistributionImages), auxiliary.running_mean!, auxiliary.running_var!, null, null, training: true, Momentum, Epsilon);
     }
 
     private (Parameter Weight, Parameter Bias, Tensor Mean, Tensor Variance, Tensor Count) State(Branch branch) => branch == Branch.Main

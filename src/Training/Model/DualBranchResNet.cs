@@ -1,3 +1,5 @@
+using Pascl.Kernels;
+using Pascl.Kernels.Device;
 using Pascl.Training.Interop;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -35,18 +37,20 @@ public sealed class DualBranchResNet : Module<Tensor, Branch, BranchOutput>
     /// <param name="width">Channels of the first stage; 64 in the literature.</param>
     /// <param name="seed">Seed of the initial weights: the same seed gives the same weights.</param>
     /// <param name="precision">Arithmetic of the convolutions.</param>
-    public DualBranchResNet(ResNetDepth depth, int classCount, int width = 64, ulong seed = 0, Precision precision = Precision.Float32)
+    /// <param name="device">What BatchNorm's kernels run on, in the memory of the tensors; null for torch's operations.</param>
+    public DualBranchResNet(
+        ResNetDepth depth, int classCount, int width = 64, ulong seed = 0, Precision precision = Precision.Float32, KernelDevice? device = null)
         : base(nameof(DualBranchResNet))
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(classCount, 2);
         ArgumentOutOfRangeException.ThrowIfLessThan(width, 1);
         int[] blocks = depth == ResNetDepth.ResNet18 ? [2, 2, 2, 2] : [3, 4, 6, 3];
         conv1 = Conv2d(3, width, 3, padding: 1, bias: false);
-        bn1 = new DualBranchBatchNorm2d(width);
-        layer1 = Stage(blocks[0], width, width, stride: 1);
-        layer2 = Stage(blocks[1], width, 2 * width, stride: 2);
-        layer3 = Stage(blocks[2], 2 * width, 4 * width, stride: 2);
-        layer4 = Stage(blocks[3], 4 * width, 8 * width, stride: 2);
+        bn1 = new DualBranchBatchNorm2d(width, device);
+        layer1 = Stage(blocks[0], width, width, stride: 1, device);
+        layer2 = Stage(blocks[1], width, 2 * width, stride: 2, device);
+        layer3 = Stage(blocks[2], 2 * width, 4 * width, stride: 2, device);
+        layer4 = Stage(blocks[3], 4 * width, 8 * width, stride: 2, device);
         linear = Linear(8 * width, classCount);
         auxiliary_linear = Linear(8 * width, classCount);
         projection = Sequential(Linear(8 * width, 8 * width), ReLU(), Linear(8 * width, ProjectionWidth));
@@ -62,10 +66,18 @@ public sealed class DualBranchResNet : Module<Tensor, Branch, BranchOutput>
     /// <summary>Computes one branch; gradients flow to the parameters that are trainable.</summary>
     /// <param name="images">(B, 3, H, W) in [0, 1]; fastest when stored channels last and the weights are, too (<see cref="ChannelsLast"/>).</param>
     /// <param name="branch">Which BatchNorm and classifier to use.</param>
-    public override BranchOutput forward(Tensor images, Branch branch)
+    public override BranchOutput forward(Tensor images, Branch branch) => forward(images, branch, 0);
+
+    /// <summary>Computes one branch; gradients flow to the parameters that are trainable.</summary>
+    /// <param name="images">(B, 3, H, W) in [0, 1]; fastest when stored channels last and the weights are, too (<see cref="ChannelsLast"/>).</param>
+    /// <param name="branch">Which BatchNorm and classifier to use.</param>
+    /// <param name="inDistributionImages">
+    /// How many images, from the first, the auxiliary branch's running statistics track while the main branch is trained; 0 leaves them alone.
+    /// </param>
+    public BranchOutput forward(Tensor images, Branch branch, long inDistributionImages)
     {
         using var scope = NewDisposeScope();
-        var features = Features(images, branch);
+        var features = Features(images, branch, inDistributionImages);
         var classifier = branch == Branch.Main ? linear : auxiliary_linear;
         return new BranchOutput(
             classifier.forward(features).MoveToOuterDisposeScope(),
@@ -84,7 +96,7 @@ public sealed class DualBranchResNet : Module<Tensor, Branch, BranchOutput>
         try
         {
             var main = forward(images, Branch.Main);
-            var auxiliaryLogits = auxiliary_linear.forward(Features(images, Branch.Auxiliary));
+            var auxiliaryLogits = auxiliary_linear.forward(Features(images, Branch.Auxiliary, 0));
             return new ModelOutput(
                 main.Logits.MoveToOuterDisposeScope(),
                 auxiliaryLogits.MoveToOuterDisposeScope(),
@@ -98,13 +110,14 @@ public sealed class DualBranchResNet : Module<Tensor, Branch, BranchOutput>
     }
 
     /// <summary>Overwrites the auxiliary branch's BatchNorm and classifier with those of the main branch: the start of the second phase.</summary>
-    public void CopyMainToAuxiliary()
+    /// <param name="keepsStatistics">Whether the auxiliary branch's running statistics stay as they are.</param>
+    public void CopyMainToAuxiliary(bool keepsStatistics = false)
     {
         using var scope = NewDisposeScope();
         using var frozen = no_grad();
         foreach (var normalisation in modules().OfType<DualBranchBatchNorm2d>())
         {
-            normalisation.CopyMainToAuxiliary();
+            normalisation.CopyMainToAuxiliary(keepsStatistics);
         }
 
         auxiliary_linear.weight!.copy_(linear.weight!);
@@ -140,22 +153,22 @@ public sealed class DualBranchResNet : Module<Tensor, Branch, BranchOutput>
         };
     }
 
-    private static ModuleList<BasicBlock> Stage(int blocks, long inputChannels, long outputChannels, long stride) => new(
+    private static ModuleList<BasicBlock> Stage(int blocks, long inputChannels, long outputChannels, long stride, KernelDevice? device) => new(
     [
-        new BasicBlock(inputChannels, outputChannels, stride),
-        .. Enumerable.Range(1, blocks - 1).Select(_ => new BasicBlock(outputChannels, outputChannels, stride: 1)),
+        new BasicBlock(inputChannels, outputChannels, stride, device),
+        .. Enumerable.Range(1, blocks - 1).Select(_ => new BasicBlock(outputChannels, outputChannels, stride: 1, device)),
     ]);
 
     // (B, 3, H, W) -> (B, 8 * width)
-    private Tensor Features(Tensor images, Branch branch)
+    private Tensor Features(Tensor images, Branch branch, long inDistributionImages)
     {
         using var scope = NewDisposeScope();
         using var autocast = Autocast.Begin(images.device_type, Precision);
-        var hidden = bn1.forward(conv1.forward(images), branch).relu_();
+        var hidden = bn1.forward(conv1.forward(images), branch, inDistributionImages, BatchNormActivation.Rectify);
         foreach (var block in layer1.Concat(layer2).Concat(layer3).Concat(layer4))
         {
             using var input = hidden;
-            hidden = block.forward(input, branch);
+            hidden = block.forward(input, branch, inDistributionImages);
         }
 
         return hidden.to(linear.weight!.dtype).mean([2, 3]).MoveToOuterDisposeScope();

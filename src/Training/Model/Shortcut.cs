@@ -1,3 +1,4 @@
+using Pascl.Kernels.Device;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
@@ -6,7 +7,7 @@ using static TorchSharp.torch.nn;
 namespace Pascl.Training.Model;
 
 /// <summary>The way around a block that changes the shape: a 1x1 convolution and BatchNorm (option B of He et al. 2016).</summary>
-internal sealed class Shortcut : Module<Tensor, Branch, Tensor>
+internal sealed class Shortcut : Module<Tensor, Branch, long, Tensor>
 {
     [ComponentName(Name = "0")]
     private readonly Conv2d convolution;
@@ -14,17 +15,17 @@ internal sealed class Shortcut : Module<Tensor, Branch, Tensor>
     [ComponentName(Name = "1")]
     private readonly DualBranchBatchNorm2d normalisation;
 
-    public Shortcut(long inputChannels, long outputChannels, long stride)
+    public Shortcut(long inputChannels, long outputChannels, long stride, KernelDevice? device)
         : base(nameof(Shortcut))
     {
         convolution = Conv2d(inputChannels, outputChannels, 1, stride, bias: false);
-        normalisation = new DualBranchBatchNorm2d(outputChannels);
+        normalisation = new DualBranchBatchNorm2d(outputChannels, device);
         RegisterComponents();
     }
 
-    public override Tensor forward(Tensor input, Branch branch)
+    public override Tensor forward(Tensor input, Branch branch, long inDistributionImages)
     {
         using var projected = convolution.forward(input);
-        return normalisation.forward(projected, branch);
+        return normalisation.forward(projected, branch, inDistributionImages);
     }
 }

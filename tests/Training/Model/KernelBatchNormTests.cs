@@ -1,0 +1,172 @@
+using Pascl.Kernels;
+using Pascl.Kernels.Device;
+using Pascl.Tests.Kernels;
+using Pascl.Training.Interop;
+using Pascl.Training.Model;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Pascl.Tests.Training.Model;
+
+public sealed class KernelBatchNormTests
+{
+    // Sums of 4 * 6 values, and fewer than 20 other operations; the largest numbers are about 4, and so are the factors that they meet.
+    private static readonly double SingleError = 16 * Tolerance.Sum(Tolerance.Single, (4 * 6) + 20);
+
+    private DisposeScope scope = null!;
+
+    private static KernelDevice Device => Devices.Get("simulator");
+
+    [SetUp]
+    public void SetUp()
+    {
+        scope = NewDisposeScope();
+        random.manual_seed(1);
+    }
+
+    [TearDown]
+    public void TearDown() => scope.Dispose();
+
+    [Test]
+    public void kernels_compute_what_torch_computes([Values] BatchNormActivation activation, [Values] bool channelsLast, [Values] bool training)
+    {
+        var (ours, torchs) = Pair(training);
+        var (input, residual, slope) = (Image(channelsLast), Image(channelsLast), randn(4, 5, 2, 3));
+        var actual = Run(ours, input, residual, slope, activation);
+        var expected = Run(torchs, input, residual, slope, activation);
+        Assert.Multiple(() =>
+        {
+            Assert.That(actual[0].stride(), Is.EqualTo(input.stride()));
+            Assert.That(Differences(actual, expected), Is.All.LessThan(SingleError));
+            Assert.That(Differences(State(ours), State(torchs)), Is.All.LessThan(SingleError));
+        });
+    }
+
+    [TestCase(ScalarType.BFloat16, Tolerance.BFloat16)]
+    [TestCase(ScalarType.Float16, Tolerance.Half)]
+    public void parameters_stay_single_where_activations_do_not(ScalarType type, double storage)
+    {
+        var (ours, torchs) = Pair(training: true);
+        var (input, residual, slope) = (Image(true).to(type), Image(true).to(type), randn(4, 5, 2, 3).to(type));
+        var actual = Run(ours, input, residual, slope, BatchNormActivation.AddAndRectify);
+        var expected = Run(torchs, input.to(float32), residual.to(float32), slope.to(float32), BatchNormActivation.AddAndRectify);
+        Assert.Multiple(() =>
+        {
+            Assert.That(actual.Select(tensor => tensor.dtype), Is.EqualTo([type, type, type, float32, float32]));
+            Assert.That(Differences(actual, expected), Is.All.LessThan(SingleError + (16 * storage)));
+        });
+    }
+
+    [Test]
+    public void the_auxiliary_branch_tracks_the_in_distribution_images([Values] bool byKernels)
+    {
+        using var normalisation = new DualBranchBatchNorm2d(5, byKernels ? Device : null);
+        using var alone = nn.BatchNorm2d(5);
+        var input = Image(true);
+        normalisation.forward(input, Branch.Main, 3);
+        alone.forward(input[..3]);
+        Assert.Multiple(() =>
+        {
+            foreach (var (name, expected) in alone.state_dict())
+            {
+                Assert.That((normalisation.state_dict()["auxiliary." + name] - expected).abs().max().to(float64).item<double>(), Is.LessThan(SingleError), name);
+            }
+        });
+    }
+
+    [Test]
+    public void tracking_changes_nothing_else()
+    {
+        var (with, without) = (new DualBranchBatchNorm2d(5), new DualBranchBatchNorm2d(5));
+        var input = Image(false);
+        Assert.That(with.forward(input, Branch.Main, 3).eq(without.forward(input, Branch.Main)).all().item<bool>());
+        Assert.That(with.state_dict().Where(entry => entry.Value.ne(without.state_dict()[entry.Key]).any().item<bool>()).Select(entry => entry.Key),
+            Is.EquivalentTo(["auxiliary.running_mean", "auxiliary.running_var", "auxiliary.num_batches_tracked"]));
+    }
+
+    [Test]
+    public void a_network_of_kernels_computes_what_one_of_torchs_operations_computes()
+    {
+        using var kernels = new DualBranchResNet(ResNetDepth.ResNet18, 3, width: 2, device: Device);
+        using var torchs = new DualBranchResNet(ResNetDepth.ResNet18, 3, width: 2);
+        var images = rand(4, 3, 8, 8);
+        var (actual, expected) = (Gradients(kernels, images), Gradients(torchs, images));
+
+        // 17 layers in a row, forward and backward, each with sums of up to 4 * 64 values.
+        var allowed = 2 * 17 * 16 * Tolerance.Sum(Tolerance.Single, (4 * 64) + 20);
+        Assert.That(actual.Zip(expected, (left, right) => (double)((left - right).norm() / right.norm()).item<float>()), Is.All.LessThan(allowed));
+        Assert.That(kernels.state_dict().Keys, Is.EqualTo(torchs.state_dict().Keys));
+    }
+
+    [Test]
+    public void a_channel_with_one_value_is_refused_in_training()
+    {
+        using var normalisation = new DualBranchBatchNorm2d(5, Device);
+        Assert.That(() => normalisation.forward(ones(1, 5, 1, 1), Branch.Main), Throws.ArgumentException.With.Message.Contains("training needs at least 2"));
+    }
+
+    [Test]
+    public void a_step_leaves_no_tensor_behind()
+    {
+        using var normalisation = new DualBranchBatchNorm2d(5, Device);
+        var (input, residual) = (Image(true), Image(true));
+        Step();
+        var before = Tensor.TotalCount;
+        for (var step = 0; step < 3; step++)
+        {
+            Step();
+        }
+
+        Assert.That(Tensor.TotalCount, Is.AtMost(before));
+
+        void Step()
+        {
+            using var scope = NewDisposeScope();
+            KernelGradients.Backward(normalisation.forward(input, Branch.Main, 2, BatchNormActivation.AddAndRectify, residual).sum());
+        }
+    }
+
+    private static Tensor[] Gradients(DualBranchResNet model, Tensor images)
+    {
+        var trained = model.MakeTrainable(TrainableParameters.MainBranch);
+        var output = model.forward(images, Branch.Main, 3);
+        KernelGradients.Backward(output.Logits.square().sum() + output.Projection[.., 0].sum());
+        return [output.Logits, .. trained.Select(entry => entry.Parameter.grad!), .. model.buffers().Select(buffer => buffer.to(float32))];
+    }
+
+    private static Tensor Image(bool channelsLast)
+    {
+        var image = randn(4, 5, 2, 3) + 0.5;
+        return channelsLast ? ChannelsLast.Of(image) : image;
+    }
+
+    private static (DualBranchBatchNorm2d Ours, DualBranchBatchNorm2d Torchs) Pair(bool training)
+    {
+        var (ours, torchs) = (new DualBranchBatchNorm2d(5, Device), new DualBranchBatchNorm2d(5));
+        using (no_grad())
+        {
+            ours.state_dict()["weight"].copy_(randn(5));
+            ours.state_dict()["bias"].copy_(randn(5));
+        }
+
+        torchs.load_state_dict(ours.state_dict());
+        ours.train(training);
+        torchs.train(training);
+        return (ours, torchs);
+    }
+
+    // Output and gradients of input, residual, weight and bias.
+    private static Tensor[] Run(DualBranchBatchNorm2d normalisation, Tensor input, Tensor residual, Tensor slope, BatchNormActivation activation)
+    {
+        var (image, added) = (input.detach().requires_grad_(), residual.detach().requires_grad_());
+        var output = normalisation.forward(image, Branch.Main, 3, activation, activation == BatchNormActivation.AddAndRectify ? added : null);
+        KernelGradients.Backward((output * slope).sum());
+        var parameters = normalisation.named_parameters().ToDictionary(entry => entry.name, entry => entry.parameter);
+        return [output, image.grad!, added.grad ?? zeros_like(added), parameters["weight"].grad!, parameters["bias"].grad!];
+    }
+
+    private static IEnumerable<double> Differences(IEnumerable<Tensor> actual, IEnumerable<Tensor> expected) =>
+        actual.Zip(expected, (left, right) => (left.to(float64) - right.to(float64)).abs().max().item<double>());
+
+    private static Tensor[] State(DualBranchBatchNorm2d normalisation) => [.. normalisation.state_dict().Values];
+}
