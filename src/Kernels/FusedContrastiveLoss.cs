@@ -54,8 +54,8 @@ public sealed class FusedContrastiveLoss : IDisposable
             ? (device.Load(FusedContrastiveLossKernels.Forward<FixedShift>), device.Load(FusedContrastiveLossKernels.Backward<FixedShift>))
             : (device.Load(FusedContrastiveLossKernels.Forward<RowMaximum>), device.Load(FusedContrastiveLossKernels.Backward<RowMaximum>));
 
-        // On the simulator three, so that tests meet rows with several parts.
-        blocks = device.IsSimulator ? 3 : 2 * device.Multiprocessors;
+        // On the simulator so many that small batches have rows with several parts.
+        blocks = device.IsSimulator ? 12 : 2 * device.Multiprocessors;
         tickets = device.Allocate<int>(new int[2 * blocks]);
     }
 

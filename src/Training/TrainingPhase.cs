@@ -45,7 +45,7 @@ public sealed class TrainingPhase
         var weights = recipe.Loss;
         var lossOfLogits = LossOfLogits(device, weights.OutlierWeight);
         var contrast = recipe.Method == Method.Pascl
-            ? new PasclLoss(recipe.Tail(data.Training.CountPerClass()).Flags, weights.Temperature).to(device.Torch)
+            ? new PasclLoss(recipe.Tail(data.Training.CountPerClass()).Flags, weights.Temperature, device: device.Kernels).to(device.Torch)
             : null;
         return new TrainingPhase
         {
