@@ -98,6 +98,19 @@ public sealed class PasclLossTests
     }
 
     [Test]
+    public void ten_steps_by_kernels_lose_what_they_lose_by_torch()
+    {
+        using var byTorch = new PasclLoss(Tail, 0.1, Weights);
+        using var byKernels = new PasclLoss(Tail, 0.1, Weights, Devices.Get("simulator"));
+        var (expected, actual) = (Train(byTorch), Train(byKernels));
+        Assert.That(expected[^1], Is.LessThan(0.9 * expected[0]), "it learns");
+        foreach (var (step, loss) in expected.Index())
+        {
+            Assert.That(actual[step], Is.EqualTo(loss).Within(1e-4 * loss), $"step {step}");
+        }
+    }
+
+    [Test]
     public void kernels_refuse_labels_of_another_type()
     {
         using var scope = NewDisposeScope();
@@ -130,5 +143,28 @@ public sealed class PasclLossTests
             Assert.That(() => new PasclLoss(Tail, 0.1, [1, 1]), Throws.ArgumentException.With.Message.Contains("2 class weights for 5 classes"));
             Assert.That(() => loss.forward(ones(3, 4), ones(2, ScalarType.Int64)), Throws.ArgumentException.With.Message.Contains("(3, 4) for 2 labels"));
         });
+    }
+
+    // Losses of ten steps of gradient descent on a layer whose outputs are brought to unit length.
+    private static float[] Train(PasclLoss loss)
+    {
+        using var scope = NewDisposeScope();
+        var inputs = tensor(GoldenInputs.Features(3, 23, 6)).reshape(23, 6);
+        var labels = tensor(new long[] { 2, 0, 3, 4, 2, 1, 3, 4, 4 });
+        var layer = tensor(GoldenInputs.Features(4, 6, 5)).reshape(6, 5).requires_grad_();
+        var losses = new float[10];
+        for (var step = 0; step < losses.Length; step++)
+        {
+            layer.grad = null;
+            var value = loss.forward(nn.functional.normalize(inputs.mm(layer)), labels);
+            KernelGradients.Backward(value);
+            losses[step] = value.item<float>();
+            using (no_grad())
+            {
+                layer.sub_(0.02 * layer.grad!);
+            }
+        }
+
+        return losses;
     }
 }
