@@ -95,7 +95,7 @@ public sealed class DualBatchNorm<T> : IDisposable
             shape, optional: true, ("main mean", main.Mean), ("main variance", main.Variance), ("auxiliary mean", auxiliary.Mean), ("auxiliary variance", auxiliary.Variance));
         DualBatchNormChecks.Length("state", state.Values.Length, DualBatchNormState.Length(shape.Channels), shape);
         DualBatchNormChecks.Length("moments", moments.Length, 2L * shape.Channels, shape);
-        DualBatchNormChecks.AtLeast("workspace", workspace.Length, WorkspaceLength(shape), shape);
+        DualBatchNormChecks.Workspace(workspace, WorkspaceLength(shape), shape);
         var (code, plan) = Choose(shape, input);
         var firstItems = (int)((long)plan.Items * inDistributionImages / shape.Images);
         var isMixed = inDistributionImages > 0 && inDistributionImages < shape.Images;
@@ -185,7 +185,7 @@ public sealed class DualBatchNorm<T> : IDisposable
         DualBatchNormChecks.Channels(
             shape, optional: false, ("mean", statistics.Mean), ("variance", statistics.Variance), ("weight", parameters.Weight), ("bias", parameters.Bias),
             ("weight gradient", parameterGradients.Weight), ("bias gradient", parameterGradients.Bias));
-        DualBatchNormChecks.AtLeast("workspace", workspace.Length, WorkspaceLength(shape), shape);
+        DualBatchNormChecks.Workspace(workspace, WorkspaceLength(shape), shape);
         var (code, plan) = Choose(shape, input, gradient, inputGradient, output, residualGradient);
         var partials = new DeviceVector<LaneSums<One>>(workspace.Address, workspace.Length / 2);
         code.Reduce.Launch(

@@ -8,6 +8,9 @@ internal static class DualBatchNormChecks
     // Kernels count the values of a channel, and some more for the last step, in 32 bits.
     private const long MaximumValues = 1L << 30;
 
+    // Two sums are written at once.
+    private const int WorkspaceAlignment = 8;
+
     public static void Batch(BatchShape shape, params ReadOnlySpan<(string Name, long Length)> elements)
     {
         if (shape.Images < 0 || shape.Channels < 1 || shape.Pixels < 0 || shape.ValuesPerChannel > MaximumValues)
@@ -59,11 +62,16 @@ internal static class DualBatchNormChecks
         }
     }
 
-    public static void AtLeast(string name, long length, long expected, BatchShape shape)
+    public static void Workspace(DeviceVector<float> workspace, long expected, BatchShape shape)
     {
-        if (length < expected)
+        if (workspace.Length < expected)
         {
-            throw new ArgumentException($"{name} has {length} elements but the batch is {shape}; it must have {expected} or more.");
+            throw new ArgumentException($"workspace has {workspace.Length} elements but the batch is {shape}; it must have {expected} or more.");
+        }
+
+        if (workspace.Address % WorkspaceAlignment != 0)
+        {
+            throw new ArgumentException($"workspace begins at address {workspace.Address}; it must be a multiple of {WorkspaceAlignment} bytes.");
         }
     }
 }

@@ -90,6 +90,8 @@ public sealed class TrainingPhase
             Settings = recipe.AuxiliaryBranch,
             Branch = Branch.Auxiliary,
             Batches = new BatchPlan { BatchSize = recipe.AuxiliaryBranch.BatchSize, Views = 1, Seed = Seed(recipe, phase: 1) },
+
+            // With the main branch's running statistics: in-distribution statistics, tracked in the first phase, are no better a start (RESULTS.md).
             Enter = model => model.CopyMainToAuxiliary(),
             Trained = recipe.Finetuned,
             TermCount = 1,

@@ -107,7 +107,7 @@ public sealed class DualBatchNormTests(string name)
     public void what_does_not_fit_is_refused_with_both_sizes()
     {
         using var kernels = new DualBatchNorm<float>(Device);
-        using var memory = new BatchNormMemory<float, SingleElement>(Device, new(1, 2, 3), 12, false, 0);
+        using var memory = new BatchNormMemory<float, SingleElement>(Device, new(1, 2, 3), 13, false, 0);
         var (three, running) = (memory.Input(new double[6]), memory.Running(0, 1));
         using (Assert.EnterMultipleScope())
         {
@@ -117,11 +117,12 @@ public sealed class DualBatchNormTests(string name)
             Assert.That(() => Statistics(new(1, 6, 1), 1), Throws.ArgumentException.With.Message.EqualTo("The images of the batch (1, 6, 1) have 1 values per channel; training needs at least 2, because fewer have no variance."));
             Assert.That(() => Statistics(new(3, 2, 1), 1), Throws.ArgumentException.With.Message.StartsWith("The in-distribution images of the batch (3, 2, 1) have 1 values"));
             Assert.That(() => Statistics(new(1, 2, 3), 1, workspace: 5), Throws.ArgumentException.With.Message.Contains("workspace has 5 elements"));
+            Assert.That(() => Statistics(new(1, 2, 3), 1, workspaceStart: 1), Throws.ArgumentException.With.Message.Contains("it must be a multiple of 8 bytes"));
             Assert.That(() => new DualBatchNorm<double>(Device), Throws.InstanceOf<NotSupportedException>().With.Message.Contains("not Double"));
         }
 
-        void Statistics(BatchShape shape, int inDistributionImages, int workspace = 12) => kernels.Statistics(
-            shape, three, inDistributionImages, new(memory.State.Vector), memory.Moments.Vector, memory.Workspace.Vector.Slice(0, workspace), auxiliary: running);
+        void Statistics(BatchShape shape, int inDistributionImages, int workspace = 12, int workspaceStart = 0) => kernels.Statistics(
+            shape, three, inDistributionImages, new(memory.State.Vector), memory.Moments.Vector, memory.Workspace.Vector.Slice(workspaceStart, workspace), auxiliary: running);
     }
 
     private void Check<T, TElement>((BatchShape Shape, int InDistributionImages) batch, BatchNormActivation activation, double storage)

@@ -96,6 +96,11 @@ public sealed class KernelBatchNormTests
         var allowed = 2 * 17 * 16 * Tolerance.Sum(Tolerance.Single, (4 * 64) + 20);
         Assert.That(actual.Zip(expected, (left, right) => (double)((left - right).norm() / right.norm()).item<float>()), Is.All.LessThan(allowed));
         Assert.That(kernels.state_dict().Keys, Is.EqualTo(torchs.state_dict().Keys));
+
+        // Without gradients and with running statistics.
+        var (predicted, wanted) = (kernels.Predict(images), torchs.Predict(images));
+        Assert.That(((predicted.AuxiliaryLogits - wanted.AuxiliaryLogits).norm() / wanted.AuxiliaryLogits.norm()).item<float>(), Is.LessThan(allowed));
+        Assert.That(predicted.MainLogits.requires_grad, Is.False);
     }
 
     [Test]
