@@ -14,6 +14,21 @@ namespace Pascl.Kernels;
 /// </code>
 /// where classes of one anchor are left out and v is 0 for outliers. The same input gives the same bits.
 /// Memory is the state and the workspace, both proportional to (M + K) width. Calls enqueue work and return.
+/// <para>
+/// Error against the reference in double precision, measured on the simulator with clustered unit rows, M up to 70 and widths from 7 to 256; the gradient's is
+/// in the Euclidean norm and relative:
+/// <code>
+///              temperature 0.1                  temperature 0.03
+///              loss        gradient             loss     gradient
+/// BFloat16x3   6e-7..4e-6  2e-6..7e-5           5e-5     3e-5
+/// BFloat16     2e-4..9e-3  7e-4..4e-2           3e-2     2e-2
+/// </code>
+/// The bounds of rounding analysis, which the tests hold it to, are ten to a thousand times larger.
+/// </para>
+/// <para>
+/// It pays where the products dominate: from about a thousand anchors. Below that, and on GPUs before compute capability 8.0,
+/// <see cref="FusedContrastiveLoss"/> needs fewer launches and computes in float32. That boundary is an estimate from operation counts, not measured.
+/// </para>
 /// </remarks>
 public sealed class TensorCoreContrastiveLoss : IDisposable
 {
@@ -47,6 +62,11 @@ public sealed class TensorCoreContrastiveLoss : IDisposable
     /// <param name="precision">How rows are multiplied.</param>
     /// <exception cref="DeviceException">The device has no tensor cores that take bfloat16.</exception>
     public TensorCoreContrastiveLoss(KernelDevice device, int width, ContrastivePrecision precision = ContrastivePrecision.BFloat16x3)
+        : this(device, width, precision, simulatedWarps: 1)
+    {
+    }
+
+    internal TensorCoreContrastiveLoss(KernelDevice device, int width, ContrastivePrecision precision, int simulatedWarps)
     {
         if (!device.HasTensorCores)
         {
@@ -67,8 +87,8 @@ public sealed class TensorCoreContrastiveLoss : IDisposable
         parts = precision == ContrastivePrecision.BFloat16 ? 1 : 2;
 
         // A block has as many rows as half its threads. The simulator is faster with one warp; a GPU reads its cache less often with more rows.
-        forwardThreads = device.IsSimulator ? WarpSize : parts == 1 ? LargeBlock : SmallBlock;
-        backwardThreads = device.IsSimulator ? WarpSize : SmallBlock;
+        forwardThreads = device.IsSimulator ? simulatedWarps * WarpSize : parts == 1 ? LargeBlock : SmallBlock;
+        backwardThreads = device.IsSimulator ? simulatedWarps * WarpSize : SmallBlock;
         (forward, backward, forwardShared, backwardShared) = (this.width, precision) switch
         {
             (64, ContrastivePrecision.BFloat16) => Load<BFloat16Width64>(),
