@@ -43,7 +43,8 @@ public sealed class PasclLoss : Module<Tensor, Tensor, Tensor>
     {
         if (classWeights is not null && classWeights.Count != tailClasses.Count)
         {
-            throw new ArgumentException($"There are {classWeights.Count} class weights for {tailClasses.Count} classes; there must be one per class.", nameof(classWeights));
+            throw new ArgumentException(
+                $"There are {classWeights.Count} class weights for {tailClasses.Count} classes; there must be one per class.", nameof(classWeights));
         }
 
         if (!(temperature > 0))

@@ -46,7 +46,9 @@ public sealed class KernelFunctionTests
         using var scope = NewDisposeScope();
         var (x, w) = Leaves();
         Product.OnBackward = _ => [null];
-        Assert.That(() => KernelGradients.Backward(Product.Of(x, w).Product.sum()), Throws.InvalidOperationException.With.Message.Contains("1 gradients for 3 arguments"));
+        Assert.That(
+            () => KernelGradients.Backward(Product.Of(x, w).Product.sum()),
+            Throws.InvalidOperationException.With.Message.Contains("1 gradients for 3 arguments"));
     }
 
     [Test]

@@ -61,15 +61,15 @@ public sealed class TensorMemoryTests
         var repeated = features[0].expand(4, 3);
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(
-                () => TensorMemory.Matrix<float>(doubles, Device),
-                Throws.ArgumentException.With.Message.StartsWith("doubles is a Float64 tensor (4, 3) with strides (3, 1) on cpu; it must be Float32."));
-            Assert.That(() => TensorMemory.Vector<float>(features, Device), Throws.ArgumentException.With.Message.Contains("it must be a vector."));
-            Assert.That(() => TensorMemory.Matrix<float>(turned, Device), Throws.ArgumentException.With.Message.Contains("(1, 3) on cpu; it must be a matrix whose rows are contiguous."));
-            Assert.That(() => TensorMemory.Matrix<float>(repeated, Device), Throws.ArgumentException.With.Message.Contains("it must be a matrix whose rows are contiguous."));
-            Assert.That(() => TensorMemory.Elements<float>(turned, Device), Throws.ArgumentException.With.Message.Contains("it must be contiguous."));
-            Assert.That(() => TensorMemory.Vector<long>(features[0], Device), Throws.ArgumentException.With.Message.Contains("it must be Int64."));
+            Refused("doubles is a Float64 tensor (4, 3) with strides (3, 1) on cpu; it must be Float32.", () => TensorMemory.Matrix<float>(doubles, Device));
+            Refused("it must be a vector.", () => TensorMemory.Vector<float>(features, Device));
+            Refused("(1, 3) on cpu; it must be a matrix whose rows are contiguous.", () => TensorMemory.Matrix<float>(turned, Device));
+            Refused("it must be a matrix whose rows are contiguous.", () => TensorMemory.Matrix<float>(repeated, Device));
+            Refused("it must be contiguous.", () => TensorMemory.Elements<float>(turned, Device));
+            Refused("it must be Int64.", () => TensorMemory.Vector<long>(features[0], Device));
         }
+
+        static void Refused(string message, Action call) => Assert.That(call, Throws.ArgumentException.With.Message.Contains(message));
     }
 
     private static unsafe float[] Read(DeviceMatrix<float> matrix) => new Span<float>((void*)matrix.Address, (int)matrix.Length).ToArray();
