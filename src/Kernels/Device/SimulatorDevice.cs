@@ -17,7 +17,12 @@ internal sealed class SimulatorDevice : KernelDevice
     public SimulatorDevice()
         : base("simulator")
     {
-        context = Context.Create(builder => builder.CPU(new CPUDevice(WarpSize, WarpsPerBlock, numMultiprocessors: 1)).EnableAlgorithms());
+        // The simulator runs the methods as .NET compiled them. What ILGPU compiles besides need not be fast, and large kernels load in a tenth of the time.
+        context = Context.Create(builder => builder
+            .CPU(new CPUDevice(WarpSize, WarpsPerBlock, numMultiprocessors: 1))
+            .Optimize(OptimizationLevel.O0)
+            .Inlining(InliningMode.Disabled)
+            .EnableAlgorithms());
         accelerator = context.GetCPUDevice(0).CreateCPUAccelerator(context);
     }
 
