@@ -1,0 +1,63 @@
+using Pascl.Training;
+using Pascl.Training.Data;
+using Pascl.Training.Interop;
+using Pascl.Training.Optimisation;
+using Pascl.Training.Recipes;
+using TorchSharp;
+
+namespace Pascl.Tests.Training;
+
+public sealed class IlgpuBackendTests
+{
+    private const int Steps = 10;
+
+    private static readonly Recipe Recipe = TinyTraining.Recipe with
+    {
+        OutlierBatchSize = 3,
+        Representation = TinyTraining.Recipe.Representation with { BatchSize = 4 },
+        AuxiliaryBranch = TinyTraining.Recipe.AuxiliaryBranch with { BatchSize = 4 },
+    };
+
+    [Test]
+    public void ten_steps_of_the_whole_network_agree_with_torch_operations()
+    {
+        var (byTorch, byKernels) = (Losses(Backend.Torch), Losses(Backend.Ilgpu));
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(byTorch.Any(step => step[2] > 0), "a step has tail images");
+            for (var step = 0; step < Steps; step++)
+            {
+                for (var term = 0; term < byTorch[step].Length; term++)
+                {
+                    Assert.That(byKernels[step][term], Is.EqualTo(byTorch[step][term]).Within(1e-4 * byTorch[step][term]), $"step {step}, term {term}");
+                }
+            }
+        }
+    }
+
+    // L_in, L_out, L_con and L of each step of the first phase.
+    private static List<double[]> Losses(Backend backend)
+    {
+        using var device = ComputeDevice.Open("cpu", backend);
+        using var model = Trainer.CreateModel(Recipe, TinyTraining.Data.Training.ClassCount, device);
+        var phase = TrainingPhase.Representation(Recipe, TinyTraining.Data, device);
+        using var loader = new BatchLoader(TinyTraining.Data.Training, TinyTraining.Data.Outliers, phase.Batches);
+        using var optimiser = new Optimiser(phase.Settings.Optimiser, model.MakeTrainable(phase.Trained));
+        model.train();
+        var losses = new List<double[]>();
+        foreach (var batch in loader.Epoch(0).Take(Steps))
+        {
+            using (batch)
+            {
+                using var scope = torch.NewDisposeScope();
+                optimiser.ZeroGradients();
+                var terms = phase.Objective(model.forward(batch.Images, phase.Branch), batch);
+                KernelGradients.Backward(terms.Total);
+                optimiser.Step();
+                losses.Add([.. new[] { terms.InDistribution, terms.Outliers!, terms.Contrastive!, terms.Total }.Select(term => (double)term.item<float>())]);
+            }
+        }
+
+        return losses;
+    }
+}
