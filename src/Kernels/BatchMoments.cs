@@ -2,7 +2,9 @@ using System.Runtime.InteropServices;
 
 namespace Pascl.Kernels;
 
-/// <summary>Number, mean and sum of squared deviations of some values: enough to merge with those of other values, of another block or another process.</summary>
+/// <summary>
+/// Number, mean and sum of squared deviations of some values: enough to merge with those of other values, of another block or another process.
+/// </summary>
 /// <param name="count">Number of values.</param>
 /// <param name="mean">Their mean; 0 where there is none.</param>
 /// <param name="squaredDeviations">Sum of (value - mean)^2.</param>

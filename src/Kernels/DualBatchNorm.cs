@@ -13,7 +13,8 @@ namespace Pascl.Kernels;
 /// </summary>
 /// <remarks>
 /// <see cref="DualBatchNormReference"/> is the specification. Statistics and parameters are <see cref="float"/>, and so is all arithmetic. One launch for the
-/// statistics, one to normalise, two backward; the same input gives the same bits. 16 bytes are read at once where addresses and rows allow it, else single elements.
+/// statistics, one to normalise, two backward; the same input gives the same bits. 16 bytes are read at once where addresses and rows allow it, else single
+/// elements.
 /// Calls enqueue and return; calls on the same instance must follow one another on one stream.
 /// </remarks>
 /// <typeparam name="T">Elements of the batch: <see cref="float"/>, <see cref="ILGPU.Half"/> or <see cref="BFloat16"/>.</typeparam>
@@ -24,7 +25,8 @@ public sealed class DualBatchNorm<T> : IDisposable
     private const int MaximumTiles = 1 << 16;
     private const int FloatsPerPartial = 3;
 
-    // Registers let three blocks of the statistics onto a multiprocessor at once, and two of the backward reduction; those that wait would only lengthen the end.
+    // Registers let three blocks of the statistics onto a multiprocessor at once, and two of the backward reduction; those that wait would only lengthen the
+    // end.
     private const int StatisticsBlocks = 3;
     private const int ReductionBlocks = 2;
 
@@ -92,7 +94,8 @@ public sealed class DualBatchNorm<T> : IDisposable
         DualBatchNormChecks.Batch(shape, ("input", input.Length));
         DualBatchNormChecks.Variance(shape, inDistributionImages, auxiliary.Mean.Length > 0);
         DualBatchNormChecks.Channels(
-            shape, optional: true, ("main mean", main.Mean), ("main variance", main.Variance), ("auxiliary mean", auxiliary.Mean), ("auxiliary variance", auxiliary.Variance));
+            shape, optional: true, ("main mean", main.Mean), ("main variance", main.Variance),
+            ("auxiliary mean", auxiliary.Mean), ("auxiliary variance", auxiliary.Variance));
         DualBatchNormChecks.Length("state", state.Values.Length, DualBatchNormState.Length(shape.Channels), shape);
         DualBatchNormChecks.Length("moments", moments.Length, 2L * shape.Channels, shape);
         DualBatchNormChecks.Workspace(workspace, WorkspaceLength(shape), shape);
@@ -100,7 +103,8 @@ public sealed class DualBatchNorm<T> : IDisposable
         var firstItems = (int)((long)plan.Items * inDistributionImages / shape.Images);
         var isMixed = inDistributionImages > 0 && inDistributionImages < shape.Images;
         var splits = Math.Max(isMixed ? 2 : 1, plan.Splits(multiprocessors * StatisticsBlocks));
-        var firstSplits = isMixed ? Math.Clamp((int)Math.Round((double)splits * firstItems / plan.Items), 1, splits - 1) : inDistributionImages > 0 ? splits : 0;
+        var firstSplits = isMixed ? Math.Clamp((int)Math.Round((double)splits * firstItems / plan.Items), 1, splits - 1)
+            : inDistributionImages > 0 ? splits : 0;
         var partials = new DeviceVector<BatchMoments>(workspace.Address, workspace.Length / FloatsPerPartial);
         code.Statistics.Launch(
             plan.Shape(splits), code.View(input), partials, moments, state.Values, main.Mean, main.Variance, auxiliary.Mean, auxiliary.Variance, tickets.Vector,
@@ -144,9 +148,9 @@ public sealed class DualBatchNorm<T> : IDisposable
 
     /// <summary>Computes the gradients, with g = gradient where the activation let the value through and 0 elsewhere.</summary>
     /// <remarks>
-    /// Without a residual the kernels find out what the activation let through from the input, which they read anyway. With one, the residual would have to be kept
-    /// for that; the output need not be, because the layer that follows keeps it for its own gradient. So the first launch reads the output, and writes g, which is the
-    /// residual's gradient; the second reads g.
+    /// Without a residual the kernels find out what the activation let through from the input, which they read anyway. With one, the residual would have to
+    /// be kept for that; the output need not be, because the layer that follows keeps it for its own gradient. So the first launch reads the output, and
+    /// writes g, which is the residual's gradient; the second reads g.
     /// </remarks>
     /// <param name="shape">The batch.</param>
     /// <param name="input">What <see cref="Normalize"/> was given.</param>
@@ -190,12 +194,14 @@ public sealed class DualBatchNorm<T> : IDisposable
         var partials = new DeviceVector<LaneSums<One>>(workspace.Address, workspace.Length / 2);
         code.Reduce.Launch(
             plan.Shape(plan.Splits(multiprocessors * ReductionBlocks)), code.View(input), code.View(gradient), code.View(output), code.View(residualGradient),
-            statistics.Mean, statistics.Variance, parameters.Weight, parameters.Bias, partials, parameterGradients.Weight, parameterGradients.Bias, tickets.Vector,
+            statistics.Mean, statistics.Variance, parameters.Weight, parameters.Bias, partials,
+            parameterGradients.Weight, parameterGradients.Bias, tickets.Vector,
             plan.Columns, plan.TileColumns, plan.Pixels, plan.ChannelsPerColumn, plan.Items, epsilon, activation == BatchNormActivation.Rectify ? 1 : 0);
         if (inputGradient.Length > 0)
         {
             code.InputGradient.Launch(
-                plan.Shape(plan.Splits(multiprocessors * ElementwiseBlocks)), code.View(input), code.View(adds ? residualGradient : gradient), code.View(inputGradient),
+                plan.Shape(plan.Splits(multiprocessors * ElementwiseBlocks)), code.View(input),
+                code.View(adds ? residualGradient : gradient), code.View(inputGradient),
                 statistics.Mean, statistics.Variance, parameters.Weight, parameters.Bias, parameterGradients.Weight, parameterGradients.Bias,
                 plan.Columns, plan.TileColumns, plan.Pixels, plan.ChannelsPerColumn, plan.Items, epsilon, activation == BatchNormActivation.Rectify ? 1 : 0,
                 statisticsAreConstant ? 0f : 1f / shape.ValuesPerChannel);

@@ -34,7 +34,8 @@ internal static class DualBatchNormChecks
         if (shape.ValuesPerChannel < 2 || (tracksInDistribution && (long)inDistributionImages * shape.Pixels == 1))
         {
             var (images, pixels) = shape.ValuesPerChannel < 2 ? ("images", shape.ValuesPerChannel) : ("in-distribution images", 1);
-            throw new ArgumentException($"The {images} of the batch {shape} have {pixels} values per channel; training needs at least 2, because fewer have no variance.");
+            throw new ArgumentException(
+                $"The {images} of the batch {shape} have {pixels} values per channel; training needs at least 2, because fewer have no variance.");
         }
     }
 

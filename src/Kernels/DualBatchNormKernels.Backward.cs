@@ -9,9 +9,9 @@ namespace Pascl.Kernels;
 internal static partial class DualBatchNormKernels
 {
     /// <summary>
-    /// weightGradient = sum g (input - mean) / sqrt(variance + epsilon) and biasGradient = sum g over a channel, where g is the gradient of the normalised value:
-    /// <c>gradient</c> where the activation let it through, which shows in the output or, without one, is computed again from the input. The last block of a tile
-    /// adds up what the others found. <c>masked</c>, where it is wanted, becomes g.
+    /// weightGradient = sum g (input - mean) / sqrt(variance + epsilon) and biasGradient = sum g over a channel, where g is the gradient of the normalised
+    /// value: <c>gradient</c> where the activation let it through, which shows in the output or, without one, is computed again from the input. The last
+    /// block of a tile adds up what the others found. <c>masked</c>, where it is wanted, becomes g.
     /// </summary>
     [Kernel(Threads, MinimumBlocks = 2)]
     [KernelVariant(typeof(Packet), typeof(Four), typeof(SinglePacket))]
@@ -122,8 +122,8 @@ internal static partial class DualBatchNormKernels
     }
 
     /// <summary>
-    /// inputGradient = weight / d (g - biasGradient / n - (input - mean) / d weightGradient / n) with d = sqrt(variance + epsilon), n values in a channel and g as
-    /// in <see cref="Reduce"/>. Where the statistics are constants, 1/n is 0.
+    /// inputGradient = weight / d (g - biasGradient / n - (input - mean) / d weightGradient / n) with d = sqrt(variance + epsilon), n values in a channel and
+    /// g as in <see cref="Reduce"/>. Where the statistics are constants, 1/n is 0.
     /// </summary>
     [Kernel(Threads, MinimumBlocks = 2)]
     [KernelVariant(typeof(Packet), typeof(Four), typeof(SinglePacket))]
@@ -229,7 +229,8 @@ internal static partial class DualBatchNormKernels
             var b = index + stride < end ? partials[index + stride] : default;
             var c = index + (2 * stride) < end ? partials[index + (2 * stride)] : default;
             var d = index + (3 * stride) < end ? partials[index + (3 * stride)] : default;
-            sums = new(sums.Gradient + ((a.Gradient + b.Gradient) + (c.Gradient + d.Gradient)), sums.Product + ((a.Product + b.Product) + (c.Product + d.Product)));
+            sums = new(sums.Gradient + ((a.Gradient + b.Gradient) + (c.Gradient + d.Gradient)),
+                sums.Product + ((a.Product + b.Product) + (c.Product + d.Product)));
         }
 
         return sums;

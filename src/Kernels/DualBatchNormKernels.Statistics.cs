@@ -9,8 +9,8 @@ namespace Pascl.Kernels;
 internal static partial class DualBatchNormKernels
 {
     /// <summary>
-    /// Moments of the first and of the other items of every channel in one read, each block those of its share; the last block of a tile merges them, and writes
-    /// what normalising needs and the running statistics.
+    /// Moments of the first and of the other items of every channel in one read, each block those of its share; the last block of a tile merges them, and
+    /// writes what normalising needs and the running statistics.
     /// </summary>
     [Kernel(Threads, MinimumBlocks = 3)]
     [KernelVariant(typeof(Packet), typeof(Four), typeof(SinglePacket))]
@@ -47,7 +47,8 @@ internal static partial class DualBatchNormKernels
         var start = isFirst ? Share(firstItems, split, firstSplits) : firstItems + Share(items - firstItems, split - firstSplits, splits - firstSplits);
         var end = isFirst ? Share(firstItems, split + 1, firstSplits) : firstItems + Share(items - firstItems, split - firstSplits + 1, splits - firstSplits);
         var own = column < columns
-            ? MomentsOf<TStored, TLanes, TCodec>(input, (long)column * pixels, columns, pixels, start + (Group.IdxX / tileColumns), end, Group.DimX / tileColumns)
+            ? MomentsOf<TStored, TLanes, TCodec>(input, (long)column * pixels, columns, pixels,
+                start + (Group.IdxX / tileColumns), end, Group.DimX / tileColumns)
             : default;
         var isWriter = Group.IdxX < tileColumns && column < columns;
         if (channelsPerColumn > 1)
@@ -75,7 +76,8 @@ internal static partial class DualBatchNormKernels
         }
     }
 
-    private static LaneMoments<TLanes> MomentsOf<TStored, TLanes, TCodec>(ArrayView<TStored> input, long first, int columns, int pixels, int item, int end, int stride)
+    private static LaneMoments<TLanes> MomentsOf<TStored, TLanes, TCodec>(
+        ArrayView<TStored> input, long first, int columns, int pixels, int item, int end, int stride)
         where TStored : unmanaged
         where TLanes : unmanaged, ILanes<TLanes>
         where TCodec : struct, ICodec<TStored, TLanes>
@@ -121,7 +123,9 @@ internal static partial class DualBatchNormKernels
         if (channel < channels)
         {
             var begin = (long)channel * splits;
-            sets = new(Merged(partials, begin + row, begin + firstSplits, Group.DimX / tileChannels), Merged(partials, begin + firstSplits + row, begin + splits, Group.DimX / tileChannels));
+            sets = new(
+                Merged(partials, begin + row, begin + firstSplits, Group.DimX / tileChannels),
+                Merged(partials, begin + firstSplits + row, begin + splits, Group.DimX / tileChannels));
         }
 
         sets = ColumnReduction.Merge<MomentsOfSets, MergeSets>(sets, tileChannels);

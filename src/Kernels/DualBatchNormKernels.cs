@@ -11,8 +11,8 @@ namespace Pascl.Kernels;
 /// last; otherwise one) and a share of the items, which are the pixels of all images.
 /// </summary>
 /// <remarks>
-/// Every thread keeps to one column, so parameters are read once. Elementwise kernels walk from the last item to the first: the last ones that the kernel before
-/// has read are still in the cache.
+/// Every thread keeps to one column, so parameters are read once. Elementwise kernels walk from the last item to the first: the last ones that the kernel
+/// before has read are still in the cache.
 /// </remarks>
 internal static partial class DualBatchNormKernels
 {

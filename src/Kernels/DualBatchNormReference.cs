@@ -1,6 +1,8 @@
 namespace Pascl.Kernels;
 
-/// <summary>BatchNorm of in-distribution images and outliers in double precision, written as the equations are: the specification of every other implementation.</summary>
+/// <summary>
+/// BatchNorm of in-distribution images and outliers in double precision, written as the equations are: the specification of every other implementation.
+/// </summary>
 /// <remarks>
 /// Per channel, over the n values x of a set of images:
 /// <code>
@@ -92,7 +94,8 @@ public static class DualBatchNormReference
         BatchNormActivation activation = BatchNormActivation.None,
         bool statisticsAreConstant = false)
     {
-        var gradients = (Input: new double[input.Length], Weight: new double[shape.Channels], Bias: new double[shape.Channels], Residual: new double[input.Length]);
+        var gradients = (Input: new double[input.Length],
+            Weight: new double[shape.Channels], Bias: new double[shape.Channels], Residual: new double[input.Length]);
         var share = statisticsAreConstant ? 0 : 1.0 / shape.ValuesPerChannel;
         for (var channel = 0; channel < shape.Channels; channel++)
         {

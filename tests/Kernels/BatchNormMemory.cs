@@ -49,7 +49,8 @@ internal sealed class BatchNormMemory<T, TElement> : IDisposable
 
     public DeviceBuffer<float> Workspace { get; }
 
-    public ChannelStatistics Running(int mean, int variance) => new(running.Vector.Slice(mean * channels, channels), running.Vector.Slice(variance * channels, channels));
+    public ChannelStatistics Running(int mean, int variance) =>
+        new(running.Vector.Slice(mean * channels, channels), running.Vector.Slice(variance * channels, channels));
 
     public DeviceVector<T> Input(double[] values) =>
         Own(device.Allocate<T>([.. new T[firstElement], .. values.Select(value => TElement.FromSingle((float)value))])).Vector.Slice(firstElement, length);

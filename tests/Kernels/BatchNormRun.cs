@@ -48,7 +48,8 @@ internal sealed class BatchNormRun<T, TElement>(BatchShape shape, int inDistribu
         var statistics = evaluates ? main : state.All;
         kernels.Normalize(shape, input, statistics, parameters, memory.Output, activation, residual);
         kernels.Backward(
-            shape, input, gradient, statistics, parameters, new(memory.WeightGradient.Vector, memory.BiasGradient.Vector), memory.InputGradient, memory.Workspace.Vector,
+            shape, input, gradient, statistics, parameters, new(memory.WeightGradient.Vector, memory.BiasGradient.Vector),
+            memory.InputGradient, memory.Workspace.Vector,
             activation, adds ? memory.Output : default, memory.ResidualGradient, evaluates);
         return new(shape, inDistributionImages, activation, seed, mean) { Written = memory.Read(evaluates) };
     }
@@ -72,7 +73,8 @@ internal sealed class BatchNormRun<T, TElement>(BatchShape shape, int inDistribu
             var auxiliary = inDistributionImages > 0 ? DualBatchNormReference.Track((zeros, ones), inDistribution, Momentum) : (Mean: zeros, Variance: ones);
 
             // The unbiased variance is at most twice the biased one; the old value, at most 1, is another summand.
-            Within("running", [.. main.Mean, .. main.Variance, .. auxiliary.Mean, .. auxiliary.Variance], [.. scaleOfState.Select(scale => 1 + (2 * scale))], sums);
+            Within("running", [.. main.Mean, .. main.Variance, .. auxiliary.Mean, .. auxiliary.Variance],
+                [.. scaleOfState.Select(scale => 1 + (2 * scale))], sums);
         }
 
         var output = DualBatchNormReference.Normalize(input, shape, statistics, (weight, bias), Epsilon, activation, residual);
@@ -96,7 +98,8 @@ internal sealed class BatchNormRun<T, TElement>(BatchShape shape, int inDistribu
     private static double[] Normal(int seed, int count, double mean)
     {
         var random = new Random(seed);
-        return [.. Enumerable.Range(0, count).Select(_ => (double)(float)(mean + (Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble()))))];
+        return [.. Enumerable.Range(0, count)
+            .Select(_ => (double)(float)(mean + (Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble()))))];
     }
 
     private void Within(string name, IReadOnlyList<double> expected, IReadOnlyList<double> scales, double relative)

@@ -18,7 +18,8 @@ public sealed class DualBatchNormReferenceTests
         var constants = Statistics(GoldenInputs.Sequence(4, 24));
         var statistics = statisticsAreConstant ? constants : Statistics(Input);
         var output = DualBatchNormReference.Normalize(Input, Shape, statistics, Parameters, Epsilon, activation, Residual);
-        var gradients = DualBatchNormReference.Backward(Input, output, OutputGradient, Shape, statistics, Parameters, Epsilon, activation, statisticsAreConstant);
+        var gradients = DualBatchNormReference.Backward(Input, output, OutputGradient, Shape, statistics, Parameters,
+            Epsilon, activation, statisticsAreConstant);
 
         // The error of central differences with a step of 1e-6: 1e-12 of truncation and 1e-10 of rounding, times the slopes' size of about 10.
         Assert.Multiple(() =>

@@ -40,7 +40,8 @@ public sealed class DualBatchNormTests(string name)
     public void running_statistics_normalise_in_evaluation([Values(0, 1)] int shape, [Values] BatchNormActivation activation)
     {
         using var kernels = new DualBatchNorm<float>(Device);
-        BatchNormRun<float, SingleElement>.Of(kernels, Device, Shapes[shape].Shape, 0, activation, evaluates: true).AssertAgreesWithReference(0, evaluates: true);
+        BatchNormRun<float, SingleElement>.Of(kernels, Device, Shapes[shape].Shape, 0, activation, evaluates: true)
+            .AssertAgreesWithReference(0, evaluates: true);
     }
 
     [Test]
@@ -72,7 +73,8 @@ public sealed class DualBatchNormTests(string name)
     public void the_same_input_gives_the_same_bits([Values] bool channelsLast)
     {
         using var kernels = new DualBatchNorm<float>(Device, threads: 32, multiprocessors: 2);
-        var runs = Enumerable.Range(0, 2).Select(_ => BatchNormRun<float, SingleElement>.Of(kernels, Device, new(20, 3, 12, channelsLast), 7, BatchNormActivation.AddAndRectify)).ToArray();
+        var runs = Enumerable.Range(0, 2)
+            .Select(_ => BatchNormRun<float, SingleElement>.Of(kernels, Device, new(20, 3, 12, channelsLast), 7, BatchNormActivation.AddAndRectify)).ToArray();
         Assert.That(runs[0].Written, Is.EqualTo(runs[1].Written));
     }
 
@@ -83,7 +85,9 @@ public sealed class DualBatchNormTests(string name)
         var shapes = Gen.Select(Gen.Int[1, 9], Gen.Int[1, 6], Gen.Int[1, 11], Gen.Bool, Gen.Int[0, 9], Gen.Enum<BatchNormActivation>());
         shapes.Where((images, _, pixels, _, inDistribution, _) => images * pixels > 1 && Math.Min(images, inDistribution) * pixels != 1).Sample(
             (images, channels, pixels, channelsLast, inDistribution, activation) =>
-                BatchNormRun<float, SingleElement>.Of(kernels, Device, new(images, channels, pixels, channelsLast), Math.Min(images, inDistribution), activation).AssertAgreesWithReference(0),
+                BatchNormRun<float, SingleElement>
+                    .Of(kernels, Device, new(images, channels, pixels, channelsLast), Math.Min(images, inDistribution), activation)
+                    .AssertAgreesWithReference(0),
             iter: 30,
             threads: 1);
     }
@@ -111,18 +115,25 @@ public sealed class DualBatchNormTests(string name)
         var (three, running) = (memory.Input(new double[6]), memory.Running(0, 1));
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(() => kernels.Normalize(new(1, 2, 4), three, running, default, memory.Output), Throws.ArgumentException.With.Message.EqualTo("input has 6 elements but the batch is (1, 2, 4); it must have 8."));
-            Assert.That(() => kernels.Normalize(new(1, 2, 3), three, running, default, memory.Output), Throws.ArgumentException.With.Message.StartsWith("weight has 0 elements"));
-            Assert.That(() => Statistics(new(3, 2, 1), 4), Throws.ArgumentException.With.Message.EqualTo("4 images cannot be in-distribution in a batch of 3."));
-            Assert.That(() => Statistics(new(1, 6, 1), 1), Throws.ArgumentException.With.Message.EqualTo("The images of the batch (1, 6, 1) have 1 values per channel; training needs at least 2, because fewer have no variance."));
-            Assert.That(() => Statistics(new(3, 2, 1), 1), Throws.ArgumentException.With.Message.StartsWith("The in-distribution images of the batch (3, 2, 1) have 1 values"));
+            Assert.That(() => kernels.Normalize(new(1, 2, 4), three, running, default, memory.Output),
+                Throws.ArgumentException.With.Message.EqualTo("input has 6 elements but the batch is (1, 2, 4); it must have 8."));
+            Assert.That(() => kernels.Normalize(new(1, 2, 3), three, running, default, memory.Output),
+                Throws.ArgumentException.With.Message.StartsWith("weight has 0 elements"));
+            Assert.That(() => Statistics(new(3, 2, 1), 4),
+                Throws.ArgumentException.With.Message.EqualTo("4 images cannot be in-distribution in a batch of 3."));
+            Assert.That(() => Statistics(new(1, 6, 1), 1),
+                Throws.ArgumentException.With.Message.StartsWith("The images of the batch (1, 6, 1) have 1 values per channel; training needs at least 2, "));
+            Assert.That(() => Statistics(new(3, 2, 1), 1),
+                Throws.ArgumentException.With.Message.StartsWith("The in-distribution images of the batch (3, 2, 1) have 1 values"));
             Assert.That(() => Statistics(new(1, 2, 3), 1, workspace: 5), Throws.ArgumentException.With.Message.Contains("workspace has 5 elements"));
-            Assert.That(() => Statistics(new(1, 2, 3), 1, workspaceStart: 1), Throws.ArgumentException.With.Message.Contains("it must be a multiple of 8 bytes"));
+            Assert.That(() => Statistics(new(1, 2, 3), 1, workspaceStart: 1),
+                Throws.ArgumentException.With.Message.Contains("it must be a multiple of 8 bytes"));
             Assert.That(() => new DualBatchNorm<double>(Device), Throws.InstanceOf<NotSupportedException>().With.Message.Contains("not Double"));
         }
 
         void Statistics(BatchShape shape, int inDistributionImages, int workspace = 12, int workspaceStart = 0) => kernels.Statistics(
-            shape, three, inDistributionImages, new(memory.State.Vector), memory.Moments.Vector, memory.Workspace.Vector.Slice(workspaceStart, workspace), auxiliary: running);
+            shape, three, inDistributionImages, new(memory.State.Vector), memory.Moments.Vector,
+            memory.Workspace.Vector.Slice(workspaceStart, workspace), auxiliary: running);
     }
 
     private void Check<T, TElement>((BatchShape Shape, int InDistributionImages) batch, BatchNormActivation activation, double storage)

@@ -2,7 +2,9 @@ using ILGPU;
 
 namespace Pascl.Kernels.Vectors;
 
-/// <summary>A few numbers that one thread handles at once inside a kernel, each by itself. Fields instead of an array, so that they stay in registers.</summary>
+/// <summary>
+/// A few numbers that one thread handles at once inside a kernel, each by itself. Fields instead of an array, so that they stay in registers.
+/// </summary>
 internal interface ILanes<TSelf>
     where TSelf : unmanaged, ILanes<TSelf>
 {
@@ -30,7 +32,9 @@ internal interface ILanes<TSelf>
     /// <summary>1 / sqrt(each + summand).</summary>
     static abstract TSelf InverseSquareRoot(TSelf values, float summand);
 
-    /// <summary>The values whose gate is above 0, and 0 for the others; a gate that is not a number lets through, so that one in the input is not lost.</summary>
+    /// <summary>
+    /// The values whose gate is above 0, and 0 for the others; a gate that is not a number lets through, so that one in the input is not lost.
+    /// </summary>
     static abstract TSelf Pass(TSelf values, TSelf gates);
 
     /// <summary>Their sum.</summary>

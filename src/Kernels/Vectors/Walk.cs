@@ -1,8 +1,8 @@
 namespace Pascl.Kernels.Vectors;
 
 /// <summary>
-/// How a thread steps through the items of a column of an (images, columns, pixels) array: every <c>stride</c>-th, image after image. The divisions happen once,
-/// at the start.
+/// How a thread steps through the items of a column of an (images, columns, pixels) array: every <c>stride</c>-th, image after image. The divisions happen
+/// once, at the start.
 /// </summary>
 internal readonly struct Walk
 {

@@ -61,7 +61,8 @@ public sealed class DualBranchBatchNorm2d : Module<Tensor, Branch, Tensor>
     /// </param>
     /// <param name="activation">What follows the normalisation.</param>
     /// <param name="residual">What is added, where the activation adds.</param>
-    public Tensor forward(Tensor input, Branch branch, long inDistributionImages, BatchNormActivation activation = BatchNormActivation.None, Tensor? residual = null)
+    public Tensor forward(Tensor input, Branch branch, long inDistributionImages,
+        BatchNormActivation activation = BatchNormActivation.None, Tensor? residual = null)
     {
         var (weight, bias, mean, variance, count) = State(branch);
         var usesBatchStatistics = training && weight.requires_grad;

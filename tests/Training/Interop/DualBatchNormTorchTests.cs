@@ -26,7 +26,8 @@ public sealed class DualBatchNormTorchTests
         var moments = DualBatchNormReference.Moments(Input, shape, 0, shape.Images);
         var statistics = training ? (moments.Mean, moments.Variance) : Running;
         var output = DualBatchNormReference.Normalize(Input, shape, statistics, Parameters, Epsilon);
-        var gradients = DualBatchNormReference.Backward(Input, output, OutputGradient, shape, statistics, Parameters, Epsilon, statisticsAreConstant: !training);
+        var gradients = DualBatchNormReference.Backward(Input, output, OutputGradient, shape, statistics, Parameters,
+            Epsilon, statisticsAreConstant: !training);
         var tracked = training ? DualBatchNormReference.Track(Running, moments, 0.1) : Running;
         Assert.Multiple(() =>
         {
@@ -39,7 +40,8 @@ public sealed class DualBatchNormTorchTests
             Assert.That(tracked.Variance, Is.EqualTo(Values(variance)).Within(1e-15));
         });
 
-        Tensor Nchw(double[] values) => (channelsLast ? tensor(values).reshape(3, 2, 2, 2).permute(0, 3, 1, 2) : tensor(values).reshape(3, 2, 2, 2)).contiguous().requires_grad_();
+        Tensor Nchw(double[] values) => (channelsLast ? tensor(values).reshape(3, 2, 2, 2).permute(0, 3, 1, 2)
+            : tensor(values).reshape(3, 2, 2, 2)).contiguous().requires_grad_();
     }
 
     private static double[] Values(Tensor tensor) => tensor.detach().contiguous().data<double>().ToArray();

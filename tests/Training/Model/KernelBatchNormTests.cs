@@ -69,7 +69,8 @@ public sealed class KernelBatchNormTests
         {
             foreach (var (name, expected) in alone.state_dict())
             {
-                Assert.That((normalisation.state_dict()["auxiliary." + name] - expected).abs().max().to(float64).item<double>(), Is.LessThan(SingleError), name);
+                Assert.That((normalisation.state_dict()["auxiliary." + name] - expected).abs().max().to(float64).item<double>(),
+                    Is.LessThan(SingleError), name);
             }
         });
     }
