@@ -23,8 +23,13 @@ public sealed class PtxCompiler : IDisposable
             throw new DeviceException($"Compute capability {capability} is too old; kernels need {ComputeCapability.Oldest} (Volta) or later.");
         }
 
-        backend = new PTXBackend(context, new CudaArchitecture(capability.Major, capability.Minor), InstructionSet, nvvmAPI: null!);
+        var target = TargetOf(capability);
+        backend = new PTXBackend(context, new CudaArchitecture(target.Major, target.Minor), InstructionSet, nvvmAPI: null!);
     }
+
+    /// <summary>The GPU that code for another is written for: itself up to 8.0, and 8.0 for all later ones, which take it.</summary>
+    public static ComputeCapability TargetOf(ComputeCapability capability) =>
+        capability < ComputeCapability.TensorCores ? capability : ComputeCapability.TensorCores;
 
     /// <summary>Compiles a kernel.</summary>
     public PtxKernel Compile(KernelDefinition definition)

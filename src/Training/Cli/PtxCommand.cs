@@ -34,11 +34,11 @@ internal static class PtxCommand
         var kernels = KernelDefinition.All();
         var assembler = PtxAssembler.Find();
         var inRegisters = true;
+        var written = Targets.Select(PtxCompiler.TargetOf).Distinct().ToDictionary(target => target, target => Compile(kernels, target));
         foreach (var target in Targets)
         {
             var folder = Directory.CreateDirectory(Path.Combine(output, $"sm_{target.Major}{target.Minor}")).FullName;
-            using var compiler = new PtxCompiler(target);
-            var compiled = kernels.Where(kernel => !kernel.NeedsTensorCores || target >= ComputeCapability.TensorCores).Select(compiler.Compile).ToArray();
+            var compiled = written[PtxCompiler.TargetOf(target)];
             foreach (var kernel in compiled)
             {
                 File.WriteAllText(Path.Combine(folder, $"{kernel.Definition.Name}.ptx"), kernel.Text);
@@ -54,6 +54,12 @@ internal static class PtxCommand
         }
 
         return inRegisters ? ExitCode.Done : ExitCode.CheckFailed;
+    }
+
+    private static PtxKernel[] Compile(IReadOnlyList<KernelDefinition> kernels, ComputeCapability target)
+    {
+        using var compiler = new PtxCompiler(target);
+        return [.. kernels.Where(kernel => !kernel.NeedsTensorCores || target >= ComputeCapability.TensorCores).Select(compiler.Compile)];
     }
 
     private static bool Assemble(PtxAssembler assembler, PtxKernel[] kernels, ComputeCapability target)

@@ -37,7 +37,7 @@ internal static partial class TensorCoreContrastiveLossKernels
         int anchors,
         int rows,
         float scale)
-        where T : struct, IContrastiveTile
+        where T : struct, ITensorCoreTile
     {
         var shared = SharedMemory.GetDynamic<uint>();
         var columns = default(T).Columns;
@@ -126,7 +126,7 @@ internal static partial class TensorCoreContrastiveLossKernels
 
     // sums + H x for sixteen rows x. What a lane holds of H as a sum is what it must hold of it as a factor.
     private static AccumulatorRows Accumulate<T>(ArrayView<uint> shared, AccumulatorRows sums, AccumulatorTile weighted, int rows)
-        where T : struct, IContrastiveTile
+        where T : struct, ITensorCoreTile
     {
         const int StripBytes = 128;
         Fragment factor = default, rest = default;
@@ -168,7 +168,7 @@ internal static partial class TensorCoreContrastiveLossKernels
         TensorCore.Pack(first - TensorCore.First(rounded), second - TensorCore.Second(rounded));
 
     private static void Store<T>(ArrayView<float> output, AccumulatorRows sums, long start)
-        where T : struct, IContrastiveTile
+        where T : struct, ITensorCoreTile
     {
         StoreStrip<T>(output, sums.First, start);
         if (default(T).Width > 64)
@@ -184,7 +184,7 @@ internal static partial class TensorCoreContrastiveLossKernels
     }
 
     private static void StoreStrip<T>(ArrayView<float> output, AccumulatorStrip strip, long start)
-        where T : struct, IContrastiveTile
+        where T : struct, ITensorCoreTile
     {
         StoreTile<T>(output, strip.First, start);
         StoreTile<T>(output, strip.Second, start + 16);
@@ -193,7 +193,7 @@ internal static partial class TensorCoreContrastiveLossKernels
     }
 
     private static void StoreTile<T>(ArrayView<float> output, AccumulatorTile tile, long start)
-        where T : struct, IContrastiveTile
+        where T : struct, ITensorCoreTile
     {
         var below = start + (8 * default(T).Width);
         output[start] = tile.TopLeft0;

@@ -24,7 +24,7 @@ internal static partial class TensorCoreContrastiveLossKernels
     [KernelVariant(typeof(BFloat16x3Width128))]
     [KernelVariant(typeof(BFloat16x3Width256))]
     internal static void Forward<T>(ArrayView<uint> features, long address, int paddedRows, ArrayView<float> partialSums, int anchors, int rows, float scale)
-        where T : struct, IContrastiveTile
+        where T : struct, ITensorCoreTile
     {
         var shared = SharedMemory.GetDynamic<uint>();
         var columns = default(T).Columns;
@@ -101,7 +101,7 @@ internal static partial class TensorCoreContrastiveLossKernels
 
     // Waits for a tile and starts to copy the next, or copies the tile where there is room for one only. Ends in a barrier.
     private static void FetchTile<T>(ArrayView<uint> features, long address, int paddedRows, int tile, int end, ArrayView<uint> shared, int stage, int next)
-        where T : struct, IContrastiveTile
+        where T : struct, ITensorCoreTile
     {
         var columns = default(T).Columns;
         var wanted = tile + default(T).Stages - 1;

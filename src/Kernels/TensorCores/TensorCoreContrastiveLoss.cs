@@ -272,14 +272,14 @@ public sealed class TensorCoreContrastiveLoss : IDisposable
     }
 
     private (Kernel Forward, Kernel Backward, int ForwardShared, int BackwardShared) Load<T>()
-        where T : struct, IContrastiveTile => (
+        where T : struct, ITensorCoreTile => (
             device.Load(TensorCoreContrastiveLossKernels.Forward<T>),
             device.Load(TensorCoreContrastiveLossKernels.Backward<T>),
             SharedBytes<T>(forwardThreads),
             SharedBytes<T>(backwardThreads));
 
     private int SharedBytes<T>(int threads)
-        where T : struct, IContrastiveTile =>
+        where T : struct, ITensorCoreTile =>
         ContrastiveProducts<T>.TileBytes(threads / 2) + (default(T).Stages * ContrastiveProducts<T>.TileBytes(default(T).Columns))
         + (device.IsSimulator ? TensorCore.SimulatorBytes(threads) : 0);
 }

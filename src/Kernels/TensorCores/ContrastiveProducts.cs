@@ -8,7 +8,7 @@ namespace Pascl.Kernels;
 /// </summary>
 /// <remarks>A tile lies in shared memory as all rows of the first part, then all of the second; a row is <see cref="Pitch"/> bytes.</remarks>
 internal static class ContrastiveProducts<T>
-    where T : struct, IContrastiveTile
+    where T : struct, ITensorCoreTile
 {
     private const int ElementBytes = 2;
 

@@ -1,7 +1,7 @@
 namespace Pascl.Kernels;
 
 /// <summary>What is fixed when a tensor-core kernel of the contrastive loss is compiled.</summary>
-internal interface IContrastiveTile
+internal interface ITensorCoreTile
 {
     /// <summary>Columns of a row, padded with zeros: 64, 128 or 256.</summary>
     int Width { get; }

@@ -1,6 +1,6 @@
 namespace Pascl.Kernels;
 
-internal readonly struct BFloat16Width64 : IContrastiveTile
+internal readonly struct BFloat16Width64 : ITensorCoreTile
 {
     public int Width => 64;
 
@@ -11,7 +11,7 @@ internal readonly struct BFloat16Width64 : IContrastiveTile
     public int Stages => 2;
 }
 
-internal readonly struct BFloat16Width128 : IContrastiveTile
+internal readonly struct BFloat16Width128 : ITensorCoreTile
 {
     public int Width => 128;
 
@@ -22,7 +22,7 @@ internal readonly struct BFloat16Width128 : IContrastiveTile
     public int Stages => 2;
 }
 
-internal readonly struct BFloat16Width256 : IContrastiveTile
+internal readonly struct BFloat16Width256 : ITensorCoreTile
 {
     public int Width => 256;
 
