@@ -1,3 +1,4 @@
+using CsCheck;
 using Pascl.Kernels;
 using Pascl.Kernels.Device;
 
@@ -18,6 +19,13 @@ public sealed class TensorCoreContrastiveLossTests(string name)
     [TestCase(17, 3, 256)]
     public void loss_and_gradient_are_those_of_the_reference(int anchors, int outliers, int width) =>
         CheckBoth(new ContrastiveCase(anchors, outliers, width, Temperature, i => i * i % 4));
+
+    [Test]
+    public void any_shape_agrees_with_the_reference() =>
+        Gen.Select(Gen.Int[10, 40], Gen.Int[0, 30], Gen.Int[1, 70], Gen.Int[1, 5]).Sample(
+            (anchors, outliers, width, classes) => CheckBoth(new ContrastiveCase(anchors, outliers, width, Temperature, i => i % classes)),
+            iter: 8,
+            threads: 1);
 
     [Test]
     public void blocks_of_several_warps_share_their_tiles() => CheckBoth(new ContrastiveCase(35, 5, 64, Temperature, i => i % 3), warps: 2);
