@@ -1,6 +1,7 @@
 using Pascl.Kernels;
 using Pascl.Kernels.Device;
 using Pascl.Training.Interop;
+using TorchSharp;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 
@@ -15,8 +16,8 @@ namespace Pascl.Training.Loss;
 /// <code>
 /// L = 1/|A| sum_{i in A} w_i ( -1/|P_i| sum_{p in P_i} ( s_ip - log sum_{j in A + O, j != i} exp(s_ij) ) )
 /// </code>
-/// A batch without a tail-class image gives 0, with gradients that are zero. Selection is by masks, so that every shape is known in advance and nothing is
-/// read back from the device. <see cref="FusedContrastiveLossReference"/> is the same in double precision.
+/// A batch without a tail-class image gives 0, with gradients that are zero. Nothing is read back from a device: where the labels are not on the
+/// host, selection is by masks. <see cref="FusedContrastiveLossReference"/> is the same in double precision.
 /// <para>
 /// With a <see cref="KernelDevice"/>, kernels compute the loss in float32 (<see cref="FusedContrastiveLoss"/>): one launch forward, one backward. Its graphs are
 /// run backward by <see cref="KernelGradients.Backward"/>.
@@ -24,12 +25,8 @@ namespace Pascl.Training.Loss;
 /// </remarks>
 public sealed class PasclLoss : Module<Tensor, Tensor, Tensor>
 {
-    // Far below every similarity, yet finite: a row in which everything is excluded has a finite logarithm and a zero gradient, not NaN.
-    private const double Excluded = -1e30;
-
     private readonly double temperature;
-    private readonly Tensor isTailClass;
-    private readonly Tensor classWeights;
+    private readonly ContrastiveSelection selection;
     private readonly Tensor classWeightsOfKernels;
     private readonly FusedContrastiveLossOperation? operation;
 
@@ -53,9 +50,9 @@ public sealed class PasclLoss : Module<Tensor, Tensor, Tensor>
         }
 
         this.temperature = temperature;
-        isTailClass = tensor(tailClasses.ToArray()).DetachFromDisposeScope(); // (C)
-        this.classWeights = tensor((classWeights ?? Enumerable.Repeat(1.0, tailClasses.Count)).ToArray()).DetachFromDisposeScope(); // (C), float64
-        classWeightsOfKernels = this.classWeights.to(ScalarType.Float32).DetachFromDisposeScope(); // (C)
+        double[] weights = [.. classWeights ?? Enumerable.Repeat(1.0, tailClasses.Count)];
+        selection = new ContrastiveSelection([.. tailClasses], weights);
+        classWeightsOfKernels = tensor(Array.ConvertAll(weights, weight => (float)weight)).DetachFromDisposeScope(); // (C)
         operation = device is null ? null : new FusedContrastiveLossOperation(new FusedContrastiveLoss(device, temperature), device);
         RegisterComponents();
     }
@@ -76,7 +73,7 @@ public sealed class PasclLoss : Module<Tensor, Tensor, Tensor>
         if (operation is not null)
         {
             var rows = features.to(ScalarType.Float32).contiguous();
-            return FusedContrastiveLossFunction.Loss(operation, rows, labels, isTailClass, classWeightsOfKernels).MoveToOuterDisposeScope();
+            return FusedContrastiveLossFunction.Loss(operation, rows, labels, selection.IsTailClass, classWeightsOfKernels).MoveToOuterDisposeScope();
         }
 
         return ByTorch(features, labels).MoveToOuterDisposeScope();
@@ -95,21 +92,10 @@ public sealed class PasclLoss : Module<Tensor, Tensor, Tensor>
 
     private Tensor ByTorch(Tensor features, Tensor labels)
     {
-        var anchorRows = 2 * labels.shape[0];
-        var outlierRows = features.shape[0] - anchorRows;
-        var classes = cat([labels, labels]); // (2N)
-        var isAnchor = isTailClass[classes]; // (2N)
-        var isOther = eye(anchorRows, features.shape[0], dtype: ScalarType.Bool, device: features.device).logical_not(); // (2N, 2N + K)
-        var isContrast = cat([isAnchor, ones(outlierRows, dtype: ScalarType.Bool, device: features.device)]).logical_and(isOther); // (2N, 2N + K)
-        var isPositive = classes.unsqueeze(1).eq(classes).logical_and(isContrast.narrow(1, 0, anchorRows)).to(features.dtype); // (2N, 2N)
-
-        var similarity = features.narrow(0, 0, anchorRows).mm(features.t()) / temperature; // (2N, 2N + K)
-        var logSum = similarity.masked_fill(isContrast.logical_not(), Excluded).logsumexp(1, keepdim: true); // (2N, 1)
-        var logProbability = similarity.narrow(1, 0, anchorRows) - logSum; // (2N, 2N)
-        var rowLoss = -(logProbability * isPositive).sum(1) / isPositive.sum(1).clamp_min(1); // (2N)
-
-        var isAnchorRow = isAnchor.to(features.dtype);
-        var weight = classWeights[classes].to(features.dtype) * isAnchorRow;
-        return (rowLoss * weight).sum() / isAnchorRow.sum().clamp_min(1);
+        // On the CPU the labels are at hand, and about one row in twenty-five is an anchor. Elsewhere reading them would make the host wait.
+        var (rows, exclusion, targets) = features.device_type == DeviceType.CPU ? selection.Picked(features, labels) : selection.Masked(features, labels);
+        var anchors = rows.narrow(0, 0, targets.shape[0]) / temperature; // (A, d)
+        var similarity = exclusion.addmm(anchors, rows.t(), beta: 1, alpha: 1); // (A, A + K)
+        return functional.cross_entropy(similarity, targets, reduction: Reduction.Sum);
     }
 }
