@@ -1,4 +1,5 @@
 using BenchmarkDotNet.Attributes;
+using Pascl.Benchmarks.Measuring;
 using Pascl.Kernels;
 using Pascl.Training.Data;
 
@@ -8,6 +9,7 @@ namespace Pascl.Benchmarks;
 /// Augmentation of 32x32 images on one thread, times per view: 40 microseconds are 25,000 views per second. <c>Drawn</c> is the CIFAR recipe with its
 /// probabilities, <c>Everything</c> applies crop, flip, all four colour operations and greyscale to every view.
 /// </summary>
+[Config(typeof(ShortRuns))]
 public class AugmentationBenchmarks
 {
     private const int Size = 32;

@@ -50,19 +50,25 @@ internal sealed class ContrastiveSelection : Module
 
         var outliers = (int)features.shape[0] - (2 * images);
         var rows = features.index_select(0, tensor([.. anchors, .. Enumerable.Range(2 * images, outliers)])); // (M + K, d)
-        var type = features.dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32;
-        var targets = zeros(anchors.Count, rows.shape[0], type); // (M, M + K)
-        var anchorClasses = anchors.ConvertAll(row => (int)classes[row % images]);
-        if (type == ScalarType.Float64)
+        var (exclusion, targets) = Targets(anchors.ConvertAll(row => (int)classes[row % images]), (int)rows.shape[0], features.dtype);
+        return (rows, exclusion, targets);
+    }
+
+    /// <summary>Exclusion and targets, (M, contrasts), of anchors whose classes are known.</summary>
+    public (Tensor Exclusion, Tensor Targets) Targets(IReadOnlyList<int> classes, int contrasts, ScalarType type)
+    {
+        var exact = type == ScalarType.Float64;
+        var targets = zeros(classes.Count, contrasts, exact ? ScalarType.Float64 : ScalarType.Float32);
+        if (exact)
         {
-            FillTargets<double>(targets, anchorClasses);
+            FillTargets<double>(targets, classes);
         }
         else
         {
-            FillTargets<float>(targets, anchorClasses);
+            FillTargets<float>(targets, classes);
         }
 
-        return (rows, eye(anchors.Count, rows.shape[0], features.dtype).mul_(Excluded), targets.to(features.dtype));
+        return (eye(classes.Count, contrasts, type).mul_(Excluded), targets.to(type));
     }
 
     /// <summary>Leaves all 2N rows of images as anchors, and makes those of head classes neither contrasts nor of any weight; nothing is read back.</summary>
@@ -80,13 +86,17 @@ internal sealed class ContrastiveSelection : Module
         return (features, isExcluded.to(features.dtype).mul_(Excluded), targets);
     }
 
-    private void FillTargets<T>(Tensor targets, List<int> classes)
+    private void FillTargets<T>(Tensor targets, IReadOnlyList<int> classes)
         where T : unmanaged, INumber<T>
     {
         var values = MemoryMarshal.Cast<byte, T>(targets.bytes);
         var columns = (int)targets.shape[1];
         var counts = new int[weights.Length];
-        classes.ForEach(label => counts[label]++);
+        foreach (var label in classes)
+        {
+            counts[label]++;
+        }
+
         for (var i = 0; i < classes.Count; i++)
         {
             var target = T.CreateChecked(weights[classes[i]] / classes.Count / Math.Max(1, counts[classes[i]] - 1));

@@ -1,0 +1,127 @@
+using BenchmarkDotNet.Attributes;
+using Pascl.Benchmarks.Baselines;
+using Pascl.Benchmarks.Measuring;
+using Pascl.Benchmarks.Runs;
+using Pascl.Benchmarks.Workloads;
+using Pascl.Kernels;
+using Pascl.Kernels.Device;
+using Pascl.Training.Loss;
+using static TorchSharp.torch;
+
+namespace Pascl.Benchmarks;
+
+/// <summary>The contrastive loss from the similarities (M, M + K) on, and its gradient with respect to them.</summary>
+[Config(typeof(ShortRuns))]
+public class MaskedLossBenchmarks : IDeclaresWork, IDisposable
+{
+    private readonly KernelDevice? device;
+    private readonly List<DeviceRun> runs = [];
+    private LossBatch batch = null!;
+    private AuthorsContrastiveLoss authors = null!;
+    private ContrastiveSelection selection = null!;
+    private Tensor similarity = null!;
+    private Tensor tailLabels = null!;
+    private Tensor flags = null!;
+    private Tensor weights = null!;
+
+    /// <summary>On this machine's GPU, where there is one.</summary>
+    public MaskedLossBenchmarks()
+        : this(BenchmarkMachine.Kernels)
+    {
+    }
+
+    internal MaskedLossBenchmarks(KernelDevice? device) => this.device = device;
+
+    /// <summary>The batch.</summary>
+    [ParamsSource(nameof(Workloads))]
+    public LossWorkload Workload { get; set; } = LossWorkload.Cifar10;
+
+    /// <summary>All batches whose similarities can be stored.</summary>
+    public static IEnumerable<LossWorkload> Workloads => LossWorkload.All.Where(workload => !Skips.NeedsTooMuchMemory(workload));
+
+    /// <inheritdoc/>
+    public Work WorkOf(object workload)
+    {
+        // Similarities in, gradient out; about five operations an element: shift, exponential, sum, quotient, difference.
+        var of = (LossWorkload)workload;
+        return new Work(2.0 * sizeof(float) * of.Anchors * of.Contrasts, 5.0 * of.Anchors * of.Contrasts);
+    }
+
+    /// <summary>Computes the similarities of the batch and checks every gradient against the reference in double precision.</summary>
+    [GlobalSetup]
+    public void Setup()
+    {
+        using var scope = NewDisposeScope();
+        batch = new LossBatch(Workload);
+        flags = tensor(Workload.IsTailClass).to(BenchmarkMachine.Torch).DetachFromDisposeScope();
+        weights = ones(Workload.Classes).to(BenchmarkMachine.Torch).DetachFromDisposeScope();
+        authors = new AuthorsContrastiveLoss(flags, weights, Workload.Temperature);
+        selection = new ContrastiveSelection(Workload.IsTailClass, [.. Enumerable.Repeat(1.0, Workload.Classes)]);
+        tailLabels = tensor([.. batch.AnchorClasses.Take(Workload.TailImages).Select(label => (long)label)]).to(BenchmarkMachine.Torch).DetachFromDisposeScope();
+        var rows = tensor(batch.ParticipantValues).reshape(Workload.Contrasts, Workload.Width);
+        var stored = rows.narrow(0, 0, Workload.Anchors).mm(rows.t()) / Workload.Temperature;
+        similarity = stored.to(BenchmarkMachine.Torch).requires_grad_().DetachFromDisposeScope();
+
+        var values = stored.data<float>().ToArray();
+        var expected = MaskedLossReference.Backward(Array.ConvertAll(values, value => (double)value), Workload.Contrasts, batch.AnchorClasses);
+        Agreement.Require(nameof(Authors), Gradient(ByAuthors), expected, allowed: 1e-4);
+        Agreement.Require(nameof(Clean), Gradient(ByTorch), expected, allowed: 1e-4);
+        if (device is not null)
+        {
+            runs.AddRange([
+                new MaskedLossRun(device, values, batch.AnchorClasses, MaskedLossVariant.TwoPass),
+                new MaskedLossRun(device, values, batch.AnchorClasses, MaskedLossVariant.Online)]);
+            runs[0].Require(nameof(TwoPassKernels), expected, allowed: 1e-4);
+            runs[1].Require(nameof(OnlineKernels), expected, allowed: 1e-4);
+        }
+    }
+
+    /// <summary>Frees the batch.</summary>
+    [GlobalCleanup]
+    public void Dispose()
+    {
+        runs.ForEach(run => run.Dispose());
+        runs.Clear();
+        Array.ForEach([similarity, tailLabels, flags, weights], item => item.Dispose());
+        selection.Dispose();
+        batch.Dispose();
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>The authors' operations.</summary>
+    [Benchmark(Baseline = true)]
+    public void Authors() => Run(ByAuthors);
+
+    /// <summary>Ours by torch's operations, with the selection of targets that it needs each step.</summary>
+    [Benchmark]
+    public void Clean() => Run(ByTorch);
+
+    /// <summary>Two readings of each row.</summary>
+    [Benchmark(OperationsPerInvoke = DeviceRun.Repeats), BenchmarkCategory(BenchmarkMachine.Gpu)]
+    public void TwoPassKernels() => runs[0].LaunchRepeatedly();
+
+    /// <summary>Ours: one reading of each row.</summary>
+    [Benchmark(OperationsPerInvoke = DeviceRun.Repeats), BenchmarkCategory(BenchmarkMachine.Gpu)]
+    public void OnlineKernels() => runs[1].LaunchRepeatedly();
+
+    private Tensor ByAuthors() => authors.OfSimilarities(similarity, tailLabels);
+
+    private Tensor ByTorch()
+    {
+        var (exclusion, targets) = selection.Targets(batch.AnchorClasses, Workload.Contrasts, ScalarType.Float32);
+        return nn.functional.cross_entropy(similarity + exclusion.to(similarity.device), targets.to(similarity.device), reduction: nn.Reduction.Sum);
+    }
+
+    private float[] Gradient(Func<Tensor> loss)
+    {
+        using var scope = NewDisposeScope();
+        return autograd.grad([loss()], [similarity])[0].cpu().data<float>().ToArray();
+    }
+
+    private void Run(Func<Tensor> loss)
+    {
+        using var scope = NewDisposeScope();
+        autograd.grad([loss()], [similarity]);
+        BenchmarkMachine.Synchronize(similarity.device);
+    }
+}
