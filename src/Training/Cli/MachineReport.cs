@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Pascl.Kernels.Device;
 using Pascl.Training.Interop;
 using TorchSharp;
 
@@ -28,6 +29,21 @@ internal static class MachineReport
         for (var device = 0; torch.cuda.is_available() && device < torch.cuda.device_count(); device++)
         {
             yield return $"torch on cuda:{device}";
+        }
+
+        yield return Kernels();
+    }
+
+    private static string Kernels()
+    {
+        try
+        {
+            using var device = KernelDevice.Open();
+            return $"ILGPU kernels on {device.Name}";
+        }
+        catch (DeviceException exception)
+        {
+            return $"no ILGPU kernels: {exception.Message}";
         }
     }
 
