@@ -3,7 +3,6 @@ using Pascl.Training.Data;
 using Pascl.Training.Interop;
 using Pascl.Training.Loss;
 using Pascl.Training.Model;
-using Pascl.Training.Optimisation;
 using Pascl.Training.Recipes;
 using Pascl.Training.Reporting;
 using TorchSharp;
@@ -33,12 +32,7 @@ public sealed class Trainer : IDisposable
     public Trainer(Recipe recipe, TrainingData data, RunFolder folder)
     {
         (this.data, this.folder) = (data, folder);
-        if (recipe.Threads is { } threads)
-        {
-            torch.set_num_threads(threads);
-        }
-
-        torch.manual_seed(recipe.Seed);
+        PrepareTorch(recipe);
         device = ComputeDevice.Open(recipe.Device, recipe.Backend);
         phases = Phases(recipe, data, device);
         best = new BestEpoch(data.Validation, folder);
@@ -97,7 +91,7 @@ public sealed class Trainer : IDisposable
 
         checkpoint.LoadInto(Model);
         var phase = Array.FindIndex(phases, p => p.Name == info.Phase);
-        using var loader = NewLoader(phases[phase]);
+        using var loader = TrainingSteps.NewLoader(phases[phase], data, device);
         var stored = RunHistory.FromJson(info.History);
         history.AddRange(stored.Epochs);
         unfinished = stored.Unfinished;
@@ -127,7 +121,19 @@ public sealed class Trainer : IDisposable
         device.Dispose();
     }
 
-    private static TrainingPhase[] Phases(Recipe recipe, TrainingData data, ComputeDevice device) =>
+    /// <summary>Gives torch the recipe's threads and seed.</summary>
+    internal static void PrepareTorch(Recipe recipe)
+    {
+        if (recipe.Threads is { } threads)
+        {
+            torch.set_num_threads(threads);
+        }
+
+        torch.manual_seed(recipe.Seed);
+    }
+
+    /// <summary>Both phases of a recipe, in their order.</summary>
+    internal static TrainingPhase[] Phases(Recipe recipe, TrainingData data, ComputeDevice device) =>
         [TrainingPhase.Representation(recipe, data, device), TrainingPhase.AuxiliaryBranch(recipe, data, device)];
 
     private void RunPhase(TrainingPhase phase, RunJournal journal, CancellationToken cancellation)
@@ -137,93 +143,77 @@ public sealed class Trainer : IDisposable
             phase.Enter(Model);
         }
 
-        using var optimiser = new Optimiser(phase.Settings.Optimiser, Model.MakeTrainable(phase.Trained));
-        resumed?.LoadInto(optimiser);
+        using var steps = new TrainingSteps(phase, Model, data, device);
+        resumed?.LoadInto(steps.Optimiser);
         resumed?.RestoreRandomState();
         resumed?.Dispose();
         resumed = null;
 
-        using var loader = NewLoader(phase);
         while (position.Epoch < phase.Settings.Epochs)
         {
-            RunEpoch(phase, loader, optimiser, journal, cancellation);
+            RunEpoch(steps, journal, cancellation);
             cancellation.ThrowIfCancellationRequested();
         }
 
         // The checkpoint holds what the phase ends with: the best epoch's weights, or in a phase without epochs what it began with.
         best.Restore(phase.Name, Model);
-        Save(phase, loader, optimiser, journal, null);
+        Save(steps, journal, null);
     }
 
-    private void RunEpoch(TrainingPhase phase, BatchLoader loader, Optimiser optimiser, RunJournal journal, CancellationToken cancellation)
+    private void RunEpoch(TrainingSteps steps, RunJournal journal, CancellationToken cancellation)
     {
         using var sums = new LossSums(unfinished, device.Torch);
         unfinished = null;
-        Model.train();
-        journal.RestartClock();
-        foreach (var batch in loader.Epoch(position.Epoch, position.Step))
+        journal.RestartClock(steps.WaitTime);
+        foreach (var images in steps.Epoch(position.Epoch, position.Step, sums))
         {
-            using (batch)
-            {
-                var finished = ((long)position.Epoch * loader.StepsPerEpoch) + position.Step;
-                optimiser.LearningRate = phase.Settings.LearningRate(finished, loader.StepsPerEpoch);
-                Step(phase, optimiser, batch, sums);
-                journal.Count(batch.Images.shape[0]);
-            }
-
+            journal.Count(images);
             position = position with { Step = position.Step + 1 };
-            var isLast = position.Step == loader.StepsPerEpoch;
+            var isLast = position.Step == steps.PerEpoch;
             if (isLast || position.Step % StepsPerReport == 0)
             {
-                Report(phase, loader, optimiser, sums, journal);
+                Report(steps, sums, journal);
             }
 
             if (cancellation.IsCancellationRequested && !isLast)
             {
-                RequireFinite(phase, sums.EpochMeans(position.Step));
-                Save(phase, loader, optimiser, journal, sums.Interrupt());
+                RequireFinite(steps.Phase, sums.EpochMeans(position.Step));
+                Save(steps, journal, sums.Interrupt());
                 cancellation.ThrowIfCancellationRequested();
             }
         }
 
-        FinishEpoch(phase, loader, optimiser, journal, sums.EpochMeans(loader.StepsPerEpoch));
+        FinishEpoch(steps, journal, sums.EpochMeans(steps.PerEpoch));
     }
 
-    private void Step(TrainingPhase phase, Optimiser optimiser, Batch batch, LossSums sums)
-    {
-        using var scope = torch.NewDisposeScope();
-        optimiser.ZeroGradients();
-        var moved = batch.To(device.Torch);
-        var terms = phase.Objective(Model.forward(moved.Images, phase.Branch), moved);
-        KernelGradients.Backward(terms.Total);
-        optimiser.Step();
-        sums.Add(terms);
-    }
-
-    private void Report(TrainingPhase phase, BatchLoader loader, Optimiser optimiser, LossSums sums, RunJournal journal)
+    private void Report(TrainingSteps steps, LossSums sums, RunJournal journal)
     {
         var means = sums.MeansSinceReport(position.Step);
+        var phase = steps.Phase;
         RequireFinite(phase, means);
-        journal.Write(new StepReport(
-            phase.Name, position.Epoch + 1, phase.Settings.Epochs, position.Step, loader.StepsPerEpoch, phase.Named(means), optimiser.LearningRate,
-            ImagesPerSecond: 0, Seconds: 0, ResidentBytes: 0));
+        var report = new StepReport(
+            phase.Name, position.Epoch + 1, phase.Settings.Epochs, position.Step, steps.PerEpoch, phase.Named(means), steps.Optimiser.LearningRate,
+            ImagesPerSecond: 0, Seconds: 0, ResidentBytes: 0);
+        journal.Write(report, steps.WaitTime);
     }
 
-    private void FinishEpoch(TrainingPhase phase, BatchLoader loader, Optimiser optimiser, RunJournal journal, double[] means)
+    private void FinishEpoch(TrainingSteps steps, RunJournal journal, double[] means)
     {
-        history.Add(new EpochRecord(phase.Name, position.Epoch + 1, phase.Named(means), optimiser.LearningRate, best.Accuracy(Model, phase.Branch)));
+        var phase = steps.Phase;
+        history.Add(new EpochRecord(
+            phase.Name, position.Epoch + 1, phase.Named(means), steps.Optimiser.LearningRate, best.Accuracy(Model, phase.Branch)));
         position = position.NextEpoch;
-        best.Keep(history, Info(phase, loader, journal, null), Model);
-        Save(phase, loader, optimiser, journal, null);
+        best.Keep(history, Info(steps, journal, null), Model);
+        Save(steps, journal, null);
     }
 
-    private void Save(TrainingPhase phase, BatchLoader loader, Optimiser optimiser, RunJournal journal, UnfinishedEpoch? interrupted) =>
-        Checkpoint.Save(folder.Checkpoint, Info(phase, loader, journal, interrupted), Model, optimiser);
+    private void Save(TrainingSteps steps, RunJournal journal, UnfinishedEpoch? interrupted) =>
+        Checkpoint.Save(folder.Checkpoint, Info(steps, journal, interrupted), Model, steps.Optimiser);
 
-    private CheckpointInfo Info(TrainingPhase phase, BatchLoader loader, RunJournal journal, UnfinishedEpoch? interrupted) => new(
-        phase.Name,
+    private CheckpointInfo Info(TrainingSteps steps, RunJournal journal, UnfinishedEpoch? interrupted) => new(
+        steps.Phase.Name,
         position.Epoch,
-        ((long)position.Epoch * loader.StepsPerEpoch) + position.Step,
+        ((long)position.Epoch * steps.PerEpoch) + position.Step,
         RecipeFile.Write(Recipe),
         new RunHistory(history, interrupted).ToJson(),
         data.Training.ClassNames,
@@ -242,7 +232,4 @@ public sealed class Trainer : IDisposable
             $"The loss stopped being finite before step {position.Step} of epoch {position.Epoch + 1} of the {phase.Name} phase; {saved}. " +
             $"A smaller learning rate than {phase.Settings.Optimiser.LearningRate} or --precision fp32 may help.");
     }
-
-    // The simulator would be slower than the threads of the CPU, and its views are the same.
-    private BatchLoader NewLoader(TrainingPhase phase) => new(data.Training, data.Outliers, phase.Batches, device.Kernels is { IsSimulator: false } ? device : null);
 }

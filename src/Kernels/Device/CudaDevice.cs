@@ -55,12 +55,6 @@ internal sealed class CudaDevice : KernelDevice
         return driver.FreeMemory(Name);
     }
 
-    public override void Synchronize()
-    {
-        using var current = Enter();
-        driver.Synchronize(Name);
-    }
-
     public override void Dispose()
     {
         using (Enter())
@@ -90,21 +84,27 @@ internal sealed class CudaDevice : KernelDevice
         driver.Free(address);
     }
 
-    internal override void CopyToDevice(nint destination, nint source, long bytes)
+    private protected override Kernel Compile(KernelDefinition definition) => definition.NeedsTensorCores && !HasTensorCores
+        ? throw new DeviceException($"{definition.Name} needs compute capability {ComputeCapability.TensorCores}, and {Name} has {capability}.")
+        : new CudaKernel(this, driver, compiler.Compile(definition));
+
+    private protected override void Wait()
+    {
+        using var current = Enter();
+        driver.Synchronize(Name);
+    }
+
+    private protected override void Write(nint destination, nint source, long bytes)
     {
         using var current = Enter();
         driver.CopyToDevice(destination, source, bytes, Name);
     }
 
-    internal override void CopyToHost(nint destination, nint source, long bytes)
+    private protected override void Read(nint destination, nint source, long bytes)
     {
         using var current = Enter();
         driver.CopyToHost(destination, source, bytes, Name);
     }
-
-    private protected override Kernel Compile(KernelDefinition definition) => definition.NeedsTensorCores && !HasTensorCores
-        ? throw new DeviceException($"{definition.Name} needs compute capability {ComputeCapability.TensorCores}, and {Name} has {capability}.")
-        : new CudaKernel(this, driver, compiler.Compile(definition));
 
     /// <summary>The context of the device on this thread, and afterwards again what was there before.</summary>
     internal readonly ref struct CurrentContext

@@ -12,7 +12,7 @@ internal sealed unsafe class CudaKernel : Kernel
     private int allowedSharedBytes;
 
     public CudaKernel(CudaDevice device, CudaDriver driver, PtxKernel kernel)
-        : base(kernel.Definition)
+        : base(device, kernel.Definition)
     {
         (this.device, this.driver) = (device, driver);
         using var current = device.Enter();

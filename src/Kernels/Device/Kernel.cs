@@ -5,11 +5,13 @@ namespace Pascl.Kernels.Device;
 /// <summary>A kernel compiled for one device.</summary>
 public abstract class Kernel
 {
+    private readonly KernelDevice device;
     private readonly ParameterInfo[] parameters;
     private readonly nint[] types;
 
-    private protected Kernel(KernelDefinition definition)
+    private protected Kernel(KernelDevice device, KernelDefinition definition)
     {
+        this.device = device;
         Definition = definition;
         parameters = definition.Method.GetParameters();
         types = [.. parameters.Select(parameter => parameter.ParameterType.TypeHandle.Value)];
@@ -48,6 +50,7 @@ public abstract class Kernel
         }
 
         Run(shape, arguments);
+        device.CountLaunch(Definition);
     }
 
     private protected abstract void Run(LaunchShape shape, ReadOnlySpan<KernelArgument> arguments);

@@ -12,6 +12,8 @@ namespace Pascl.Kernels.Device;
 public abstract class KernelDevice : IDisposable
 {
     private readonly ConcurrentDictionary<MethodInfo, Lazy<Kernel>> kernels = new();
+    private long launches;
+    private long hostWaits;
 
     private protected KernelDevice(string name) => Name = name;
 
@@ -26,6 +28,15 @@ public abstract class KernelDevice : IDisposable
 
     /// <summary>Streaming multiprocessors: how many blocks at least keep the device busy.</summary>
     public abstract int Multiprocessors { get; }
+
+    /// <summary>Kernels launched so far, by all threads.</summary>
+    public long Launches => Interlocked.Read(ref launches);
+
+    /// <summary>How often the host has waited for the device so far: copies from and to the host, and <see cref="Synchronize"/>.</summary>
+    public long HostWaits => Interlocked.Read(ref hostWaits);
+
+    /// <summary>Told of every launch, on the thread that launched; null for nobody.</summary>
+    public Action<KernelDefinition>? LaunchObserver { get; set; }
 
     /// <summary>Opens a device.</summary>
     /// <param name="device"><c>cuda:i</c> for the i-th GPU, <c>simulator</c>, or <c>auto</c>: the first GPU where there is one, and the simulator elsewhere.</param>
@@ -69,7 +80,11 @@ public abstract class KernelDevice : IDisposable
     public abstract long FreeMemory();
 
     /// <summary>Waits until everything launched has finished.</summary>
-    public abstract void Synchronize();
+    public void Synchronize()
+    {
+        Interlocked.Increment(ref hostWaits);
+        Wait();
+    }
 
     /// <inheritdoc/>
     public abstract void Dispose();
@@ -80,9 +95,29 @@ public abstract class KernelDevice : IDisposable
 
     internal abstract void FreeBytes(nint address);
 
-    internal abstract void CopyToDevice(nint destination, nint source, long bytes);
+    internal void CopyToDevice(nint destination, nint source, long bytes)
+    {
+        Interlocked.Increment(ref hostWaits);
+        Write(destination, source, bytes);
+    }
 
-    internal abstract void CopyToHost(nint destination, nint source, long bytes);
+    internal void CopyToHost(nint destination, nint source, long bytes)
+    {
+        Interlocked.Increment(ref hostWaits);
+        Read(destination, source, bytes);
+    }
+
+    internal void CountLaunch(KernelDefinition kernel)
+    {
+        Interlocked.Increment(ref launches);
+        LaunchObserver?.Invoke(kernel);
+    }
 
     private protected abstract Kernel Compile(KernelDefinition definition);
+
+    private protected abstract void Wait();
+
+    private protected abstract void Write(nint destination, nint source, long bytes);
+
+    private protected abstract void Read(nint destination, nint source, long bytes);
 }

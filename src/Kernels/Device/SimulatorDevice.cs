@@ -34,11 +34,6 @@ internal sealed class SimulatorDevice : KernelDevice
 
     public override long FreeMemory() => GC.GetGCMemoryInfo().TotalAvailableMemoryBytes - Environment.WorkingSet;
 
-    public override void Synchronize()
-    {
-        // Launches have ended when they return.
-    }
-
     public override void Dispose()
     {
         accelerator.Dispose();
@@ -49,9 +44,16 @@ internal sealed class SimulatorDevice : KernelDevice
 
     internal override unsafe void FreeBytes(nint address) => NativeMemory.AlignedFree((void*)address);
 
-    internal override unsafe void CopyToDevice(nint destination, nint source, long bytes) => NativeMemory.Copy((void*)source, (void*)destination, (nuint)bytes);
+    private protected override Kernel Compile(KernelDefinition definition) => new SimulatorKernel(this, accelerator, definition);
 
-    internal override unsafe void CopyToHost(nint destination, nint source, long bytes) => NativeMemory.Copy((void*)source, (void*)destination, (nuint)bytes);
+    private protected override void Wait()
+    {
+        // Launches have ended when they return.
+    }
 
-    private protected override Kernel Compile(KernelDefinition definition) => new SimulatorKernel(accelerator, definition);
+    private protected override unsafe void Write(nint destination, nint source, long bytes) =>
+        NativeMemory.Copy((void*)source, (void*)destination, (nuint)bytes);
+
+    private protected override unsafe void Read(nint destination, nint source, long bytes) =>
+        NativeMemory.Copy((void*)source, (void*)destination, (nuint)bytes);
 }

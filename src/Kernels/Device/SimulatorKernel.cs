@@ -13,8 +13,8 @@ internal sealed class SimulatorKernel : Kernel
     private readonly CPUAccelerator accelerator;
     private readonly ILGPU.Runtime.Kernel kernel;
 
-    public SimulatorKernel(CPUAccelerator accelerator, KernelDefinition definition)
-        : base(definition)
+    public SimulatorKernel(KernelDevice device, CPUAccelerator accelerator, KernelDefinition definition)
+        : base(device, definition)
     {
         this.accelerator = accelerator;
         lock (accelerator)

@@ -67,6 +67,7 @@ public static class PasclCommand
             EvaluateCommand.Create(),
             DoctorCommand.Create(),
             DataCommand.Create(),
+            ProfileCommand.Create(),
             PtxCommand.Create(),
         };
         root.SetAction((_, cancellation) => Task.FromResult(TrainingRun.Start(Presets.Find("quickstart").Recipe, null, cancellation)));

@@ -1,6 +1,4 @@
 using System.CommandLine;
-using Pascl.Training.Data;
-using Pascl.Training.Recipes;
 
 namespace Pascl.Training.Cli;
 
@@ -9,18 +7,11 @@ internal static class TrainCommand
 {
     public static Command Create()
     {
-        var preset = new Option<string>("--preset") { Description = "recipe to start from: " + string.Join(", ", Presets.All.Select(p => p.Name)) };
-        var recipeFile = new Option<string>("--recipe") { Description = "recipe.json of an earlier run to repeat" };
-        var dataFolder = new Option<string>("--data") { Description = "folder that holds the preset's images, outliers and test sets" };
         var output = new Option<string>("--out") { Description = "run folder; default ./runs/<date>-<preset>" };
         var resume = new Option<string>("--resume") { Description = "run folder to continue from its last checkpoint" };
-        var changes = new RecipeOptions();
-        Option[] whole = [preset, recipeFile, dataFolder, output];
-        var command = new Command("train", "Trains both phases, evaluates, and leaves everything in a run folder.")
-        {
-            preset, recipeFile, dataFolder, output, resume,
-        };
-        changes.AddTo(command);
+        var source = new RecipeSource();
+        var command = new Command("train", "Trains both phases, evaluates, and leaves everything in a run folder.");
+        source.AddTo(command, output, resume);
         command.SetAction((result, cancellation) => Task.FromResult(Run(result, cancellation)));
         return command.WithExamples(
             "train --preset cifar10-lt-cpu --data DATA",
@@ -31,67 +22,15 @@ internal static class TrainCommand
 
         int Run(ParseResult result, CancellationToken cancellation)
         {
-            var given = changes.Given(result).ToList();
-            if (result.GetValue(resume) is { } folder)
+            if (result.GetValue(resume) is not { } folder)
             {
-                given.AddRange(whole.Where(option => RecipeOptions.WasGiven(result, option)).Select(option => option.Name));
-                return given.Count == 0
-                    ? TrainingRun.Continue(folder, cancellation)
-                    : throw new InputException($"--resume continues a run with its own recipe, so {string.Join(", ", given)} cannot be given with it.");
+                return TrainingRun.Start(source.Read(result), result.GetValue(output), cancellation);
             }
 
-            var recipe = changes.Apply(result, WithData(Start(result, given), result.GetValue(dataFolder), given));
-            recipe.Validate();
-            return TrainingRun.Start(recipe, result.GetValue(output), cancellation);
+            string[] given = [.. source.Given(result), .. RecipeOptions.WasGiven(result, output) ? (string[])[output.Name] : []];
+            return given.Length == 0
+                ? TrainingRun.Continue(folder, cancellation)
+                : throw new InputException($"--resume continues a run with its own recipe, so {string.Join(", ", given)} cannot be given with it.");
         }
-
-        (Recipe Recipe, Func<string, DataFolder>? Find) Start(ParseResult result, List<string> given)
-        {
-            if (result.GetValue(recipeFile) is { } file)
-            {
-                return result.GetResult(preset) is null
-                    ? (RecipeFile.Read(file), null)
-                    : throw new InputException("--recipe and --preset both name a recipe; give one of them.");
-            }
-
-            if (result.GetValue(preset) is { } name)
-            {
-                var chosen = Presets.Find(name);
-                return (chosen.Recipe, chosen.Data);
-            }
-
-            return given.Contains("--id")
-                ? (Presets.Custom, null)
-                : throw new InputException(
-                    "train needs to know what to train on: --preset NAME --data FOLDER, or --id PATH with --outliers and --ood, or --recipe FILE.");
-        }
-    }
-
-    private static Recipe WithData((Recipe Recipe, Func<string, DataFolder>? Find) start, string? folder, List<string> given)
-    {
-        if (folder is null)
-        {
-            return start.Find is null || given.Contains("--id")
-                ? start.Recipe
-                : throw new InputException($"The preset {start.Recipe.Preset} needs its images: --data FOLDER, or --id, --outliers and --ood by themselves.");
-        }
-
-        if (start.Find is not { } find)
-        {
-            throw new InputException(
-                "--data goes with a CIFAR preset, which knows what to look for; otherwise name the images with --id, --outliers and --ood.");
-        }
-
-        var found = find(folder);
-        return start.Recipe with
-        {
-            Data = start.Recipe.Data with
-            {
-                InDistribution = Path.GetFullPath(found.InDistribution),
-                Outliers = Path.GetFullPath(found.Outliers),
-                OutOfDistribution = [new NamedPath(null, Path.GetFullPath(found.OutOfDistribution))],
-                ExcludedSets = found.OverlappingSets,
-            },
-        };
     }
 }

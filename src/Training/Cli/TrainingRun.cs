@@ -74,7 +74,8 @@ internal static class TrainingRun
         return ExitCode.Done;
     }
 
-    private static TrainingData ReadForTraining(Recipe recipe)
+    /// <summary>Reads a recipe's images, shows what they are, and checks that training can begin.</summary>
+    public static TrainingData ReadForTraining(Recipe recipe)
     {
         recipe.Validate();
         var data = TrainingDataReader.Read(recipe);

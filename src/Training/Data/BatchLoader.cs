@@ -41,6 +41,9 @@ public sealed class BatchLoader : IDisposable
     /// <summary>How long <see cref="Epoch"/> has kept its caller waiting for batches, in all epochs so far.</summary>
     public TimeSpan WaitTime => TimeSpan.FromTicks(waitTicks);
 
+    /// <summary>Told of every batch that was prepared, on the thread that prepared it: its number, and when that began, by <see cref="Stopwatch"/>.</summary>
+    internal Action<int, long>? Prepared { get; set; }
+
     /// <summary>
     /// The batches of an epoch in order. The caller disposes each; they belong to no dispose scope. Leaving the loop early stops the
     /// background threads and frees what they prepared. An exception on a background thread is thrown here.
@@ -53,13 +56,21 @@ public sealed class BatchLoader : IDisposable
         trainingViews ??= Views(training);
         outlierViews ??= outliers is null ? null : Views(outliers);
         var builder = new BatchBuilder(training, trainingViews, outlierViews, outliers?.Count ?? 0, plan, epoch);
-        using var ahead = new Prefetcher<Batch>(builder.Build, firstStep, StepsPerEpoch, plan.Workers, plan.Prefetch);
+        using var ahead = new Prefetcher<Batch>(Build, firstStep, StepsPerEpoch, plan.Workers, plan.Prefetch);
         for (var step = firstStep; step < StepsPerEpoch; step++)
         {
             var batch = ahead.Next();
             waitTicks += Stopwatch.GetElapsedTime(started).Ticks;
             yield return batch;
             started = Stopwatch.GetTimestamp();
+        }
+
+        Batch Build(int number)
+        {
+            var began = Stopwatch.GetTimestamp();
+            var batch = builder.Build(number);
+            Prepared?.Invoke(number, began);
+            return batch;
         }
     }
 

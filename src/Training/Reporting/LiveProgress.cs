@@ -8,7 +8,7 @@ namespace Pascl.Training.Reporting;
 /// <code>
 /// representation  epoch   3/200  ━━━━━━━━━━────────────────────  33 %  ETA 00:12:34
 /// loss 2.124 (classification 0.813, outlier 2.571)
-/// lr 9.8e-4, 512 images/s
+/// lr 9.8e-4, 512 images/s, 3 % waiting for data
 /// </code>
 /// </summary>
 internal sealed class LiveProgress(IAnsiConsole console, TimeProvider clock) : IProgress<StepReport>

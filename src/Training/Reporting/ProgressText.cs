@@ -10,8 +10,9 @@ internal static class ProgressText
         return all.Length < 2 ? string.Concat(all) : $"{all[0]} ({string.Join(", ", all[1..])})";
     }
 
-    /// <summary>Learning rate and speed: <c>lr 0.00098, 512 images/s</c>.</summary>
-    public static string Speed(StepReport report) => $"lr {report.LearningRate:0.0##e+0}, {report.ImagesPerSecond:0} images/s";
+    /// <summary>Learning rate, speed and what the data costs of it: <c>lr 0.00098, 512 images/s, 3 % waiting for data</c>.</summary>
+    public static string Speed(StepReport report) =>
+        $"lr {report.LearningRate:0.0##e+0}, {report.ImagesPerSecond:0} images/s, {100 * report.DataWaitShare:0} % waiting for data";
 
     /// <summary>Epoch of epochs, as wide at the start as at the end.</summary>
     public static string Epoch(StepReport report) =>

@@ -11,6 +11,7 @@ internal sealed class RunJournal : IDisposable
     private readonly Dictionary<string, double> secondsByPhase;
     private long lastReport = Stopwatch.GetTimestamp();
     private long images;
+    private TimeSpan waited;
 
     /// <summary>Opens the journal of a new run, or of a resumed one at its checkpoint.</summary>
     /// <param name="folder">The run's folder.</param>
@@ -32,19 +33,28 @@ internal sealed class RunJournal : IDisposable
     public void Count(long imageCount) => images += imageCount;
 
     /// <summary>Leaves out of the speed what happened since the last report, for example reading a checkpoint.</summary>
-    public void RestartClock() => (lastReport, images) = (Stopwatch.GetTimestamp(), 0);
+    /// <param name="waitTime">How long the phase's steps have waited for batches so far.</param>
+    public void RestartClock(TimeSpan waitTime) => (lastReport, images, waited) = (Stopwatch.GetTimestamp(), 0, waitTime);
 
     /// <summary>Writes a report; speed, time and memory are filled in here.</summary>
-    public void Write(StepReport report)
+    /// <param name="report">The other numbers.</param>
+    /// <param name="waitTime">How long the phase's steps have waited for batches so far.</param>
+    public void Write(StepReport report, TimeSpan waitTime)
     {
         var seconds = Stopwatch.GetElapsedTime(lastReport).TotalSeconds;
         var total = secondsByPhase.GetValueOrDefault(report.Phase) + seconds;
         secondsByPhase[report.Phase] = total;
-        var complete = report with { ImagesPerSecond = images / seconds, Seconds = total, ResidentBytes = Environment.WorkingSet };
+        var complete = report with
+        {
+            ImagesPerSecond = images / seconds,
+            DataWaitShare = (waitTime - waited).TotalSeconds / seconds,
+            Seconds = total,
+            ResidentBytes = Environment.WorkingSet,
+        };
         log.Write(complete);
         events.Write(complete);
         display?.Report(complete);
-        RestartClock();
+        RestartClock(waitTime);
     }
 
     /// <inheritdoc/>

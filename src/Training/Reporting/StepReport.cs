@@ -24,6 +24,9 @@ public sealed record StepReport(
     double Seconds,
     long ResidentBytes)
 {
+    /// <summary>Share of the time since the report before that was spent waiting for batches, from 0 to 1; logs of older versions have none.</summary>
+    public double DataWaitShare { get; init; }
+
     /// <summary>When the report was made.</summary>
     public DateTimeOffset Time { get; init; } = DateTimeOffset.UtcNow;
 

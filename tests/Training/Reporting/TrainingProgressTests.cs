@@ -10,7 +10,7 @@ public sealed class TrainingProgressTests
     public void a_pipe_gets_one_line_per_epoch()
     {
         var lines = Plain(progress => Reports.First(96).ToList().ForEach(progress.Report), new ManualClock());
-        const string Numbers = "loss 2.124 (classification 0.813, outlier 2.571)  lr 9.8e-4, 512 images/s  ETA 00:00:00";
+        const string Numbers = "loss 2.124 (classification 0.813, outlier 2.571)  lr 9.8e-4, 512 images/s, 3 % waiting for data  ETA 00:00:00";
         Assert.That(lines, Is.EqualTo(
             ["representation  epoch  1/20  step 48/48  " + Numbers, "representation  epoch  2/20  step 48/48  " + Numbers]));
     }
@@ -89,7 +89,7 @@ public sealed class TrainingProgressTests
             [
                 "representation  epoch 10/20  ━━━━━━━━━━━━━━───────────────   50 %  ETA 00:16:00",
                 "loss 2.124 (classification 0.813, outlier 2.571)",
-                "lr 9.8e-4, 512 images/s",
+                "lr 9.8e-4, 512 images/s, 3 % waiting for data",
             ]));
     }
 

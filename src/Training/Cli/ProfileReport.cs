@@ -1,0 +1,60 @@
+using System.Diagnostics;
+using System.Globalization;
+using Pascl.Training.Interop;
+using Pascl.Training.Reporting;
+
+namespace Pascl.Training.Cli;
+
+/// <summary>A profile as tables.</summary>
+internal sealed class ProfileReport(StepProfile profile, ComputeDevice device, long images, bool hasNvtx)
+{
+    private const double BytesPerMebibyte = 1 << 20;
+
+    public void Write(string title)
+    {
+        Console.WriteLine($"Computes on: {device}");
+        ConsoleTable.Write(
+            $"{title}: time per step",
+            ["part", "ms", "share", "longest ms", "managed bytes"],
+            [.. profile.Parts.Select(Row), ["whole step", Milliseconds(profile.Duration / profile.Steps.Count), "100 %", Milliseconds(profile.StepTimes[^1]), Bytes()]]);
+        ConsoleTable.Write("The steps", ["what", "value"], [.. Rows().Select(row => new[] { row.Name, row.Value })]);
+        if (device.Kernels is not null)
+        {
+            ConsoleTable.Write(
+                $"Kernels, {PerStep(profile.Clock.Launches.Count)} launches per step",
+                ["kernel", "launches per step"],
+                [.. profile.Kernels.Select(kernel => new[] { kernel.Kernel, PerStep(kernel.Launches) })]);
+        }
+    }
+
+    private static string[] Row(PartSummary part) =>
+    [
+        part.Part.Name(), Milliseconds(part.Mean), string.Create(CultureInfo.InvariantCulture, $"{100 * part.Share:0.0} %"), Milliseconds(part.Longest),
+        Count(part.AllocatedBytes),
+    ];
+
+    private static string Milliseconds(TimeSpan time) => time.TotalMilliseconds.ToString("0.000", CultureInfo.InvariantCulture);
+
+    private static string Count(long number) => number.ToString("N0", CultureInfo.InvariantCulture);
+
+    private string PerStep(int count) => ((double)count / profile.Steps.Count).ToString("0.##", CultureInfo.InvariantCulture);
+
+    private string Bytes() => Count(profile.Spans.Sum(span => span.AllocatedBytes) / profile.Steps.Count);
+
+    private IEnumerable<(string Name, string Value)> Rows()
+    {
+        var median = profile.StepTimes[profile.StepTimes.Count / 2];
+        yield return ("images/s", Count((long)(images / profile.Duration.TotalSeconds)));
+        yield return ("images per step", Count(images / profile.Steps.Count));
+        yield return ("median step", $"{Milliseconds(median)} ms");
+        if (profile.TimePerBatch is { } batch)
+        {
+            yield return ("a data thread prepares a batch in", $"{Milliseconds(batch)} ms");
+        }
+
+        yield return ("managed bytes per step, all threads", Count(profile.Clock.AllocatedBytes / profile.Steps.Count));
+        using var process = Process.GetCurrentProcess();
+        yield return ("resident memory, peak of the process", string.Create(CultureInfo.InvariantCulture, $"{process.PeakWorkingSet64 / BytesPerMebibyte:0} MiB"));
+        yield return ("NVTX", hasNvtx ? "found; Nsight Systems shows the parts by name" : "not found; Nsight Systems would not show the parts by name");
+    }
+}
