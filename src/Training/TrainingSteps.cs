@@ -72,14 +72,8 @@ internal sealed class TrainingSteps : IDisposable
         }
     }
 
-    /// <inheritdoc/>
-    public void Dispose()
-    {
-        loader.Dispose();
-        Optimiser.Dispose();
-    }
-
-    private void Take(Batch batch, LossSums sums)
+    /// <summary>One step on a batch; the caller disposes it. Nothing in it waits for the device.</summary>
+    public void Take(Batch batch, LossSums sums)
     {
         using var scope = torch.NewDisposeScope();
         clock?.Begin(StepPart.Optimiser);
@@ -95,5 +89,12 @@ internal sealed class TrainingSteps : IDisposable
         Optimiser.Step();
         clock?.Begin(StepPart.Rest);
         sums.Add(terms);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        loader.Dispose();
+        Optimiser.Dispose();
     }
 }

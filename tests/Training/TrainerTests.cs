@@ -45,6 +45,10 @@ public sealed class TrainerTests
         });
     }
 
+    [Test]
+    public void every_report_has_the_share_of_its_time_that_went_into_waiting_for_data() =>
+        Assert.That(RunLog.Read(whole.Log).Select(report => report.DataWaitShare), Is.All.GreaterThan(0).And.All.LessThan(1));
+
     [TestCase(Method.CrossEntropy, new[] { "total", "in-distribution" })]
     [TestCase(Method.OutlierExposure, new[] { "total", "in-distribution", "outliers" })]
     public void the_baselines_are_the_same_loop_with_fewer_terms(Method method, string[] terms)

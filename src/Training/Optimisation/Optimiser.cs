@@ -11,6 +11,7 @@ public sealed class Optimiser : IDisposable
 {
     private readonly OptimizerHelper rule;
     private readonly string[] names;
+    private readonly Parameter[] parameters;
 
     /// <summary>Creates an optimiser without memory of earlier steps.</summary>
     /// <param name="settings">Update rule and hyper-parameters.</param>
@@ -21,8 +22,8 @@ public sealed class Optimiser : IDisposable
         settings.Check();
         var named = parameters.ToArray();
         names = [.. named.Select(pair => pair.Name)];
-        Parameter[] values = [.. named.Select(pair => pair.Parameter)];
-        if (values.Length == 0)
+        this.parameters = [.. named.Select(pair => pair.Parameter)];
+        if (this.parameters.Length == 0)
         {
             throw new ArgumentException("There is no parameter to train.");
         }
@@ -30,14 +31,14 @@ public sealed class Optimiser : IDisposable
         rule = settings.Kind switch
         {
             OptimiserKind.Adam => torch.optim.Adam(
-                values, settings.LearningRate, settings.Beta1, settings.Beta2, settings.Epsilon, settings.WeightDecay),
+                this.parameters, settings.LearningRate, settings.Beta1, settings.Beta2, settings.Epsilon, settings.WeightDecay),
             OptimiserKind.Sgd => torch.optim.SGD(
-                values, settings.LearningRate, settings.Momentum, dampening: 0, settings.WeightDecay, settings.Nesterov),
+                this.parameters, settings.LearningRate, settings.Momentum, dampening: 0, settings.WeightDecay, settings.Nesterov),
             _ => throw new ArgumentOutOfRangeException(nameof(settings), settings.Kind, "unknown optimiser"),
         };
         if (settings is { Kind: OptimiserKind.Sgd, Momentum: > 0 })
         {
-            StartVelocities(values);
+            StartVelocities();
         }
     }
 
@@ -48,8 +49,16 @@ public sealed class Optimiser : IDisposable
         set => rule.ParamGroups.Single().LearningRate = value;
     }
 
-    /// <summary>Sets every gradient to zero.</summary>
-    public void ZeroGradients() => rule.zero_grad();
+    /// <summary>
+    /// Forgets every gradient: the next ones are taken as they are. Setting them to zero would cost two more passes over all of them, and managed memory.
+    /// </summary>
+    public void ZeroGradients()
+    {
+        foreach (var parameter in parameters)
+        {
+            parameter.grad = null;
+        }
+    }
 
     /// <summary>Updates every parameter that has a gradient.</summary>
     public void Step() => rule.step();
@@ -103,7 +112,7 @@ public sealed class Optimiser : IDisposable
     /// Velocities start as zeros in the parameter's memory format instead of as a copy of the first gradient. The first step is the same
     /// (0.9 * 0 + g = g), and a restored run walks the memory in the same order as one that never stopped, which bit-exactness needs.
     /// </summary>
-    private void StartVelocities(Parameter[] parameters)
+    private void StartVelocities()
     {
         foreach (var (parameter, memory) in parameters.Zip(rule.state_dict().State))
         {

@@ -50,12 +50,12 @@ internal sealed class StepProfile
 
     private PartSummary Summary(IGrouping<StepPart, StepSpan> part)
     {
-        var perStep = part.GroupBy(span => span.Step).Select(step => step.Sum(span => Stopwatch.GetElapsedTime(span.Start, span.End).Ticks)).ToArray();
+        var perStep = part.GroupBy(span => span.Step).Select(step => step.Sum(span => span.End - span.Start)).ToArray();
         return new PartSummary(
             part.Key,
-            TimeSpan.FromTicks(perStep.Sum() / Steps.Count),
-            TimeSpan.FromTicks(perStep.Max()),
-            (double)perStep.Sum() / Duration.Ticks,
+            Stopwatch.GetElapsedTime(0, perStep.Sum() / Steps.Count),
+            Stopwatch.GetElapsedTime(0, perStep.Max()),
+            (double)perStep.Sum() / (Steps[^1].End - Steps[0].Start),
             part.Sum(span => span.AllocatedBytes) / Steps.Count);
     }
 }

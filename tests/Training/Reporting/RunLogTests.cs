@@ -33,8 +33,22 @@ public sealed class RunLogTests
             Assert.That(line.RootElement.GetProperty("losses").GetProperty("outlier").GetDouble(), Is.EqualTo(2.571));
             Assert.That(line.RootElement.GetProperty("learning_rate").GetDouble(), Is.EqualTo(0.00098));
             Assert.That(line.RootElement.GetProperty("images_per_second").GetDouble(), Is.EqualTo(512.4));
+            Assert.That(line.RootElement.GetProperty("data_wait_share").GetDouble(), Is.EqualTo(0.031));
             Assert.That(line.RootElement.GetProperty("resident_bytes").GetInt64(), Is.EqualTo(1 << 30));
         });
+    }
+
+    [Test]
+    public void a_line_of_an_older_version_says_nothing_of_waiting()
+    {
+        using (var log = RunLog.Open(Target))
+        {
+            log.Write(Reports.At(epoch: 2, step: 3));
+        }
+
+        File.WriteAllText(Target, File.ReadAllText(Target).Replace("\"data_wait_share\":0.031,", "", StringComparison.Ordinal));
+        Assert.That(RunLog.Read(Target).Single().DataWaitShare, Is.Zero);
+        Assert.That(File.ReadAllText(Target), Does.Not.Contain("data_wait_share"));
     }
 
     [Test]
