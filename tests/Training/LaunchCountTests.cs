@@ -8,7 +8,7 @@ using static TorchSharp.torch;
 
 namespace Pascl.Tests.Training;
 
-/// <summary>How many kernels an operation launches forward and backward, on torch's tensors. At the sizes of training each launch costs more than its work.</summary>
+/// <summary>How many kernels an operation launches forward and backward, on torch's tensors.</summary>
 [NonParallelizable]
 public sealed class LaunchCountTests
 {

@@ -25,7 +25,8 @@ public sealed partial class NothingIsReadTests
         var sources = Folders.SelectMany(folder => Directory.GetFiles(Path.Combine(training, folder), "*.cs"))
             .Concat(Files.Select(file => Path.Combine(training, file)))
             .ToArray();
-        var reading = sources.SelectMany(file => File.ReadLines(file).Where(line => Reading().IsMatch(line)).Select(line => $"{Path.GetFileName(file)}: {line.Trim()}"));
+        var reading = sources.SelectMany(file =>
+            File.ReadLines(file).Where(line => Reading().IsMatch(line)).Select(line => $"{Path.GetFileName(file)}: {line.Trim()}"));
         Assert.That(sources, Has.Length.GreaterThan(30));
         Assert.That(reading, Is.EquivalentTo(Readers));
     }

@@ -16,7 +16,7 @@ internal sealed class ProfileReport(StepProfile profile, ComputeDevice device, l
         ConsoleTable.Write(
             $"{title}: time per step",
             ["part", "ms", "share", "longest ms", "managed bytes"],
-            [.. profile.Parts.Select(Row), ["whole step", Milliseconds(profile.Duration / profile.Steps.Count), "100 %", Milliseconds(profile.StepTimes[^1]), Bytes()]]);
+            [.. profile.Parts.Select(Row), WholeStep()]);
         ConsoleTable.Write("The steps", ["what", "value"], [.. Rows().Select(row => new[] { row.Name, row.Value })]);
         if (device.Kernels is not null)
         {
@@ -39,7 +39,11 @@ internal sealed class ProfileReport(StepProfile profile, ComputeDevice device, l
 
     private string PerStep(int count) => ((double)count / profile.Steps.Count).ToString("0.##", CultureInfo.InvariantCulture);
 
-    private string Bytes() => Count(profile.Spans.Sum(span => span.AllocatedBytes) / profile.Steps.Count);
+    private string[] WholeStep() =>
+    [
+        "whole step", Milliseconds(profile.Duration / profile.Steps.Count), "100 %", Milliseconds(profile.StepTimes[^1]),
+        Count(profile.Spans.Sum(span => span.AllocatedBytes) / profile.Steps.Count),
+    ];
 
     private IEnumerable<(string Name, string Value)> Rows()
     {
@@ -54,7 +58,8 @@ internal sealed class ProfileReport(StepProfile profile, ComputeDevice device, l
 
         yield return ("managed bytes per step, all threads", Count(profile.Clock.AllocatedBytes / profile.Steps.Count));
         using var process = Process.GetCurrentProcess();
-        yield return ("resident memory, peak of the process", string.Create(CultureInfo.InvariantCulture, $"{process.PeakWorkingSet64 / BytesPerMebibyte:0} MiB"));
+        var peak = process.PeakWorkingSet64 / BytesPerMebibyte;
+        yield return ("resident memory, peak of the process", string.Create(CultureInfo.InvariantCulture, $"{peak:0} MiB"));
         yield return ("NVTX", hasNvtx ? "found; Nsight Systems shows the parts by name" : "not found; Nsight Systems would not show the parts by name");
     }
 }

@@ -41,7 +41,7 @@ public sealed class BatchLoader : IDisposable
     /// <summary>How long <see cref="Epoch"/> has kept its caller waiting for batches, in all epochs so far.</summary>
     public TimeSpan WaitTime => TimeSpan.FromTicks(waitTicks);
 
-    /// <summary>Told of every batch that was prepared, on the thread that prepared it: its number, and when that began, by <see cref="Stopwatch"/>.</summary>
+    /// <summary>Told of every prepared batch on the thread that prepared it: its number, and when that began by <see cref="Stopwatch"/>.</summary>
     internal Action<int, long>? Prepared { get; set; }
 
     /// <summary>

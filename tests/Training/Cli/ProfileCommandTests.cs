@@ -33,7 +33,7 @@ public sealed class ProfileCommandTests
         var inSteps = spans.Where(span => span.Thread == training).Except(steps).ToArray();
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(output, Does.Contain("12 steps of the representation phase").And.Contain("images/s").And.Contain("managed bytes").And.Contain("NVTX"));
+            Assert.That(output, Does.Contain("12 steps of the representation phase").And.Contain("images/s").And.Contain("NVTX"));
             Assert.That(parts, Is.All.Matches<string>(part => output.Contains(part, StringComparison.Ordinal)));
             Assert.That(steps.Select(step => step.Name), Is.EqualTo(Enumerable.Range(1, 12).Select(number => $"step {number}")));
             Assert.That(inSteps.Select(span => span.Name).Distinct(), Is.EquivalentTo(parts));
@@ -48,7 +48,7 @@ public sealed class ProfileCommandTests
     public void kernels_are_listed_with_their_launches_per_step()
     {
         var (code, output, error) = PasclProgram.Run(
-            "profile --width 1 --image-size 8 --batch 4 --outlier-batch 3 --precision fp32 --threads 1 --steps 1 --warm-up-steps 0 --device cpu --backend ilgpu");
+            "profile --width 1 --image-size 8 --batch 4 --outlier-batch 3 --threads 1 --steps 1 --warm-up-steps 0 --device cpu --backend ilgpu");
         Assert.That(code, Is.Zero, error);
         using (Assert.EnterMultipleScope())
         {
@@ -95,13 +95,15 @@ public sealed class ProfileCommandTests
         using var document = JsonDocument.Parse(File.ReadAllBytes(path));
         return
         [
-            .. document.RootElement.GetProperty("traceEvents").EnumerateArray().Where(item => item.GetProperty("ph").GetString() == "X").Select(item => new Span(
+            .. document.RootElement.GetProperty("traceEvents").EnumerateArray().Where(IsSpan).Select(item => new Span(
                 item.GetProperty("name").GetString()!,
                 item.GetProperty("tid").GetInt32(),
                 item.GetProperty("ts").GetDouble(),
                 item.GetProperty("ts").GetDouble() + item.GetProperty("dur").GetDouble())),
         ];
     }
+
+    private static bool IsSpan(JsonElement item) => item.GetProperty("ph").GetString() == "X";
 
     private sealed record Span(string Name, int Thread, double Start, double End);
 }
