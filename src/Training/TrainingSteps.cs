@@ -72,7 +72,7 @@ internal sealed class TrainingSteps : IDisposable
         }
     }
 
-    /// <summary>One step on a batch; the caller disposes it. Nothing in it waits for the device.</summary>
+    /// <summary>One step on a batch; the caller disposes it. Nothing in it reads back from the device.</summary>
     public void Take(Batch batch, LossSums sums)
     {
         using var scope = torch.NewDisposeScope();
