@@ -9,11 +9,14 @@ namespace Pascl.Tests.Training;
 /// <summary>Between two readings of the losses no step reads a value of a tensor: on a GPU the host would wait for it.</summary>
 public sealed partial class NothingIsReadTests
 {
-    // Where a step may be, and the two places in it that read: the losses every ten steps, and step counts of a checkpoint, which are on the CPU.
+    // Where a step may be, and the places in it that read: the losses every ten steps, and tensors that are on the CPU: step counts of a checkpoint, and on the
+    // CPU alone the labels and targets of the contrastive loss.
     private static readonly string[] Folders = ["Loss", "Model", "Optimisation", "Interop"];
     private static readonly string[] Files = ["TrainingSteps.cs", "TrainingPhase.cs"];
     private static readonly string[] Readers =
     [
+        "ContrastiveSelection.cs: var classes = labels.data<long>().ToArray();",
+        "ContrastiveSelection.cs: var values = MemoryMarshal.Cast<byte, T>(targets.bytes);",
         "LossSums.cs: return sums.cpu().data<double>().ToArray();",
         "Optimiser.cs: adam.step = state[name + \".step\"].item<long>();",
     ];
