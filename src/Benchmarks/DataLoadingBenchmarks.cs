@@ -5,8 +5,8 @@ using Pascl.Training.Data;
 namespace Pascl.Benchmarks;
 
 /// <summary>
-/// Images from CIFAR-10's binary files, in times per image: 100 microseconds are 10,000 images per second, the bar per core. The files have the published layout
-/// and random bytes; each of the five training files is read with <see cref="ImagesPerFile"/> records.
+/// Images from CIFAR-10's binary files, in times per image: 100 microseconds are 10,000 images per second, the bar per core. The files have the published
+/// layout and random bytes; each of the five training files is read with <see cref="ImagesPerFile"/> records.
 /// </summary>
 [Config(typeof(ShortRuns))]
 public class DataLoadingBenchmarks : IDisposable

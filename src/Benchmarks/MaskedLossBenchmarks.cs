@@ -57,7 +57,8 @@ public class MaskedLossBenchmarks : IDeclaresWork, IDisposable
         weights = ones(Workload.Classes).to(BenchmarkMachine.Torch).DetachFromDisposeScope();
         authors = new AuthorsContrastiveLoss(flags, weights, Workload.Temperature);
         selection = new ContrastiveSelection(Workload.IsTailClass, [.. Enumerable.Repeat(1.0, Workload.Classes)]);
-        tailLabels = tensor([.. batch.AnchorClasses.Take(Workload.TailImages).Select(label => (long)label)]).to(BenchmarkMachine.Torch).DetachFromDisposeScope();
+        long[] tail = [.. batch.AnchorClasses.Take(Workload.TailImages).Select(label => (long)label)];
+        tailLabels = tensor(tail).to(BenchmarkMachine.Torch).DetachFromDisposeScope();
         var rows = tensor(batch.ParticipantValues).reshape(Workload.Contrasts, Workload.Width);
         var stored = rows.narrow(0, 0, Workload.Anchors).mm(rows.t()) / Workload.Temperature;
         similarity = stored.to(BenchmarkMachine.Torch).requires_grad_().DetachFromDisposeScope();

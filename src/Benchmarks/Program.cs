@@ -44,7 +44,8 @@ if (args.Length == 0)
 {
     var suites = assembly.GetTypes().Where(type => type.Name.EndsWith("Benchmarks", StringComparison.Ordinal)).Select(type => type.Name).Order();
     Console.WriteLine($"Suites: {string.Join(", ", suites)}.");
-    Console.WriteLine($"This runs a part of them, about two minutes: {string.Join(' ', DefaultRun.Filters)}. All: -- --filter '*'. Then a page of results: -- report.");
+    Console.WriteLine($"This runs a part of them, about two minutes: {string.Join(' ', DefaultRun.Filters)}.");
+    Console.WriteLine("All: -- --filter '*'. Then a page of results: -- report.");
     args = ["--filter", .. DefaultRun.Filters];
 }
 

@@ -8,7 +8,8 @@ namespace Pascl.Tests.Benchmarks;
 /// <summary>A suite's setup compares everything it would time, kernels included, with double precision, and throws where something is wrong.</summary>
 public sealed class SuiteTests
 {
-    private static readonly LossWorkload Small = new("small", "for tests", Images: 7, TailImages: 3, Outliers: 5, Classes: 6, TailClasses: 2, Width: 8, Temperature: 0.1);
+    private static readonly LossWorkload Small =
+        new("small", "for tests", Images: 7, TailImages: 3, Outliers: 5, Classes: 6, TailClasses: 2, Width: 8, Temperature: 0.1);
 
     [Test]
     public void contrastive_losses_agree()
@@ -67,7 +68,9 @@ public sealed class SuiteTests
     {
         Assert.Multiple(() =>
         {
-            Assert.That(() => Agreement.Require("ours", [1, 2], [1, 2.1], 1e-3), Throws.InvalidOperationException.With.Message.StartsWith("ours is wrong by 4"));
+            Assert.That(
+                () => Agreement.Require("ours", [1, 2], [1, 2.1], 1e-3),
+                Throws.InvalidOperationException.With.Message.StartsWith("ours is wrong by 4"));
             Assert.That(() => Agreement.Require("ours", [1], [1, 2], 1), Throws.InvalidOperationException.With.Message.Contains("1 values"));
             Assert.That(() => Agreement.Require("ours", [float.NaN], [1], 1), Throws.InvalidOperationException);
             Assert.That(() => Agreement.Require("ours", [1, 2], [1, 2.0001], 1e-3), Throws.Nothing);

@@ -5,7 +5,8 @@ namespace Pascl.Benchmarks.Baselines;
 
 /// <summary>
 /// The contrastive loss as the authors' program computes it, operation by operation, in TorchSharp: tail images picked by a boolean index, identity masks made
-/// on the host, the diagonal cut out by masked selection, and a loop over all classes for the weights. What it computes is <c>PasclLoss</c>; how is the baseline.
+/// on the host, the diagonal cut out by masked selection, and a loop over all classes for the weights. What it computes is <c>PasclLoss</c>; how is the
+/// baseline.
 /// </summary>
 /// <param name="isTailClass">(C).</param>
 /// <param name="classWeights">(C), on the device of the features; above 0 for classes of the tail.</param>

@@ -3,7 +3,9 @@ using static TorchSharp.torch;
 
 namespace Pascl.Benchmarks.Measuring;
 
-/// <summary>What the machine reaches at most, measured in the same run: bytes of a large copy, read and written, and arithmetic of a large matrix product.</summary>
+/// <summary>
+/// What the machine reaches at most, measured in the same run: bytes of a large copy, read and written, and arithmetic of a large matrix product.
+/// </summary>
 /// <param name="GigabytesPerSecond">Of the copy.</param>
 /// <param name="GigaflopsPerSecond">Of the product, float32.</param>
 public sealed record Ceiling(double GigabytesPerSecond, double GigaflopsPerSecond)

@@ -1,6 +1,8 @@
 namespace Pascl.Benchmarks.Measuring;
 
-/// <summary>What an operation cannot do without: the traffic and arithmetic of an implementation that reads its inputs once and writes its outputs once.</summary>
+/// <summary>
+/// What an operation cannot do without: the traffic and arithmetic of an implementation that reads its inputs once and writes its outputs once.
+/// </summary>
 /// <param name="Bytes">Read and written.</param>
 /// <param name="Flops">Additions and multiplications.</param>
 public readonly record struct Work(double Bytes, double Flops)

@@ -21,14 +21,17 @@ internal static class ResultsPage
             """);
         foreach (var suite in suites)
         {
-            page.Append(CultureInfo.InvariantCulture, $"\n## {suite.Suite}\n\n{suite.Date:yyyy-MM-dd}, commit {suite.Commit}. {suite.Machine}. ");
+            page.Append(CultureInfo.InvariantCulture, $"\n## {suite.Suite}\n\n");
+            page.Append(CultureInfo.InvariantCulture, $"{suite.Date:yyyy-MM-dd}, commit {suite.Commit}. {suite.Machine}. ");
             page.Append(CultureInfo.InvariantCulture, $"Ceiling: {suite.Ceiling.GigabytesPerSecond:0.0} GB/s, {suite.Ceiling.GigaflopsPerSecond:0} GFLOP/s.\n\n");
             page.Append("| workload | method | time | ratio | managed bytes | GB/s | GFLOP/s | of ceiling |\n|---|---|---|---|---|---|---|---|\n");
             foreach (var row in suite.Rows)
             {
                 var baseline = suite.Rows.FirstOrDefault(other => other.IsBaseline && other.Workload == row.Workload);
-                page.Append(CultureInfo.InvariantCulture, $"| {row.Workload} | {row.Method} | {Time(row.Nanoseconds)} ± {Time(row.Deviation)} | {Ratio(row, baseline)} ");
-                page.Append(CultureInfo.InvariantCulture, $"| {row.ManagedBytes:N0} | {row.GigabytesPerSecond:0.0##} | {row.GigaflopsPerSecond:0.0##} | {row.ShareOfCeiling:P1} |\n");
+                page.Append(CultureInfo.InvariantCulture, $"| {row.Workload} | {row.Method} ");
+                page.Append(CultureInfo.InvariantCulture, $"| {Time(row.Nanoseconds)} ± {Time(row.Deviation)} | {Ratio(row, baseline)} ");
+                page.Append(CultureInfo.InvariantCulture, $"| {row.ManagedBytes:N0} | {row.GigabytesPerSecond:0.0##} ");
+                page.Append(CultureInfo.InvariantCulture, $"| {row.GigaflopsPerSecond:0.0##} | {row.ShareOfCeiling:P1} |\n");
             }
         }
 

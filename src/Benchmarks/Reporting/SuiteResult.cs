@@ -25,7 +25,8 @@ internal sealed record SuiteResult(string Suite, DateTime Date, string Commit, s
         summary.BenchmarksCases[0].Descriptor.Type.Name,
         DateTime.UtcNow,
         Git(),
-        string.Join("; ", MachineReport.Rows().Where(row => row.Name is "CPU" or "cores" or "system").Select(row => row.Value)) + $"; torch on {BenchmarkMachine.Torch.type}",
+        string.Join("; ", (string[])[.. MachineReport.Rows().Where(row => row.Name is "CPU" or "cores" or "system").Select(row => row.Value),
+            $"torch on {BenchmarkMachine.Torch.type}"]),
         Ceiling.OfThisMachine,
         [.. summary.Reports.Select(ResultRow.Of).OfType<ResultRow>()]);
 
@@ -44,7 +45,8 @@ internal sealed record SuiteResult(string Suite, DateTime Date, string Commit, s
     {
         try
         {
-            using var git = Process.Start(new ProcessStartInfo("git", "describe --always --dirty") { RedirectStandardOutput = true, RedirectStandardError = true })!;
+            using var git = Process.Start(
+                new ProcessStartInfo("git", "describe --always --dirty") { RedirectStandardOutput = true, RedirectStandardError = true })!;
             return git.StandardOutput.ReadToEnd().Trim() is { Length: > 0 } commit ? commit : "unknown";
         }
         catch (System.ComponentModel.Win32Exception)

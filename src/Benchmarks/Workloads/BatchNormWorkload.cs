@@ -1,6 +1,8 @@
 namespace Pascl.Benchmarks.Workloads;
 
-/// <summary>A batch as a BatchNorm layer sees it, float32 NCHW, two thirds of it in-distribution images as in the first phase (two views, one outlier each).</summary>
+/// <summary>
+/// A batch as a BatchNorm layer sees it, float32 NCHW, two thirds of it in-distribution images as in the first phase (two views, one outlier each).
+/// </summary>
 /// <param name="Name">Its name in tables.</param>
 /// <param name="Source">The layer.</param>
 /// <param name="Images">B.</param>

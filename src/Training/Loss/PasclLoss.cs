@@ -19,8 +19,8 @@ namespace Pascl.Training.Loss;
 /// A batch without a tail-class image gives 0, with gradients that are zero. Nothing is read back from a device: where the labels are not on the
 /// host, selection is by masks. <see cref="FusedContrastiveLossReference"/> is the same in double precision.
 /// <para>
-/// With a <see cref="KernelDevice"/>, kernels compute the loss in float32 (<see cref="FusedContrastiveLoss"/>): one launch forward, one backward. Its graphs are
-/// run backward by <see cref="KernelGradients.Backward"/>.
+/// With a <see cref="KernelDevice"/>, kernels compute the loss in float32 (<see cref="FusedContrastiveLoss"/>): one launch forward, one backward. Its
+/// graphs are run backward by <see cref="KernelGradients.Backward"/>.
 /// </para>
 /// </remarks>
 public sealed class PasclLoss : Module<Tensor, Tensor, Tensor>
@@ -93,7 +93,9 @@ public sealed class PasclLoss : Module<Tensor, Tensor, Tensor>
     private Tensor ByTorch(Tensor features, Tensor labels)
     {
         // On the CPU the labels are at hand, and about one row in twenty-five is an anchor. Elsewhere reading them would make the host wait.
-        var (rows, exclusion, targets) = features.device_type == DeviceType.CPU ? selection.Picked(features, labels) : selection.Masked(features, labels);
+        var (rows, exclusion, targets) = features.device_type == DeviceType.CPU
+            ? selection.Picked(features, labels)
+            : selection.Masked(features, labels);
         var anchors = rows.narrow(0, 0, targets.shape[0]) / temperature; // (A, d)
         var similarity = exclusion.addmm(anchors, rows.t(), beta: 1, alpha: 1); // (A, A + K)
         return functional.cross_entropy(similarity, targets, reduction: Reduction.Sum);
