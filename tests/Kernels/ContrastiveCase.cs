@@ -23,6 +23,13 @@ internal sealed class ContrastiveCase
         }
     }
 
+    public ContrastiveCase(ContrastiveGolden golden)
+    {
+        (Anchors, Width, Temperature, Weights, Labels) = (golden.Labels.Length, golden.Width, golden.Temperature, [], golden.Labels);
+        Classes = Labels.Max() + 1;
+        Rows = Array.ConvertAll(golden.Rows, value => (float)value);
+    }
+
     public int Anchors { get; }
 
     public int Width { get; }

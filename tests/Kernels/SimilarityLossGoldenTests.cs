@@ -1,7 +1,5 @@
-using System.Text.Json;
 using Pascl.Kernels;
 using Pascl.Kernels.Device;
-using Pascl.Training.Golden;
 
 namespace Pascl.Tests.Kernels;
 
@@ -9,8 +7,6 @@ namespace Pascl.Tests.Kernels;
 [TestFixtureSource(typeof(Devices), nameof(Devices.Names))]
 public sealed class SimilarityLossGoldenTests(string name)
 {
-    private static readonly string[] GradientParts = ["gradView1", "gradView2", "gradOod"];
-
     private KernelDevice Device => Devices.Get(name);
 
     [Test]
@@ -19,24 +15,9 @@ public sealed class SimilarityLossGoldenTests(string name)
         [Values] SimilarityVariant similarity,
         [Values] MaskedLossVariant loss)
     {
-        using var file = JsonDocument.Parse(File.ReadAllText(Path.Combine(Repository.Golden, LossGolden.FileName)));
-        var item = file.RootElement.GetProperty("contrastive").EnumerateArray().Single(item => item.GetProperty("name").GetString() == golden);
-        int[] half = [.. item.GetProperty("labels").EnumerateArray().Select(label => label.GetInt32())];
-        var (seed, width) = (item.GetProperty("seed").GetUInt32(), item.GetProperty("dim").GetInt32());
-        double[] rows =
-        [
-            .. GoldenInputs.Features(seed, half.Length, width),
-            .. GoldenInputs.Features(seed + 1, half.Length, width),
-            .. GoldenInputs.Features(seed + 2, item.GetProperty("ood").GetInt32(), width),
-        ];
-        var temperature = item.GetProperty("temperature").GetSingle();
-        Check(rows, width, [.. half, .. half], temperature, item.GetProperty("loss").GetDouble(), Gradient(item), similarity, loss);
+        var item = ContrastiveGolden.Read(golden);
+        Check(item.Rows, item.Width, item.Labels, item.Temperature, item.Loss, item.Gradient, similarity, loss);
     }
-
-    private static double[] Gradient(JsonElement item) =>
-    [
-        .. GradientParts.SelectMany(part => item.GetProperty(part).EnumerateArray().SelectMany(row => row.EnumerateArray())).Select(value => value.GetDouble()),
-    ];
 
     private void Check(
         double[] rows,

@@ -20,6 +20,16 @@ public sealed class TensorCoreContrastiveLossTests(string name)
     public void loss_and_gradient_are_those_of_the_reference(int anchors, int outliers, int width) =>
         CheckBoth(new ContrastiveCase(anchors, outliers, width, Temperature, i => i * i % 4));
 
+    [TestCase("two-samples-one-class")]
+    [TestCase("one-sample")]
+    [TestCase("all-distinct-classes")]
+    [TestCase("cifar10-like-small")]
+    public void loss_and_gradient_are_those_of_the_authors_code(string golden)
+    {
+        var item = ContrastiveGolden.Read(golden);
+        CheckBoth(new ContrastiveCase(item), item.Loss, item.Gradient);
+    }
+
     [Test]
     public void any_shape_agrees_with_the_reference() =>
         Gen.Select(Gen.Int[10, 40], Gen.Int[0, 30], Gen.Int[1, 70], Gen.Int[1, 5]).Sample(
@@ -145,6 +155,11 @@ public sealed class TensorCoreContrastiveLossTests(string name)
         var (rows, weights) = (inputs.RowsInDouble, inputs.WeightsInDouble);
         var expected = FusedContrastiveLossReference.Forward(rows, inputs.Width, inputs.Labels, inputs.Temperature, weights);
         var expectedGradient = FusedContrastiveLossReference.Backward(rows, inputs.Width, inputs.Labels, inputs.Temperature, weights);
+        CheckBoth(inputs, expected, expectedGradient, scale, warps);
+    }
+
+    private void CheckBoth(ContrastiveCase inputs, double expected, double[] expectedGradient, float scale = 1, int warps = 1)
+    {
         foreach (var precision in Enum.GetValues<ContrastivePrecision>())
         {
             var error = ProductError(precision, inputs.Width);
