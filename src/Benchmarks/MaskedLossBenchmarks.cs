@@ -65,8 +65,8 @@ public class MaskedLossBenchmarks : IDeclaresWork, IDisposable
 
         var values = stored.data<float>().ToArray();
         var expected = MaskedLossReference.Backward(Array.ConvertAll(values, value => (double)value), Workload.Contrasts, batch.AnchorClasses);
-        Agreement.Require(nameof(Authors), Gradient(ByAuthors), expected, allowed: 1e-4);
-        Agreement.Require(nameof(Clean), Gradient(ByTorch), expected, allowed: 1e-4);
+        Agreement.Require(nameof(Authors), TorchGradient.Of(ByAuthors, similarity), expected, allowed: 1e-4);
+        Agreement.Require(nameof(Clean), TorchGradient.Of(ByTorch, similarity), expected, allowed: 1e-4);
         if (device is not null)
         {
             runs.AddRange([
@@ -91,11 +91,11 @@ public class MaskedLossBenchmarks : IDeclaresWork, IDisposable
 
     /// <summary>The authors' operations.</summary>
     [Benchmark(Baseline = true)]
-    public void Authors() => Run(ByAuthors);
+    public void Authors() => TorchGradient.Run(ByAuthors, similarity);
 
     /// <summary>Ours by torch's operations, with the selection of targets that it needs each step.</summary>
     [Benchmark]
-    public void Clean() => Run(ByTorch);
+    public void Clean() => TorchGradient.Run(ByTorch, similarity);
 
     /// <summary>Two readings of each row.</summary>
     [Benchmark(OperationsPerInvoke = DeviceRun.Repeats), BenchmarkCategory(BenchmarkMachine.Gpu)]
@@ -111,18 +111,5 @@ public class MaskedLossBenchmarks : IDeclaresWork, IDisposable
     {
         var (exclusion, targets) = selection.Targets(batch.AnchorClasses, Workload.Contrasts, ScalarType.Float32);
         return nn.functional.cross_entropy(similarity + exclusion.to(similarity.device), targets.to(similarity.device), reduction: nn.Reduction.Sum);
-    }
-
-    private float[] Gradient(Func<Tensor> loss)
-    {
-        using var scope = NewDisposeScope();
-        return autograd.grad([loss()], [similarity])[0].cpu().data<float>().ToArray();
-    }
-
-    private void Run(Func<Tensor> loss)
-    {
-        using var scope = NewDisposeScope();
-        autograd.grad([loss()], [similarity]);
-        BenchmarkMachine.Synchronize(similarity.device);
     }
 }

@@ -57,8 +57,8 @@ public class ObjectiveBenchmarks : IDeclaresWork, IDisposable
         labels = tensor(classes).to(BenchmarkMachine.Torch).DetachFromDisposeScope();
         var values = drawn.data<float>().ToArray();
         var expected = ObjectiveLossReference.Backward(Array.ConvertAll(values, value => (double)value), Workload.Classes, classes, OutlierWeight);
-        Agreement.Require(nameof(Authors), Gradient(ByAuthors), expected, allowed: 1e-5);
-        Agreement.Require(nameof(Clean), Gradient(ByTorch), expected, allowed: 1e-5);
+        Agreement.Require(nameof(Authors), TorchGradient.Of(ByAuthors, logits), expected, allowed: 1e-5);
+        Agreement.Require(nameof(Clean), TorchGradient.Of(ByTorch, logits), expected, allowed: 1e-5);
         if (device is not null)
         {
             runs.Add(new ObjectiveRun(device, values, Workload.Classes, classes, (float)OutlierWeight));
@@ -79,11 +79,11 @@ public class ObjectiveBenchmarks : IDeclaresWork, IDisposable
 
     /// <summary>The authors' operations: the logits split, the mean of the outliers' logits less their logsumexp, negated.</summary>
     [Benchmark(Baseline = true)]
-    public void Authors() => Run(ByAuthors);
+    public void Authors() => TorchGradient.Run(ByAuthors, logits);
 
     /// <summary>Ours by torch's operations, which are the same few.</summary>
     [Benchmark]
-    public void Clean() => Run(ByTorch);
+    public void Clean() => TorchGradient.Run(ByTorch, logits);
 
     /// <summary>Ours: two launches.</summary>
     [Benchmark(OperationsPerInvoke = DeviceRun.Repeats), BenchmarkCategory(BenchmarkMachine.Gpu)]
@@ -97,17 +97,4 @@ public class ObjectiveBenchmarks : IDeclaresWork, IDisposable
     }
 
     private Tensor ByTorch() => clean.forward(logits, labels).Total;
-
-    private float[] Gradient(Func<Tensor> loss)
-    {
-        using var scope = NewDisposeScope();
-        return autograd.grad([loss()], [logits])[0].cpu().data<float>().ToArray();
-    }
-
-    private void Run(Func<Tensor> loss)
-    {
-        using var scope = NewDisposeScope();
-        autograd.grad([loss()], [logits]);
-        BenchmarkMachine.Synchronize(logits.device);
-    }
 }

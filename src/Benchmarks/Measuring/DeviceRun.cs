@@ -41,6 +41,18 @@ internal abstract class DeviceRun(KernelDevice device) : IDisposable
     /// <inheritdoc/>
     public void Dispose() => owned.ForEach(item => item.Dispose());
 
+    /// <summary>The gradient of rows of which the first are anchors as well: what they receive in both roles.</summary>
+    protected static float[] SumOfRoles(DeviceBuffer<float> asContrasts, DeviceBuffer<float> asAnchors)
+    {
+        var sum = asContrasts.ToArray();
+        foreach (var (index, value) in asAnchors.ToArray().Index())
+        {
+            sum[index] += value;
+        }
+
+        return sum;
+    }
+
     /// <summary>Memory that is freed with the run.</summary>
     protected DeviceBuffer<T> Buffer<T>(ReadOnlySpan<T> values)
         where T : unmanaged => Own(Device.Allocate(values));

@@ -56,14 +56,5 @@ internal sealed class NaiveContrastiveRun : DeviceRun
     }
 
     /// <summary>The gradient of the rows that take part; the sum of their two roles is made here, on the host, and not measured.</summary>
-    public override float[] Result()
-    {
-        var sum = rowsGradientMemory.ToArray();
-        foreach (var (index, value) in anchorsGradientMemory.ToArray().Index())
-        {
-            sum[index] += value;
-        }
-
-        return sum;
-    }
+    public override float[] Result() => SumOfRoles(rowsGradientMemory, anchorsGradientMemory);
 }

@@ -41,14 +41,5 @@ internal sealed class SimilarityRun : DeviceRun
     }
 
     /// <summary>The gradient of the rows; the sum of their two roles is made here, on the host, and not measured.</summary>
-    public override float[] Result()
-    {
-        var sum = rowsGradient.ToArray();
-        foreach (var (index, value) in anchorsGradient.ToArray().Index())
-        {
-            sum[index] += value;
-        }
-
-        return sum;
-    }
+    public override float[] Result() => SumOfRoles(rowsGradient, anchorsGradient);
 }
