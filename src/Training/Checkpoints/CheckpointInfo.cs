@@ -11,6 +11,7 @@ namespace Pascl.Training.Checkpoints;
 /// <param name="ClassNames">Class names in label order.</param>
 /// <param name="TrainingCounts">Training images per class; they define the tail and the shot groups.</param>
 /// <param name="LogLength">Bytes of the run's log at this point; what lies behind them is repeated after resuming.</param>
+/// <param name="Calibration">The threshold of the deployed model; null where none was chosen yet.</param>
 public sealed record CheckpointInfo(
     string Phase,
     int Epoch,
@@ -19,25 +20,24 @@ public sealed record CheckpointInfo(
     string History,
     IReadOnlyList<string> ClassNames,
     IReadOnlyList<int> TrainingCounts,
-    long LogLength = 0)
+    long LogLength = 0,
+    Calibration? Calibration = null)
 {
     private const string Format = "pascl-checkpoint";
     private const string Version = "1";
+    private const string CalibrationKey = "calibration";
 
     /// <summary>The strings by which a file carries this record.</summary>
-    internal Dictionary<string, string> ToMetadata() => new()
+    internal Dictionary<string, string> ToMetadata()
     {
-        ["format"] = Format,
-        ["format_version"] = Version,
-        ["phase"] = Phase,
-        ["epoch"] = Json(Epoch),
-        ["step"] = Json(Step),
-        ["recipe"] = Recipe,
-        ["history"] = History,
-        ["class_names"] = Json(ClassNames),
-        ["training_counts"] = Json(TrainingCounts),
-        ["log_length"] = Json(LogLength),
-    };
+        var metadata = Position();
+        if (Calibration is not null)
+        {
+            metadata.Add(CalibrationKey, Json(Calibration));
+        }
+
+        return metadata;
+    }
 
     /// <summary>Reads the record back from a file.</summary>
     /// <exception cref="InputException">The file is no checkpoint, or one of another version.</exception>
@@ -61,7 +61,8 @@ public sealed record CheckpointInfo(
             Text("history"),
             Value<string[]>("class_names"),
             Value<int[]>("training_counts"),
-            Value<long>("log_length"));
+            Value<long>("log_length"),
+            file.Metadata.ContainsKey(CalibrationKey) ? Value<Calibration>(CalibrationKey) : null);
 
         string Text(string key) =>
             file.Metadata.TryGetValue(key, out var text)
@@ -80,6 +81,20 @@ public sealed record CheckpointInfo(
             }
         }
     }
+
+    private Dictionary<string, string> Position() => new()
+    {
+        ["format"] = Format,
+        ["format_version"] = Version,
+        ["phase"] = Phase,
+        ["epoch"] = Json(Epoch),
+        ["step"] = Json(Step),
+        ["recipe"] = Recipe,
+        ["history"] = History,
+        ["class_names"] = Json(ClassNames),
+        ["training_counts"] = Json(TrainingCounts),
+        ["log_length"] = Json(LogLength),
+    };
 
     private static string Json<T>(T value) => JsonSerializer.Serialize(value);
 }

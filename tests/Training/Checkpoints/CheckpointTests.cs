@@ -51,6 +51,24 @@ public sealed class CheckpointTests
     }
 
     [Test]
+    public void the_threshold_of_the_deployed_model_comes_back_where_one_was_chosen()
+    {
+        using var run = new TinyRun(new(OptimiserKind.Adam, 1e-3), seed: 1);
+        var calibrated = info with { Calibration = new Calibration("msp", 0.95, 0.1 + 0.2, 1000) };
+        Checkpoint.Save(Target, calibrated, run.Model);
+        using (var checkpoint = Checkpoint.Open(Target))
+        {
+            Assert.That(checkpoint.Info.Calibration, Is.EqualTo(calibrated.Calibration));
+        }
+
+        Checkpoint.Save(Target, info, run.Model);
+        using (var checkpoint = Checkpoint.Open(Target))
+        {
+            Assert.That(checkpoint.Info.Calibration, Is.Null);
+        }
+    }
+
+    [Test]
     public void the_position_of_the_run_comes_back()
     {
         using var run = new TinyRun(new(OptimiserKind.Adam, 1e-3), seed: 1);
