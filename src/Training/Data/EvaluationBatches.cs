@@ -19,6 +19,27 @@ public static class EvaluationBatches
         return Enumerable.Range(0, images.Count).Chunk(batchSize).Select(chosen => Build(images, chosen));
     }
 
+    /// <summary>Does something with every batch of images on a device, each in a dispose scope of its own.</summary>
+    /// <param name="images">The images.</param>
+    /// <param name="batchSize">Images in a batch.</param>
+    /// <param name="device">Where the batches go.</param>
+    /// <param name="use">Receives (batch, 3, H, W) in [0, 1].</param>
+    /// <param name="cancellation">Ends it between two batches.</param>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    internal static void ForEach(
+        ImageSet images, int batchSize, torch.Device device, Action<torch.Tensor> use, CancellationToken cancellation)
+    {
+        foreach (var batch in Of(images, batchSize))
+        {
+            using (batch)
+            {
+                cancellation.ThrowIfCancellationRequested();
+                using var scope = torch.NewDisposeScope();
+                use(batch.Images.to(device));
+            }
+        }
+    }
+
     private static Batch Build(ImageSet images, int[] chosen)
     {
         using var pixels = torch.empty(chosen.Length, images.Height, images.Width, PixelBlock.Channels); // (N, H, W, 3)

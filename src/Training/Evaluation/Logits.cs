@@ -1,31 +1,17 @@
 namespace Pascl.Training.Evaluation;
 
 /// <summary>The logits of one branch for a set of images.</summary>
-public sealed class Logits
+public sealed class Logits : FloatRows
 {
-    private readonly float[] values;
-
     /// <summary>Wraps (images, classCount) row-major values.</summary>
     /// <exception cref="ArgumentException">The values are not whole rows.</exception>
     public Logits(float[] values, int classCount)
+        : base(values, classCount, "logits", "classes")
     {
-        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(classCount);
-        if (values.Length % classCount != 0)
-        {
-            throw new ArgumentException($"There are {values.Length} logits, which is not a multiple of the {classCount} classes.");
-        }
-
-        (this.values, ClassCount) = (values, classCount);
     }
 
-    /// <summary>Number of classes.</summary>
-    public int ClassCount { get; }
-
-    /// <summary>Number of images.</summary>
-    public int Count => values.Length / ClassCount;
-
-    /// <summary>The logits of image <paramref name="index"/>.</summary>
-    public ReadOnlySpan<float> this[int index] => values.AsSpan(index * ClassCount, ClassCount);
+    /// <summary>C, the number of classes.</summary>
+    public int ClassCount => Columns;
 
     /// <summary>The class of every image: its highest logit, the first of equal ones.</summary>
     public int[] Classes()

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Pascl.Training.Data;
 using Pascl.Training.Model;
 using TorchSharp;
@@ -13,28 +12,23 @@ public sealed record Predictions(Logits Main, Logits Auxiliary)
 
     /// <summary>Runs a model over at least one image, in evaluation mode, unaugmented and in batches.</summary>
     /// <exception cref="OperationCanceledException">It was cancelled between two batches.</exception>
-    public static Predictions Of(DualBranchResNet model, ImageSet images, int batchSize = 256, CancellationToken cancellation = default)
+    public static Predictions Of(DualBranchResNet model, ImageSet images, int batchSize = 256, CancellationToken cancellation = default) =>
+        Of(model, images, batchSize, null, cancellation);
+
+    /// <summary>The same; the main branch's features are kept too where there is a buffer for them.</summary>
+    internal static Predictions Of(DualBranchResNet model, ImageSet images, int batchSize, RowBuffer? features, CancellationToken cancellation)
     {
         ArgumentOutOfRangeException.ThrowIfZero(images.Count);
-        var device = model.parameters().First().device;
-        var classCount = 0;
-        var (main, auxiliary) = (new List<float>(), new List<float>());
-        foreach (var batch in EvaluationBatches.Of(images, batchSize))
+        var (main, auxiliary) = (new RowBuffer(images.Count), new RowBuffer(images.Count));
+        EvaluationBatches.ForEach(images, batchSize, model.parameters().First().device, Keep, cancellation);
+        return new(new Logits(main.Values, main.Columns), new Logits(auxiliary.Values, auxiliary.Columns));
+
+        void Keep(torch.Tensor batch)
         {
-            using (batch)
-            {
-                cancellation.ThrowIfCancellationRequested();
-                using var scope = torch.NewDisposeScope();
-                var output = model.Predict(batch.Images.to(device));
-                classCount = (int)output.MainLogits.shape[1];
-                Append(main, output.MainLogits);
-                Append(auxiliary, output.AuxiliaryLogits);
-            }
+            var output = model.Predict(batch);
+            main.Append(output.MainLogits);
+            auxiliary.Append(output.AuxiliaryLogits);
+            features?.Append(output.Features);
         }
-
-        return new(new Logits([.. main], classCount), new Logits([.. auxiliary], classCount));
     }
-
-    private static void Append(List<float> rows, torch.Tensor logits) =>
-        rows.AddRange(MemoryMarshal.Cast<byte, float>(logits.to(torch.float32).cpu().contiguous().bytes));
 }

@@ -8,7 +8,7 @@ namespace Pascl.Tests.Training.Evaluation;
 public sealed class PredictionsTests
 {
     private readonly DualBranchResNet model = new(ResNetDepth.ResNet18, classCount: 3, width: 2);
-    private readonly ImageSet images = Noise(count: 7);
+    private readonly ImageSet images = NoiseImages.Set(count: 7);
 
     [OneTimeSetUp]
     public void GiveTheBranchesDifferentClassifiers()
@@ -64,12 +64,12 @@ public sealed class PredictionsTests
 
     [Test]
     public void an_empty_set_has_no_predictions() =>
-        Assert.That(() => Predictions.Of(model, Noise(count: 0)), Throws.InstanceOf<ArgumentOutOfRangeException>());
+        Assert.That(() => Predictions.Of(model, NoiseImages.Set(count: 0)), Throws.InstanceOf<ArgumentOutOfRangeException>());
 
     [Test]
     public void a_model_is_evaluated_end_to_end()
     {
-        var test = new ImageSet("test", NoiseBlock(6), [0, 0, 1, 1, 2, 2], ["a", "b", "c"]);
+        var test = new ImageSet("test", NoiseImages.Block(6), [0, 0, 1, 1, 2, 2], ["a", "b", "c"]);
         var report = Evaluator.Evaluate(set => Predictions.Of(model, set), test, [images], EvaluationSamples.Protocol);
         Assert.Multiple(() =>
         {
@@ -87,18 +87,4 @@ public sealed class PredictionsTests
             .Where(buffer => buffer.name.Contains("running", StringComparison.Ordinal))
             .SelectMany(buffer => buffer.buffer.data<float>().ToArray()),
     ];
-
-    private static ImageSet Noise(int count) => new("noise", NoiseBlock(count), [.. Enumerable.Repeat(ImageSet.NoClass, count)], []);
-
-    private static PixelBlock NoiseBlock(int count)
-    {
-        var block = new PixelBlock(count, 8, 8);
-        var random = new Random(3);
-        for (var i = 0; i < count; i++)
-        {
-            random.NextBytes(block.Writable(i));
-        }
-
-        return block;
-    }
 }

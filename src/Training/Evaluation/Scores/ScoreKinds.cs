@@ -1,0 +1,26 @@
+namespace Pascl.Training.Evaluation.Scores;
+
+/// <summary>Every out-of-distribution score, by name.</summary>
+public static class ScoreKinds
+{
+    /// <summary>All scores, in the order in which tables show them.</summary>
+    public static IReadOnlyList<ScoreKind> All { get; } =
+    [
+        new MaximumSoftmaxScore(),
+        new MaximumLogitScore(),
+        new EnergyScore(),
+        new EntropyScore(),
+        new MaximumSoftmaxPriorScore(),
+        new MaximumLogitPriorScore(),
+        new EnergyPriorScore(),
+        new EntropyPriorScore(),
+        new MaximumSoftmaxImbalanceScore(),
+        new EnergyImbalanceScore(),
+    ];
+
+    /// <summary>The score of a name.</summary>
+    /// <exception cref="InputException">There is none; the message lists the names.</exception>
+    public static ScoreKind Find(string name) =>
+        All.FirstOrDefault(kind => kind.Name == name)
+        ?? throw new InputException($"There is no score '{name}'; the scores are {string.Join(", ", All.Select(kind => kind.Name))}.");
+}
