@@ -35,7 +35,7 @@ internal static class TrainingRun
     }
 
     /// <summary>Evaluates a trained run, on the sets of its recipe or on <paramref name="sets"/>.</summary>
-    public static int Evaluate(string path, IReadOnlyList<NamedPath> sets, string? output)
+    public static int Evaluate(string path, IReadOnlyList<NamedPath> sets, string? output, bool withDetails)
     {
         var folder = RunFolder.Open(path);
         using var checkpoint = Checkpoint.Open(folder.Checkpoint);
@@ -45,10 +45,10 @@ internal static class TrainingRun
         using var device = ComputeDevice.Open("auto", Backend.Torch);
         using var model = Trainer.CreateModel(recipe, checkpoint.Info.ClassNames.Count, device);
         checkpoint.LoadInto(model);
-        var report = Evaluate(recipe, data, model);
+        var report = Evaluate(recipe, data, model, withDetails);
         if ((output ?? (sets.Count == 0 ? folder.Report : null)) is { } file)
         {
-            report.Write(file);
+            Write(report, data, file);
             AnsiConsole.WriteLine($"Report: {file}");
         }
 
@@ -69,7 +69,7 @@ internal static class TrainingRun
             throw;
         }
 
-        Evaluate(trainer.Recipe, data, trainer.Model).Write(folder.Report);
+        Write(Evaluate(trainer.Recipe, data, trainer.Model, withDetails: false), data, folder.Report);
         AnsiConsole.WriteLine($"Run folder: {folder.Root}");
         return ExitCode.Done;
     }
@@ -84,13 +84,19 @@ internal static class TrainingRun
         return data;
     }
 
-    private static EvaluationReport Evaluate(Recipe recipe, TrainingData data, DualBranchResNet model)
+    private static void Write(EvaluationReport report, TrainingData data, string file)
+    {
+        report.Write(file);
+        ContactSheet.Write(RunFolder.WorstBeside(file), report.Worst, data.Test, data.OutOfDistribution);
+    }
+
+    private static EvaluationReport Evaluate(Recipe recipe, TrainingData data, DualBranchResNet model, bool withDetails)
     {
         var counts = data.Training.CountPerClass();
         var report = Evaluator.Evaluate(
             images => Predictions.Of(model, images), data.Test, data.OutOfDistribution,
             new EvaluationProtocol(counts, recipe.Tail(counts).Flags, ShotGroups.UsualRule(counts.Length)));
-        EvaluationTable.Write(AnsiConsole.Console, report);
+        EvaluationTable.Write(AnsiConsole.Console, report, withDetails);
         return report;
     }
 }

@@ -25,6 +25,12 @@ internal static class EvaluationInputs
             throw new InputException($"{test.Source(unclassified)} in the test set {test.Name} has no class; every test image needs one.");
         }
 
+        if (outOfDistribution.GroupBy(set => set.Name).FirstOrDefault(sets => sets.Count() > 1) is { } same)
+        {
+            throw new InputException(
+                $"Two out-of-distribution sets are called {same.Key}, so their numbers could not be told apart; name them: --ood NAME=PATH.");
+        }
+
         CheckLabels(test, classCount);
         foreach (var set in outOfDistribution)
         {

@@ -6,6 +6,14 @@ namespace Pascl.Training.Evaluation;
 /// <summary>Everything an evaluation found, each number with its convention: the content of <c>report.json</c>.</summary>
 public sealed record EvaluationReport
 {
+    /// <summary>
+    /// The layout that this program writes and reads: raised with every change after which an earlier file cannot be read as a report.
+    /// </summary>
+    public const int CurrentLayout = 2;
+
+    /// <summary>The layout of this report.</summary>
+    public int Layout { get; init; } = CurrentLayout;
+
     /// <summary>What each number means, in words, by the name of its property.</summary>
     public IReadOnlyDictionary<string, string> Conventions { get; init; } = ReportConventions.All;
 
@@ -36,14 +44,18 @@ public sealed record EvaluationReport
     /// <summary>The method as it is deployed: score of the main branch, class of the auxiliary branch.</summary>
     public required ReadingReport Deployed { get; init; }
 
+    /// <summary>The images that the deployed score gets most wrong.</summary>
+    public required WorstImages Worst { get; init; }
+
     /// <summary>Reads a report that <see cref="Write"/> wrote.</summary>
-    /// <exception cref="InputException">The file is missing or not a report.</exception>
+    /// <exception cref="InputException">The file is missing, not a report, or of another layout.</exception>
     public static EvaluationReport Read(string path)
     {
         try
         {
-            return JsonSerializer.Deserialize<EvaluationReport>(File.ReadAllBytes(path), ReportJson.Options)
-                ?? throw new JsonException("it holds null.");
+            var json = File.ReadAllBytes(path);
+            CheckLayout(path, json);
+            return JsonSerializer.Deserialize<EvaluationReport>(json, ReportJson.Options) ?? throw new JsonException("it holds null.");
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
@@ -58,4 +70,22 @@ public sealed record EvaluationReport
     /// <summary>Writes the report as JSON. The file appears whole or not at all; an earlier one stays until then.</summary>
     /// <exception cref="InputException">The file cannot be written.</exception>
     public void Write(string path) => DurableFile.Replace(path, stream => JsonSerializer.Serialize(stream, this, ReportJson.Options));
+
+    private static void CheckLayout(string path, byte[] json)
+    {
+        using var document = JsonDocument.Parse(json);
+        var isReport = document.RootElement.ValueKind == JsonValueKind.Object && document.RootElement.TryGetProperty("deployed", out _);
+        if (!isReport)
+        {
+            throw new JsonException("it has no evaluation of a deployed model.");
+        }
+
+        // The first layout had no number.
+        var layout = document.RootElement.TryGetProperty("layout", out var number) ? number.GetRawText() : "1";
+        if (layout != $"{CurrentLayout}")
+        {
+            throw new InputException(
+                $"{path} has layout {layout}, but this version of the program reads layout {CurrentLayout}. Write it anew: evaluate RUN.");
+        }
+    }
 }

@@ -11,7 +11,6 @@ namespace Pascl.Training.Evaluation;
 public sealed class Evaluator
 {
     private readonly ImageSet test;
-    private readonly int[] testLabels;
     private readonly Predictions testPredictions;
     private readonly IReadOnlyList<(ImageSet Images, Predictions Predictions)> outOfDistribution;
     private readonly EvaluationProtocol protocol;
@@ -20,7 +19,7 @@ public sealed class Evaluator
     private Evaluator(
         Func<ImageSet, Predictions> predict, ImageSet test, IReadOnlyList<ImageSet> outOfDistribution, EvaluationProtocol protocol)
     {
-        (this.test, testLabels, this.protocol) = (test, test.Labels.ToArray(), protocol);
+        (this.test, this.protocol) = (test, protocol);
         groups = ShotGroups.From(protocol.TrainingCounts, protocol.ShotRule);
         testPredictions = Predict(predict, test);
         this.outOfDistribution = [.. outOfDistribution.Select(images => (images, Predict(predict, images)))];
@@ -62,39 +61,49 @@ public sealed class Evaluator
         Main = Read(Branch.Main, Branch.Main),
         Auxiliary = Read(Branch.Auxiliary, Branch.Auxiliary),
         Deployed = Read(Branch.Main, Branch.Auxiliary),
+        Worst = WorstImages.Pick(
+            Score(test, testPredictions, Branch.Main, Branch.Auxiliary),
+            [.. outOfDistribution.Select(set => Score(set.Images, set.Predictions, Branch.Main, Branch.Auxiliary))]),
     };
 
     private ReadingReport Read(Branch scoreBranch, Branch classBranch)
     {
-        var predictions = testPredictions[classBranch].Classes();
-        var testScores = testPredictions[scoreBranch].Scores(OodScores.MaximumSoftmax);
-        var sets = outOfDistribution.Select(set => Read(set.Images, set.Predictions[scoreBranch], testScores, predictions)).ToArray();
-        return new ReadingReport(
-            scoreBranch,
-            classBranch,
-            LongTailMetrics.Compute(testLabels, predictions, groups),
-            sets,
-            sets.Length == 0 ? null : OodResult.Mean([.. sets.Select(set => set.Result)]));
+        var outcome = new TestOutcome(Score(test, testPredictions, scoreBranch, classBranch), groups, protocol.TailClasses);
+        var risk = RiskCoverage.From(outcome.Scores, outcome.Errors);
+        var sets = outOfDistribution.Select(set => Detect(outcome, Score(set.Images, set.Predictions, scoreBranch, classBranch))).ToArray();
+        var average = sets.Length == 0 ? null : OodResult.Mean([.. sets.Select(set => set.Result)]);
+        return new()
+        {
+            ScoreBranch = scoreBranch,
+            ClassBranch = classBranch,
+            Classification = outcome.Classification(),
+            Confusion = outcome.Confusion(),
+            Reliability = outcome.Reliability([.. testPredictions[classBranch].Scores(OodScores.MaximumSoftmax).Select(score => 1 - score)]),
+            Risk = risk.Areas(),
+            RiskCoverage = risk.Curve(),
+            Sets = sets,
+            Average = average,
+            TailRejections = average is null ? [] : TailRejections(average.OperatingPoints[OperatingPoint.At95].RejectionPerClass),
+        };
     }
 
-    private OodSetReport Read(ImageSet images, Logits logits, double[] testScores, int[] predictions)
+    private static ScoredImages Score(ImageSet images, Predictions predictions, Branch scoreBranch, Branch classBranch) =>
+        new(images, predictions[scoreBranch].Scores(OodScores.MaximumSoftmax), predictions[classBranch].Classes());
+
+    private static OodSetReport Detect(TestOutcome test, ScoredImages set)
     {
-        var scores = logits.Scores(OodScores.MaximumSoftmax);
-        var labels = images.Labels.ToArray();
-        double[] outScores = [.. scores.Where((_, i) => labels[i] == ImageSet.NoClass)];
-        double[] inScores = [.. testScores, .. scores.Where((_, i) => labels[i] != ImageSet.NoClass)];
-        var curve = RocCurve.From(outScores, inScores);
-        var result = new OodResult(
-            OodMetrics.Compute(curve),
-            Auroc(outScores, testScores.Where((_, i) => protocol.TailClasses[testLabels[i]])),
-            Auroc(outScores, testScores.Where((_, i) => !protocol.TailClasses[testLabels[i]])),
-            OperatingPoint.Compute(curve, testScores, testLabels, predictions, groups));
-        return new OodSetReport(images.Name, outScores.Length, inScores.Length, result);
+        var labels = set.Images.Labels.ToArray();
+        double[] outScores = [.. set.Scores.Where((_, i) => labels[i] == ImageSet.NoClass)];
+        double[] furtherScores = [.. set.Scores.Where((_, i) => labels[i] != ImageSet.NoClass)];
+        return new OodSetReport(
+            set.Images.Name, outScores.Length, test.Scores.Length + furtherScores.Length, test.Detect(outScores, furtherScores));
     }
 
-    private static double Auroc(double[] outScores, IEnumerable<double> inScores)
-    {
-        double[] chosen = [.. inScores];
-        return chosen.Length == 0 ? double.NaN : RocCurve.From(outScores, chosen).Area();
-    }
+    private ClassRejection[] TailRejections(double[] rejectionPerClass) =>
+    [
+        .. Enumerable.Range(0, groups.ClassCount)
+            .Where(label => protocol.TailClasses[label] && !double.IsNaN(rejectionPerClass[label]))
+            .OrderByDescending(label => rejectionPerClass[label])
+            .Select(label => new ClassRejection(label, test.ClassNames[label], protocol.TrainingCounts[label], rejectionPerClass[label])),
+    ];
 }

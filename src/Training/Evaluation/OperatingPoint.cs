@@ -36,6 +36,9 @@ public sealed record OperatingPoint(
         .. new[] { 0.98, 0.95, 0.90, 0.80 }.Select(level => (OperatingRate.TruePositive, level)),
     ];
 
+    /// <summary>Position of the true-positive rate 0.95 in <see cref="UsualLevels"/>.</summary>
+    public static int At95 { get; } = Enumerable.Range(0, UsualLevels.Count).Single(i => UsualLevels[i] == (OperatingRate.TruePositive, 0.95));
+
     /// <summary>The operating points at <see cref="UsualLevels"/>.</summary>
     /// <param name="curve">Out-of-distribution against in-distribution images.</param>
     /// <param name="scores">Score of each in-distribution test image.</param>

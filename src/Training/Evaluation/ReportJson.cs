@@ -20,7 +20,8 @@ internal static class ReportJson
         Converters =
         {
             new NumberConverter(),
-            new NumbersConverter(),
+            new RowConverter<double>(),
+            new RowConverter<int>(),
             new JsonStringEnumConverter(JsonNamingPolicy.CamelCase, allowIntegerValues: false),
         },
     };
@@ -50,12 +51,12 @@ internal static class ReportJson
         }
     }
 
-    private sealed class NumbersConverter : JsonConverter<double[]>
+    private sealed class RowConverter<T> : JsonConverter<T[]>
     {
-        public override double[] Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
-            [.. JsonSerializer.Deserialize<List<double>>(ref reader, options)!];
+        public override T[] Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+            [.. JsonSerializer.Deserialize<List<T>>(ref reader, options)!];
 
-        public override void Write(Utf8JsonWriter writer, double[] value, JsonSerializerOptions options) =>
+        public override void Write(Utf8JsonWriter writer, T[] value, JsonSerializerOptions options) =>
             writer.WriteRawValue($"[{string.Join(", ", value.Select(number => JsonSerializer.Serialize(number, options)))}]");
     }
 }

@@ -88,6 +88,24 @@ public sealed class RocCurve
     }
 
     /// <summary>
+    /// Area under the precision-recall curve by the trapezoid rule, from precision 1 at recall 0: what scikit-learn's
+    /// <c>auc(recall, precision)</c> gives. No threshold reaches the lines between the points (Davis and Goadrich, ICML 2006), so the number is
+    /// below <see cref="AveragePrecision"/> in one place and above in another.
+    /// </summary>
+    public double PrecisionRecallArea()
+    {
+        var (sum, precisionBefore) = (0.0, 1.0);
+        for (var i = 1; i < points.Length; i++)
+        {
+            var precision = points[i].TruePositives / ((double)points[i].TruePositives + points[i].FalsePositives);
+            sum += (points[i].TruePositives - points[i - 1].TruePositives) * (precision + precisionBefore) / 2;
+            precisionBefore = precision;
+        }
+
+        return sum / Positives;
+    }
+
+    /// <summary>
     /// The false-positive rate where |recall - level| is smallest; of two points equally near the one of higher recall counts, and of
     /// points of the same recall the one with more false positives. Points after the first of full recall take no part. This is the rule
     /// behind the published numbers of outlier exposure and PASCL (github.com/amazon-science/long-tailed-ood-detection,
@@ -128,6 +146,18 @@ public sealed class RocCurve
 
         throw new ArgumentOutOfRangeException(nameof(level), level, "A recall is at most 1.");
     }
+
+    /// <summary>
+    /// The share of negatives strictly above the floor(level P)-th highest positive: the rule of SC-OOD, where in-distribution is positive.
+    /// </summary>
+    public double FalsePositiveRateAbove(double level)
+    {
+        var first = IndexOfFirst(Math.Max(1, (int)Math.Floor(level * Positives)));
+        return FalsePositiveRate(points[first - 1]);
+    }
+
+    /// <summary>The first point, thresholds falling, with at least so many true positives, from 1 to <see cref="Positives"/>.</summary>
+    public RocPoint FirstWithTruePositives(int count) => points[IndexOfFirst(count)];
 
     /// <summary>
     /// The point whose false-positive rate is nearest to <paramref name="level"/>, the first such point when thresholds fall.
@@ -203,6 +233,18 @@ public sealed class RocCurve
         }
 
         return count == merged.Length ? merged : merged[..count];
+    }
+
+    private int IndexOfFirst(int truePositives)
+    {
+        var (low, high) = (1, points.Length - 1);
+        while (low < high)
+        {
+            var middle = low + ((high - low) / 2);
+            (low, high) = points[middle].TruePositives >= truePositives ? (low, middle) : (middle + 1, high);
+        }
+
+        return low;
     }
 
     private RocPoint Nearest(Func<RocPoint, double> rate, double level)

@@ -34,6 +34,9 @@ public sealed class RunFolder : IDisposable
     /// <summary>Every number of the evaluation.</summary>
     public string Report => Path.Combine(Root, "report.json");
 
+    /// <summary>The images that the evaluation got most wrong, as a picture.</summary>
+    public string Worst => WorstBeside(Report);
+
     /// <summary>The weights of a phase's best epoch, where images were held out to choose it.</summary>
     /// <param name="phase">Name of the phase.</param>
     public string Best(string phase) => Path.Combine(Root, $"best-{phase}.safetensors");
@@ -92,6 +95,11 @@ public sealed class RunFolder : IDisposable
             : File.Exists(folder.Recipe) ? $"{folder.Root} holds a run that stopped before its first checkpoint; start it again."
             : $"{folder.Root} is not the folder of a run: it has no checkpoint.safetensors.");
     }
+
+    /// <summary>The picture that goes with a report: <c>worst.png</c> in a run folder, <c>NAME-worst.png</c> beside another file.</summary>
+    public static string WorstBeside(string report) => Path.Combine(
+        Path.GetDirectoryName(report) ?? "",
+        Path.GetFileName(report) == "report.json" ? "worst.png" : $"{Path.GetFileNameWithoutExtension(report)}-worst.png");
 
     /// <summary>Writes <see cref="Recipe"/>, whole or not at all.</summary>
     /// <exception cref="InputException">It could not be written.</exception>

@@ -78,8 +78,13 @@ public sealed class EvaluationReportTests
         var names = average["metrics"]!.AsObject()
             .Concat(average["operatingPoints"]![0]!.AsObject())
             .Concat(json["main"]!["classification"]!.AsObject())
+            .Concat(json["main"]!["reliability"]!["overall"]!.AsObject())
+            .Concat(json["main"]!["risk"]!.AsObject())
+            .Concat(average["groups"]!.AsObject())
+            .Concat(average)
+            .Concat(json["main"]!.AsObject())
             .Select(entry => entry.Key)
-            .Except(["rate", "level", "threshold"]);
+            .Except(["rate", "level", "threshold", "scoreBranch", "classBranch", "sets"]);
         Assert.That(names.Where(name => !explained.Any(key => key.Contains(name, StringComparison.Ordinal))), Is.Empty);
     }
 
@@ -107,6 +112,8 @@ public sealed class EvaluationReportTests
 
     [TestCase("{}")]
     [TestCase("null")]
+    [TestCase("[1]")]
+    [TestCase("{ \"layout\": 2, \"deployed\": {} }")]
     [TestCase("{ \"classNames\": ")]
     [TestCase("not json")]
     public void a_file_that_is_not_a_report_is_named(string content)
@@ -115,6 +122,19 @@ public sealed class EvaluationReportTests
         var path = Path.Combine(folder.Path, "report.json");
         File.WriteAllText(path, content);
         Assert.That(() => EvaluationReport.Read(path), Throws.TypeOf<InputException>().With.Message.Contains(path));
+    }
+
+    [TestCase("{ \"deployed\": {} }", "has layout 1,")]
+    [TestCase("{ \"layout\": 1, \"deployed\": {} }", "has layout 1,")]
+    [TestCase("{ \"layout\": 99, \"deployed\": {} }", "has layout 99,")]
+    [TestCase("{ \"layout\": \"new\", \"deployed\": {} }", "has layout \"new\",")]
+    public void a_report_of_another_layout_is_refused_and_says_how_to_get_a_new_one(string content, string expected)
+    {
+        using var folder = new TemporaryFolder();
+        var path = folder.Write("report.json", content);
+        Assert.That(
+            () => EvaluationReport.Read(path),
+            Throws.TypeOf<InputException>().With.Message.Contains($"{path} {expected}").And.Message.Contains("evaluate RUN"));
     }
 
     [Test]

@@ -2,25 +2,13 @@ using Pascl.Training;
 using Pascl.Training.Data;
 using Pascl.Training.Evaluation;
 using Pascl.Training.Model;
+using static Pascl.Tests.Training.Evaluation.FourTestImages;
 
 namespace Pascl.Tests.Training.Evaluation;
 
 public sealed class EvaluatorTests
 {
     private static readonly ShotGroups TwoClasses = ShotGroups.From([9, 9], ShotRule.Rank);
-
-    private static readonly ImageSet Test = EvaluationSamples.Set("test", 0, 1, 2, 2);
-
-    private static readonly Predictions OfTest = new(
-        Main: EvaluationSamples.Logits((0, 9), (1, 8), (0, 4), (1, 2)),
-        Auxiliary: EvaluationSamples.Logits((0, 1), (0, 2), (2, 3), (2, 4)));
-
-    /// <summary>Two images of no class, one unsure and one half sure, and one sure image that shows class 0.</summary>
-    private static readonly ImageSet Far = EvaluationSamples.Set("far", ImageSet.NoClass, ImageSet.NoClass, 0);
-
-    private static readonly Predictions OfFar = new(
-        Main: EvaluationSamples.Logits((0, 1), (0, 3), (0, 7)),
-        Auxiliary: EvaluationSamples.Logits((0, 9), (0, 9), (0, 9)));
 
     [Test]
     public void each_reading_takes_score_and_class_from_its_branches()
@@ -59,8 +47,8 @@ public sealed class EvaluatorTests
         var result = Evaluate().Main.Sets.Single().Result;
         Assert.Multiple(() =>
         {
-            Assert.That(result.TailAuroc, Is.EqualTo(0.75));
-            Assert.That(result.HeadAuroc, Is.EqualTo(1));
+            Assert.That(result.Groups.Tail.Auroc, Is.EqualTo(0.75));
+            Assert.That(result.Groups.Head.Auroc, Is.EqualTo(1));
         });
     }
 
@@ -123,7 +111,7 @@ public sealed class EvaluatorTests
         Assert.Multiple(() =>
         {
             Assert.That(report.Main.Average!.Metrics.Auroc, Is.EqualTo(0.45).Within(1e-15));
-            Assert.That(report.Main.Average.TailAuroc, Is.EqualTo(0.375));
+            Assert.That(report.Main.Average.Groups.Tail.Auroc, Is.EqualTo(0.375));
             Assert.That(report.Main.Average.OperatingPoints[4].TestFalsePositiveRate.Few, Is.EqualTo(points.Average()));
             Assert.That(report.Main.Average.OperatingPoints[4].Threshold, Is.NaN);
         });
@@ -137,6 +125,9 @@ public sealed class EvaluatorTests
         {
             Assert.That(report.Deployed.Sets, Is.Empty);
             Assert.That(report.Deployed.Average, Is.Null);
+            Assert.That(report.Deployed.TailRejections, Is.Empty);
+            Assert.That(report.Worst.OutOfDistribution, Is.Empty);
+            Assert.That(report.Worst.InDistribution, Has.Count.EqualTo(4));
             Assert.That(report.Deployed.Classification.Accuracy.Overall, Is.EqualTo(0.75));
         });
     }
@@ -146,8 +137,13 @@ public sealed class EvaluatorTests
     {
         var heads = EvaluationSamples.Set("heads", 0, 1, 0, 1);
         var report = Evaluator.Evaluate(images => images == heads ? OfTest : OfFar, heads, [Far], EvaluationSamples.Protocol);
-        Assert.That(report.Main.Average!.TailAuroc, Is.NaN);
+        Assert.That(report.Main.Average!.Groups.Tail.Auroc, Is.NaN);
     }
+
+    [Test]
+    public void two_sets_of_one_name_are_refused() => Assert.That(
+        () => Evaluator.Evaluate(images => images == Test ? OfTest : OfFar, Test, [Far, Far], EvaluationSamples.Protocol),
+        Throws.TypeOf<InputException>().With.Message.Contains("Two out-of-distribution sets are called far"));
 
     [Test]
     public void an_empty_test_set_is_refused() => AssertRefused(EvaluationSamples.Set("test"), Far, "test has no images");
@@ -180,9 +176,6 @@ public sealed class EvaluatorTests
             () => Evaluator.Evaluate(_ => diverged, Test, [], EvaluationSamples.Protocol),
             Throws.TypeOf<InputException>().With.Message.Contains("test[2] in test"));
     }
-
-    private static EvaluationReport Evaluate() =>
-        Evaluator.Evaluate(images => images == Test ? OfTest : OfFar, Test, [Far], EvaluationSamples.Protocol);
 
     private static void AssertRefused(ImageSet test, ImageSet outOfDistribution, string expected) => Assert.That(
         () => Evaluator.Evaluate(

@@ -23,12 +23,16 @@ public sealed class OodMetricsTests
             Assert.That(metrics.Auroc, Is.EqualTo(NaiveMetrics.Auroc(positives, negatives)).Within(Rounding));
             Assert.That(metrics.AuprOut, Is.EqualTo(NaiveMetrics.AveragePrecision(positives, negatives)).Within(Rounding));
             Assert.That(metrics.AuprIn, Is.EqualTo(NaiveMetrics.AveragePrecision(negatedNegatives, negatedPositives)).Within(Rounding));
+            Assert.That(metrics.AuprOutTrapezoid, Is.EqualTo(NaiveMetrics.PrecisionRecallArea(positives, negatives)).Within(Rounding));
+            Assert.That(
+                metrics.AuprInTrapezoid, Is.EqualTo(NaiveMetrics.PrecisionRecallArea(negatedNegatives, negatedPositives)).Within(Rounding));
             Assert.That(metrics.Fpr95, Is.EqualTo(NaiveMetrics.FprAtNearestRecall(positives, negatives, 0.95)));
             Assert.That(metrics.Fpr95FirstReached, Is.EqualTo(NaiveMetrics.FprAtFirstRecall(positives, negatives, 0.95)));
             Assert.That(metrics.Fpr95InPositive, Is.EqualTo(NaiveMetrics.FprAtNearestRecall(negatedNegatives, negatedPositives, 0.95)));
             Assert.That(
                 metrics.Fpr95InPositiveFirstReached,
                 Is.EqualTo(NaiveMetrics.FprAtFirstRecall(negatedNegatives, negatedPositives, 0.95)));
+            Assert.That(metrics.Fpr95InPositiveStrict, Is.EqualTo(NaiveMetrics.FprAbove(negatedNegatives, negatedPositives, 0.95)));
         });
     });
 
@@ -38,11 +42,20 @@ public sealed class OodMetricsTests
 
     [Test]
     public void separated_sets_are_perfect() =>
-        Assert.That(OodMetrics.Compute([0.8, 0.9], [0.1, 0.2, 0.3]), Is.EqualTo(new OodMetrics(1, 1, 1, 0, 0, 0, 0)));
+        Assert.That(OodMetrics.Compute([0.8, 0.9], [0.1, 0.2, 0.3]), Is.EqualTo(new OodMetrics(1, 1, 1, 1, 1, 0, 0, 0, 0, 0)));
 
     [Test]
-    public void equal_scores_give_one_half_the_share_of_positives_and_a_full_false_positive_rate() =>
-        Assert.That(OodMetrics.Compute([0.5], [0.5, 0.5, 0.5]), Is.EqualTo(new OodMetrics(0.5, 0.25, 0.75, 1, 1, 1, 1)));
+    public void equal_scores_give_one_half_the_share_of_positives_and_a_full_false_positive_rate_unless_ties_are_not_counted() =>
+        Assert.That(
+            OodMetrics.Compute([0.5], [0.5, 0.5, 0.5]), Is.EqualTo(new OodMetrics(0.5, 0.25, 0.75, 0.625, 0.875, 1, 1, 1, 1, 0)));
+
+    [Test]
+    public void the_two_areas_under_precision_and_recall_are_different_numbers()
+    {
+        // Precision 1 at recall 0, 0 at recall 0, and 1/2 at recall 1: a step of height 1/2, and a line from 0 to 1/2.
+        var metrics = OodMetrics.Compute([0.5], [0.9]);
+        Assert.That((metrics.AuprOut, metrics.AuprOutTrapezoid), Is.EqualTo((0.5, 0.25)));
+    }
 
     [TestCase(0.9, 0.1, 1.0)]
     [TestCase(0.5, 0.5, 0.5)]
@@ -53,7 +66,17 @@ public sealed class OodMetricsTests
     [Test]
     public void an_empty_set_makes_every_number_undefined()
     {
-        var undefined = new OodMetrics(double.NaN, double.NaN, double.NaN, double.NaN, double.NaN, double.NaN, double.NaN);
+        var undefined = new OodMetrics(
+            double.NaN,
+            double.NaN,
+            double.NaN,
+            double.NaN,
+            double.NaN,
+            double.NaN,
+            double.NaN,
+            double.NaN,
+            double.NaN,
+            double.NaN);
         Assert.Multiple(() =>
         {
             Assert.That(OodMetrics.Compute([], [0.1]), Is.EqualTo(undefined));

@@ -33,10 +33,10 @@ public sealed class EvaluationTableTests
     {
         var average = report.Deployed.Average!;
         var row = Row("average", report);
-        double[] expected = [average.Metrics.Auroc, average.Metrics.AuprOut, average.Metrics.Fpr95, average.TailAuroc, average.HeadAuroc];
+        double[] expected = [average.Metrics.Auroc, average.Metrics.AuprOut, average.Metrics.Fpr95, average.Groups.Tail.Auroc, average.Groups.Head.Auroc];
         Assert.That(
             row.Split(' ', StringSplitOptions.RemoveEmptyEntries).Skip(1),
-            Is.EqualTo(expected.Select(fraction => FormattableString.Invariant($"{100 * fraction:F2}"))));
+            Is.EqualTo(expected.Select(Percent)));
     }
 
     [Test]
@@ -62,6 +62,50 @@ public sealed class EvaluationTableTests
         Assert.That(Print(EvaluationSamples.Report()), Has.None.Contains("AUROC"));
 
     [Test]
+    public void details_show_each_metric_in_every_convention_group_confidence_and_rejected_tail_classes()
+    {
+        var average = report.Deployed.Average!;
+        var metrics = average.Metrics;
+        var rows = Print(report, withDetails: true).Select(line => line.TrimEnd()).ToArray();
+        Assert.Multiple(() =>
+        {
+            AssertRow("average", metrics.AuprOut, metrics.AuprOutTrapezoid, metrics.AuprIn, metrics.AuprInTrapezoid);
+            AssertRow(
+                "average",
+                metrics.Fpr95,
+                metrics.Fpr95FirstReached,
+                metrics.Fpr95InPositive,
+                metrics.Fpr95InPositiveFirstReached,
+                metrics.Fpr95InPositiveStrict);
+            AssertRow("average", [.. average.CorrectClassification.Select(rate => rate.Rate)]);
+            AssertRow("few-shot", average.Groups.Few.Auroc, average.Groups.Few.AuprOut, average.Groups.Few.Fpr95);
+            var (reliability, risk) = (report.Deployed.Reliability, report.Deployed.Risk);
+            AssertRow(
+                "deployed",
+                reliability.Overall.ExpectedCalibrationError,
+                reliability.Many.ExpectedCalibrationError,
+                reliability.Medium.ExpectedCalibrationError,
+                reliability.Few.ExpectedCalibrationError,
+                risk.Aurc,
+                risk.ExcessAurc,
+                risk.Augrc);
+            Assert.That(rows.Single(row => row.StartsWith("cat ", StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries), Is.EqualTo(
+                (string[])["cat", "5", Percent(report.Deployed.TailRejections.Single().Rejection)]));
+        });
+
+        void AssertRow(string name, params double[] numbers) => Assert.That(
+            rows.Select(row => string.Join(' ', row.Split(' ', StringSplitOptions.RemoveEmptyEntries))),
+            Has.One.EqualTo($"{name} {string.Join(' ', numbers.Select(Percent))}"));
+    }
+
+    [Test]
+    public void details_without_out_of_distribution_sets_are_those_of_the_classes()
+    {
+        var rows = Print(EvaluationSamples.Report(), withDetails: true);
+        Assert.That(rows, Has.Some.Contains("E-AURC").And.None.Contains("FPR95").And.None.Contains("rejected"));
+    }
+
+    [Test]
     public void a_terminal_gets_bordered_tables()
     {
         using var output = new StringWriter();
@@ -80,10 +124,12 @@ public sealed class EvaluationTableTests
     private static string Row(string name, EvaluationReport report) =>
         Print(report).Single(line => line.StartsWith($"{name} ", StringComparison.Ordinal));
 
-    private static string[] Print(EvaluationReport report)
+    private static string Percent(double fraction) => FormattableString.Invariant($"{100 * fraction:F2}");
+
+    private static string[] Print(EvaluationReport report, bool withDetails = false)
     {
         using var output = new StringWriter();
-        EvaluationTable.Write(AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(output) }), report);
+        EvaluationTable.Write(AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(output) }), report, withDetails);
         return output.ToString().Split(Environment.NewLine);
     }
 
