@@ -20,7 +20,7 @@ internal sealed class RecipeOptions
             (r, v) => r with { Data = r.Data with { InDistribution = v } });
         Add<string>("--outliers", "auxiliary outlier images: folder, archive or .npy",
             (r, v) => r with { Data = r.Data with { Outliers = v } });
-        Add<string[]>("--ood", "out-of-distribution test set, NAME=PATH or PATH; may be repeated",
+        Add<string[]>("--ood", "out-of-distribution test set, NAME=PATH or PATH, or noise:gaussian, noise:rademacher, noise:blobs; may be repeated",
             (r, v) => r with { Data = r.Data with { OutOfDistribution = [.. v.Select(ParseNamedPath)] } });
         Add<int>("--image-size", "side of the square images in pixels", (r, v) => r with { Data = r.Data with { ImageSize = v } });
         Add<bool>("--skip-broken", "count and list broken images instead of stopping",
@@ -96,11 +96,12 @@ internal sealed class RecipeOptions
     /// <summary>The options that the user gave, by name.</summary>
     public IEnumerable<string> Given(ParseResult result) => options.Where(option => WasGiven(result, option)).Select(option => option.Name);
 
-    /// <summary>Splits NAME=PATH; a path without a name takes its name from the data.</summary>
+    /// <summary>Splits NAME=PATH; a path without a name takes its name from the data. A built-in set stands in the place of a path.</summary>
     public static NamedPath ParseNamedPath(string text)
     {
         var equals = text.IndexOf('=', StringComparison.Ordinal);
-        return equals > 0 ? new NamedPath(text[..equals], Path.GetFullPath(text[(equals + 1)..])) : new NamedPath(null, Path.GetFullPath(text));
+        var (name, path) = equals > 0 ? (text[..equals], text[(equals + 1)..]) : (null, text);
+        return new NamedPath(name, NoiseSets.IsName(path) ? path : Path.GetFullPath(path));
     }
 
     /// <summary>A flag that is not given has a result too, but an implicit one.</summary>

@@ -52,12 +52,17 @@ public static class Datasets
     /// <param name="name">
     /// Name of the set, or null for the path's own; sets of a layout keep their names, after this one and a slash if it is given.
     /// </param>
-    /// <param name="path">What to read.</param>
+    /// <param name="path">What to read: a path, or a built-in set: <c>noise:gaussian</c>, <c>noise:rademacher</c> or <c>noise:blobs</c>.</param>
     /// <param name="options">Image size and what to do about broken images.</param>
     /// <param name="skipped">Receives one sentence for each broken image that was left out.</param>
     public static IReadOnlyList<ImageSet> ReadOutOfDistribution(
         string? name, string path, ReadOptions options, ICollection<string>? skipped = null)
     {
+        if (NoiseSets.IsName(path))
+        {
+            return [NoiseSets.Create(path, name, options.ImageSize)];
+        }
+
         skipped ??= [];
         var dataset = Dataset.Open(path);
         if (dataset.IsCollection)

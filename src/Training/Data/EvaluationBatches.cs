@@ -27,7 +27,7 @@ public static class EvaluationBatches
     /// <param name="cancellation">Ends it between two batches.</param>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     internal static void ForEach(
-        ImageSet images, int batchSize, torch.Device device, Action<torch.Tensor> use, CancellationToken cancellation)
+        ImageSet images, int batchSize, torch.Device device, Action<torch.Tensor> use, CancellationToken cancellation = default)
     {
         foreach (var batch in Of(images, batchSize))
         {

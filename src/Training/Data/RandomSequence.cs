@@ -35,4 +35,12 @@ internal struct RandomSequence(ulong seed, int epoch, int image, int stream)
         var sum = (bits & 255) + ((bits >> 8) & 255) + ((bits >> 16) & 255) + (bits >> 24);
         return (sum - 510f) / 147.8f;
     }
+
+    /// <summary>A number with mean 0 and standard deviation 1, normal (Box and Muller) and within 6.7 standard deviations.</summary>
+    public double ExactNormal()
+    {
+        const double range = 1.0 / (1L << 32);
+        var radius = Math.Sqrt(-2 * Math.Log((Bits() + 1.0) * range)); // the logarithm of (0, 1]
+        return radius * Math.Cos(2 * Math.PI * range * Bits());
+    }
 }

@@ -20,4 +20,7 @@ internal static class RandomStream
 
     /// <summary>First of the streams of synthetic images.</summary>
     public const int Synthetic = 16;
+
+    /// <summary>First of the streams of the built-in sets of noise.</summary>
+    public const int Noise = 24;
 }

@@ -17,7 +17,11 @@ public static class TrainingDataReader
     {
         var options = new SyntheticOptions();
         var images = SyntheticImages.Create((ulong)recipe.Seed, options with { Size = recipe.Data.ImageSize ?? options.Size });
-        return Split(recipe, images.Training, images.Test, recipe.UsesOutliers ? images.Outliers : null, images.OutOfDistribution, []);
+        var skipped = new List<string>();
+        var outOfDistribution = recipe.Data.OutOfDistribution.Count == 0
+            ? images.OutOfDistribution
+            : OutOfDistribution(recipe.Data, images.Training, skipped);
+        return Split(recipe, images.Training, images.Test, recipe.UsesOutliers ? images.Outliers : null, outOfDistribution, skipped);
     }
 
     private static TrainingData FromDisk(Recipe recipe, string path, bool withOutliers)
@@ -38,12 +42,19 @@ public static class TrainingDataReader
         var options = new ReadOptions(inDistribution.Training.Height, data.SkipBroken);
         var skipped = inDistribution.Skipped.ToList();
         var outliers = withOutliers ? Datasets.ReadOutliers(data.Outliers!, options, skipped) : null;
-        var outOfDistribution = data.OutOfDistribution
+        var outOfDistribution = OutOfDistribution(data, inDistribution.Training, skipped);
+        return Split(recipe, inDistribution.Training, inDistribution.Test, outliers, outOfDistribution, skipped);
+    }
+
+    private static List<ImageSet> OutOfDistribution(DataRecipe data, ImageSet training, List<string> skipped)
+    {
+        var options = new ReadOptions(training.Height, data.SkipBroken);
+        var sets = data.OutOfDistribution
             .SelectMany(set => Datasets.ReadOutOfDistribution(set.Name, set.Path, options, skipped))
             .Where(set => !data.ExcludedSets.Contains(set.Name))
             .ToList();
-        CheckClasses(outOfDistribution, inDistribution.Training.ClassCount);
-        return Split(recipe, inDistribution.Training, inDistribution.Test, outliers, outOfDistribution, skipped);
+        CheckClasses(sets, training.ClassCount);
+        return sets;
     }
 
     private static TrainingData Split(

@@ -8,7 +8,10 @@ public static class OodScores
     /// exp(z_c - max z). Subtracting from one would tie all images whose maximum rounds to 1; here they keep their order. A logit that is
     /// not a number gives <see cref="double.NaN"/>. Source: Hendrycks and Gimpel, ICLR 2017.
     /// </summary>
-    public static double MaximumSoftmax(ReadOnlySpan<float> logits)
+    public static double MaximumSoftmax(ReadOnlySpan<float> logits) => MaximumSoftmax(logits, 1);
+
+    /// <summary>The same of softmax(z / temperature).</summary>
+    public static double MaximumSoftmax(ReadOnlySpan<float> logits, double temperature)
     {
         var top = Logits.IndexOfMaximum(logits);
         var others = 0.0;
@@ -16,7 +19,7 @@ public static class OodScores
         {
             if (c != top)
             {
-                others += Math.Exp((double)logits[c] - logits[top]);
+                others += Math.Exp(((double)logits[c] - logits[top]) / temperature);
             }
         }
 

@@ -91,9 +91,7 @@ public sealed class DualBranchResNet : Module<Tensor, Branch, BranchOutput>
     {
         using var scope = NewDisposeScope();
         using var frozen = no_grad();
-        var wasTraining = training;
-        eval();
-        try
+        return InEvaluationMode(() =>
         {
             var main = forward(images, Branch.Main);
             var auxiliaryLogits = auxiliary_linear.forward(Features(images, Branch.Auxiliary, 0));
@@ -102,6 +100,17 @@ public sealed class DualBranchResNet : Module<Tensor, Branch, BranchOutput>
                 auxiliaryLogits.MoveToOuterDisposeScope(),
                 main.Features.MoveToOuterDisposeScope(),
                 main.Projection.MoveToOuterDisposeScope());
+        });
+    }
+
+    /// <summary>Computes something in evaluation mode; the module's mode is the same afterwards.</summary>
+    internal T InEvaluationMode<T>(Func<T> compute)
+    {
+        var wasTraining = training;
+        eval();
+        try
+        {
+            return compute();
         }
         finally
         {

@@ -6,7 +6,7 @@ namespace Pascl.Training.Evaluation.Scores;
 /// </summary>
 internal static class ImbalanceTerm
 {
-    public const string Definition = "s log beta), beta = (1/C) sum p / pi";
+    public const string Definition = "s log( (1/C) sum p / pi )";
 
     public const string Source = "ImOOD, post-hoc form: Liu et al., NeurIPS 2024 (arXiv 2407.16430)";
 

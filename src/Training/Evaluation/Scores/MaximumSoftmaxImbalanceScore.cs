@@ -2,7 +2,7 @@ namespace Pascl.Training.Evaluation.Scores;
 
 /// <summary>-( max_c p_c - 1/C + s log beta ), see <see cref="ImbalanceTerm"/>.</summary>
 internal sealed class MaximumSoftmaxImbalanceScore() : LogitScoreKind(
-    "msp-imood", $"-(max p - 1/C + {ImbalanceTerm.Definition}", ImbalanceTerm.Source, Strength)
+    "msp-imood", $"-(max p - 1/C + {ImbalanceTerm.Definition})", ImbalanceTerm.Source, Strength)
 {
     private static readonly ScoreParameter Strength = ImbalanceTerm.Strength(0.1);
 

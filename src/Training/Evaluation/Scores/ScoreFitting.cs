@@ -8,14 +8,27 @@ public sealed class ScoreFitting
 {
     private readonly Lazy<FeaturePass> pass;
 
+    /// <summary>Prepares to fit on a pass that was made already.</summary>
+    /// <param name="model">The trained model.</param>
+    /// <param name="trainingPass">Its pass over the images it was trained on, unaugmented; every class has at least one.</param>
+    public ScoreFitting(DualBranchResNet model, FeaturePass trainingPass)
+        : this(model, trainingPass.Images, () => trainingPass)
+    {
+    }
+
     /// <summary>Prepares to fit; the model runs over the training images when the first score asks for them, and only once.</summary>
     /// <param name="model">The trained model.</param>
     /// <param name="training">The images it was trained on, unaugmented; every class has at least one.</param>
     public ScoreFitting(DualBranchResNet model, ImageSet training)
+        : this(model, training, () => FeaturePass.Of(model, training))
+    {
+    }
+
+    private ScoreFitting(DualBranchResNet model, ImageSet training, Func<FeaturePass> run)
     {
         (Model, Training) = (model, training);
         Prior = ClassPrior.Of(training.CountPerClass());
-        pass = new(() => FeaturePass.Of(model, training));
+        pass = new(run);
     }
 
     /// <summary>The trained model.</summary>

@@ -10,12 +10,21 @@ public static class ScoreKinds
         new MaximumLogitScore(),
         new EnergyScore(),
         new EntropyScore(),
+        new OdinScore(),
+        new MahalanobisScore(normalised: false),
+        new MahalanobisScore(normalised: true),
+        new NearestNeighbourScore(),
+        new GradNormScore(),
         new MaximumSoftmaxPriorScore(),
         new MaximumLogitPriorScore(),
         new EnergyPriorScore(),
         new EntropyPriorScore(),
+        new OdinPriorScore(),
+        new GradNormPriorScore(),
         new MaximumSoftmaxImbalanceScore(),
         new EnergyImbalanceScore(),
+        new FeatureImbalanceScore(new MahalanobisScore(normalised: false), strength: 0.01),
+        new FeatureImbalanceScore(new GradNormScore(), strength: 10),
     ];
 
     /// <summary>The score of a name.</summary>
