@@ -17,7 +17,12 @@ switch ($Verb) {
         }
         # The runtime's debugging libraries and the documentation files are of no use there.
         Remove-Item artifacts/bundle/libmscord*.so, artifacts/bundle/*.xml
-        if ($LASTEXITCODE -eq 0) { tar --create --xz --file artifacts/pascl-bundle.tar.xz --directory artifacts bundle }
+        if ($LASTEXITCODE -eq 0) {
+            # The Python peers, which run our benchmarks there and have no repository to ask for the commit.
+            Copy-Item -Recurse src/Benchmarks/peers artifacts/bundle/peers
+            git describe --always --dirty | Set-Content artifacts/bundle/peers/COMMIT
+            tar --create --xz --file artifacts/pascl-bundle.tar.xz --directory artifacts bundle
+        }
     }
 }
 Pop-Location

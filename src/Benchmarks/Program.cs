@@ -27,16 +27,12 @@ if (args is ["report"])
         return 2;
     }
 
-    var page = Path.Combine("src", "Benchmarks", "RESULTS.md");
-    if (!Directory.Exists(Path.GetDirectoryName(page)))
-    {
-        Console.Error.WriteLine($"There is no src/Benchmarks here to write {Path.GetFileName(page)} to. Run this at the root of the repository.");
-        return 2;
-    }
+    return WriteAtRoot(Path.Combine("src", "Benchmarks", "RESULTS.md"), ResultsPage.Of(results), $" from {results.Count} suites");
+}
 
-    File.WriteAllText(page, ResultsPage.Of(results));
-    Console.WriteLine($"Wrote {page} from {results.Count} suites.");
-    return 0;
+if (args is ["workloads"])
+{
+    return WriteAtRoot(WorkloadList.File, WorkloadList.Json());
 }
 
 var assembly = typeof(BenchmarkMachine).Assembly;
@@ -69,3 +65,17 @@ foreach (var summary in BenchmarkSwitcher.FromAssembly(assembly).Run(args, confi
 }
 
 return failed ? 1 : 0;
+
+static int WriteAtRoot(string path, string text, string from = "")
+{
+    var folder = Path.GetDirectoryName(path);
+    if (!Directory.Exists(folder))
+    {
+        Console.Error.WriteLine($"There is no {folder} here to write {Path.GetFileName(path)} to. Run this at the root of the repository.");
+        return 2;
+    }
+
+    File.WriteAllText(path, text);
+    Console.WriteLine($"Wrote {path}{from}.");
+    return 0;
+}

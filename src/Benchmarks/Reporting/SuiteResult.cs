@@ -35,10 +35,11 @@ internal sealed record SuiteResult(string Suite, DateTime Date, string Commit, s
         [.. Directory.GetFiles(Folder, "*.json").Order().Select(file => JsonSerializer.Deserialize<SuiteResult>(File.ReadAllText(file))!)];
 
     /// <summary>Keeps the result in place of the suite's previous one.</summary>
-    public void Save()
+    /// <param name="folder">Where; <see cref="Folder"/> where it is null.</param>
+    public void Save(string? folder = null)
     {
-        Directory.CreateDirectory(Folder);
-        File.WriteAllText(Path.Combine(Folder, $"{Suite}.json"), JsonSerializer.Serialize(this, Indented));
+        Directory.CreateDirectory(folder ??= Folder);
+        File.WriteAllText(Path.Combine(folder, $"{Suite}.json"), JsonSerializer.Serialize(this, Indented));
     }
 
     private static string Git()

@@ -8,8 +8,8 @@ namespace Pascl.Benchmarks.Workloads;
 /// <summary>A workload's numbers: random rows of unit length, the same in every run.</summary>
 internal sealed class LossBatch : IDisposable
 {
-    // Above it the plain loops in double precision take longer than what they check, and torch in double precision takes their place.
-    private const int LargestForReference = 128;
+    /// <summary>Anchors above which the plain loops in double precision take longer than what they check; torch in double precision takes their place.</summary>
+    public const int LargestForReference = 128;
 
     /// <summary>Draws the numbers.</summary>
     public LossBatch(LossWorkload workload)
