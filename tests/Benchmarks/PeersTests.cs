@@ -92,7 +92,7 @@ public sealed class PeersTests
     {
         try
         {
-            return Start(python, ["-c", "import torch, numpy"]).ExitCode == 0;
+            return Start(python, ["-c", "import importlib.util as i, sys; sys.exit(not (i.find_spec('torch') and i.find_spec('numpy')))"]).ExitCode == 0;
         }
         catch (System.ComponentModel.Win32Exception)
         {
