@@ -56,6 +56,15 @@ public sealed class SuiteTests
     }
 
     [Test]
+    public void training_steps_agree()
+    {
+        using var suite = new TrainingStepBenchmarks { Workload = (4, 8) };
+        suite.Setup();
+        var before = suite.Plain();
+        Assert.That(suite.Plain(), Is.LessThan(before), "a step changes the weights");
+    }
+
+    [Test]
     public void both_ways_to_read_images_agree()
     {
         using var suite = new DataLoadingBenchmarks();
