@@ -25,6 +25,7 @@ UNDEFINED = {("no tail image", "authors' operations, eager")}  # the mean over n
 def check(tell) -> bool:
     """Runs all checks and tells each result; true where all are right."""
     device = torch.device("cpu")
+    torch.set_num_threads(1)  # the batches are too small for more, and threads that wait for work would hold up other programs
     emulating = Capabilities(device, emulates=True)
     rows = [row for batch in BATCHES for row in peers_at(contrastive.SUITE, batch, emulating, seconds=0)]
     rows += peers_at(batch_norm.SUITE, BatchNormWorkload("ragged", 7, 3, 5), Capabilities(device), seconds=0)
