@@ -2,6 +2,7 @@ using Pascl.Training.Checkpoints;
 using Pascl.Training.Data;
 using Pascl.Training.Interop;
 using Pascl.Training.Loss;
+using Pascl.Training.Methods;
 using Pascl.Training.Model;
 using Pascl.Training.Recipes;
 using Pascl.Training.Reporting;
@@ -56,7 +57,8 @@ public sealed class Trainer : IDisposable
     public static DualBranchResNet CreateModel(Recipe recipe, int classCount, ComputeDevice device)
     {
         var precision = recipe.Precision == Precision.Auto && device.Torch.type == DeviceType.CUDA ? Precision.BFloat16 : recipe.Precision;
-        var model = new DualBranchResNet(recipe.Depth, classCount, recipe.Width, (ulong)recipe.Seed, precision, device.Kernels);
+        var model = new DualBranchResNet(
+            recipe.Depth, MethodDefinition.Of(recipe.Method).Head(recipe, classCount), recipe.Width, (ulong)recipe.Seed, precision, device.Kernels);
         model.to(device.Torch);
         ChannelsLast.Convert(model);
         return model;
@@ -162,7 +164,7 @@ public sealed class Trainer : IDisposable
 
     private void RunEpoch(TrainingSteps steps, RunJournal journal, CancellationToken cancellation)
     {
-        using var sums = new LossSums(unfinished, device.Torch);
+        using var sums = new LossSums(steps.Objective.TermNames.Count, unfinished, device.Torch);
         unfinished = null;
         journal.RestartClock(steps.WaitTime);
         foreach (var images in steps.Epoch(position.Epoch, position.Step, sums))
@@ -192,7 +194,7 @@ public sealed class Trainer : IDisposable
         var phase = steps.Phase;
         RequireFinite(phase, means);
         var report = new StepReport(
-            phase.Name, position.Epoch + 1, phase.Settings.Epochs, position.Step, steps.PerEpoch, phase.Named(means), steps.Optimiser.LearningRate,
+            phase.Name, position.Epoch + 1, phase.Settings.Epochs, position.Step, steps.PerEpoch, steps.Objective.Named(means), steps.Optimiser.LearningRate,
             ImagesPerSecond: 0, Seconds: 0, ResidentBytes: 0);
         journal.Write(report, steps.WaitTime);
     }
@@ -201,7 +203,7 @@ public sealed class Trainer : IDisposable
     {
         var phase = steps.Phase;
         history.Add(new EpochRecord(
-            phase.Name, position.Epoch + 1, phase.Named(means), steps.Optimiser.LearningRate, best.Accuracy(Model, phase.Branch)));
+            phase.Name, position.Epoch + 1, steps.Objective.Named(means), steps.Optimiser.LearningRate, best.Accuracy(Model, phase.Branch)));
         position = position.NextEpoch;
         best.Keep(history, Info(steps, journal, null), Model);
         Save(steps, journal, null);

@@ -26,12 +26,16 @@ internal sealed class TrainingSteps : IDisposable
     {
         (Phase, this.model, this.device, this.clock) = (phase, model, device, clock);
         Optimiser = new Optimiser(phase.Settings.Optimiser, model.MakeTrainable(phase.Trained));
+        Objective = phase.NewObjective(model);
         loader = NewLoader(phase, data, device);
         loader.Prepared = clock is null ? null : clock.Prepared;
     }
 
     /// <summary>The phase that the steps belong to.</summary>
     public TrainingPhase Phase { get; }
+
+    /// <summary>What is minimised.</summary>
+    public Objective Objective { get; }
 
     /// <summary>What updates the parameters.</summary>
     public Optimiser Optimiser { get; }
@@ -79,10 +83,10 @@ internal sealed class TrainingSteps : IDisposable
         clock?.Begin(StepPart.Optimiser);
         Optimiser.ZeroGradients();
         clock?.Begin(StepPart.Move);
-        var moved = batch.To(device.Torch);
+        var moved = Objective.Input(batch.To(device.Torch));
         clock?.Begin(StepPart.Forward);
         var output = model.forward(moved.Images, Phase.Branch);
-        var terms = Phase.Objective(output, moved, clock);
+        var terms = Objective.Terms(output, moved, clock);
         clock?.Begin(StepPart.Backward);
         KernelGradients.Backward(terms.Total);
         clock?.Begin(StepPart.Optimiser);
@@ -95,6 +99,7 @@ internal sealed class TrainingSteps : IDisposable
     public void Dispose()
     {
         loader.Dispose();
+        Objective.Dispose();
         Optimiser.Dispose();
     }
 }

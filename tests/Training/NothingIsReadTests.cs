@@ -11,7 +11,7 @@ public sealed partial class NothingIsReadTests
 {
     // Where a step may be, and the places in it that read: the losses every ten steps, and tensors that are on the CPU: step counts of a checkpoint, and on the
     // CPU alone the labels and targets of the contrastive loss.
-    private static readonly string[] Folders = ["Loss", "Model", "Optimisation", "Interop"];
+    private static readonly string[] Folders = ["Loss", "Methods", "Model", "Optimisation", "Interop"];
     private static readonly string[] Files = ["TrainingSteps.cs", "TrainingPhase.cs"];
     private static readonly string[] Readers =
     [
@@ -46,7 +46,7 @@ public sealed partial class NothingIsReadTests
         var loss = parameter.sum();
         loss.backward();
         optimiser.Step();
-        using var sums = new LossSums(null, META);
+        using var sums = new LossSums(terms: 2, null, META);
         sums.Add(new LossTerms(loss, loss));
         Assert.That(() => loss.item<float>(), Throws.Exception, "values cannot be read here");
     }

@@ -61,7 +61,7 @@ public sealed class TrainingStepTests
         var chosen = Trainer.Phases(Recipe, TinyTraining.Data, device)[phase];
         using var steps = new TrainingSteps(chosen, model, TinyTraining.Data, device);
         using var loader = TrainingSteps.NewLoader(chosen, TinyTraining.Data, device);
-        using var sums = new LossSums(null, device.Torch);
+        using var sums = new LossSums(steps.Objective.TermNames.Count, null, device.Torch);
         using var batch = loader.Epoch(0).First();
         model.train();
         test(device, () => steps.Take(batch, sums));

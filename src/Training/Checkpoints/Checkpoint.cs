@@ -67,7 +67,12 @@ public sealed class Checkpoint : IDisposable
     /// <summary>Copies the stored weights and buffers into a model of the same structure.</summary>
     /// <exception cref="InputException">Entries are missing, unexpected, or of another shape or type; all are listed and nothing was
     /// loaded.</exception>
-    public void LoadInto(torch.nn.Module model) => StrictLoading.Load(file, ModelPrefix, model.state_dict(), "the model");
+    public void LoadInto(torch.nn.Module model) => LoadInto(model, exceptPrefix: null);
+
+    /// <summary>Copies the stored weights and buffers but those whose names begin with a prefix, which stay as they are.</summary>
+    /// <exception cref="InputException">As above.</exception>
+    internal void LoadInto(torch.nn.Module model, string? exceptPrefix) =>
+        StrictLoading.Load(file, ModelPrefix, model.state_dict(), "the model", exceptPrefix);
 
     /// <summary>
     /// Copies the stored state into an optimiser over the same named parameters; the next step continues exactly where the stored run

@@ -14,13 +14,21 @@ internal static class StrictLoading
     /// <param name="prefix">The part of the file to load, for example <c>model.</c>.</param>
     /// <param name="targets">The tensors to fill.</param>
     /// <param name="owner">What the targets are, for the message: <c>the model</c>.</param>
+    /// <param name="except">Targets and entries whose names begin so are left out; null for none.</param>
     /// <exception cref="InputException">An entry is missing, unexpected, or of another shape or type; all of them are listed and nothing
     /// was loaded.</exception>
-    public static void Load(SafetensorsFile file, string prefix, IReadOnlyDictionary<string, torch.Tensor> targets, string owner)
+    public static void Load(SafetensorsFile file, string prefix, IReadOnlyDictionary<string, torch.Tensor> targets, string owner, string? except = null)
     {
+        if (except is not null)
+        {
+            targets = targets.Where(target => !target.Key.StartsWith(except, StringComparison.Ordinal)).ToDictionary();
+        }
+
         var stored = file.Entries
             .Where(entry => entry.Key.StartsWith(prefix, StringComparison.Ordinal))
-            .ToDictionary(entry => entry.Key[prefix.Length..], entry => entry.Value);
+            .Select(entry => (Name: entry.Key[prefix.Length..], entry.Value))
+            .Where(entry => except is null || !entry.Name.StartsWith(except, StringComparison.Ordinal))
+            .ToDictionary(entry => entry.Name, entry => entry.Value);
         var problems = string.Concat(Problems(stored, targets).Select(problem => "\n  " + problem));
         if (problems.Length > 0)
         {

@@ -89,7 +89,7 @@ internal static class ProfileCommand
     // Returns the images of the measured steps.
     private static long Take(TrainingSteps steps, ComputeDevice device, StepClock clock, ProfileSettings settings)
     {
-        using var sums = new LossSums(null, device.Torch);
+        using var sums = new LossSums(steps.Objective.TermNames.Count, null, device.Torch);
         var (taken, images) = (0, 0L);
         if (device.Kernels is { } kernels)
         {

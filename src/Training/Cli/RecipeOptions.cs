@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Parsing;
 using Pascl.Training.Data;
 using Pascl.Training.Interop;
+using Pascl.Training.Methods;
 using Pascl.Training.Model;
 using Pascl.Training.Optimisation;
 using Pascl.Training.Recipes;
@@ -35,7 +36,10 @@ internal sealed class RecipeOptions
             (r, v) => r with { Data = r.Data with { TestFraction = v } });
         Add<int>("--max-outliers", "use the first so many outlier images", (r, v) => r with { Data = r.Data with { MaximumOutliers = v } });
 
-        Add<string>("--method", "ce, oe or pascl", (r, v) => r with { Method = ParseMethod(v) });
+        Add<string>("--from", "run folder whose weights the first phase starts from", (r, v) => r with { StartingRun = Path.GetFullPath(v) });
+        Add<string>("--method", string.Join(", ", MethodDefinition.All.Select(method => method.Name)), (r, v) => MethodDefinition.Find(v).Apply(r));
+        Add<int>("--views", "augmented views of an image in the first phase, 1 or 2", (r, v) => r with { Views = v });
+        Add<bool>("--colours", "whether the first phase changes colours beside cropping and flipping: true or false", (r, v) => r with { ChangesColours = v });
         Add<int>("--seed", "seed of weights, order and augmentation", (r, v) => r with { Seed = v });
         Add<int>("--depth", "layers of the residual network: 18 or 34", (r, v) => r with { Depth = ParseDepth(v) });
         Add<int>("--width", "channels of the first stage; 64 is the published network", (r, v) => r with { Width = v });
@@ -77,6 +81,8 @@ internal sealed class RecipeOptions
         Add<TailRule>("--tail-rule", "which classes are the tail: FewestImages, or HighestIndex as in the authors' code",
             (r, v) => r with { Loss = r.Loss with { TailRule = v } });
 
+        RivalOptions.AddTo(this);
+
         Add<int>("--finetune-epochs", "epochs of the second phase",
             (r, v) => r with { AuxiliaryBranch = r.AuxiliaryBranch with { Epochs = v } });
         Add<int>("--finetune-batch", "images per step of the second phase",
@@ -86,6 +92,15 @@ internal sealed class RecipeOptions
         Add<TrainableParameters>("--finetune", "what the second phase trains: BatchNormAndClassifier, BatchNorm or Classifier",
             (r, v) => r with { Finetuned = v });
         Add<double>("--logit-adjustment", "tau of the second phase", (r, v) => r with { Loss = r.Loss with { LogitAdjustment = v } });
+    }
+
+    /// <summary>Adds an option that only some methods know.</summary>
+    public void Add<T>(string name, string description, Func<Recipe, T, Recipe> apply, IReadOnlyList<Method> methods)
+    {
+        var names = string.Join(" or ", methods.Select(method => MethodDefinition.Of(method).Name));
+        Add<T>(name, $"{names}: {description}", (recipe, value) => methods.Contains(recipe.Method)
+            ? apply(recipe, value)
+            : throw new InputException($"{name} belongs to --method {names}, but the method is {MethodDefinition.Of(recipe.Method).Name}."));
     }
 
     public void AddTo(Command command) => options.ForEach(command.Options.Add);
@@ -112,14 +127,6 @@ internal sealed class RecipeOptions
 
     private static Recipe WithSchedule(Recipe recipe, LearningRateSchedule schedule) =>
         recipe with { Representation = recipe.Representation with { Schedule = schedule } };
-
-    private static Method ParseMethod(string text) => text switch
-    {
-        "ce" => Method.CrossEntropy,
-        "oe" => Method.OutlierExposure,
-        "pascl" => Method.Pascl,
-        _ => throw new InputException($"There is no method {text}; use ce, oe or pascl."),
-    };
 
     private static ResNetDepth ParseDepth(int layers) => layers switch
     {

@@ -16,6 +16,7 @@ internal static class TrainingRun
     public static int Start(Recipe recipe, string? output, CancellationToken cancellation)
     {
         var data = ReadForTraining(recipe);
+        StartingWeights.Check(recipe, data.Training.ClassNames);
         using var folder = RunFolder.Create(recipe.Preset, output);
         using var trainer = new Trainer(recipe, data, folder);
         folder.WriteRecipe(RecipeFile.Write(trainer.Recipe));

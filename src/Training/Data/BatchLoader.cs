@@ -55,7 +55,7 @@ public sealed class BatchLoader : IDisposable
         var started = Stopwatch.GetTimestamp();
         trainingViews ??= Views(training);
         outlierViews ??= outliers is null ? null : Views(outliers);
-        var builder = new BatchBuilder(training, trainingViews, outlierViews, outliers?.Count ?? 0, plan, epoch);
+        var builder = new BatchBuilder(training, trainingViews, outlierViews, outliers?.Count ?? 0, plan, new BatchPosition(epoch, 0, StepsPerEpoch));
         using var ahead = new Prefetcher<Batch>(Build, firstStep, StepsPerEpoch, plan.Workers, plan.Prefetch);
         for (var step = firstStep; step < StepsPerEpoch; step++)
         {

@@ -18,6 +18,15 @@ internal static class RandomStream
     /// <summary>Which training images are held out.</summary>
     public const int HoldOut = 5;
 
+    /// <summary>Which head images outliers are pushed away from.</summary>
+    public const int HeadImages = 6;
+
+    /// <summary>The box of tail images that are pasted onto head images.</summary>
+    public const int BoxOnHead = 7;
+
+    /// <summary>The box of tail images that are pasted onto outliers.</summary>
+    public const int BoxOnOutliers = 8;
+
     /// <summary>First of the streams of synthetic images.</summary>
     public const int Synthetic = 16;
 

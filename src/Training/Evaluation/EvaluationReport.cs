@@ -15,7 +15,7 @@ public sealed record EvaluationReport
     public int Layout { get; init; } = CurrentLayout;
 
     /// <summary>What each number means, in words, by the name of its property.</summary>
-    public IReadOnlyDictionary<string, string> Conventions { get; init; } = ReportConventions.All;
+    public IReadOnlyDictionary<string, string> Conventions { get; init; } = ReportConventions.For(LogitReadout.MaximumSoftmax);
 
     /// <summary>Class names in label order.</summary>
     public required IReadOnlyList<string> ClassNames { get; init; }
@@ -35,13 +35,16 @@ public sealed record EvaluationReport
     /// <summary>In-distribution test images.</summary>
     public required int TestImages { get; init; }
 
+    /// <summary>Name of the out-of-distribution score, for example <c>msp</c>.</summary>
+    public string Score { get; init; } = LogitReadout.MaximumSoftmax.ScoreName;
+
     /// <summary>The main branch alone.</summary>
     public required ReadingReport Main { get; init; }
 
     /// <summary>The auxiliary branch alone.</summary>
     public required ReadingReport Auxiliary { get; init; }
 
-    /// <summary>The method as it is deployed: score of the main branch, class of the auxiliary branch.</summary>
+    /// <summary>The method as it is deployed: class of the auxiliary branch, score of the branch that the method takes it from.</summary>
     public required ReadingReport Deployed { get; init; }
 
     /// <summary>The images that the deployed score gets most wrong.</summary>

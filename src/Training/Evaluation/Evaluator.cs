@@ -5,8 +5,8 @@ namespace Pascl.Training.Evaluation;
 
 /// <summary>
 /// Runs a model over the in-distribution test set and the out-of-distribution sets, every image once, and measures it three ways: the main
-/// branch alone, the auxiliary branch alone, and as it is deployed, with the score from the main branch and the class from the auxiliary
-/// branch.
+/// branch alone, the auxiliary branch alone, and as it is deployed, with the class from the auxiliary branch and the method's own score, which
+/// most methods take from the main branch.
 /// </summary>
 public sealed class Evaluator
 {
@@ -50,6 +50,8 @@ public sealed class Evaluator
         return predictions;
     }
 
+    private Branch DeployedScore => testPredictions.Readout.ScoreBranch;
+
     private EvaluationReport Report() => new()
     {
         ClassNames = test.ClassNames,
@@ -58,12 +60,14 @@ public sealed class Evaluator
         ShotGroups = [.. Enumerable.Range(0, groups.ClassCount).Select(c => groups[c])],
         TailClasses = [.. Enumerable.Range(0, groups.ClassCount).Where(c => protocol.TailClasses[c])],
         TestImages = test.Count,
+        Score = testPredictions.Readout.ScoreName,
+        Conventions = ReportConventions.For(testPredictions.Readout),
         Main = Read(Branch.Main, Branch.Main),
         Auxiliary = Read(Branch.Auxiliary, Branch.Auxiliary),
-        Deployed = Read(Branch.Main, Branch.Auxiliary),
+        Deployed = Read(DeployedScore, Branch.Auxiliary),
         Worst = WorstImages.Pick(
-            Score(test, testPredictions, Branch.Main, Branch.Auxiliary),
-            [.. outOfDistribution.Select(set => Score(set.Images, set.Predictions, Branch.Main, Branch.Auxiliary))]),
+            Score(test, testPredictions, DeployedScore, Branch.Auxiliary),
+            [.. outOfDistribution.Select(set => Score(set.Images, set.Predictions, DeployedScore, Branch.Auxiliary))]),
     };
 
     private ReadingReport Read(Branch scoreBranch, Branch classBranch)
@@ -88,7 +92,7 @@ public sealed class Evaluator
     }
 
     private static ScoredImages Score(ImageSet images, Predictions predictions, Branch scoreBranch, Branch classBranch) =>
-        new(images, predictions[scoreBranch].Scores(OodScores.MaximumSoftmax), predictions[classBranch].Classes());
+        new(images, predictions.Scores(scoreBranch), predictions[classBranch].Classes());
 
     private static OodSetReport Detect(TestOutcome test, ScoredImages set)
     {

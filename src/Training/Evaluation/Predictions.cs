@@ -4,11 +4,27 @@ using TorchSharp;
 
 namespace Pascl.Training.Evaluation;
 
-/// <summary>What the model says about a set of images: the logits of both branches, one row per image in the set's order.</summary>
+/// <summary>
+/// What the model says about a set of images, one row or number per image in the set's order: the logits of the classes by both branches, and the
+/// out-of-distribution scores of the method.
+/// </summary>
 public sealed record Predictions(Logits Main, Logits Auxiliary)
 {
+    private readonly double[]? mainScores;
+    private readonly double[]? auxiliaryScores;
+
+    private Predictions(Readout readout, BranchReading main, BranchReading auxiliary)
+        : this(main.Logits, auxiliary.Logits) => (Readout, mainScores, auxiliaryScores) = (readout, main.Scores, auxiliary.Scores);
+
+    /// <summary>How the method reads a branch's outputs; <see cref="Scores"/> are by it.</summary>
+    public Readout Readout { get; } = LogitReadout.MaximumSoftmax;
+
     /// <summary>The logits of one branch.</summary>
     public Logits this[Branch branch] => branch == Branch.Main ? Main : Auxiliary;
+
+    /// <summary>The method's own score of every image by one branch.</summary>
+    public double[] Scores(Branch branch) =>
+        (branch == Branch.Main ? mainScores : auxiliaryScores) ?? this[branch].Scores(logits => Readout.Score(logits, branch));
 
     /// <summary>Runs a model over at least one image, in evaluation mode, unaugmented and in batches.</summary>
     /// <exception cref="OperationCanceledException">It was cancelled between two batches.</exception>
@@ -21,7 +37,8 @@ public sealed record Predictions(Logits Main, Logits Auxiliary)
         ArgumentOutOfRangeException.ThrowIfZero(images.Count);
         var (main, auxiliary) = (new RowBuffer(images.Count), new RowBuffer(images.Count));
         EvaluationBatches.ForEach(images, batchSize, model.parameters().First().device, Keep, cancellation);
-        return new(new Logits(main.Values, main.Columns), new Logits(auxiliary.Values, auxiliary.Columns));
+        var readout = model.Head.Readout(ClassShares(model));
+        return new(readout, Read(main, Branch.Main), Read(auxiliary, Branch.Auxiliary));
 
         void Keep(torch.Tensor batch)
         {
@@ -30,5 +47,13 @@ public sealed record Predictions(Logits Main, Logits Auxiliary)
             auxiliary.Append(output.AuxiliaryLogits);
             features?.Append(output.Features);
         }
+
+        BranchReading Read(RowBuffer outputs, Branch branch) => BranchReading.Of(outputs, readout, branch, model.Head.ClassCount);
+    }
+
+    private static double[] ClassShares(DualBranchResNet model)
+    {
+        using var scope = torch.NewDisposeScope();
+        return model.Method?.ClassShares?.cpu().data<double>().ToArray() ?? [];
     }
 }

@@ -3,17 +3,19 @@ namespace Pascl.Training.Evaluation;
 /// <summary>What the numbers of a report mean, in words.</summary>
 internal static class ReportConventions
 {
-    public static IReadOnlyDictionary<string, string> All { get; } = new Dictionary<string, string>
+    /// <summary>The conventions of a report whose score is that of <paramref name="readout"/>.</summary>
+    public static IReadOnlyDictionary<string, string> For(Readout readout) =>
+        new Dictionary<string, string>(All) { ["score"] = readout.Meaning + " Out-of-distribution is the positive class unless stated." };
+
+    private static Dictionary<string, string> All { get; } = new()
     {
         ["layout"] = "Number of this file's layout; programs refuse a layout that they do not know.",
         ["numbers"] =
             "All rates are fractions from 0 to 1, computed in double precision. null: not defined, because there is nothing to count.",
-        ["score"] =
-            "1 - max softmax probability of the score branch; higher = more out-of-distribution. Out-of-distribution is the positive " +
-            "class unless stated.",
+        ["score"] = "", // filled in by the method's readout
         ["main"] = "Score and class from the main branch.",
         ["auxiliary"] = "Score and class from the auxiliary branch.",
-        ["deployed"] = "Score from the main branch, class from the auxiliary branch: the method's own reading.",
+        ["deployed"] = "Score from its scoreBranch, class from its classBranch: the method's own reading.",
         ["average"] = "Mean over the sets, every set counting alike; null where a set's number is null. Thresholds have no mean.",
         ["outOfDistributionImages"] = "Images of the set that show none of the classes.",
         ["inDistributionImages"] =

@@ -9,21 +9,23 @@ internal sealed class LossSums : IDisposable
     private readonly double[] reported;
     private int stepsReported;
 
-    /// <summary>Starts with the sums of an interrupted epoch, or with zeros, on the model's device.</summary>
-    public LossSums(UnfinishedEpoch? interrupted, torch.Device device)
+    /// <summary>Starts with the sums of an interrupted epoch, or with zeros.</summary>
+    /// <param name="terms">How many terms the objective has.</param>
+    /// <param name="interrupted">The epoch to continue, or null.</param>
+    /// <param name="device">The model's device.</param>
+    public LossSums(int terms, UnfinishedEpoch? interrupted, torch.Device device)
     {
-        sums = torch.tensor((interrupted?.Sums ?? new double[LossTerms.Names.Count]).ToArray(), torch.float64, device).DetachFromDisposeScope(); // (4)
-        reported = [.. interrupted?.ReportedSums ?? new double[LossTerms.Names.Count]];
+        sums = torch.tensor((interrupted?.Sums ?? new double[terms]).ToArray(), torch.float64, device).DetachFromDisposeScope(); // (terms)
+        reported = [.. interrupted?.ReportedSums ?? new double[terms]];
         stepsReported = interrupted?.ReportedSteps ?? 0;
     }
 
-    /// <summary>Adds the terms of one step; terms that the method does not have count as zero.</summary>
+    /// <summary>Adds the terms of one step.</summary>
     public void Add(LossTerms terms)
     {
         using var scope = torch.NewDisposeScope();
         using var noGradient = torch.no_grad();
-        var zero = torch.zeros_like(terms.Total);
-        sums.add_(torch.stack([terms.Total, terms.InDistribution, terms.Outliers ?? zero, terms.Contrastive ?? zero]).to(torch.float64));
+        sums.add_(torch.stack(terms.InOrder()).to(torch.float64));
     }
 
     /// <summary>Means over the <paramref name="steps"/> steps of the epoch so far.</summary>

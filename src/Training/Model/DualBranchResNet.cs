@@ -21,6 +21,9 @@ public sealed class DualBranchResNet : Module<Tensor, Branch, BranchOutput>
     /// <summary>Columns of the projection.</summary>
     public const int ProjectionWidth = 128;
 
+    /// <summary>How the names of <see cref="Method"/>'s entries in <c>state_dict</c> begin.</summary>
+    internal const string MethodPrefix = "method.";
+
     private readonly Conv2d conv1;
     private readonly DualBranchBatchNorm2d bn1;
     private readonly ModuleList<BasicBlock> layer1;
@@ -30,6 +33,7 @@ public sealed class DualBranchResNet : Module<Tensor, Branch, BranchOutput>
     private readonly Linear linear;
     private readonly Linear auxiliary_linear;
     private readonly Sequential projection;
+    private readonly MethodState? method;
 
     /// <summary>Creates the network with PyTorch's default initialisation, drawn from a generator of its own; both branches start equal.</summary>
     /// <param name="depth">Number of blocks.</param>
@@ -40,9 +44,22 @@ public sealed class DualBranchResNet : Module<Tensor, Branch, BranchOutput>
     /// <param name="device">What BatchNorm's kernels run on, in the memory of the tensors; null for torch's operations.</param>
     public DualBranchResNet(
         ResNetDepth depth, int classCount, int width = 64, ulong seed = 0, Precision precision = Precision.Float32, KernelDevice? device = null)
+        : this(depth, new NetworkHead(classCount), width, seed, precision, device)
+    {
+    }
+
+    /// <summary>Creates the network with another head than a plain classifier.</summary>
+    /// <param name="depth">Number of blocks.</param>
+    /// <param name="head">What is behind the features.</param>
+    /// <param name="width">Channels of the first stage; 64 in the literature.</param>
+    /// <param name="seed">Seed of the initial weights: the same seed gives the same weights.</param>
+    /// <param name="precision">Arithmetic of the convolutions.</param>
+    /// <param name="device">What BatchNorm's kernels run on, in the memory of the tensors; null for torch's operations.</param>
+    public DualBranchResNet(
+        ResNetDepth depth, NetworkHead head, int width = 64, ulong seed = 0, Precision precision = Precision.Float32, KernelDevice? device = null)
         : base(nameof(DualBranchResNet))
     {
-        ArgumentOutOfRangeException.ThrowIfLessThan(classCount, 2);
+        ArgumentOutOfRangeException.ThrowIfLessThan(head.ClassCount, 2);
         ArgumentOutOfRangeException.ThrowIfLessThan(width, 1);
         int[] blocks = depth == ResNetDepth.ResNet18 ? [2, 2, 2, 2] : [3, 4, 6, 3];
         conv1 = Conv2d(3, width, 3, padding: 1, bias: false);
@@ -51,9 +68,11 @@ public sealed class DualBranchResNet : Module<Tensor, Branch, BranchOutput>
         layer2 = Stage(blocks[1], width, 2 * width, stride: 2, device);
         layer3 = Stage(blocks[2], 2 * width, 4 * width, stride: 2, device);
         layer4 = Stage(blocks[3], 4 * width, 8 * width, stride: 2, device);
-        linear = Linear(8 * width, classCount);
-        auxiliary_linear = Linear(8 * width, classCount);
+        linear = Linear(8 * width, head.Columns);
+        auxiliary_linear = Linear(8 * width, head.Columns);
         projection = Sequential(Linear(8 * width, 8 * width), ReLU(), Linear(8 * width, ProjectionWidth));
+        method = head.Prototypes > 0 || head.KeepsClassShares ? new MethodState(head, 8 * width) : null;
+        Head = head;
         RegisterComponents();
         Initialisation.Draw(this, seed);
         CopyMainToAuxiliary();
@@ -62,6 +81,12 @@ public sealed class DualBranchResNet : Module<Tensor, Branch, BranchOutput>
 
     /// <summary>Arithmetic of the convolutions, resolved: never <see cref="Precision.Auto"/>.</summary>
     public Precision Precision { get; }
+
+    /// <summary>What is behind the features.</summary>
+    public NetworkHead Head { get; }
+
+    /// <summary>What the method keeps beside the classifier; null for a plain one.</summary>
+    public MethodState? Method => method;
 
     /// <summary>Computes one branch; gradients flow to the parameters that are trainable.</summary>
     /// <param name="images">(B, 3, H, W) in [0, 1]; fastest when stored channels last and the weights are, too (<see cref="ChannelsLast"/>).</param>

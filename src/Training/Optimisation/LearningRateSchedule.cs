@@ -5,7 +5,7 @@ namespace Pascl.Training.Optimisation;
 /// warm-up:
 /// <code>
 /// warm-up     (s + 1) / W                                            for s &lt; W
-/// cosine      (1 + cos(pi t)) / 2,  t = (s - W) / (S - W)            afterwards
+/// cosine      f + (1 - f) (1 + cos(pi t)) / 2,  t = (s - W) / (S - W)   afterwards; f = FinalFactor
 /// multi-step  Factor^(number of milestones reached)
 /// </code>
 /// times the base rate. Updated every epoch, s - W is rounded down to whole epochs: then these are the values of PyTorch's
@@ -22,6 +22,9 @@ public sealed record LearningRateSchedule
 
     /// <summary>Multi-step only: what the rate is multiplied by.</summary>
     public double Factor { get; init; } = 0.1;
+
+    /// <summary>Cosine only: what the multiplier falls to at the end, in [0, 1).</summary>
+    public double FinalFactor { get; init; }
 
     /// <summary>Length of the linear warm-up in epochs, fractions allowed.</summary>
     public double WarmUpEpochs { get; init; }
@@ -67,6 +70,11 @@ public sealed record LearningRateSchedule
             throw new InputException("A multi-step schedule needs at least one milestone, each an epoch number of at least 0.");
         }
 
+        if (FinalFactor is not (>= 0 and < 1))
+        {
+            throw new InputException($"The final factor of the cosine schedule is {FinalFactor}; it must be at least 0 and below 1.");
+        }
+
         if (!double.IsFinite(Factor) || Factor <= 0)
         {
             throw new InputException($"The factor of the multi-step schedule is {Factor}; it must be a finite number above 0.");
@@ -76,6 +84,7 @@ public sealed record LearningRateSchedule
     private double Cosine(long step, long steps, int stepsPerEpoch)
     {
         var reached = EveryStep ? step : step / stepsPerEpoch * stepsPerEpoch;
-        return (1 + Math.Cos(Math.PI * reached / steps)) / 2;
+        var fallen = (1 + Math.Cos(Math.PI * reached / steps)) / 2;
+        return FinalFactor == 0 ? fallen : FinalFactor + ((1 - FinalFactor) * fallen);
     }
 }

@@ -54,7 +54,7 @@ public static class Presets
         Named($"cifar10-lt-{source}", $"CIFAR10-LT, {summary}", DataFolder.FindCifar10, recipe);
 
     private static Preset Cifar100(string source, string summary, Recipe recipe) =>
-        Named($"cifar100-lt-{source}", $"CIFAR100-LT, {summary}", DataFolder.FindCifar100, recipe);
+        Named($"cifar100-lt-{source}", $"CIFAR100-LT, {summary}", DataFolder.FindCifar100, recipe with { Rivals = RivalRecipe.Cifar100 });
 
     private static Preset Named(string name, string summary, Func<string, DataFolder> data, Recipe recipe) =>
         new(name, summary, data, recipe with { Preset = name });

@@ -1,6 +1,8 @@
 using Pascl.Training.Data;
 using Pascl.Training.Interop;
+using Pascl.Training.Methods;
 using Pascl.Training.Model;
+using static Pascl.Training.Recipes.RecipeChecks;
 
 namespace Pascl.Training.Recipes;
 
@@ -28,8 +30,20 @@ public sealed record Recipe
     /// <summary>Channels of the first stage; the later ones have 2, 4 and 8 times as many. 64 is the published network.</summary>
     public int Width { get; init; } = 64;
 
+    /// <summary>Run folder whose weights the first phase starts from; null for initial weights drawn by the seed.</summary>
+    public string? StartingRun { get; init; }
+
+    /// <summary>Augmented views of an in-distribution image in a batch of the first phase, 1 or 2.</summary>
+    public int Views { get; init; } = 2;
+
+    /// <summary>Whether the first phase changes the colours of images (jitter, greyscale) beside cropping and flipping them.</summary>
+    public bool ChangesColours { get; init; } = true;
+
     /// <summary>Weights and constants of the losses.</summary>
     public LossRecipe Loss { get; init; } = new();
+
+    /// <summary>Constants of the rival methods.</summary>
+    public RivalRecipe Rivals { get; init; } = new();
 
     /// <summary>The first phase, which learns the representation and the main branch.</summary>
     public required PhaseRecipe Representation { get; init; }
@@ -56,7 +70,7 @@ public sealed record Recipe
     public int? Threads { get; init; }
 
     /// <summary>Whether the first phase sees outliers.</summary>
-    public bool UsesOutliers => Method != Method.CrossEntropy;
+    public bool UsesOutliers => MethodDefinition.Of(Method).UsesOutliers;
 
     /// <summary>The tail classes among classes with these numbers of training images.</summary>
     public TailClasses Tail(ReadOnlySpan<int> countPerClass) => new(countPerClass, Loss.TailFraction, Loss.TailRule);
@@ -68,17 +82,19 @@ public sealed record Recipe
         Require(Width is >= 1 and <= 1024, "The width", Width, "between 1 and 1024");
         Require(Threads is null or >= 1, "The number of threads", Threads, "at least 1");
         Require(UsesOutliers ? OutlierBatchSize >= 1 : OutlierBatchSize >= 0, "The outlier batch size", OutlierBatchSize, "at least 1");
-        Require(IsNonNegative(Loss.OutlierWeight), "The weight of outlier exposure", Loss.OutlierWeight, "a finite number, at least 0");
-        Require(IsNonNegative(Loss.ContrastiveWeight), "The weight of the contrastive loss", Loss.ContrastiveWeight, "a finite number, at least 0");
+        RequireWeight(Loss.OutlierWeight, "The weight of outlier exposure");
+        RequireWeight(Loss.ContrastiveWeight, "The weight of the contrastive loss");
         Require(IsPositive(Loss.Temperature), "The temperature", Loss.Temperature, "a finite number above 0");
         Require(Loss.TailFraction is > 0 and <= 1, "The tail fraction", Loss.TailFraction, "above 0 and at most 1");
-        Require(IsNonNegative(Loss.LogitAdjustment), "The logit adjustment", Loss.LogitAdjustment, "a finite number, at least 0");
+        RequireWeight(Loss.LogitAdjustment, "The logit adjustment");
         Require(Data.ImbalanceRatio is > 0 and <= 1, "The imbalance ratio", Data.ImbalanceRatio, "above 0 and at most 1");
         Require(Data.ValidationFraction is >= 0 and < 1, "The validation fraction", Data.ValidationFraction, "at least 0 and below 1");
         Require(Data.TestFraction is > 0 and < 1, "The test fraction", Data.TestFraction, "between 0 and 1");
         Require(Data.ImageSize is null or (>= 8 and <= 1024), "The image size", Data.ImageSize, "between 8 and 1024 pixels");
         Require(Data.MaximumOutliers is null or >= 1, "The number of outliers", Data.MaximumOutliers, "at least 1");
         Require(Finetuned != TrainableParameters.MainBranch, "What the second phase trains", Finetuned, "part of the auxiliary branch");
+        Require(Views is 1 or 2, "The number of views", Views, "1 or 2");
+        MethodDefinition.Of(Method).Validate(this);
         Validate(Representation, "first phase");
         Validate(AuxiliaryBranch, "second phase");
     }
@@ -88,19 +104,7 @@ public sealed record Recipe
         Require(phase.Epochs >= 0, $"The number of epochs of the {name}", phase.Epochs, "at least 0");
         Require(phase.BatchSize >= 2, $"The batch size of the {name}", phase.BatchSize, "at least 2, because BatchNorm needs two images");
         Require(IsPositive(phase.Optimiser.LearningRate), $"The learning rate of the {name}", phase.Optimiser.LearningRate, "a finite number above 0");
-        Require(IsNonNegative(phase.Optimiser.WeightDecay), $"The weight decay of the {name}", phase.Optimiser.WeightDecay, "a finite number, at least 0");
+        RequireWeight(phase.Optimiser.WeightDecay, $"The weight decay of the {name}");
         Require(phase.Optimiser.Momentum is >= 0 and < 1, $"The momentum of the {name}", phase.Optimiser.Momentum, "at least 0 and below 1");
-    }
-
-    private static bool IsPositive(double value) => double.IsFinite(value) && value > 0;
-
-    private static bool IsNonNegative(double value) => double.IsFinite(value) && value >= 0;
-
-    private static void Require(bool holds, string what, object? value, string range)
-    {
-        if (!holds)
-        {
-            throw new InputException(FormattableString.Invariant($"{what} is {value}; it must be {range}."));
-        }
     }
 }

@@ -19,6 +19,9 @@ public static class RecipeFile
     /// <summary>The recipe as indented JSON.</summary>
     public static string Write(Recipe recipe) => JsonSerializer.Serialize(recipe, Options);
 
+    /// <summary>The name of a method in JSON, which is also its name on the command line.</summary>
+    internal static string NameOf(Method method) => JsonSerializer.SerializeToElement(method, Options).GetString()!;
+
     /// <summary>The recipe in JSON that came from <paramref name="source"/>.</summary>
     /// <exception cref="InputException">The text is not a recipe; the message names the source and the place.</exception>
     public static Recipe Parse(string json, string source)

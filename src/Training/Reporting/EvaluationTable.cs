@@ -19,7 +19,7 @@ public static class EvaluationTable
         ReportTable.WidenFor(console, [.. report.Deployed.Sets.Select(set => set.Name), .. withDetails ? report.ClassNames : []]);
         if (report.Deployed.Average is { } average)
         {
-            WriteDetection(console, report.Deployed.Sets, average);
+            WriteDetection(console, report, average);
         }
 
         WriteClassification(console, report);
@@ -29,15 +29,16 @@ public static class EvaluationTable
         }
     }
 
-    private static void WriteDetection(IAnsiConsole console, IReadOnlyList<OodSetReport> sets, OodResult average)
+    private static void WriteDetection(IAnsiConsole console, EvaluationReport report, OodResult average)
     {
         var table = new ReportTable(console, "OOD set", "images", "AUROC", "AUPR", "FPR95", "AUROC tail", "AUROC head");
-        foreach (var set in sets)
+        foreach (var set in report.Deployed.Sets)
         {
             table.AddCells(set.Name, [set.OutOfDistributionImages.ToString(CultureInfo.InvariantCulture), .. Percentages(set.Result)]);
         }
 
-        table.AddGap().AddCells("average", ["", .. Percentages(average)]).Write("Out-of-distribution detection by the main branch, %");
+        table.AddGap().AddCells("average", ["", .. Percentages(average)]).Write(
+            $"Out-of-distribution detection by the {Name(report.Deployed.ScoreBranch)} branch (score {report.Score}), %");
     }
 
     private static void WriteClassification(IAnsiConsole console, EvaluationReport report)
@@ -46,12 +47,13 @@ public static class EvaluationTable
         foreach (var reading in (ReadingReport[])[report.Main, report.Auxiliary])
         {
             var (accuracy, macroF1) = (reading.Classification.Accuracy, reading.Classification.MacroF1);
-            var name = reading.ClassBranch == Branch.Main ? "main" : "auxiliary";
-            table.AddRow(name, accuracy.Overall, accuracy.Many, accuracy.Medium, accuracy.Few, macroF1);
+            table.AddRow(Name(reading.ClassBranch), accuracy.Overall, accuracy.Many, accuracy.Medium, accuracy.Few, macroF1);
         }
 
         table.Write($"Classification of the {report.TestImages} test images, %");
     }
+
+    private static string Name(Branch branch) => branch == Branch.Main ? "main" : "auxiliary";
 
     private static IEnumerable<string> Percentages(OodResult result) =>
         new[] { result.Metrics.Auroc, result.Metrics.AuprOut, result.Metrics.Fpr95, result.Groups.Tail.Auroc, result.Groups.Head.Auroc }

@@ -88,7 +88,7 @@ public sealed class TrainCommandTests
     [TestCase("train --preset cifar10-lt-cpu --data no-such-folder", "no-such-folder", "does not exist")]
     [TestCase("train", "--preset")]
     [TestCase("train --id no-such-images --outliers x --ood y", "no-such-images")]
-    [TestCase("train --preset quickstart --method nce", "nce", "ce, oe or pascl")]
+    [TestCase("train --preset quickstart --method nce", "nce", "ce, oe, pascl, energy-oe, berl, cocl or eat")]
     [TestCase("train --preset quickstart --precision int8", "int8")]
     [TestCase("train --preset quickstart --out /proc/run", "/proc/run")]
     [TestCase("train --resume no-such-run", "no-such-run", "does not exist")]

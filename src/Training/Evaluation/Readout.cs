@@ -1,0 +1,27 @@
+using Pascl.Training.Model;
+
+namespace Pascl.Training.Evaluation;
+
+/// <summary>How a method reads a branch's outputs of one image: the logits of the classes, and the out-of-distribution score.</summary>
+public abstract class Readout
+{
+    /// <summary>Name of the score, for example <c>msp</c>.</summary>
+    public abstract string ScoreName { get; }
+
+    /// <summary>What the score is, as a sentence of the report.</summary>
+    public abstract string Meaning { get; }
+
+    /// <summary>The branch whose score is the deployed one.</summary>
+    public virtual Branch ScoreBranch => Branch.Main;
+
+    /// <summary>The score of an image: higher = more out-of-distribution.</summary>
+    /// <param name="outputs">The outputs of the branch's classifier.</param>
+    /// <param name="branch">The branch.</param>
+    public abstract double Score(ReadOnlySpan<float> outputs, Branch branch);
+
+    /// <summary>The logits of the classes: the highest names the class.</summary>
+    /// <param name="outputs">The outputs of the branch's classifier.</param>
+    /// <param name="branch">The branch.</param>
+    /// <param name="logits">C numbers to fill.</param>
+    public virtual void ClassLogits(ReadOnlySpan<float> outputs, Branch branch, Span<float> logits) => outputs.CopyTo(logits);
+}

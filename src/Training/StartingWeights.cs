@@ -1,0 +1,53 @@
+using Pascl.Training.Checkpoints;
+using Pascl.Training.Methods;
+using Pascl.Training.Model;
+using Pascl.Training.Recipes;
+using Pascl.Training.Reporting;
+
+namespace Pascl.Training;
+
+/// <summary>The weights of an earlier run, from which another one starts.</summary>
+internal static class StartingWeights
+{
+    /// <summary>Checks that the run which a recipe starts from, if it names one, has the same network and the same classes.</summary>
+    /// <exception cref="InputException">There is no such run, or it does not fit; the message says what differs.</exception>
+    public static void Check(Recipe recipe, IReadOnlyList<string> classNames)
+    {
+        if (recipe.StartingRun is not { } path)
+        {
+            return;
+        }
+
+        using var start = Checkpoint.Open(RunFolder.Open(path).Checkpoint);
+        var earlier = RecipeFile.Parse(start.Info.Recipe, path);
+        Require(
+            start.Info.ClassNames.SequenceEqual(classNames), path,
+            $"it has the classes {List(start.Info.ClassNames)}, but these images have {List(classNames)}");
+        Require(
+            (earlier.Depth, earlier.Width) == (recipe.Depth, recipe.Width), path,
+            $"its network is {earlier.Depth} of width {earlier.Width}, but this one is {recipe.Depth} of width {recipe.Width}");
+        var (had, has) = (MethodDefinition.Of(earlier.Method), MethodDefinition.Of(recipe.Method));
+        var (columns, wanted) = (had.Head(earlier, classNames.Count).Columns, has.Head(recipe, classNames.Count).Columns);
+        Require(columns == wanted, path, $"its classifier ({had.Name}) has {columns} outputs, but that of {has.Name} has {wanted}");
+    }
+
+    /// <summary>Copies the weights of the recipe's starting run into the network; what a method keeps beside the classifier is left out.</summary>
+    public static void Load(Recipe recipe, DualBranchResNet model)
+    {
+        if (recipe.StartingRun is { } path)
+        {
+            using var start = Checkpoint.Open(RunFolder.Open(path).Checkpoint);
+            start.LoadInto(model, exceptPrefix: DualBranchResNet.MethodPrefix);
+        }
+    }
+
+    private static void Require(bool holds, string path, string difference)
+    {
+        if (!holds)
+        {
+            throw new InputException($"Training cannot start from {path}: {difference}.");
+        }
+    }
+
+    private static string List(IReadOnlyList<string> names) => string.Join(", ", names.Take(10)) + (names.Count > 10 ? ", ..." : "");
+}
