@@ -65,6 +65,7 @@ public static class PasclCommand
         {
             TrainCommand.Create(),
             EvaluateCommand.Create(),
+            ExportCommand.Create(),
             DoctorCommand.Create(),
             DataCommand.Create(),
             ProfileCommand.Create(),

@@ -8,9 +8,11 @@ public static class TrainingDataReader
     /// <summary>Reads everything that training and evaluation need.</summary>
     /// <param name="recipe">Names the images.</param>
     /// <param name="withOutliers">Whether the auxiliary outliers are read; an evaluation does without.</param>
+    /// <param name="withOutOfDistribution">Whether the out-of-distribution test sets are read; an export does without.</param>
     /// <exception cref="InputException">Something is missing, broken, or does not fit together; the message names it.</exception>
-    public static TrainingData Read(Recipe recipe, bool withOutliers = true) => recipe.Data.InDistribution is { } path
-        ? FromDisk(recipe, path, withOutliers && recipe.UsesOutliers)
+    public static TrainingData Read(Recipe recipe, bool withOutliers = true, bool withOutOfDistribution = true) =>
+        recipe.Data.InDistribution is { } path
+        ? FromDisk(recipe, path, withOutliers && recipe.UsesOutliers, withOutOfDistribution)
         : Synthetic(recipe);
 
     private static TrainingData Synthetic(Recipe recipe)
@@ -24,7 +26,7 @@ public static class TrainingDataReader
         return Split(recipe, images.Training, images.Test, recipe.UsesOutliers ? images.Outliers : null, outOfDistribution, skipped);
     }
 
-    private static TrainingData FromDisk(Recipe recipe, string path, bool withOutliers)
+    private static TrainingData FromDisk(Recipe recipe, string path, bool withOutliers, bool withOutOfDistribution)
     {
         var data = recipe.Data;
         if (withOutliers && data.Outliers is null)
@@ -32,7 +34,7 @@ public static class TrainingDataReader
             throw new InputException("The method needs auxiliary outlier images: name them with --outliers PATH, or train without them with --method ce.");
         }
 
-        if (data.OutOfDistribution.Count == 0)
+        if (withOutOfDistribution && data.OutOfDistribution.Count == 0)
         {
             throw new InputException(
                 "No out-of-distribution test set is named: give at least one with --ood NAME=PATH, or there is nothing to measure detection on.");
@@ -42,7 +44,7 @@ public static class TrainingDataReader
         var options = new ReadOptions(inDistribution.Training.Height, data.SkipBroken);
         var skipped = inDistribution.Skipped.ToList();
         var outliers = withOutliers ? Datasets.ReadOutliers(data.Outliers!, options, skipped) : null;
-        var outOfDistribution = OutOfDistribution(data, inDistribution.Training, skipped);
+        var outOfDistribution = withOutOfDistribution ? OutOfDistribution(data, inDistribution.Training, skipped) : [];
         return Split(recipe, inDistribution.Training, inDistribution.Test, outliers, outOfDistribution, skipped);
     }
 

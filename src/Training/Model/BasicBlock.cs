@@ -33,4 +33,8 @@ internal sealed class BasicBlock : Module<Tensor, Branch, long, Tensor>
         var around = shortcut?.forward(input, branch, inDistributionImages) ?? input;
         return bn2.forward(conv2.forward(hidden), branch, inDistributionImages, BatchNormActivation.AddAndRectify, around).MoveToOuterDisposeScope();
     }
+
+    /// <summary>One branch of the block without BatchNorm.</summary>
+    public FoldedBlock Fold(Branch branch) =>
+        new(FoldedConvolution.Of(conv1, bn1, branch), FoldedConvolution.Of(conv2, bn2, branch), shortcut?.Fold(branch));
 }

@@ -123,6 +123,19 @@ public sealed class DualBranchBatchNorm2d : Module<Tensor, Branch, Tensor>
         }
     }
 
+    /// <summary>What evaluation mode does to a channel, y = scale * x + shift, in float64 on the CPU: (channels) each, in the caller's dispose scope.</summary>
+    internal (Tensor Scale, Tensor Shift) Affine(Branch branch)
+    {
+        using var scope = NewDisposeScope();
+        using var frozen = no_grad();
+        var (weight, bias, mean, variance, _) = State(branch);
+        var scale = Double(weight) / (Double(variance) + Epsilon).sqrt();
+        var shift = Double(bias) - (Double(mean) * scale);
+        return (scale.MoveToOuterDisposeScope(), shift.MoveToOuterDisposeScope());
+
+        static Tensor Double(Tensor values) => values.to(float64).cpu();
+    }
+
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)
     {

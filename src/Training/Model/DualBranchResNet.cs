@@ -174,6 +174,17 @@ public sealed class DualBranchResNet : Module<Tensor, Branch, BranchOutput>
         return chosen;
     }
 
+    /// <summary>One branch as it is deployed: evaluation mode, its BatchNorm folded into the convolutions, float32.</summary>
+    internal FoldedNetwork Fold(Branch branch)
+    {
+        var classifier = branch == Branch.Main ? linear : auxiliary_linear;
+        return new FoldedNetwork(
+            FoldedConvolution.Of(conv1, bn1, branch),
+            [.. layer1.Concat(layer2).Concat(layer3).Concat(layer4).Select(block => block.Fold(branch))],
+            FoldedConvolution.Values(classifier.weight!),
+            FoldedConvolution.Values(classifier.bias!));
+    }
+
     private static bool IsTrainable(string name, TrainableParameters trainable)
     {
         var isClassifier = name.StartsWith("auxiliary_linear.", StringComparison.Ordinal);

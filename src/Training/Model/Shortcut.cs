@@ -28,4 +28,7 @@ internal sealed class Shortcut : Module<Tensor, Branch, long, Tensor>
         using var projected = convolution.forward(input);
         return normalisation.forward(projected, branch, inDistributionImages);
     }
+
+    /// <summary>One branch of it without BatchNorm.</summary>
+    public FoldedConvolution Fold(Branch branch) => FoldedConvolution.Of(convolution, normalisation, branch);
 }

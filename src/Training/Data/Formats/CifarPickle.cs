@@ -1,3 +1,5 @@
+using Pascl.Training.Pickling;
+
 namespace Pascl.Training.Data.Formats;
 
 /// <summary>The dictionaries in the Python form of CIFAR.</summary>
@@ -7,7 +9,7 @@ internal static class CifarPickle
     {
         try
         {
-            return Unpickler.Load(file) as Dictionary<string, object?> ?? throw new InvalidDataException("it holds no dictionary");
+            return Unpickler.Load(file, PickledFunctions.Numpy) as Dictionary<string, object?> ?? throw new InvalidDataException("it holds no dictionary");
         }
         catch (InvalidDataException exception)
         {
@@ -18,6 +20,6 @@ internal static class CifarPickle
     /// <summary>The strings of a list in a dictionary.</summary>
     public static string[] Strings(string source, ReadOnlyMemory<byte> file, string key) =>
         Load(source, file).GetValueOrDefault(key) is List<object?> list && list.All(item => item is string or ReadOnlyMemory<byte>)
-            ? [.. list.Select(PickledFunctions.Text)]
+            ? [.. list.Select(PickledText.Text)]
             : throw new InputException($"{source} holds no list of class names \"{key}\".");
 }

@@ -1,7 +1,9 @@
+using Pascl.Training.Pickling;
+
 namespace Pascl.Training.Data.Formats;
 
 /// <summary>A pickled NumPy array of bytes with two dimensions.</summary>
-internal sealed class PickledArray
+internal sealed class PickledArray : IPickledState
 {
     private bool isColumnMajor;
 
@@ -12,9 +14,10 @@ internal sealed class PickledArray
     private ReadOnlyMemory<byte> Bytes { get; set; }
 
     /// <summary>Takes the state that NumPy pickles: (version, shape, type, is Fortran order, bytes).</summary>
-    public void SetState(object?[]? state)
+    public void SetState(object? state)
     {
-        if (state is not [_, object?[] and [long rows, long columns], PickledType type, bool fortran, ReadOnlyMemory<byte> bytes])
+        if (state is not object?[] parts
+            || parts is not [_, object?[] and [long rows, long columns], PickledType type, bool fortran, ReadOnlyMemory<byte> bytes])
         {
             throw new InvalidDataException("it holds an array that is not a table of numbers");
         }

@@ -2,6 +2,7 @@ using System.Text;
 using Pascl.Training;
 using Pascl.Training.Data;
 using Pascl.Training.Data.Formats;
+using Pascl.Training.Pickling;
 
 namespace Pascl.Tests.Training.Data.Formats;
 
@@ -17,7 +18,7 @@ public sealed class UnpicklerTests
     [TestCase("h\u0005.", "damaged")]
     [TestCase(".", "damaged")]
     public void a_pickle_that_asks_for_more_than_plain_values_is_refused(string program, string expected) =>
-        Assert.That(() => Unpickler.Load(Encoding.Latin1.GetBytes(program)), Throws.TypeOf<InvalidDataException>().With.Message.Contains(expected));
+        Assert.That(() => Unpickler.Load(Encoding.Latin1.GetBytes(program), PickledFunctions.Numpy), Throws.TypeOf<InvalidDataException>().With.Message.Contains(expected));
 
     [Test]
     public void python_3_writes_the_same_table_differently()
@@ -33,7 +34,7 @@ public sealed class UnpicklerTests
             (byte)'b', 0x89, (byte)'C', 2, 1, 2, 0x94, (byte)'t', 0x94, (byte)'b', .. Text("labels"), (byte)']', 0x94, (byte)'K', 7, (byte)'a',
             (byte)'u', (byte)'.',
         ];
-        var loaded = (Dictionary<string, object?>)Unpickler.Load(table)!;
+        var loaded = (Dictionary<string, object?>)Unpickler.Load(table, PickledFunctions.Numpy)!;
         var data = (PickledArray)loaded["data"]!;
         byte[] row = [1, 2];
         Assert.That((data.Rows, data.Columns), Is.EqualTo((1, 2)));
@@ -45,7 +46,7 @@ public sealed class UnpicklerTests
     public void an_array_in_fortran_order_is_read_by_rows()
     {
         var array = new PickledArray();
-        array.SetState([1L, new object?[] { 2L, 3L }, new PickledType("u1"), true, (ReadOnlyMemory<byte>)new byte[] { 1, 4, 2, 5, 3, 6 }]);
+        array.SetState(new object?[] { 1L, new object?[] { 2L, 3L }, new PickledType("u1"), true, (ReadOnlyMemory<byte>)new byte[] { 1, 4, 2, 5, 3, 6 } });
         byte[] second = [4, 5, 6];
         Assert.That(array.Row(1).ToArray(), Is.EqualTo(second));
     }

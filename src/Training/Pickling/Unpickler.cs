@@ -1,28 +1,35 @@
 using System.Buffers.Binary;
 using System.Text;
 
-namespace Pascl.Training.Data.Formats;
+namespace Pascl.Training.Pickling;
 
 /// <summary>
-/// Reads the plain values of a Python pickle, protocols 2 to 5: dictionaries, lists, tuples, numbers, strings and uint8 NumPy arrays. A
-/// pickle is a program; this machine knows no instruction that could call anything but the array constructors, and stops at the first that
-/// it does not know. Opcodes: CPython, Lib/pickletools.py.
+/// Reads the plain values of a Python pickle, protocols 2 to 5: dictionaries, lists, tuples, numbers, strings, and what its reader allows by name. A
+/// pickle is a program; this machine can call nothing but the functions of that list, which are C# and only make values, and it stops at the first
+/// instruction that it does not know. Opcodes: CPython, Lib/pickletools.py.
 /// </summary>
 internal sealed class Unpickler
 {
     private static readonly object mark = new();
     private readonly ReadOnlyMemory<byte> program;
+    private readonly PickledNames names;
+    private readonly PickledFunction? persistent;
     private readonly Stack<object?> stack = new();
     private readonly List<object?> memo = [];
     private int position;
 
-    private Unpickler(ReadOnlyMemory<byte> program) => this.program = program;
+    private Unpickler(ReadOnlyMemory<byte> program, PickledNames names, PickledFunction? persistent) =>
+        (this.program, this.names, this.persistent) = (program, names, persistent);
 
     /// <summary>
     /// The value that a pickle holds: byte strings as memory, other strings as text, integers as long, containers as .NET's.
     /// </summary>
-    /// <exception cref="InvalidDataException">The pickle is cut short, damaged, or asks for more than plain values.</exception>
-    public static object? Load(ReadOnlyMemory<byte> program) => new Unpickler(program).Run();
+    /// <param name="program">The pickle.</param>
+    /// <param name="names">What it may ask for.</param>
+    /// <param name="persistent">Makes the objects that the pickle names instead of holding them; null where it may name none.</param>
+    /// <exception cref="InvalidDataException">The pickle is cut short, damaged, or asks for more than it may.</exception>
+    public static object? Load(ReadOnlyMemory<byte> program, PickledNames names, PickledFunction? persistent = null) =>
+        new Unpickler(program, names, persistent).Run();
 
     private object? Run()
     {
@@ -51,6 +58,7 @@ internal sealed class Unpickler
             case (byte)'K': stack.Push((long)Take(1)[0]); break;
             case (byte)'M': stack.Push((long)BinaryPrimitives.ReadUInt16LittleEndian(Take(2))); break;
             case (byte)'J': stack.Push((long)BinaryPrimitives.ReadInt32LittleEndian(Take(4))); break;
+            case (byte)'G': stack.Push(BinaryPrimitives.ReadDoubleBigEndian(Take(8))); break;
             case 0x8a: stack.Push(LittleEndian(Take(Take(1)[0]))); break; // LONG1
             case (byte)'U' or (byte)'C': stack.Push(TakeMemory(Take(1)[0])); break;
             case (byte)'T' or (byte)'B': stack.Push(TakeMemory(TakeInt32())); break;
@@ -70,11 +78,12 @@ internal sealed class Unpickler
             case 0x94: Remember(memo.Count); break; // MEMOIZE
             case (byte)'h': Recall(Take(1)[0]); break;
             case (byte)'j': Recall(TakeInt32()); break;
-            case (byte)'c': stack.Push(PickledFunctions.Find(TakeLine(), TakeLine())); break;
-            case 0x93: var name = Pop<string>(); stack.Push(PickledFunctions.Find(Pop<string>(), name)); break; // STACK_GLOBAL
+            case (byte)'c': stack.Push(names.Find(TakeLine(), TakeLine())); break;
+            case 0x93: var name = Pop<string>(); stack.Push(names.Find(Pop<string>(), name)); break; // STACK_GLOBAL
+            case (byte)'Q' when persistent is not null: stack.Push(persistent(Pop<object?[]>())); break; // BINPERSID
             case (byte)'R': var arguments = Pop<object?[]>(); stack.Push(Pop<PickledFunction>()(arguments)); break;
             case (byte)'b': Build(Pop<object?>()); break;
-            default: throw new InvalidDataException($"it uses instruction 0x{code:x2}, which arrays, lists and names do not need");
+            default: throw new InvalidDataException($"it uses instruction 0x{code:x2}, which plain values do not need");
         }
     }
 
@@ -82,8 +91,8 @@ internal sealed class Unpickler
     {
         switch (stack.TryPeek(out var target) ? target : null)
         {
-            case PickledArray array: array.SetState(state as object?[]); break;
-            case PickledType: break; // byte order and padding, which do not matter for single bytes
+            case IPickledState stateful: stateful.SetState(state); break;
+            case Dictionary<string, object?>: break; // attributes of an OrderedDict, which are not its items
             default: throw Damaged();
         }
     }
@@ -95,7 +104,7 @@ internal sealed class Unpickler
         var dictionary = Peek<Dictionary<string, object?>>();
         for (var i = 0; i + 1 < items.Length; i += 2)
         {
-            dictionary[PickledFunctions.Text(items[i])] = items[i + 1];
+            dictionary[PickledText.Key(items[i])] = items[i + 1];
         }
     }
 
