@@ -9,7 +9,7 @@ namespace Pascl.Training.Checkpoints;
 /// when asked for.
 /// </summary>
 /// <remarks>Types: F64 F32 F16 BF16 I64 I32 I16 I8 U8 BOOL. An instance serves one thread at a time.</remarks>
-public sealed class SafetensorsFile : IDisposable
+public sealed class SafetensorsFile : ITensorFile
 {
     private const int LengthBytes = 8;
     private const int ChunkBytes = 1 << 20;
@@ -24,6 +24,10 @@ public sealed class SafetensorsFile : IDisposable
 
     /// <summary>Every tensor by name.</summary>
     public IReadOnlyDictionary<string, SafetensorsEntry> Entries { get; }
+
+    /// <inheritdoc/>
+    IReadOnlyDictionary<string, StoredTensor> ITensorFile.Tensors =>
+        Entries.ToDictionary(entry => entry.Key, entry => new StoredTensor(entry.Value.Type, entry.Value.Shape));
 
     /// <summary>The strings beside the tensors (<c>__metadata__</c>).</summary>
     public IReadOnlyDictionary<string, string> Metadata { get; }

@@ -1,5 +1,4 @@
 using TorchSharp;
-using static Pascl.Training.Checkpoints.SafetensorsEntry;
 
 namespace Pascl.Training.Checkpoints;
 
@@ -17,18 +16,24 @@ internal static class StrictLoading
     /// <param name="except">Targets and entries whose names begin so are left out; null for none.</param>
     /// <exception cref="InputException">An entry is missing, unexpected, or of another shape or type; all of them are listed and nothing
     /// was loaded.</exception>
-    public static void Load(SafetensorsFile file, string prefix, IReadOnlyDictionary<string, torch.Tensor> targets, string owner, string? except = null)
+    public static void Load(ITensorFile file, string prefix, IReadOnlyDictionary<string, torch.Tensor> targets, string owner, string? except = null)
     {
-        if (except is not null)
-        {
-            targets = targets.Where(target => !target.Key.StartsWith(except, StringComparison.Ordinal)).ToDictionary();
-        }
+        var names = file.Tensors.Keys.Where(name => name.StartsWith(prefix, StringComparison.Ordinal)).ToDictionary(name => name[prefix.Length..]);
+        Load(file, Kept(names, except), Kept(targets, except), owner);
+    }
 
-        var stored = file.Entries
-            .Where(entry => entry.Key.StartsWith(prefix, StringComparison.Ordinal))
-            .Select(entry => (Name: entry.Key[prefix.Length..], entry.Value))
-            .Where(entry => except is null || !entry.Name.StartsWith(except, StringComparison.Ordinal))
-            .ToDictionary(entry => entry.Name, entry => entry.Value);
+    /// <summary>Copies tensors into the targets of their names. Nothing is broadcast, converted or left out.</summary>
+    /// <param name="file">Where the values come from.</param>
+    /// <param name="names">The names in the file by the names of the targets.</param>
+    /// <param name="targets">The tensors to fill.</param>
+    /// <param name="owner">What the targets are, for the message: <c>the model</c>.</param>
+    /// <exception cref="InputException">A name is missing, unexpected, or its tensor of another shape or type; all of them are listed and
+    /// nothing was loaded.</exception>
+    public static void Load(
+        ITensorFile file, IReadOnlyDictionary<string, string> names, IReadOnlyDictionary<string, torch.Tensor> targets, string owner)
+    {
+        var tensors = file.Tensors;
+        var stored = names.ToDictionary(name => name.Key, name => tensors[name.Value]);
         var problems = string.Concat(Problems(stored, targets).Select(problem => "\n  " + problem));
         if (problems.Length > 0)
         {
@@ -37,31 +42,34 @@ internal static class StrictLoading
 
         foreach (var (name, target) in targets)
         {
-            file.ReadInto(prefix + name, target);
+            file.ReadInto(names[name], target);
         }
     }
 
+    private static Dictionary<string, T> Kept<T>(IReadOnlyDictionary<string, T> values, string? except) =>
+        values.Where(value => except is null || !value.Key.StartsWith(except, StringComparison.Ordinal)).ToDictionary();
+
     private static IEnumerable<string> Problems(
-        Dictionary<string, SafetensorsEntry> stored, IReadOnlyDictionary<string, torch.Tensor> targets)
+        Dictionary<string, StoredTensor> stored, IReadOnlyDictionary<string, torch.Tensor> targets)
     {
         foreach (var (name, target) in targets)
         {
-            if (!stored.TryGetValue(name, out var entry))
+            var wanted = new StoredTensor(target.dtype, target.shape);
+            if (!stored.TryGetValue(name, out var found))
             {
-                yield return $"missing: {name} {Describe(target.dtype, target.shape)}";
+                yield return $"missing: {name} {wanted}";
             }
-            else if (entry.Type != target.dtype || !entry.Shape.SequenceEqual(target.shape))
+            else if (!found.Fits(target))
             {
-                var (found, expected) = (Describe(entry.Type, entry.Shape), Describe(target.dtype, target.shape));
-                yield return $"different: {name} is {found} in the file but must be {expected}";
+                yield return $"different: {name} is {found} in the file but must be {wanted}";
             }
         }
 
-        foreach (var (name, entry) in stored)
+        foreach (var (name, found) in stored)
         {
             if (!targets.ContainsKey(name))
             {
-                yield return $"unexpected: {name} {Describe(entry.Type, entry.Shape)}";
+                yield return $"unexpected: {name} {found}";
             }
         }
     }

@@ -21,7 +21,7 @@ internal static class ExportCommand
         };
         var score = new Option<string>("--score")
         {
-            Description = "score of an ONNX model without threshold: " + string.Join(", ", DeployedScore.All.Select(known => known.Name)) + "; default msp",
+            Description = "score of an ONNX model without threshold: " + string.Join(", ", DeployedScore.Names) + "; default msp",
         };
         var withoutThreshold = new Option<bool>("--without-threshold") { Description = "an ONNX model that gives scores and leaves the decision to its user" };
         var images = new Option<string>("--images")
@@ -38,9 +38,10 @@ internal static class ExportCommand
         };
         command.SetAction(result =>
         {
-            if (result.GetRequiredValue(format) != ExportFormat.Onnx && onnxOnly.Where(option => RecipeOptions.WasGiven(result, option)).ToList() is [var other, ..])
+            var misplaced = result.GetRequiredValue(format) == ExportFormat.Onnx ? null : onnxOnly.FirstOrDefault(option => RecipeOptions.WasGiven(result, option));
+            if (misplaced is not null)
             {
-                throw new InputException($"{other.Name} goes with --format onnx; the other formats hold weights alone.");
+                throw new InputException($"{misplaced.Name} goes with --format onnx; the other formats hold weights alone.");
             }
 
             return RunExport.Write(
@@ -53,7 +54,7 @@ internal static class ExportCommand
         return command.WithExamples(
             "export runs/oe-1 --format onnx",
             "export runs/oe-1 --format onnx --input float --out deployed/model.onnx",
-            "export runs/oe-1 --format onnx --without-threshold --score msp",
+            "export runs/oe-1 --format onnx --without-threshold --score energy",
             "export runs/oe-1 --format pth --out pytorch/model.pth",
             "export runs/oe-1 --format safetensors");
     }

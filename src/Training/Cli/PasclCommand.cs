@@ -66,6 +66,7 @@ public static class PasclCommand
             TrainCommand.Create(),
             EvaluateCommand.Create(),
             ExportCommand.Create(),
+            ImportCommand.Create(),
             DoctorCommand.Create(),
             DataCommand.Create(),
             ProfileCommand.Create(),

@@ -8,7 +8,6 @@ using Pascl.Training.Interop;
 using Pascl.Training.Model;
 using Pascl.Training.Recipes;
 using Pascl.Training.Reporting;
-using Spectre.Console;
 
 namespace Pascl.Training.Cli;
 
@@ -30,7 +29,8 @@ internal static class RunExport
         }
 
         // What is deployed is the network in float32 on the CPU, whatever it was trained with.
-        var recipe = RecipeFile.Parse(checkpoint.Info.Recipe, folder.Checkpoint) with { Precision = Precision.Float32, Device = "cpu", Backend = Backend.Torch };
+        var trained = RecipeFile.Parse(checkpoint.Info.Recipe, folder.Checkpoint);
+        var recipe = trained with { Precision = Precision.Float32, Device = "cpu", Backend = Backend.Torch };
         using var device = ComputeDevice.Open(recipe.Device, recipe.Backend);
         using var model = Trainer.CreateModel(recipe, checkpoint.Info.ClassNames.Count, device);
         checkpoint.LoadInto(model);
@@ -42,17 +42,18 @@ internal static class RunExport
         };
         foreach (var one in written)
         {
-            AnsiConsole.WriteLine(FormattableString.Invariant($"Written: {one} ({new FileInfo(one).Length / 1e6:0.00} MB)"));
+            Console.WriteLine(FormattableString.Invariant($"Written: {one} ({new FileInfo(one).Length / 1e6:0.00} MB)"));
         }
 
-        AnsiConsole.WriteLine(FormattableString.Invariant($"Took {watch.Elapsed.TotalSeconds:0.0} s"));
+        Console.WriteLine(FormattableString.Invariant($"Took {watch.Elapsed.TotalSeconds:0.0} s"));
         return ExitCode.Done;
     }
 
     private static string[] WriteSafetensors(string file, CheckpointInfo info, DualBranchResNet model)
     {
         // "pt" says that the tensors are those of a PyTorch network; its loaders look for it.
-        WeightExport.WriteSafetensors(file, model, new Dictionary<string, string> { ["format"] = "pt", ["class_names"] = JsonSerializer.Serialize(info.ClassNames) });
+        var metadata = new Dictionary<string, string> { ["format"] = "pt", ["class_names"] = JsonSerializer.Serialize(info.ClassNames) };
+        WeightExport.WriteSafetensors(file, model, metadata);
         return [file];
     }
 
@@ -60,14 +61,14 @@ internal static class RunExport
         string file, RunFolder folder, CheckpointInfo info, Recipe recipe, DualBranchResNet model, OnnxSettings settings)
     {
         var (score, calibration) = ScoreOf(folder, info.Calibration, settings);
-        var known = DeployedScore.Find(score);
+        var known = DeployedScore.Parse(score, info.TrainingCounts);
         var images = OnnxVerification.Choose(ImagesOf(recipe, settings.Images));
         var deployed = new DeployedModel(model, info.ClassNames, images.Height, known, calibration);
         var agreement = OnnxExport.Write(file, deployed, settings.Input, images);
-        AnsiConsole.WriteLine(FormattableString.Invariant(
-            $"Verified by ONNX Runtime on {agreement.Images:N0} images of {images.Name}: largest difference {agreement.Largest:0.0e+0} ")
-            + FormattableString.Invariant(
-                $"(logits {agreement.Logits:0.0e+0}, probabilities {agreement.Probabilities:0.0e+0}, {score} {agreement.Scores:0.0e+0}; allowed {OnnxAgreement.Allowed:0e+0})"));
+        Console.WriteLine(FormattableString.Invariant(
+            $"Verified by ONNX Runtime on {agreement.Images:N0} images of {images.Name}: largest difference {agreement.Largest:0.0e+0} "));
+        Console.WriteLine(FormattableString.Invariant(
+            $"  (logits {agreement.Logits:0.0e+0}, probabilities {agreement.Probabilities:0.0e+0}, {score} {agreement.Scores:0.0e+0}; allowed {OnnxAgreement.Allowed:0e+0})"));
         return [file];
     }
 

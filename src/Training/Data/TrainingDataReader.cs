@@ -13,14 +13,14 @@ public static class TrainingDataReader
     public static TrainingData Read(Recipe recipe, bool withOutliers = true, bool withOutOfDistribution = true) =>
         recipe.Data.InDistribution is { } path
         ? FromDisk(recipe, path, withOutliers && recipe.UsesOutliers, withOutOfDistribution)
-        : Synthetic(recipe);
+        : Synthetic(recipe, withOutOfDistribution);
 
-    private static TrainingData Synthetic(Recipe recipe)
+    private static TrainingData Synthetic(Recipe recipe, bool withOutOfDistribution)
     {
         var options = new SyntheticOptions();
         var images = SyntheticImages.Create((ulong)recipe.Seed, options with { Size = recipe.Data.ImageSize ?? options.Size });
         var skipped = new List<string>();
-        var outOfDistribution = recipe.Data.OutOfDistribution.Count == 0
+        var outOfDistribution = recipe.Data.OutOfDistribution.Count == 0 || !withOutOfDistribution
             ? images.OutOfDistribution
             : OutOfDistribution(recipe.Data, images.Training, skipped);
         return Split(recipe, images.Training, images.Test, recipe.UsesOutliers ? images.Outliers : null, outOfDistribution, skipped);

@@ -61,7 +61,7 @@ public sealed class DualBranchResNet : Module<Tensor, Branch, BranchOutput>
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(head.ClassCount, 2);
         ArgumentOutOfRangeException.ThrowIfLessThan(width, 1);
-        int[] blocks = depth == ResNetDepth.ResNet18 ? [2, 2, 2, 2] : [3, 4, 6, 3];
+        var blocks = Blocks(depth);
         conv1 = Conv2d(3, width, 3, padding: 1, bias: false);
         bn1 = new DualBranchBatchNorm2d(width, device);
         layer1 = Stage(blocks[0], width, width, stride: 1, device);
@@ -197,6 +197,9 @@ public sealed class DualBranchResNet : Module<Tensor, Branch, BranchOutput>
             _ => !isBatchNorm && !isClassifier,
         };
     }
+
+    /// <summary>Blocks of each stage.</summary>
+    internal static int[] Blocks(ResNetDepth depth) => depth == ResNetDepth.ResNet18 ? [2, 2, 2, 2] : [3, 4, 6, 3];
 
     private static ModuleList<BasicBlock> Stage(int blocks, long inputChannels, long outputChannels, long stride, KernelDevice? device) => new(
     [

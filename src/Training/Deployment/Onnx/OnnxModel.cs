@@ -6,8 +6,8 @@ using DataType = Pascl.Training.Deployment.Onnx.TensorProto.Types.DataType;
 namespace Pascl.Training.Deployment.Onnx;
 
 /// <summary>
-/// The deployed model as one ONNX graph: images go through both branches, the score comes from the main branch, the class from the auxiliary branch. Each branch
-/// has convolutions of its own, because its BatchNorm is folded into them. Format: https://github.com/onnx/onnx/blob/main/docs/IR.md.
+/// The deployed model as one ONNX graph: images go through both branches, the score comes from the main branch, the class from the auxiliary
+/// branch. Each branch has convolutions of its own, because its BatchNorm is folded into them. Format: https://github.com/onnx/onnx/blob/main/docs/IR.md.
 /// </summary>
 internal static class OnnxModel
 {
@@ -39,9 +39,8 @@ internal static class OnnxModel
         var graph = new OnnxGraph();
         var pixels = AddInput(graph, input);
         var logits = AddBranch(graph, pixels, deployed.Network.Fold(Branch.Auxiliary));
-        var score = deployed.Score.Build(
-            graph, SortedLogits.Of(graph, AddBranch(graph, pixels, deployed.Network.Fold(Branch.Main)), deployed.ClassNames.Count));
         var classCount = deployed.ClassNames.Count;
+        var score = deployed.Score.AddTo(graph, AddBranch(graph, pixels, deployed.Network.Fold(Branch.Main)), classCount);
         graph.Output(logits, Logits, DataType.Float, "logits of the auxiliary branch, one per class", Batch, classCount);
         graph.Output(graph.Add("Softmax", [logits], "axis", 1), Probabilities, DataType.Float, "probability of each class", Batch, classCount);
         graph.Output(score, Score, DataType.Float, $"out-of-distribution score {deployed.Score.Name} of the main branch; higher = more so", Batch);

@@ -17,7 +17,7 @@ internal sealed class OnnxSession : IDisposable
         {
             session = new InferenceSession(model);
         }
-        catch (Exception exception) when ((exception.InnerException ?? exception) is DllNotFoundException)
+        catch (Exception exception) when (exception.GetBaseException() is DllNotFoundException)
         {
             throw new InputException(
                 "ONNX Runtime's library (libonnxruntime.so) is not beside this program, and an ONNX file is written only when it was verified. "

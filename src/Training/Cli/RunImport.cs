@@ -1,0 +1,99 @@
+using Pascl.Training.Checkpoints;
+using Pascl.Training.Checkpoints.PyTorch;
+using Pascl.Training.Data;
+using Pascl.Training.Interop;
+using Pascl.Training.Model;
+using Pascl.Training.Recipes;
+using Pascl.Training.Reporting;
+
+namespace Pascl.Training.Cli;
+
+/// <summary>An import as the user sees it: what matched, what was not used, and where the run is. Nothing is written before everything fits.</summary>
+internal static class RunImport
+{
+    private const int MostListed = 8;
+
+    public static int Read(Recipe recipe, IReadOnlyList<string> given, ImportedPaths paths, string? output)
+    {
+        if (paths.Classifier is not null && paths.Auxiliary is null)
+        {
+            throw new InputException("--classifier says which classifier of the finetuned file to take; name that file with --auxiliary.");
+        }
+
+        // In the first phase the authors train linear; the other classifier that some versions of their network have is left as it was drawn.
+        using var main = ImportedFile.Open(paths.Main, usual: ImportedFile.Linear);
+        if (main.HasBothBranches && paths.Auxiliary is not null)
+        {
+            throw new InputException($"{paths.Main} holds both branches already, so --auxiliary cannot be given with it.");
+        }
+
+        using var auxiliary = paths.Auxiliary is null ? null : ImportedFile.Open(paths.Auxiliary, paths.Classifier);
+        var shape = main.Shape;
+        var fitting = WithShape(recipe, given, shape, main.Path) with { Device = "cpu", Backend = Backend.Torch };
+        var data = TrainingDataReader.Read(fitting, withOutliers: false);
+        if (data.Training.ClassCount != shape.ClassCount)
+        {
+            throw new InputException(
+                $"{main.Path} knows {shape.ClassCount} classes, but {data.Training.Name} has {data.Training.ClassCount}; "
+                + "name the images that it was trained on.");
+        }
+
+        using var device = ComputeDevice.Open(fitting.Device, fitting.Backend);
+        using var model = Trainer.CreateModel(fitting, data.Training.ClassCount, device);
+        ImportedNetwork.Fill(model, main, auxiliary);
+        Report(main);
+        if (auxiliary is not null)
+        {
+            Report(auxiliary);
+        }
+
+        // A run without finetuned weights stands before its second phase, and train --resume takes it; the other one is finished.
+        var phase = Trainer.Phases(fitting, data, device).Single(phase => phase.Branch == Branch.Auxiliary);
+        var isFinetuned = auxiliary is not null || main.HasBothBranches;
+        using var steps = new TrainingSteps(phase, model, data, device);
+        var epochs = isFinetuned ? phase.Settings.Epochs : 0;
+        var json = RecipeFile.Write(fitting with { Precision = model.Precision, Device = recipe.Device, Backend = recipe.Backend });
+        var history = new RunHistory([], null).ToJson();
+        var info = new CheckpointInfo(
+            phase.Name, epochs, (long)epochs * steps.PerEpoch, json, history, data.Training.ClassNames, data.Training.CountPerClass());
+        using var folder = RunFolder.Create(recipe.Preset, output);
+        folder.WriteRecipe(json);
+        Checkpoint.Save(folder.Checkpoint, info, model, steps.Optimiser);
+        Console.WriteLine($"Run folder: {folder.Root}");
+        if (!isFinetuned)
+        {
+            Console.WriteLine($"Its auxiliary branch is a copy of the main branch; finetune it with: train --resume {folder.Root}");
+        }
+
+        return ExitCode.Done;
+    }
+
+    // The file decides; an option that says otherwise is a misunderstanding.
+    private static Recipe WithShape(Recipe recipe, IReadOnlyList<string> given, NetworkShape shape, string path)
+    {
+        if ((given.Contains("--width") && recipe.Width != shape.Width) || (given.Contains("--depth") && recipe.Depth != shape.Depth))
+        {
+            throw new InputException(
+                $"{path} is a {shape.Depth} of width {shape.Width}, not a {recipe.Depth} of width {recipe.Width}. "
+                + "Leave --depth and --width out; the file decides.");
+        }
+
+        var fitting = recipe with { Depth = shape.Depth, Width = shape.Width };
+        fitting.Validate();
+        return fitting;
+    }
+
+    private static void Report(ImportedFile file)
+    {
+        Console.WriteLine($"{file.Path}: {file.Matched} tensors matched, 0 missing, 0 of another shape or type, {file.Unused.Count} not used");
+        foreach (var name in file.Unused.Take(MostListed))
+        {
+            Console.WriteLine($"  not used: {name}");
+        }
+
+        if (file.Unused.Count > MostListed)
+        {
+            Console.WriteLine($"  and {file.Unused.Count - MostListed} more");
+        }
+    }
+}

@@ -1,0 +1,214 @@
+using System.Diagnostics;
+using System.Text.RegularExpressions;
+using Pascl.Tests.Training.Data.Formats;
+using Pascl.Tests.Training.Deployment;
+using Pascl.Training;
+using Pascl.Training.Checkpoints;
+using Pascl.Training.Deployment.Onnx;
+using Pascl.Training.Evaluation;
+using Pascl.Training.Recipes;
+using Pascl.Training.Reporting;
+
+namespace Pascl.Tests.Training.Cli;
+
+/// <summary>Export and import as a user types them, on a run of random weights.</summary>
+[NonParallelizable]
+public sealed partial class ExportCommandTests
+{
+    private const string Options = "--preset quickstart --image-size 8 --threads 1";
+    private static readonly Recipe recipe = TinyTraining.Recipe with { Width = 4 };
+
+    private TemporaryFolder folder = null!;
+
+    [OneTimeSetUp]
+    public void RequireLibrary() => OnnxLibrary.Require();
+
+    [SetUp]
+    public void CreateFolder() => folder = new TemporaryFolder();
+
+    [TearDown]
+    public void DeleteFolder() => folder.Dispose();
+
+    [Test]
+    public void a_calibrated_run_becomes_a_verified_model_that_decides()
+    {
+        var run = Run(new Calibration("energy", 0.9, -1.5, 100));
+        var (code, output, error) = InProcess.Run($"export {run} --format onnx");
+        Assert.That(code, Is.Zero, error);
+        using var session = new OnnxSession(File.ReadAllBytes(Path.Combine(run, "model.onnx")));
+        Assert.Multiple(() =>
+        {
+            Assert.That(output, Does.Match($"Verified by ONNX Runtime on {TinyTraining.Data.Test.Count} images of .*largest difference \\d.\\de-\\d"));
+            Assert.That(output, Does.Match("Written: .*model.onnx \\(\\d.\\d\\d MB\\)"));
+            Assert.That(session.Metadata["score"], Is.EqualTo("energy"));
+            Assert.That(session.Metadata["image_size"], Is.EqualTo("8"));
+            Assert.That(session.Metadata["true_positive_rate"], Is.EqualTo("0.9"));
+            Assert.That(session.Outputs, Does.Contain("accepted"));
+        });
+    }
+
+    [Test]
+    public void a_model_for_floats_with_another_score_may_be_verified_on_other_images()
+    {
+        var run = Run(null);
+        for (var i = 0; i < 3; i++)
+        {
+            folder.Write($"pictures/{i}.png", TestImages.Plain(8, 8, (byte)(80 * i)));
+        }
+
+        var model = Path.Combine(folder.Path, "floats.onnx");
+        var (code, output, error) = InProcess.Run(
+            $"export {run} --format onnx --input float --without-threshold --score entropy --images {Path.Combine(folder.Path, "pictures")} --out {model}");
+        Assert.That(code, Is.Zero, error);
+        Assert.That(output, Does.Contain("on 3 images of pictures").And.Contain("entropy"));
+        using var session = new OnnxSession(File.ReadAllBytes(model));
+        Assert.That(session.Outputs, Is.EqualTo(["logits", "probabilities", "ood_score"]));
+    }
+
+    [TestCase("--format onnx", "has no threshold", "calibrate ", "--without-threshold")]
+    [TestCase("--format onnx --without-threshold --score odd", "There is no score 'odd'")]
+    [TestCase("--format onnx --without-threshold --score energy-prior", "energy-prior cannot be exported", "msp, max-logit, energy, entropy")]
+    [TestCase("--format onnx --without-threshold --out /no/such/folder/model.onnx", "could not be written: its folder does not exist")]
+    [TestCase("--format onnx --without-threshold --images /no/such/images", "/no/such/images")]
+    [TestCase("--format pth --score msp", "--score goes with --format onnx")]
+    [TestCase("--format safetensors --input float", "--input goes with --format onnx")]
+    [TestCase("--format torchscript", "torchscript")]
+    [TestCase("", "--format")]
+    public void bad_input_ends_with_exit_code_2_and_sentences(string options, params string[] expected)
+    {
+        var run = Run(null);
+        var (code, _, error) = InProcess.Run($"export {run} {options}".TrimEnd());
+        Assert.Multiple(() =>
+        {
+            Assert.That(code, Is.EqualTo(2), error);
+            Assert.That(error.Trim().Split('\n'), Has.Length.LessThanOrEqualTo(2), error);
+            Assert.That(expected, Is.All.Matches<string>(part => error.Contains(part, StringComparison.Ordinal)), error);
+            Assert.That(Directory.GetFiles(run, "model*"), Is.Empty, "nothing is written");
+        });
+    }
+
+    [Test]
+    public void a_threshold_of_one_score_is_not_given_to_another()
+    {
+        var (code, _, error) = InProcess.Run($"export {Run(new Calibration("msp", 0.95, 0.5, 100))} --format onnx --score energy");
+        Assert.That((code, error), Is.EqualTo((2, error)).And.Matches<(int, string)>(_ => error.Contains("threshold is one of the score msp, not of energy")));
+    }
+
+    [TestCase("pth", "model-main.pth", "--auxiliary", "model-auxiliary.pth")]
+    [TestCase("safetensors", "model.safetensors")]
+    public void exported_weights_come_back_as_a_run_that_can_be_exported(string format, string main, params string[] more)
+    {
+        var run = Run(null);
+        Assert.That(InProcess.Run($"export {run} --format {format}").Code, Is.Zero);
+        var imported = Path.Combine(folder.Path, "imported");
+        var files = string.Join(' ', more.Select(part => part.StartsWith('-') ? part : Path.Combine(run, part)).Prepend(Path.Combine(run, main)));
+        var (code, output, error) = InProcess.Run($"import {files} {Options} --out {imported}");
+        Assert.That(code, Is.Zero, error);
+        Assert.That(output, Does.Contain("tensors matched, 0 missing").And.Contain(imported).And.Not.Contain("--resume"));
+        Assert.That(InProcess.Run($"export {imported} --format onnx --without-threshold").Code, Is.Zero);
+        Assert.That(InProcess.Run($"export {run} --format onnx --without-threshold").Code, Is.Zero);
+        Assert.That(File.ReadAllBytes(Path.Combine(imported, "model.onnx")), Is.EqualTo(File.ReadAllBytes(Path.Combine(run, "model.onnx"))));
+        Assert.That(Path.Combine(imported, "recipe.json"), Does.Exist);
+    }
+
+    [Test]
+    public void a_first_phase_alone_is_finetuned_by_resuming_and_evaluated()
+    {
+        var run = Run(null);
+        Assert.That(InProcess.Run($"export {run} --format pth").Code, Is.Zero);
+        var imported = Path.Combine(folder.Path, "imported");
+        var (code, output, error) = InProcess.Run(
+            $"import {Path.Combine(run, "model-main.pth")} {Options} --outlier-batch 32 --batch 150 --finetune-batch 150 --finetune-epochs 1 --out {imported}");
+        Assert.That(code, Is.Zero, error);
+        Assert.That(output, Does.Contain($"train --resume {imported}"));
+        var before = TinyTraining.Tensors(RunFolder.Open(imported));
+        (code, _, error) = PasclProgram.Run($"train --resume {imported}");
+        Assert.That(code, Is.Zero, error);
+        Assert.That(EvaluationReport.Read(Path.Combine(imported, "report.json")).TrainingCounts, Is.EqualTo(TinyTraining.Data.Training.CountPerClass()));
+        var after = TinyTraining.Tensors(RunFolder.Open(imported));
+        Assert.Multiple(() =>
+        {
+            Assert.That(after["model.layer1.0.conv1.weight"], Is.EqualTo(before["model.layer1.0.conv1.weight"]));
+            Assert.That(after["model.linear.weight"], Is.EqualTo(before["model.linear.weight"]));
+            Assert.That(after["model.auxiliary_linear.weight"], Is.Not.EqualTo(before["model.auxiliary_linear.weight"]));
+        });
+    }
+
+    [TestCase("import /no/such/file.pth " + Options, "/no/such/file.pth", "there is no such file")]
+    [TestCase("import FILE", "train needs to know what to train on")]
+    [TestCase("import FILE --classifier aux_linear " + Options, "name that file with --auxiliary")]
+    [TestCase("import FILE --width 64 " + Options, "width 4, not a ResNet18 of width 64")]
+    [TestCase("import FILE --auxiliary FILE " + Options, "holds both branches already")]
+    public void an_import_that_cannot_be_says_why_and_writes_nothing(string line, params string[] expected)
+    {
+        var run = Run(null);
+        Assert.That(InProcess.Run($"export {run} --format safetensors").Code, Is.Zero);
+        var target = Path.Combine(folder.Path, "imported");
+        var (code, _, error) = InProcess.Run($"{line.Replace("FILE", Path.Combine(run, "model.safetensors"), StringComparison.Ordinal)} --out {target}");
+        Assert.Multiple(() =>
+        {
+            Assert.That(code, Is.EqualTo(2), error);
+            Assert.That(expected, Is.All.Matches<string>(part => error.Contains(part, StringComparison.Ordinal)), error);
+            Assert.That(Directory.Exists(target), Is.False);
+        });
+    }
+
+    [Test]
+    public void data_of_other_classes_is_refused()
+    {
+        using var network = SmallNetworks.Create(2, classCount: 3);
+        var path = Path.Combine(folder.Path, "three.safetensors");
+        Pascl.Training.Deployment.WeightExport.WriteSafetensors(path, network, new Dictionary<string, string>());
+        var (code, _, error) = InProcess.Run($"import {path} {Options}");
+        Assert.That(code, Is.EqualTo(2));
+        Assert.That(error, Does.Contain("knows 3 classes, but"));
+    }
+
+    [Test]
+    [Platform("Linux")]
+    public void the_sample_uses_the_model_by_onnx_runtime_alone()
+    {
+        var run = Run(new Calibration("msp", 0.95, 0.4, 100));
+        Assert.That(InProcess.Run($"export {run} --format onnx").Code, Is.Zero);
+        using var session = new OnnxSession(File.ReadAllBytes(Path.Combine(run, "model.onnx")));
+        var images = TinyTraining.Data.Test.Select([0, 40, 80]);
+        var expected = session.Run(images, Pascl.Training.Deployment.PixelType.UInt8);
+        var files = Enumerable.Range(0, images.Count).Select(i => folder.Write($"{i}.png", TestImages.Png(8, 8, images.Pixels(i).ToArray())));
+
+        var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "OnnxInference"), [Path.Combine(run, "model.onnx"), .. files])
+        {
+            RedirectStandardOutput = true,
+        };
+        using var process = Process.Start(start)!;
+        var lines = process.StandardOutput.ReadToEnd().Trim().Split('\n');
+        process.WaitForExit();
+        Assert.That((process.ExitCode, lines.Length), Is.EqualTo((0, 3)));
+        Assert.Multiple(() =>
+        {
+            for (var i = 0; i < lines.Length; i++)
+            {
+                var match = SampleLine().Match(lines[i]);
+                Assert.That(match.Groups["class"].Value, Is.EqualTo(images.ClassNames[new Logits(expected.Logits, images.ClassCount).Classes()[i]]), lines[i]);
+                Assert.That(double.Parse(match.Groups["score"].Value), Is.EqualTo(expected.Scores[i]).Within(1e-5), lines[i]);
+                Assert.That(lines[i].EndsWith("accepted", StringComparison.Ordinal), Is.EqualTo(expected.Accepted![i]), lines[i]);
+            }
+        });
+    }
+
+    // A run folder as training leaves it, without the training.
+    private string Run(Calibration? calibration)
+    {
+        var training = TinyTraining.Data.Training;
+        using var network = SmallNetworks.Create(recipe.Width, training.ClassCount);
+        using var run = RunFolder.Create(recipe.Preset, Path.Combine(folder.Path, "run"));
+        var json = RecipeFile.Write(recipe);
+        run.WriteRecipe(json);
+        var info = new CheckpointInfo(
+            TrainingPhase.AuxiliaryBranchName, 1, 1, json, "{\"Epochs\":[]}", training.ClassNames, training.CountPerClass(), Calibration: calibration);
+        Checkpoint.Save(run.Checkpoint, info, network);
+        return run.Root;
+    }
+
+    [GeneratedRegex(@": (?<class>.+) \([\d.]+ ?%\), score (?<score>[\d.]+), (accepted|rejected)$")]
+    private static partial Regex SampleLine();
+}
