@@ -38,10 +38,10 @@ internal static class ExportCommand
         };
         command.SetAction(result =>
         {
-            var misplaced = result.GetRequiredValue(format) == ExportFormat.Onnx ? null : onnxOnly.FirstOrDefault(option => RecipeOptions.WasGiven(result, option));
-            if (misplaced is not null)
+            var given = onnxOnly.FirstOrDefault(option => RecipeOptions.WasGiven(result, option));
+            if (given is not null && result.GetRequiredValue(format) != ExportFormat.Onnx)
             {
-                throw new InputException($"{misplaced.Name} goes with --format onnx; the other formats hold weights alone.");
+                throw new InputException($"{given.Name} goes with --format onnx; the other formats hold weights alone.");
             }
 
             return RunExport.Write(

@@ -68,7 +68,8 @@ internal static class RunExport
         Console.WriteLine(FormattableString.Invariant(
             $"Verified by ONNX Runtime on {agreement.Images:N0} images of {images.Name}: largest difference {agreement.Largest:0.0e+0} "));
         Console.WriteLine(FormattableString.Invariant(
-            $"  (logits {agreement.Logits:0.0e+0}, probabilities {agreement.Probabilities:0.0e+0}, {score} {agreement.Scores:0.0e+0}; allowed {OnnxAgreement.Allowed:0e+0})"));
+            $"  (logits {agreement.Logits:0.0e+0}, probabilities {agreement.Probabilities:0.0e+0}, {score} {agreement.Scores:0.0e+0}; ")
+            + FormattableString.Invariant($"allowed {OnnxAgreement.Allowed:0e+0})"));
         return [file];
     }
 

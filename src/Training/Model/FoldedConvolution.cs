@@ -4,8 +4,8 @@ using TorchSharp.Modules;
 namespace Pascl.Training.Model;
 
 /// <summary>
-/// A convolution that includes the BatchNorm behind it, as evaluation mode computes them: with y = a x + b per output channel, the weight is multiplied by a and
-/// the bias is b.
+/// A convolution that includes the BatchNorm behind it, as evaluation mode computes them: with y = a x + b per output channel, the weight is
+/// multiplied by a and the bias is b.
 /// </summary>
 /// <param name="Weight">(output channels, input channels, kernel, kernel), row-major.</param>
 /// <param name="Shape">Lengths of the weight's dimensions.</param>

@@ -1,6 +1,9 @@
 namespace Pascl.Training.Model;
 
-/// <summary>One branch of the network as evaluation mode computes it, without BatchNorm: relu(stem), the blocks, the average over the image, a linear classifier.</summary>
+/// <summary>
+/// One branch of the network as evaluation mode computes it, without BatchNorm: relu(stem), the blocks, the average over the image, a linear
+/// classifier.
+/// </summary>
 /// <param name="Stem">The first convolution.</param>
 /// <param name="Blocks">The residual blocks of all stages, in order.</param>
 /// <param name="ClassifierWeight">(classes, features), row-major.</param>

@@ -40,7 +40,8 @@ internal static class TorchNames
 
     private static object NewNumber(object?[] arguments) => arguments is [PickledType, ..] ? double.NaN : throw Unexpected();
 
-    private static object NewBytes(object?[] arguments) => arguments is [string { Length: <= LongestNumber }, ..] ? ReadOnlyMemory<byte>.Empty : throw Unexpected();
+    private static object NewBytes(object?[] arguments) =>
+        arguments is [string { Length: <= LongestNumber }, ..] ? ReadOnlyMemory<byte>.Empty : throw Unexpected();
 
     private static InvalidDataException Unexpected() => new("it makes a value in a way that PyTorch does not");
 }

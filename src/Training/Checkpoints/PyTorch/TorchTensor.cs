@@ -27,7 +27,8 @@ internal sealed record TorchTensor(TorchStorage Storage, long Offset, long[] Sha
         return tensor.IsInside()
             ? tensor
             : throw new InvalidDataException(
-                $"it holds a tensor of shape ({string.Join(", ", tensor.Shape)}) from element {offset} on, which leaves its storage of {storage.Elements} elements");
+                $"it holds a tensor of shape ({string.Join(", ", tensor.Shape)}) from element {offset} on, "
+                + $"which leaves its storage of {storage.Elements} elements");
     }
 
     // The last element must exist, and a view may not repeat elements: a small file could otherwise ask for any amount of memory.

@@ -15,9 +15,10 @@ internal static class OnnxExport
         var agreement = OnnxVerification.Compare(model, deployed, input, images);
         if (!agreement.Holds)
         {
-            throw new InputException(
-                $"ONNX Runtime and torch disagree on {images.Name}: by {agreement.Logits:0.0e+0} in a logit, {agreement.Probabilities:0.0e+0} in a probability, "
-                + $"{agreement.Scores:0.0e+0} in a score ({OnnxAgreement.Allowed:0e+0} is allowed), and in {agreement.Decisions} decisions. Nothing was written.");
+            throw new InputException(FormattableString.Invariant(
+                $"ONNX Runtime and torch disagree on {images.Name}: by {agreement.Logits:0.0e+0} in a logit, {agreement.Probabilities:0.0e+0} ")
+                + FormattableString.Invariant($"in a probability, {agreement.Scores:0.0e+0} in a score ({OnnxAgreement.Allowed:0e+0} is allowed), ")
+                + $"and in {agreement.Decisions} decisions. Nothing was written.");
         }
 
         DurableFile.Replace(path, stream => stream.Write(model));

@@ -18,7 +18,9 @@ public sealed class UnpicklerTests
     [TestCase("h\u0005.", "damaged")]
     [TestCase(".", "damaged")]
     public void a_pickle_that_asks_for_more_than_plain_values_is_refused(string program, string expected) =>
-        Assert.That(() => Unpickler.Load(Encoding.Latin1.GetBytes(program), PickledFunctions.Numpy), Throws.TypeOf<InvalidDataException>().With.Message.Contains(expected));
+        Assert.That(
+            () => Unpickler.Load(Encoding.Latin1.GetBytes(program), PickledFunctions.Numpy),
+            Throws.TypeOf<InvalidDataException>().With.Message.Contains(expected));
 
     [Test]
     public void python_3_writes_the_same_table_differently()
