@@ -25,7 +25,7 @@ public static class PasclCommand
                 return UsageError.Report(parsed, Console.Error);
             }
 
-            if (parsed.CommandResult.Command.Name != PtxCommand.Name)
+            if (parsed.CommandResult.Command.Name is not (PtxCommand.Name or CompareCommand.Name))
             {
                 NativeLibTorch.EnsureLoaded();
             }
@@ -67,6 +67,7 @@ public static class PasclCommand
             EvaluateCommand.Create(),
             ExportCommand.Create(),
             ImportCommand.Create(),
+            CompareCommand.Create(),
             DoctorCommand.Create(),
             DataCommand.Create(),
             ProfileCommand.Create(),

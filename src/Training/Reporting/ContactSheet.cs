@@ -19,9 +19,6 @@ public static class ContactSheet
     private const int TileHeight = Side + (3 * LineHeight) + Gap;
     private const int TitleHeight = 28;
 
-    // Skia's fonts here are the files it finds, without the system's rules for a family named sans-serif.
-    private static readonly string[] Families = ["DejaVu Sans", "Liberation Sans", "Noto Sans", "Arial"];
-
     private static readonly SKColor Ink = new(0x20, 0x20, 0x20);
 
     /// <summary>Writes the sheet as PNG, whole or not at all.</summary>
@@ -35,7 +32,7 @@ public static class ContactSheet
         var height = HeightOf(worst.InDistribution.Count) + HeightOf(worst.OutOfDistribution.Count) + Gap;
         using var bitmap = new SKBitmap((Columns * (Side + Gap)) + Gap, height);
         using var canvas = new SKCanvas(bitmap);
-        using var typeface = Sans();
+        using var typeface = SansSerif.Typeface();
         canvas.Clear(SKColors.White);
         var sets = outOfDistribution.ToDictionary(set => set.Name);
         Draw(canvas, typeface, "Test images of the highest score", worst.InDistribution, _ => test, test.ClassNames);
@@ -45,9 +42,6 @@ public static class ContactSheet
         using var png = bitmap.Encode(SKEncodedImageFormat.Png, quality: 100);
         DurableFile.Replace(path, png.SaveTo);
     }
-
-    private static SKTypeface Sans() =>
-        Families.Select(SKFontManager.Default.MatchFamily).FirstOrDefault(found => found is not null) ?? SKTypeface.CreateDefault();
 
     private static int HeightOf(int images) => images == 0 ? 0 : TitleHeight + ((images + Columns - 1) / Columns * TileHeight);
 

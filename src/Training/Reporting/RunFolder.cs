@@ -80,11 +80,14 @@ public sealed class RunFolder : IDisposable
         return new RunFolder(folder.Root, Lock(folder.Root, FileMode.OpenOrCreate));
     }
 
+    /// <summary>The names of everything in a run folder, whatever is there.</summary>
+    public static RunFolder At(string path) => new(Path.GetFullPath(path), null);
+
     /// <summary>Opens the folder of a run to read it.</summary>
     /// <exception cref="InputException">It holds no checkpoint.</exception>
     public static RunFolder Open(string path)
     {
-        var folder = new RunFolder(Path.GetFullPath(path), null);
+        var folder = At(path);
         if (File.Exists(folder.Checkpoint))
         {
             return folder;

@@ -1,0 +1,88 @@
+using System.Globalization;
+
+namespace Pascl.Training.Reporting.Comparison;
+
+/// <summary>A comparison as tables, in per cent.</summary>
+internal static class ComparisonTables
+{
+    /// <summary>What a reading is, in words.</summary>
+    public static string Describe(Reading reading) => reading switch
+    {
+        Reading.Main => "main branch alone",
+        Reading.Auxiliary => "auxiliary branch alone",
+        _ => "as deployed (score of the main branch, class of the auxiliary branch)",
+    };
+
+    /// <summary>A row for each method, detection averaged over the sets.</summary>
+    public static TextTable Average(RunComparison comparison, Reading reading) => new(
+        $"Methods, {Describe(reading)}, {Scope(comparison)}%: mean ± standard deviation over seeds",
+        ["method", "seeds", .. comparison.Metrics.Select(metric => metric.Title)],
+        [
+            .. comparison.Methods.Select(method => (string[])
+            [
+                method.Name,
+                $"{method.Runs.Count}",
+                .. comparison.Metrics.Select(metric => Spread(comparison.Of(method, new(reading, null, metric)))),
+            ]),
+        ]);
+
+    /// <summary>A row for each out-of-distribution set and method.</summary>
+    public static TextTable PerSet(RunComparison comparison, Reading reading)
+    {
+        ComparedMetric[] metrics = [.. comparison.Metrics.Where(metric => metric.OfDetection is not null)];
+        return new(
+            $"Out-of-distribution sets, {Describe(reading)}, %: mean ± standard deviation over seeds",
+            ["OOD set", "method", .. metrics.Select(metric => metric.Title)],
+            [
+                .. comparison.Sets.SelectMany(set => comparison.Methods.Select(method => (string[])
+                [
+                    set,
+                    method.Name,
+                    .. metrics.Select(metric => Spread(comparison.Of(method, new(reading, set, metric)))),
+                ])),
+            ]);
+    }
+
+    /// <summary>A row for each pair of methods with common seeds.</summary>
+    public static TextTable Differences(RunComparison comparison, Reading reading) => new(
+        $"Differences seed by seed, {Describe(reading)}, {Scope(comparison)}points: " +
+        "mean ± standard deviation [95 % confidence interval by Student's t]",
+        ["method less baseline", "n", .. comparison.Metrics.Select(metric => metric.Title)],
+        [
+            .. comparison.Differences.Select(pair => (string[])
+            [
+                $"{pair.Method} - {pair.Baseline}",
+                $"{pair.Seeds.Count}",
+                .. comparison.Metrics.Select(metric => Interval(pair.Differences[new(reading, null, metric)])),
+            ]),
+        ]);
+
+    /// <summary>Every table that is not empty.</summary>
+    public static IEnumerable<TextTable> All(RunComparison comparison) =>
+        new Func<RunComparison, Reading, TextTable>[] { Average, Differences, PerSet }
+            .SelectMany(table => Enum.GetValues<Reading>().Select(reading => table(comparison, reading)))
+            .Where(table => table.Rows.Count > 0);
+
+    /// <summary>The tables for a first look.</summary>
+    public static IEnumerable<TextTable> Short(RunComparison comparison) => Enum.GetValues<Reading>()
+        .Select(reading => Average(comparison, reading))
+        .Append(Differences(comparison, Reading.Deployed))
+        .Append(PerSet(comparison, Reading.Deployed))
+        .Where(table => table.Rows.Count > 0);
+
+    /// <summary>A fraction in per cent.</summary>
+    public static string Percent(double fraction, bool signed = false) =>
+        (100 * fraction).ToString(signed ? "+0.00;-0.00;0.00" : "0.00", CultureInfo.InvariantCulture);
+
+    private static string Scope(RunComparison comparison) =>
+        comparison.Sets.Count == 0 ? "" : $"average over {string.Join(", ", comparison.Sets)}, ";
+
+    private static string Spread(Summary summary) => double.IsNaN(summary.Mean) ? "-"
+        : summary.Count == 1 ? Percent(summary.Mean)
+        : $"{Percent(summary.Mean)} ± {Percent(summary.StandardDeviation)}";
+
+    private static string Interval(Summary summary) => double.IsNaN(summary.Mean) ? "-"
+        : summary.Count == 1 ? Percent(summary.Mean, signed: true)
+        : $"{Percent(summary.Mean, signed: true)} ± {Percent(summary.StandardDeviation)} " +
+          $"[{Percent(summary.Mean - summary.ConfidenceReach, signed: true)}, {Percent(summary.Mean + summary.ConfidenceReach, signed: true)}]";
+}

@@ -1,0 +1,104 @@
+using System.Text;
+using System.Xml;
+using System.Xml.Linq;
+
+namespace Pascl.Training.Reporting.Html;
+
+/// <summary>
+/// A self-contained page: one file without scripts or network, light or dark as the reader's system is, usable on a phone. Content is built
+/// of <see cref="XElement"/>, which escapes all text.
+/// </summary>
+internal static class HtmlPage
+{
+    // HTML knows no self-closing form of any element but these; <td/> would leave the cell open.
+    private static readonly HashSet<string> Void = ["meta", "br", "hr", "img", "input", "link", "col"];
+
+    /// <summary>The page as text.</summary>
+    /// <param name="title">Title of the page and its first heading.</param>
+    /// <param name="content">Elements of the page's body, in order.</param>
+    public static string Write(string title, params IEnumerable<XElement> content)
+    {
+        var page = new XElement(
+            "html",
+            new XAttribute("lang", "en"),
+            new XElement(
+                "head",
+                new XElement("meta", new XAttribute("charset", "utf-8")),
+                new XElement("meta", new XAttribute("name", "viewport"), new XAttribute("content", "width=device-width, initial-scale=1")),
+                new XElement("meta", new XAttribute("name", "color-scheme"), new XAttribute("content", "light dark")),
+                // The page needs nothing from elsewhere; a name that slipped through as markup could load nothing either.
+                new XElement(
+                    "meta",
+                    new XAttribute("http-equiv", "Content-Security-Policy"),
+                    new XAttribute("content", "default-src 'none'; style-src 'unsafe-inline'; img-src data:")),
+                new XElement("title", Clean(title)),
+                new XElement("style", PageStyle.Css)),
+            new XElement("body", new XElement("main", new XElement("h1", Clean(title)), content)));
+        foreach (var element in page.DescendantsAndSelf().Where(element => element.Name.Namespace == XNamespace.None && element.IsEmpty))
+        {
+            if (!Void.Contains(element.Name.LocalName))
+            {
+                element.Value = "";
+            }
+        }
+
+        return $"<!DOCTYPE html>\n{ToText(page)}\n";
+    }
+
+    /// <summary>A heading and what belongs to it.</summary>
+    public static XElement Section(string heading, params IEnumerable<XElement> content) =>
+        new("section", new XElement("h2", Clean(heading)), content);
+
+    /// <summary>A paragraph.</summary>
+    public static XElement Paragraph(string text) => new("p", Clean(text));
+
+    /// <summary>A table whose first column names the row. It scrolls sideways where the screen is narrow.</summary>
+    public static XElement Table(TextTable table) => new(
+        "div",
+        new XAttribute("class", "scroll"),
+        new XAttribute("tabindex", "0"),
+        new XAttribute("role", "region"),
+        new XAttribute("aria-label", Clean(table.Title)),
+        new XElement(
+            "table",
+            new XElement("caption", Clean(table.Title)),
+            new XElement(
+                "thead",
+                new XElement("tr", table.Columns.Select(column => new XElement("th", new XAttribute("scope", "col"), Clean(column))))),
+            new XElement("tbody", table.Rows.Select(Row))));
+
+    /// <summary>Text without the characters that no XML or HTML file may hold; each becomes U+FFFD.</summary>
+    public static string Clean(string text)
+    {
+        var clean = new StringBuilder(text.Length);
+        for (var i = 0; i < text.Length; i++)
+        {
+            if (i + 1 < text.Length && XmlConvert.IsXmlSurrogatePair(text[i + 1], text[i]))
+            {
+                clean.Append(text, i++, 2);
+            }
+            else
+            {
+                clean.Append(XmlConvert.IsXmlChar(text[i]) ? text[i] : '\ufffd');
+            }
+        }
+
+        return clean.ToString();
+    }
+
+    private static XElement Row(string[] cells) => new(
+        "tr",
+        new XElement("th", new XAttribute("scope", "row"), Clean(cells[0])),
+        cells.Skip(1).Select(cell => new XElement("td", Clean(cell))));
+
+    private static string ToText(XElement page)
+    {
+        var text = new StringBuilder();
+        using (var writer = XmlWriter.Create(text, new XmlWriterSettings { OmitXmlDeclaration = true }))
+        {
+            page.Save(writer);
+        }
+
+        return text.ToString();
+    }
+}
