@@ -3,6 +3,9 @@ namespace Pascl.Tests.Kernels;
 /// <summary>The only place of tolerances for kernels. Each is a bound from rounding analysis, relative to a scale that the test names.</summary>
 internal static class Tolerance
 {
+    /// <summary>Unit roundoff of float64.</summary>
+    public const double Double = 1.0 / (1L << 53);
+
     /// <summary>Unit roundoff of float32: a correctly rounded operation is wrong by at most this factor.</summary>
     public const double Single = 1.0 / (1 << 24);
 

@@ -10,15 +10,14 @@ namespace Pascl.Tests.Training;
 public sealed partial class NothingIsReadTests
 {
     // Where a step may be, and the places in it that read: the losses every ten steps, and tensors that are on the CPU: step counts of a checkpoint, and on the
-    // CPU alone the labels and targets of the contrastive loss.
+    // CPU alone the labels of the contrastive loss.
     private static readonly string[] Folders = ["Loss", "Methods", "Model", "Optimisation", "Interop"];
     private static readonly string[] Files = ["TrainingSteps.cs", "TrainingPhase.cs"];
     private static readonly string[] Readers =
     [
-        "ContrastiveSelection.cs: var classes = labels.data<long>().ToArray();",
-        "ContrastiveSelection.cs: var values = MemoryMarshal.Cast<byte, T>(targets.bytes);",
         "LossSums.cs: return sums.cpu().data<double>().ToArray();",
-        "Optimiser.cs: adam.step = state[name + \".step\"].item<long>();",
+        "AdamRule.cs: public override void Restore(int parameter, Func<string, torch.Tensor> value) => steps[parameter] = value(StepCount).item<long>();",
+        "PasclLoss.cs: var classes = labels.data<long>().ToArray();",
     ];
 
     [Test]

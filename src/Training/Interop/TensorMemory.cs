@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 
 namespace Pascl.Training.Interop;
 
-/// <summary>The memory of tensors as kernels see it: no copy, and checked before a kernel can misread it.</summary>
+/// <summary>The memory of tensors as kernels and vector code see it: no copy, and checked before a kernel can misread it.</summary>
 /// <remarks>
 /// A view does not keep its tensor alive. Torch's allocators reuse memory in the order of the stream, so the tensor has to live until the launch, not until
 /// its end.
@@ -45,6 +45,16 @@ internal static partial class TensorMemory
         return new DeviceMatrix<T>(DataPointer(tensor.Handle), rows, columns, checked((int)rowStride));
     }
 
+    /// <summary>A contiguous tensor of two dimensions on the CPU.</summary>
+    /// <exception cref="ArgumentException">Another type, number of dimensions, device or layout; the message names the tensor and what is needed.</exception>
+    public static HostMatrix<T> HostMatrix<T>(Tensor tensor, [CallerArgumentExpression(nameof(tensor))] string name = "")
+        where T : unmanaged
+    {
+        Require(tensor.dtype == TypeOf<T>(), tensor, name, TypeOf<T>().ToString());
+        Require(tensor.dim() == 2 && tensor.is_contiguous() && tensor.device_type == DeviceType.CPU, tensor, name, "a contiguous matrix on the CPU");
+        return new HostMatrix<T>(DataPointer(tensor.Handle), checked((int)tensor.shape[1]));
+    }
+
     private static void Require<T>(Tensor tensor, KernelDevice device, string name)
         where T : unmanaged
     {
@@ -69,6 +79,7 @@ internal static partial class TensorMemory
 
     private static ScalarType TypeOf<T>() => default(T) switch
     {
+        double => ScalarType.Float64,
         float => ScalarType.Float32,
         ILGPU.Half or Half => ScalarType.Float16,
         Kernels.BFloat16 or ushort => ScalarType.BFloat16,

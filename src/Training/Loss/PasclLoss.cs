@@ -16,17 +16,20 @@ namespace Pascl.Training.Loss;
 /// <code>
 /// L = 1/|A| sum_{i in A} w_i ( -1/|P_i| sum_{p in P_i} ( s_ip - log sum_{j in A + O, j != i} exp(s_ij) ) )
 /// </code>
-/// A batch without a tail-class image gives 0, with gradients that are zero. Nothing is read back from a device: where the labels are not on the
-/// host, selection is by masks. <see cref="FusedContrastiveLossReference"/> is the same in double precision.
+/// A batch without a tail-class image gives 0, with gradients that are zero. On the CPU the labels are read and only the rows that take part are computed
+/// (<c>HostContrastiveLossFunction</c>), in float64 where the features are, else in float32. Elsewhere nothing is read back from the device: selection is
+/// by masks. <see cref="FusedContrastiveLossReference"/> is the same in double precision.
 /// <para>
-/// With a <see cref="KernelDevice"/>, kernels compute the loss in float32 (<see cref="FusedContrastiveLoss"/>): one launch forward, one backward. Its
-/// graphs are run backward by <see cref="KernelGradients.Backward"/>.
+/// With a <see cref="KernelDevice"/>, kernels compute the loss in float32 (<see cref="FusedContrastiveLoss"/>): one launch forward, one backward. Graphs of
+/// those, and on the CPU, are differentiable once and are best run backward by <see cref="KernelGradients.Backward"/>.
 /// </para>
 /// </remarks>
 public sealed class PasclLoss : Module<Tensor, Tensor, Tensor>
 {
     private readonly double temperature;
-    private readonly ContrastiveSelection selection;
+    private readonly bool[] tailFlags;
+    private readonly HostMaskedLoss rowLoss;
+    private readonly ContrastiveMasks masks;
     private readonly Tensor classWeightsOfKernels;
     private readonly FusedContrastiveLossOperation? operation;
 
@@ -51,7 +54,9 @@ public sealed class PasclLoss : Module<Tensor, Tensor, Tensor>
 
         this.temperature = temperature;
         double[] weights = [.. classWeights ?? Enumerable.Repeat(1.0, tailClasses.Count)];
-        selection = new ContrastiveSelection([.. tailClasses], weights);
+        tailFlags = [.. tailClasses];
+        rowLoss = new HostMaskedLoss(weights, temperature);
+        masks = new ContrastiveMasks(tailFlags, weights);
         classWeightsOfKernels = tensor(Array.ConvertAll(weights, weight => (float)weight)).DetachFromDisposeScope(); // (C)
         operation = device is null ? null : new FusedContrastiveLossOperation(new FusedContrastiveLoss(device, temperature), device);
         RegisterComponents();
@@ -73,10 +78,10 @@ public sealed class PasclLoss : Module<Tensor, Tensor, Tensor>
         if (operation is not null)
         {
             var rows = features.to(ScalarType.Float32).contiguous();
-            return FusedContrastiveLossFunction.Loss(operation, rows, labels, selection.IsTailClass, classWeightsOfKernels).MoveToOuterDisposeScope();
+            return FusedContrastiveLossFunction.Loss(operation, rows, labels, masks.IsTailClass, classWeightsOfKernels).MoveToOuterDisposeScope();
         }
 
-        return ByTorch(features, labels).MoveToOuterDisposeScope();
+        return (features.device_type == DeviceType.CPU ? OnHost(features, labels) : ByTorch(features, labels)).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
@@ -90,14 +95,20 @@ public sealed class PasclLoss : Module<Tensor, Tensor, Tensor>
         base.Dispose(disposing);
     }
 
+    // The labels are on the CPU already, and about one row in twenty-five is an anchor.
+    private Tensor OnHost(Tensor features, Tensor labels)
+    {
+        var rows = features.dtype == ScalarType.Float64 ? features : features.to(ScalarType.Float32);
+        var classes = labels.data<long>().ToArray();
+        return HostContrastiveLossFunction.Loss(rowLoss, rows, ContrastiveParticipants.Of(classes, (int)rows.shape[0], tailFlags));
+    }
+
+    // Elsewhere reading the labels would make the host wait.
     private Tensor ByTorch(Tensor features, Tensor labels)
     {
-        // On the CPU the labels are at hand, and about one row in twenty-five is an anchor. Elsewhere reading them would make the host wait.
-        var (rows, exclusion, targets) = features.device_type == DeviceType.CPU
-            ? selection.Picked(features, labels)
-            : selection.Masked(features, labels);
-        var anchors = rows.narrow(0, 0, targets.shape[0]) / temperature; // (A, d)
-        var similarity = exclusion.addmm(anchors, rows.t(), beta: 1, alpha: 1); // (A, A + K)
+        var (exclusion, targets) = masks.Of(features, labels);
+        var anchors = features.narrow(0, 0, targets.shape[0]) / temperature; // (2N, d)
+        var similarity = exclusion.addmm(anchors, features.t(), beta: 1, alpha: 1); // (2N, 2N + K)
         return functional.cross_entropy(similarity, targets, reduction: Reduction.Sum);
     }
 }

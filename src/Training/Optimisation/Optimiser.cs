@@ -9,7 +9,7 @@ namespace Pascl.Training.Optimisation;
 /// </summary>
 public sealed class Optimiser : IDisposable
 {
-    private readonly OptimizerHelper rule;
+    private readonly UpdateRule rule;
     private readonly string[] names;
     private readonly Parameter[] parameters;
 
@@ -28,25 +28,14 @@ public sealed class Optimiser : IDisposable
             throw new ArgumentException("There is no parameter to train.");
         }
 
-        rule = settings.Kind switch
-        {
-            OptimiserKind.Adam => torch.optim.Adam(
-                this.parameters, settings.LearningRate, settings.Beta1, settings.Beta2, settings.Epsilon, settings.WeightDecay),
-            OptimiserKind.Sgd => torch.optim.SGD(
-                this.parameters, settings.LearningRate, settings.Momentum, dampening: 0, settings.WeightDecay, settings.Nesterov),
-            _ => throw new ArgumentOutOfRangeException(nameof(settings), settings.Kind, "unknown optimiser"),
-        };
-        if (settings is { Kind: OptimiserKind.Sgd, Momentum: > 0 })
-        {
-            StartVelocities();
-        }
+        rule = settings.Kind == OptimiserKind.Adam ? new AdamRule(settings, this.parameters) : new SgdRule(settings, this.parameters);
     }
 
     /// <summary>The rate of the next step.</summary>
     public double LearningRate
     {
-        get => rule.ParamGroups.Single().LearningRate;
-        set => rule.ParamGroups.Single().LearningRate = value;
+        get => rule.LearningRate;
+        set => rule.LearningRate = value;
     }
 
     /// <summary>
@@ -61,32 +50,15 @@ public sealed class Optimiser : IDisposable
     }
 
     /// <summary>Updates every parameter that has a gradient.</summary>
-    public void Step() => rule.step();
+    public void Step() => rule.Step();
 
     /// <summary>
     /// The memory of earlier steps: the tensors themselves, and the step counts as int64 scalars in the caller's dispose scope.
     /// Adam: <c>exp_avg</c>, <c>exp_avg_sq</c>, <c>step</c>. SGD: <c>momentum_buffer</c>.
     /// </summary>
-    public Dictionary<string, torch.Tensor> State()
-    {
-        var state = new Dictionary<string, torch.Tensor>();
-        foreach (var (name, memory) in names.Zip(rule.state_dict().State))
-        {
-            switch (memory)
-            {
-                case Adam.State adam:
-                    state.Add(name + ".exp_avg", adam.exp_avg);
-                    state.Add(name + ".exp_avg_sq", adam.exp_avg_sq);
-                    state.Add(name + ".step", torch.tensor(adam.step));
-                    break;
-                case SGD.State { momentum_buffer: not null } sgd:
-                    state.Add(name + ".momentum_buffer", sgd.momentum_buffer);
-                    break;
-            }
-        }
-
-        return state;
-    }
+    public Dictionary<string, torch.Tensor> State() => names.Zip(rule.State())
+        .SelectMany(parameter => parameter.Second.Select(state => (Name: $"{parameter.First}.{state.State}", state.Value)))
+        .ToDictionary(state => state.Name, state => state.Value);
 
     /// <summary>
     /// Lets <paramref name="fill"/> write the values of an earlier <see cref="State"/> into the tensors of this one, and takes them over.
@@ -96,28 +68,12 @@ public sealed class Optimiser : IDisposable
         using var scope = torch.NewDisposeScope();
         var state = State();
         fill(state);
-        foreach (var (name, memory) in names.Zip(rule.state_dict().State))
+        foreach (var (number, name) in names.Index())
         {
-            if (memory is Adam.State adam)
-            {
-                adam.step = state[name + ".step"].item<long>();
-            }
+            rule.Restore(number, memory => state[$"{name}.{memory}"]);
         }
     }
 
     /// <inheritdoc/>
     public void Dispose() => rule.Dispose();
-
-    /// <summary>
-    /// Velocities start as zeros in the parameter's memory format instead of as a copy of the first gradient. The first step is the same
-    /// (0.9 * 0 + g = g), and a restored run walks the memory in the same order as one that never stopped, which bit-exactness needs.
-    /// </summary>
-    private void StartVelocities()
-    {
-        foreach (var (parameter, memory) in parameters.Zip(rule.state_dict().State))
-        {
-            using var noGradient = torch.no_grad();
-            ((SGD.State)memory).momentum_buffer = torch.zeros_like(parameter).DetachFromDisposeScope();
-        }
-    }
 }

@@ -119,6 +119,29 @@ public sealed class PasclLossTests
     }
 
     [Test]
+    public void features_without_a_gradient_have_the_same_loss()
+    {
+        using var scope = NewDisposeScope();
+        using var loss = new PasclLoss(Tail, 0.1);
+        var features = tensor(GoldenInputs.Features(3, 9, 4)).reshape(9, 4);
+        var labels = tensor(new long[] { 2, 2, 3 });
+        var expected = loss.forward(features.clone().requires_grad_(), labels).item<float>();
+        Assert.That(loss.forward(features, labels).item<float>(), Is.EqualTo(expected));
+    }
+
+    [Test]
+    public void a_graph_that_is_kept_gives_the_same_gradient_again()
+    {
+        using var scope = NewDisposeScope();
+        using var loss = new PasclLoss(Tail, 0.1);
+        var features = tensor(GoldenInputs.Features(3, 9, 4)).reshape(9, 4).requires_grad_();
+        var total = 3 * loss.forward(features, tensor(new long[] { 2, 2, 3 }));
+        var (first, second) = (autograd.grad([total], [features], retain_graph: true)[0], autograd.grad([total], [features])[0]);
+        Assert.That(first.abs().sum().item<float>(), Is.Positive);
+        Assert.That(second.data<float>().ToArray(), Is.EqualTo(first.data<float>().ToArray()));
+    }
+
+    [Test]
     public void features_of_head_images_have_no_influence()
     {
         using var scope = NewDisposeScope();
@@ -142,6 +165,29 @@ public sealed class PasclLossTests
             Assert.That(() => new PasclLoss(Tail, double.NaN), Throws.TypeOf<ArgumentOutOfRangeException>());
             Assert.That(() => new PasclLoss(Tail, 0.1, [1, 1]), Throws.ArgumentException.With.Message.Contains("2 class weights for 5 classes"));
             Assert.That(() => loss.forward(ones(3, 4), ones(2, ScalarType.Int64)), Throws.ArgumentException.With.Message.Contains("(3, 4) for 2 labels"));
+        });
+    }
+
+    [Test]
+    public void a_label_beyond_the_classes_is_refused_by_its_number()
+    {
+        using var scope = NewDisposeScope();
+        using var loss = new PasclLoss(Tail, 0.07);
+        Assert.That(() => loss.forward(ones(4, 3), tensor(new long[] { 0, 5 })), Throws.ArgumentException.With.Message.Contains("label 5"));
+    }
+
+    [Test]
+    public void a_batch_without_tail_images_and_outliers_gives_zero()
+    {
+        using var scope = NewDisposeScope();
+        using var loss = new PasclLoss(Tail, 0.07);
+        var features = ones(4, 3).requires_grad_();
+        var actual = loss.forward(features, tensor(new long[] { 0, 0 }));
+        actual.backward();
+        Assert.Multiple(() =>
+        {
+            Assert.That(actual.item<float>(), Is.Zero);
+            Assert.That(features.grad!.data<float>().ToArray(), Is.All.Zero);
         });
     }
 

@@ -28,6 +28,26 @@ public sealed class OptimiserTests
         Assert.That(Run(new(OptimiserKind.Adam, 0.01, weightDecay)), Is.EqualTo(expected).Within(1e-12));
     }
 
+    [TestCase(0)]
+    [TestCase(5e-4)]
+    public void adam_takes_the_steps_of_torchsharps_adam_bit_for_bit(double weightDecay)
+    {
+        using var scope = torch.NewDisposeScope();
+        torch.manual_seed(3);
+        var start = torch.randn(7, 5);
+        var (ours, theirs) = (new Parameter(start.clone()), new Parameter(start.clone()));
+        using var optimiser = new Optimiser(new(OptimiserKind.Adam, 0.01, weightDecay), [("x", ours)]);
+        using var expected = torch.optim.Adam([theirs], 0.01, weight_decay: weightDecay);
+        for (var step = 0; step < 5; step++)
+        {
+            var gradient = torch.randn(7, 5);
+            (ours.grad, theirs.grad) = (gradient.clone(), gradient.clone());
+            optimiser.Step();
+            expected.step();
+            Assert.That(ours.bytes.ToArray(), Is.EqualTo(theirs.bytes.ToArray()), $"step {step}");
+        }
+    }
+
     [TestCase(0, false)]
     [TestCase(0.9, false)]
     [TestCase(0.9, true)]
