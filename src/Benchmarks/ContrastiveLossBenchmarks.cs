@@ -18,7 +18,7 @@ namespace Pascl.Benchmarks;
 public class ContrastiveLossBenchmarks : IDeclaresWork, IDisposable
 {
     private readonly KernelDevice? device;
-    private readonly List<DeviceRun> runs = [];
+    private readonly List<RotatedRun> runs = [];
     private LossBatch batch = null!;
     private Tensor flags = null!;
     private Tensor weights = null!;
@@ -63,15 +63,18 @@ public class ContrastiveLossBenchmarks : IDeclaresWork, IDisposable
         var expected = batch.Gradient();
         if (!Skips.NeedsTooMuchMemory(Workload))
         {
-            Agreement.Require(nameof(Authors), Gradient(authors.Forward), expected, allowed: 1e-4);
-            Agreement.Require(nameof(Clean), Gradient(clean.Forward), expected, allowed: 1e-4);
-            Agreement.Require(nameof(Ours), Gradient(ours.forward), expected, allowed: 1e-4);
+            Agreement.Require(nameof(Authors), TorchGradient.Of(() => authors.Forward(batch.Features, batch.Labels), batch.Features), expected, allowed: 1e-4);
+            Agreement.Require(nameof(Clean), TorchGradient.Of(() => clean.Forward(batch.Features, batch.Labels), batch.Features), expected, allowed: 1e-4);
+            Agreement.Require(nameof(Ours), TorchGradient.Of(() => ours.forward(batch.Features, batch.Labels), batch.Features), expected, allowed: 1e-4);
         }
 
         if (device is not null)
         {
             var expectedOfParticipants = batch.OfParticipants(expected);
-            runs.AddRange([new NaiveContrastiveRun(device, batch), new FusedContrastiveRun(device, batch), new TensorCoreContrastiveRun(device, batch)]);
+            runs.AddRange([
+                new RotatedRun(device, () => new NaiveContrastiveRun(device, batch)),
+                new RotatedRun(device, () => new FusedContrastiveRun(device, batch)),
+                new RotatedRun(device, () => new TensorCoreContrastiveRun(device, batch))]);
             runs[0].Require(nameof(NaiveKernels), expectedOfParticipants, allowed: 1e-4);
             runs[1].Require(nameof(FusedKernels), expected, allowed: 1e-4);
             runs[2].Require(nameof(TensorCoreKernels), expectedOfParticipants, allowed: 1e-3);
@@ -104,27 +107,16 @@ public class ContrastiveLossBenchmarks : IDeclaresWork, IDisposable
     public void Ours() => Run(ours.forward);
 
     /// <summary>The simplest kernels.</summary>
-    [Benchmark(OperationsPerInvoke = DeviceRun.Repeats), BenchmarkCategory(BenchmarkMachine.Gpu)]
+    [Benchmark(OperationsPerInvoke = RotatedRun.Repeats), BenchmarkCategory(BenchmarkMachine.Gpu)]
     public void NaiveKernels() => runs[0].LaunchRepeatedly();
 
     /// <summary>Ours in float32.</summary>
-    [Benchmark(OperationsPerInvoke = DeviceRun.Repeats), BenchmarkCategory(BenchmarkMachine.Gpu)]
+    [Benchmark(OperationsPerInvoke = RotatedRun.Repeats), BenchmarkCategory(BenchmarkMachine.Gpu)]
     public void FusedKernels() => runs[1].LaunchRepeatedly();
 
     /// <summary>Ours on tensor cores.</summary>
-    [Benchmark(OperationsPerInvoke = DeviceRun.Repeats), BenchmarkCategory(BenchmarkMachine.Gpu)]
+    [Benchmark(OperationsPerInvoke = RotatedRun.Repeats), BenchmarkCategory(BenchmarkMachine.Gpu)]
     public void TensorCoreKernels() => runs[2].LaunchRepeatedly();
 
-    private float[] Gradient(Func<Tensor, Tensor, Tensor> loss)
-    {
-        using var scope = NewDisposeScope();
-        return autograd.grad([loss(batch.Features, batch.Labels)], [batch.Features])[0].cpu().data<float>().ToArray();
-    }
-
-    private void Run(Func<Tensor, Tensor, Tensor> loss)
-    {
-        using var scope = NewDisposeScope();
-        autograd.grad([loss(batch.Features, batch.Labels)], [batch.Features]);
-        BenchmarkMachine.Synchronize(batch.Features.device);
-    }
+    private void Run(Func<Tensor, Tensor, Tensor> loss) => TorchGradient.Run(() => loss(batch.Features, batch.Labels), batch.Features);
 }

@@ -15,7 +15,7 @@ namespace Pascl.Benchmarks;
 public class MaskedLossBenchmarks : IDeclaresWork, IDisposable
 {
     private readonly KernelDevice? device;
-    private readonly List<DeviceRun> runs = [];
+    private readonly List<RotatedRun> runs = [];
     private LossBatch batch = null!;
     private AuthorsContrastiveLoss authors = null!;
     private HostMaskedLoss host = null!;
@@ -73,8 +73,8 @@ public class MaskedLossBenchmarks : IDeclaresWork, IDisposable
         if (device is not null)
         {
             runs.AddRange([
-                new MaskedLossRun(device, values, batch.AnchorClasses, MaskedLossVariant.TwoPass),
-                new MaskedLossRun(device, values, batch.AnchorClasses, MaskedLossVariant.Online)]);
+                new RotatedRun(device, () => new MaskedLossRun(device, values, batch.AnchorClasses, MaskedLossVariant.TwoPass)),
+                new RotatedRun(device, () => new MaskedLossRun(device, values, batch.AnchorClasses, MaskedLossVariant.Online))]);
             runs[0].Require(nameof(TwoPassKernels), expected, allowed: 1e-4);
             runs[1].Require(nameof(OnlineKernels), expected, allowed: 1e-4);
         }
@@ -104,11 +104,11 @@ public class MaskedLossBenchmarks : IDeclaresWork, IDisposable
     public void Host() => OnHost().Dispose();
 
     /// <summary>Two readings of each row.</summary>
-    [Benchmark(OperationsPerInvoke = DeviceRun.Repeats), BenchmarkCategory(BenchmarkMachine.Gpu)]
+    [Benchmark(OperationsPerInvoke = RotatedRun.Repeats), BenchmarkCategory(BenchmarkMachine.Gpu)]
     public void TwoPassKernels() => runs[0].LaunchRepeatedly();
 
     /// <summary>Ours: one reading of each row.</summary>
-    [Benchmark(OperationsPerInvoke = DeviceRun.Repeats), BenchmarkCategory(BenchmarkMachine.Gpu)]
+    [Benchmark(OperationsPerInvoke = RotatedRun.Repeats), BenchmarkCategory(BenchmarkMachine.Gpu)]
     public void OnlineKernels() => runs[1].LaunchRepeatedly();
 
     private Tensor ByAuthors() => authors.OfSimilarities(similarity, tailLabels);

@@ -17,7 +17,7 @@ public class ObjectiveBenchmarks : IDeclaresWork, IDisposable
     private const double OutlierWeight = 0.5;
 
     private readonly KernelDevice? device;
-    private readonly List<DeviceRun> runs = [];
+    private readonly List<RotatedRun> runs = [];
     private readonly ObjectiveTorchLoss clean = new(OutlierWeight);
     private Tensor logits = null!;
     private Tensor labels = null!;
@@ -61,7 +61,7 @@ public class ObjectiveBenchmarks : IDeclaresWork, IDisposable
         Agreement.Require(nameof(Clean), TorchGradient.Of(ByTorch, logits), expected, allowed: 1e-5);
         if (device is not null)
         {
-            runs.Add(new ObjectiveRun(device, values, Workload.Classes, classes, (float)OutlierWeight));
+            runs.Add(new RotatedRun(device, () => new ObjectiveRun(device, values, Workload.Classes, classes, (float)OutlierWeight)));
             runs[0].Require(nameof(Kernels), expected, allowed: 1e-5);
         }
     }
@@ -86,7 +86,7 @@ public class ObjectiveBenchmarks : IDeclaresWork, IDisposable
     public void Clean() => TorchGradient.Run(ByTorch, logits);
 
     /// <summary>Ours: two launches.</summary>
-    [Benchmark(OperationsPerInvoke = DeviceRun.Repeats), BenchmarkCategory(BenchmarkMachine.Gpu)]
+    [Benchmark(OperationsPerInvoke = RotatedRun.Repeats), BenchmarkCategory(BenchmarkMachine.Gpu)]
     public void Kernels() => runs[0].LaunchRepeatedly();
 
     private Tensor ByAuthors()

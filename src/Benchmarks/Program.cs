@@ -3,6 +3,7 @@ using BenchmarkDotNet.Configs;
 using BenchmarkDotNet.Diagnosers;
 using BenchmarkDotNet.Jobs;
 using BenchmarkDotNet.Running;
+using Pascl.Benchmarks.Growth;
 using Pascl.Benchmarks.Measuring;
 using Pascl.Benchmarks.Reporting;
 using Pascl.Training;
@@ -18,21 +19,16 @@ catch (InputException exception)
     return 2;
 }
 
-if (args is ["report"])
+switch (args)
 {
-    var results = SuiteResult.ReadAll();
-    if (results.Count == 0)
-    {
-        Console.Error.WriteLine("There are no results in BenchmarkDotNet.Artifacts/suites here. Run suites first, in the same directory.");
-        return 2;
-    }
-
-    return WriteAtRoot(Path.Combine("src", "Benchmarks", "RESULTS.md"), ResultsPage.Of(results), $" from {results.Count} suites");
-}
-
-if (args is ["workloads"])
-{
-    return WriteAtRoot(WorkloadList.File, WorkloadList.Json());
+    case ["report"]:
+        return RepositoryFile.WriteResults();
+    case ["workloads"]:
+        return RepositoryFile.Write(WorkloadList.File, WorkloadList.Json());
+    case ["growth"]:
+        GrowthResult.Measure(Console.WriteLine).Save();
+        Console.WriteLine("Kept for the page of results: -- report.");
+        return 0;
 }
 
 var assembly = typeof(BenchmarkMachine).Assembly;
@@ -41,7 +37,7 @@ if (args.Length == 0)
     var suites = assembly.GetTypes().Where(type => type.Name.EndsWith("Benchmarks", StringComparison.Ordinal)).Select(type => type.Name).Order();
     Console.WriteLine($"Suites: {string.Join(", ", suites)}.");
     Console.WriteLine($"This runs a part of them, about two minutes: {string.Join(' ', DefaultRun.Filters)}.");
-    Console.WriteLine("All: -- --filter '*'. Then a page of results: -- report.");
+    Console.WriteLine("All: -- --filter '*'. How cost grows with the task: -- growth. Then a page of results: -- report.");
     args = ["--filter", .. DefaultRun.Filters];
 }
 
@@ -54,7 +50,7 @@ foreach (var sentence in Skips.Sentences)
 var config = DefaultConfig.Instance
     .AddJob(Job.InProcess.AsMutator())
     .AddFilter(new Skips())
-    .AddDiagnoser(MemoryDiagnoser.Default)
+    .AddDiagnoser(MemoryDiagnoser.Default, new ActualRunDiagnoser())
     .AddColumn(RateColumn.All)
     .HideColumns(Column.Job, Column.Error, Column.Gen0, Column.Gen1, Column.Gen2, Column.AllocRatio);
 var failed = false;
@@ -65,17 +61,3 @@ foreach (var summary in BenchmarkSwitcher.FromAssembly(assembly).Run(args, confi
 }
 
 return failed ? 1 : 0;
-
-static int WriteAtRoot(string path, string text, string from = "")
-{
-    var folder = Path.GetDirectoryName(path);
-    if (!Directory.Exists(folder))
-    {
-        Console.Error.WriteLine($"There is no {folder} here to write {Path.GetFileName(path)} to. Run this at the root of the repository.");
-        return 2;
-    }
-
-    File.WriteAllText(path, text);
-    Console.WriteLine($"Wrote {path}{from}.");
-    return 0;
-}

@@ -13,8 +13,9 @@ namespace Pascl.Benchmarks;
 public class SimilarityBenchmarks : IDeclaresWork, IDisposable
 {
     private readonly KernelDevice? device;
-    private readonly List<DeviceRun> runs = [];
+    private readonly List<RotatedRun> runs = [];
     private Tensor rows = null!;
+    private Tensor upstream = null!;
 
     /// <summary>On this machine's GPU, where there is one.</summary>
     public SimilarityBenchmarks()
@@ -47,12 +48,15 @@ public class SimilarityBenchmarks : IDeclaresWork, IDisposable
         using var batch = new LossBatch(Workload);
         var values = batch.ParticipantValues;
         rows = tensor(values).reshape(Workload.Contrasts, Workload.Width).to(BenchmarkMachine.Torch).requires_grad_().DetachFromDisposeScope();
+        upstream = ones(Workload.Anchors, Workload.Contrasts, device: BenchmarkMachine.Torch).DetachFromDisposeScope();
         var expected = Expected(values);
-        Agreement.Require(nameof(Authors), Gradient(ByDivision), expected, allowed: 1e-5);
-        Agreement.Require(nameof(Clean), Gradient(ByScaledAnchors), expected, allowed: 1e-5);
+        Agreement.Require(nameof(Authors), TorchGradient.Of(ByDivision, rows, upstream), expected, allowed: 1e-5);
+        Agreement.Require(nameof(Clean), TorchGradient.Of(ByScaledAnchors, rows, upstream), expected, allowed: 1e-5);
         if (device is not null)
         {
-            runs.AddRange([new SimilarityRun(device, batch, SimilarityVariant.Naive), new SimilarityRun(device, batch, SimilarityVariant.Tiled)]);
+            runs.AddRange([
+                new RotatedRun(device, () => new SimilarityRun(device, batch, SimilarityVariant.Naive)),
+                new RotatedRun(device, () => new SimilarityRun(device, batch, SimilarityVariant.Tiled))]);
             runs[0].Require(nameof(NaiveKernels), expected, allowed: 1e-5);
             runs[1].Require(nameof(TiledKernels), expected, allowed: 1e-5);
         }
@@ -65,47 +69,29 @@ public class SimilarityBenchmarks : IDeclaresWork, IDisposable
         runs.ForEach(run => run.Dispose());
         runs.Clear();
         rows.Dispose();
+        upstream.Dispose();
         GC.SuppressFinalize(this);
     }
 
     /// <summary>A product, divided.</summary>
     [Benchmark(Baseline = true)]
-    public void Authors() => Run(ByDivision);
+    public void Authors() => TorchGradient.Run(ByDivision, rows, upstream);
 
     /// <summary>A product of divided anchors, which are fewer numbers.</summary>
     [Benchmark]
-    public void Clean() => Run(ByScaledAnchors);
+    public void Clean() => TorchGradient.Run(ByScaledAnchors, rows, upstream);
 
     /// <summary>The simplest kernel.</summary>
-    [Benchmark(OperationsPerInvoke = DeviceRun.Repeats), BenchmarkCategory(BenchmarkMachine.Gpu)]
+    [Benchmark(OperationsPerInvoke = RotatedRun.Repeats), BenchmarkCategory(BenchmarkMachine.Gpu)]
     public void NaiveKernels() => runs[0].LaunchRepeatedly();
 
     /// <summary>Ours.</summary>
-    [Benchmark(OperationsPerInvoke = DeviceRun.Repeats), BenchmarkCategory(BenchmarkMachine.Gpu)]
+    [Benchmark(OperationsPerInvoke = RotatedRun.Repeats), BenchmarkCategory(BenchmarkMachine.Gpu)]
     public void TiledKernels() => runs[1].LaunchRepeatedly();
 
     private Tensor ByDivision() => matmul(rows.narrow(0, 0, Workload.Anchors), rows.t()) / Workload.Temperature;
 
     private Tensor ByScaledAnchors() => (rows.narrow(0, 0, Workload.Anchors) / Workload.Temperature).mm(rows.t());
-
-    private Tensor GradientOfSum(Func<Tensor> similarity)
-    {
-        var result = similarity();
-        return autograd.grad([result], [rows], [ones_like(result)])[0];
-    }
-
-    private float[] Gradient(Func<Tensor> similarity)
-    {
-        using var scope = NewDisposeScope();
-        return GradientOfSum(similarity).cpu().data<float>().ToArray();
-    }
-
-    private void Run(Func<Tensor> similarity)
-    {
-        using var scope = NewDisposeScope();
-        GradientOfSum(similarity);
-        BenchmarkMachine.Synchronize(rows.device);
-    }
 
     // Of sum_ij a_i . b_j / T: every row gets the sum of the anchors as a contrast, and as an anchor the sum of all rows.
     private double[] Expected(float[] values)

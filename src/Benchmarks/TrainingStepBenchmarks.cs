@@ -4,13 +4,9 @@ using BenchmarkDotNet.Engines;
 using BenchmarkDotNet.Jobs;
 using BenchmarkDotNet.Toolchains.InProcess.Emit;
 using Pascl.Benchmarks.Measuring;
+using Pascl.Benchmarks.Runs;
 using Pascl.Training.Interop;
-using Pascl.Training.Loss;
-using Pascl.Training.Model;
-using Pascl.Training.Optimisation;
 using TorchSharp;
-using static TorchSharp.torch;
-using static TorchSharp.torch.nn;
 
 namespace Pascl.Benchmarks;
 
@@ -22,11 +18,9 @@ namespace Pascl.Benchmarks;
 [Config(typeof(FewStepsInProcess))]
 public class TrainingStepBenchmarks : IDisposable
 {
-    private static readonly bool[] IsTail = [.. Enumerable.Range(0, 10).Select(label => label >= 6)];
-
-    private Step plain = null!;
-    private Step single = null!;
-    private Step brain = null!;
+    private TrainingStepRun plain = null!;
+    private TrainingStepRun single = null!;
+    private TrainingStepRun brain = null!;
 
     /// <summary>Channels of the first stage and N: the step sees N images in two views and N outliers.</summary>
     [ParamsSource(nameof(Workloads))]
@@ -45,9 +39,9 @@ public class TrainingStepBenchmarks : IDisposable
     [GlobalSetup]
     public void Setup()
     {
-        plain = new Step(Workload, Precision.Float32, channelsLast: false);
-        single = new Step(Workload, Precision.Float32, channelsLast: true);
-        brain = new Step(Workload, Precision.BFloat16, channelsLast: true);
+        plain = new TrainingStepRun(Workload.Width, Workload.Images, Precision.Float32, isOurs: false);
+        single = new TrainingStepRun(Workload.Width, Workload.Images, Precision.Float32, isOurs: true);
+        brain = new TrainingStepRun(Workload.Width, Workload.Images, Precision.BFloat16, isOurs: true);
         var expected = plain.Run();
         Compare(nameof(single), single.Run(), expected, allowed: 1e-4);
         Compare(nameof(brain), brain.Run(), expected, allowed: 2e-2);
@@ -80,66 +74,6 @@ public class TrainingStepBenchmarks : IDisposable
         if (!(Math.Abs(actual - expected) <= allowed * expected))
         {
             throw new InvalidOperationException($"The first loss of {name} is {actual}, that of the plain loop {expected}; they may differ by {allowed:P}.");
-        }
-    }
-
-    private sealed class Step : IDisposable
-    {
-        private readonly DualBranchResNet model;
-        private readonly PasclLoss contrastive;
-        private readonly OutlierExposureLoss outlierExposure = new();
-        private readonly Optimiser optimiser;
-        private readonly Tensor images;
-        private readonly Tensor labels;
-
-        public Step((int Width, int Images) workload, Precision precision, bool channelsLast)
-        {
-            var device = BenchmarkMachine.Torch;
-            var kernels = channelsLast && device.type == DeviceType.CUDA ? BenchmarkMachine.Kernels : null;
-            images = Draw(workload.Images, channelsLast).to(device, disposeAfter: true); // (2N + K, 3, 32, 32)
-            labels = arange(workload.Images, device: device).remainder_(10); // (N)
-            contrastive = new PasclLoss(IsTail, temperature: 0.07, device: kernels);
-            contrastive.to(device);
-            model = new DualBranchResNet(ResNetDepth.ResNet18, 10, workload.Width, seed: 1, precision, kernels);
-            model.to(device);
-            if (channelsLast)
-            {
-                ChannelsLast.Convert(model);
-            }
-
-            optimiser = new Optimiser(new OptimiserSettings(OptimiserKind.Adam, LearningRate: 1e-4, WeightDecay: 5e-4), model.MakeTrainable(TrainableParameters.MainBranch));
-        }
-
-        public float Run()
-        {
-            using var scope = NewDisposeScope();
-            var classified = 2 * labels.shape[0];
-            var output = model.forward(images, Branch.Main);
-            var loss = functional.cross_entropy(output.Logits.narrow(0, 0, classified), cat([labels, labels]))
-                + (0.5 * outlierExposure.forward(output.Logits.narrow(0, classified, labels.shape[0])))
-                + (0.1 * contrastive.forward(output.Projection, labels));
-            optimiser.ZeroGradients();
-            KernelGradients.Backward(loss);
-            optimiser.Step();
-            return loss.item<float>();
-        }
-
-        private static Tensor Draw(int images, bool channelsLast)
-        {
-            using var scope = NewDisposeScope();
-            using var random = new Generator(1);
-            var drawn = rand(3 * images, 3, 32, 32, generator: random);
-            return (channelsLast ? ChannelsLast.Of(drawn) : drawn).MoveToOuterDisposeScope();
-        }
-
-        public void Dispose()
-        {
-            optimiser.Dispose();
-            outlierExposure.Dispose();
-            contrastive.Dispose();
-            model.Dispose();
-            images.Dispose();
-            labels.Dispose();
         }
     }
 

@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Text.Json.Nodes;
-using Pascl.Benchmarks.Measuring;
 using Pascl.Benchmarks.Reporting;
+using Pascl.Training.Reporting;
 
 namespace Pascl.Tests.Benchmarks;
 
@@ -37,9 +37,9 @@ public sealed class PeersTests
     {
         using var folder = new TemporaryFolder();
         var results = Path.Combine(folder.Path, "suites");
-        new SuiteResult("ContrastiveLossBenchmarks", new DateTime(2026, 1, 2, 3, 4, 5, DateTimeKind.Utc), "abc123", "a machine", new Ceiling(1, 1), [
-            new ResultRow("Authors", "cifar10-lt", true, 9e12, 1e9, null, null, null, null),
-            new ResultRow("Clean", "cifar10-lt", false, 3e12, 1e9, null, null, null, null),
+        new SuiteResult("ContrastiveLossBenchmarks", new RunOrigin(new DateTime(2026, 1, 2, 3, 4, 5, DateTimeKind.Utc), "abc123", "a machine"), new MachineCeiling(1, 1), [
+            new ResultRow("Authors", "cifar10-lt", true, 9e12, 1e9, null, null, null, null, null, null),
+            new ResultRow("Clean", "cifar10-lt", false, 3e12, 1e9, null, null, null, null, null, null),
         ]).Save(results);
         var page = Path.Combine(folder.Path, "table.md");
 

@@ -51,7 +51,7 @@ public sealed class LaunchCountTests
     public void a_launch_is_told_by_its_name_and_reading_the_result_is_a_wait()
     {
         var names = new List<string>();
-        Device.LaunchObserver = kernel => names.Add(kernel.Name);
+        Device.LaunchObserver = launch => names.Add(launch.Kernel.Name);
         try
         {
             using var anchors = Device.Allocate<float>([1, 0]);

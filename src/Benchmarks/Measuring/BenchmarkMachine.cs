@@ -1,4 +1,5 @@
 using Pascl.Kernels.Device;
+using Pascl.Training.Reporting;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -22,8 +23,13 @@ public static class BenchmarkMachine
         return null;
     });
 
+    private static readonly Lazy<MachineCeiling> MeasuredCeiling = new(() => MachineCeiling.Measure(Torch));
+
     /// <summary>The GPU that kernels run on, or null.</summary>
     public static KernelDevice? Kernels => OpenedGpu.Value;
+
+    /// <summary>What this machine reaches at most, measured when first asked for: in the same run as what it is compared with.</summary>
+    internal static MachineCeiling Ceiling => MeasuredCeiling.Value;
 
     /// <summary>Where torch's operations run: the GPU where this libtorch can use it.</summary>
     public static Device Torch => Kernels is not null && cuda.is_available() ? CUDA : CPU;

@@ -6,37 +6,19 @@ namespace Pascl.Benchmarks.Measuring;
 /// <param name="device">Where it runs.</param>
 internal abstract class DeviceRun(KernelDevice device) : IDisposable
 {
-    /// <summary>Runs that follow one another before the host waits: a launch takes microseconds, and so would waiting.</summary>
-    public const int Repeats = 64;
-
     private readonly List<IDisposable> owned = [];
 
     /// <summary>Where it runs.</summary>
     protected KernelDevice Device { get; } = device;
+
+    /// <summary>Bytes of its buffers.</summary>
+    public long AllocatedBytes { get; private set; }
 
     /// <summary>Enqueues the operation once.</summary>
     public abstract void Launch();
 
     /// <summary>Waits, and reads the result that is checked.</summary>
     public abstract float[] Result();
-
-    /// <summary>Enqueues the operation <see cref="Repeats"/> times, and waits.</summary>
-    public void LaunchRepeatedly()
-    {
-        for (var repeat = 0; repeat < Repeats; repeat++)
-        {
-            Launch();
-        }
-
-        Device.Synchronize();
-    }
-
-    /// <summary>Checks the result of one run.</summary>
-    public void Require(string name, ReadOnlySpan<double> expected, double allowed)
-    {
-        Launch();
-        Agreement.Require(name, Result(), expected, allowed);
-    }
 
     /// <inheritdoc/>
     public void Dispose() => owned.ForEach(item => item.Dispose());
@@ -55,11 +37,18 @@ internal abstract class DeviceRun(KernelDevice device) : IDisposable
 
     /// <summary>Memory that is freed with the run.</summary>
     protected DeviceBuffer<T> Buffer<T>(ReadOnlySpan<T> values)
-        where T : unmanaged => Own(Device.Allocate(values));
+        where T : unmanaged => Counted(Device.Allocate(values));
 
     /// <summary>Memory that is freed with the run, not cleared.</summary>
     protected DeviceBuffer<T> Buffer<T>(long length)
-        where T : unmanaged => Own(Device.Allocate<T>(length));
+        where T : unmanaged => Counted(Device.Allocate<T>(length));
+
+    private unsafe DeviceBuffer<T> Counted<T>(DeviceBuffer<T> buffer)
+        where T : unmanaged
+    {
+        AllocatedBytes += buffer.Length * sizeof(T);
+        return Own(buffer);
+    }
 
     /// <summary>Frees something with the run.</summary>
     protected T Own<T>(T item)

@@ -19,7 +19,7 @@ internal sealed class RateColumn(string name, string legend, Func<Work, double, 
         new RateColumn(
             "Of ceiling",
             "the larger share of what a copy and a matrix product reach here in the same run",
-            (work, time) => Ceiling.OfThisMachine.Share(work, time).ToString("P1", CultureInfo.InvariantCulture)),
+            (work, time) => work.ShareOf(BenchmarkMachine.Ceiling, time).ToString("P1", CultureInfo.InvariantCulture)),
     ];
 
     /// <inheritdoc/>

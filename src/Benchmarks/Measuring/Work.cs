@@ -1,3 +1,5 @@
+using Pascl.Training.Reporting;
+
 namespace Pascl.Benchmarks.Measuring;
 
 /// <summary>
@@ -12,4 +14,8 @@ public readonly record struct Work(double Bytes, double Flops)
 
     /// <summary>GFLOP per second when the work takes so long.</summary>
     public double GigaflopsPerSecond(double nanoseconds) => Flops / nanoseconds;
+
+    /// <summary>The larger of the shares that a speed has of a machine's two limits: whichever is nearer binds.</summary>
+    internal double ShareOf(MachineCeiling ceiling, double nanoseconds) =>
+        Math.Max(GigabytesPerSecond(nanoseconds) / ceiling.GigabytesPerSecond, GigaflopsPerSecond(nanoseconds) / ceiling.GigaflopsPerSecond);
 }

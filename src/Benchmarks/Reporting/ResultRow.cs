@@ -10,6 +10,8 @@ namespace Pascl.Benchmarks.Reporting;
 /// <param name="Nanoseconds">Mean time of a call.</param>
 /// <param name="Deviation">Standard deviation of the time.</param>
 /// <param name="ManagedBytes">Allocated by a call, where that was counted.</param>
+/// <param name="PeakBytes">Resident memory that the calls needed at most, beyond what was there before.</param>
+/// <param name="DeviceNanoseconds">Median time of a call by the GPU's clock, where there is one.</param>
 /// <param name="GigabytesPerSecond">Where the suite declares its work.</param>
 /// <param name="GigaflopsPerSecond">Likewise.</param>
 /// <param name="ShareOfCeiling">Likewise.</param>
@@ -20,6 +22,8 @@ internal sealed record ResultRow(
     double Nanoseconds,
     double Deviation,
     long? ManagedBytes,
+    double? PeakBytes,
+    double? DeviceNanoseconds,
     double? GigabytesPerSecond,
     double? GigaflopsPerSecond,
     double? ShareOfCeiling)
@@ -41,8 +45,10 @@ internal sealed record ResultRow(
             time.Mean,
             time.StandardDeviation,
             report.GcStats.GetBytesAllocatedPerOperation(benchmark),
+            MeasuredMetric.PeakMemory.In(report),
+            MeasuredMetric.DeviceTime.In(report),
             work?.GigabytesPerSecond(time.Mean),
             work?.GigaflopsPerSecond(time.Mean),
-            work is { } done ? Ceiling.OfThisMachine.Share(done, time.Mean) : null);
+            work is { } done ? done.ShareOf(BenchmarkMachine.Ceiling, time.Mean) : null);
     }
 }

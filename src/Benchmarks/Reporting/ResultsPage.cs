@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Pascl.Benchmarks.Growth;
 
 namespace Pascl.Benchmarks.Reporting;
 
@@ -7,7 +8,7 @@ namespace Pascl.Benchmarks.Reporting;
 internal static class ResultsPage
 {
     /// <summary>The whole page.</summary>
-    public static string Of(IReadOnlyList<SuiteResult> suites)
+    public static string Of(IReadOnlyList<SuiteResult> suites, GrowthResult? growth = null)
     {
         var page = new StringBuilder(
             """
@@ -15,28 +16,55 @@ internal static class ResultsPage
 
             Written by `dotnet run -c Release --project src/Benchmarks -- report` from the last run of each suite. Ratios are to the baseline of the same suite,
             workload and run; the baseline is always the first row. GB/s and GFLOP/s count the least traffic and arithmetic that the work needs, so they are
-            comparable between rows; the share is of what a copy and a matrix product reached in the same run. Native memory is not in the tables: nothing here
-            measures it.
+            comparable between rows; the share is of what a copy and a matrix product reached in the same run. Managed bytes are .NET's allocations in a call. Peak
+            memory is what the whole process held at most while the calls ran, beyond what it held before them: it has torch's tensors on the CPU, is counted in pages,
+            and contains memory that an allocator keeps for the next call. GPU time is the median between two events of the GPU, over copies that exceed its cache.
 
             """);
         foreach (var suite in suites)
         {
             page.Append(CultureInfo.InvariantCulture, $"\n## {suite.Suite}\n\n");
-            page.Append(CultureInfo.InvariantCulture, $"{suite.Date:yyyy-MM-dd}, commit {suite.Commit}. {suite.Machine}. ");
+            page.Append(CultureInfo.InvariantCulture, $"{Text(suite.Origin)} ");
             page.Append(CultureInfo.InvariantCulture, $"Ceiling: {suite.Ceiling.GigabytesPerSecond:0.0} GB/s, {suite.Ceiling.GigaflopsPerSecond:0} GFLOP/s.\n\n");
-            page.Append("| workload | method | time | ratio | managed bytes | GB/s | GFLOP/s | of ceiling |\n|---|---|---|---|---|---|---|---|\n");
+            page.Append("| workload | method | time | ratio | managed bytes | peak memory | GPU time | GB/s | GFLOP/s | of ceiling |\n|---|---|---|---|---|---|---|---|---|---|\n");
             foreach (var row in suite.Rows)
             {
                 var baseline = suite.Rows.FirstOrDefault(other => other.IsBaseline && other.Workload == row.Workload);
                 page.Append(CultureInfo.InvariantCulture, $"| {row.Workload} | {row.Method} ");
                 page.Append(CultureInfo.InvariantCulture, $"| {Time(row.Nanoseconds)} ± {Time(row.Deviation)} | {Ratio(row, baseline)} ");
-                page.Append(CultureInfo.InvariantCulture, $"| {row.ManagedBytes:N0} | {row.GigabytesPerSecond:0.0##} ");
+                page.Append(CultureInfo.InvariantCulture, $"| {row.ManagedBytes:N0} | {Mebibytes(row.PeakBytes)} | {(row.DeviceNanoseconds is { } time ? Time(time) : "")} | {row.GigabytesPerSecond:0.0##} ");
                 page.Append(CultureInfo.InvariantCulture, $"| {row.GigaflopsPerSecond:0.0##} | {row.ShareOfCeiling:P1} |\n");
             }
         }
 
+        if (growth is not null)
+        {
+            Append(page, growth);
+        }
+
         return page.ToString();
     }
+
+    private static void Append(StringBuilder page, GrowthResult growth)
+    {
+        page.Append(CultureInfo.InvariantCulture, $"\n## How cost grows\n\n{Text(growth.Origin)} ");
+        page.Append("Median of five calls, fastest and slowest. The power is that of the size which the time has grown with since the row above: 1 is proportional.\n");
+        foreach (var table in growth.Axes)
+        {
+            page.Append(CultureInfo.InvariantCulture, $"\n**{table.Quantity}**: {table.Description}\n\n");
+            page.Append(CultureInfo.InvariantCulture, $"| {table.Quantity} | time | fastest to slowest | power | peak memory |\n|---|---|---|---|---|\n");
+            foreach (var (row, above) in table.Rows.Zip<GrowthRow, GrowthRow?>([null, .. table.Rows]))
+            {
+                page.Append(row.Note is { } note ? $"| {row.Size} | {note} | | | |\n" : string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"| {row.Size} | {Time(1e9 * row.Median)} | {Time(1e9 * row.Seconds[0])} to {Time(1e9 * row.Seconds[^1])} "
+                        + $"| {(above is null ? "" : $"{row.ExponentSince(above):0.00}")} | {Mebibytes(row.PeakBytes)} |\n"));
+            }
+        }
+    }
+
+    private static string Text(RunOrigin origin) =>
+        string.Create(CultureInfo.InvariantCulture, $"{origin.Date:yyyy-MM-dd}, commit {origin.Commit}. {origin.Machine}.");
 
     /// <summary>How a row compares with its baseline, in words.</summary>
     public static string Ratio(ResultRow row, ResultRow? baseline)
@@ -51,6 +79,9 @@ internal static class ResultsPage
             ? string.Create(CultureInfo.InvariantCulture, $"{ratio:0.00}x as fast")
             : string.Create(CultureInfo.InvariantCulture, $"**a loss: {1 / ratio:0.00}x as long**");
     }
+
+    private static string Mebibytes(double? bytes) =>
+        bytes is { } count ? string.Create(CultureInfo.InvariantCulture, $"{count / (1 << 20):0.0} MB") : "";
 
     private static string Time(double nanoseconds) => nanoseconds switch
     {

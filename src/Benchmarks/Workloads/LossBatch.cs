@@ -1,6 +1,5 @@
 using Pascl.Benchmarks.Measuring;
 using Pascl.Kernels;
-using Pascl.Training.Loss;
 using static TorchSharp.torch;
 
 namespace Pascl.Benchmarks.Workloads;
@@ -10,6 +9,8 @@ internal sealed class LossBatch : IDisposable
 {
     /// <summary>Anchors above which the plain loops in double precision take longer than what they check; torch in double precision takes their place.</summary>
     public const int LargestForReference = 128;
+
+    private const int AnchorsAtOnce = 256;
 
     /// <summary>Draws the numbers.</summary>
     public LossBatch(LossWorkload workload)
@@ -64,10 +65,26 @@ internal sealed class LossBatch : IDisposable
                 values, Workload.Width, Array.ConvertAll(Classes, label => (int)label), Workload.IsTailClass, Workload.Temperature);
         }
 
+        return GradientByTorch(values);
+    }
+
+    /// <summary>The same by torch's operations in double precision, a few anchors at a time: the similarities of the largest batches exceed any memory.</summary>
+    internal double[] GradientByTorch(double[] values)
+    {
         using var scope = NewDisposeScope();
-        using var loss = new PasclLoss(Workload.IsTailClass, Workload.Temperature);
-        var features = tensor(values).reshape(Workload.Rows, Workload.Width).requires_grad_();
-        return autograd.grad([loss.forward(features, tensor(Classes))], [features])[0].data<double>().ToArray();
+        var all = tensor(values).reshape(Workload.Rows, Workload.Width).to(BenchmarkMachine.Torch);
+        var indices = tensor(Array.ConvertAll(Participants, row => (long)row)).to(BenchmarkMachine.Torch);
+        var rows = all.index_select(0, indices).requires_grad_(); // (M + K, d)
+        var classes = tensor(Array.ConvertAll(AnchorClasses, label => (long)label)).to(BenchmarkMachine.Torch); // (M)
+        var gradient = zeros_like(rows);
+        for (var first = 0; first < Workload.Anchors; first += AnchorsAtOnce)
+        {
+            using var step = NewDisposeScope();
+            var loss = LossOf(rows, classes, first, Math.Min(AnchorsAtOnce, Workload.Anchors - first));
+            gradient.add_(autograd.grad([loss], [rows])[0]);
+        }
+
+        return zeros_like(all).index_copy_(0, indices, gradient).cpu().data<double>().ToArray();
     }
 
     /// <summary>Those of a gradient's rows that take part.</summary>
@@ -79,5 +96,16 @@ internal sealed class LossBatch : IDisposable
     {
         Features.Dispose();
         Labels.Dispose();
+    }
+
+    // What some of the anchors add to the loss.
+    private Tensor LossOf(Tensor rows, Tensor classes, int first, int count)
+    {
+        var similarity = rows.narrow(0, first, count).mm(rows.t()) / Workload.Temperature; // (count, M + K)
+        var isSelf = arange(first, first + count, device: rows.device).unsqueeze(1).eq(arange(Workload.Contrasts, device: rows.device));
+        var logarithm = similarity.masked_fill(isSelf, double.NegativeInfinity).log_softmax(1).masked_fill(isSelf, 0).narrow(1, 0, Workload.Anchors);
+        var isPositive = classes.narrow(0, first, count).unsqueeze(1).eq(classes).logical_and(isSelf.narrow(1, 0, Workload.Anchors).logical_not());
+        var share = isPositive.to(ScalarType.Float64) / isPositive.sum(1, keepdim: true).clamp_min_(1) / Workload.Anchors; // (count, M)
+        return -logarithm.mul(share).sum();
     }
 }

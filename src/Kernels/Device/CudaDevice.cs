@@ -15,6 +15,7 @@ internal sealed class CudaDevice : KernelDevice
         (this.driver, this.device, this.capability) = (driver, device, capability);
         compiler = new PtxCompiler(capability);
         Multiprocessors = driver.Attribute(device, CudaDeviceAttribute.MultiprocessorCount);
+        CacheBytes = driver.Attribute(device, CudaDeviceAttribute.L2CacheSize);
         context = driver.RetainPrimaryContext(device);
     }
 
@@ -23,6 +24,8 @@ internal sealed class CudaDevice : KernelDevice
     public override bool HasTensorCores => capability >= ComputeCapability.TensorCores;
 
     public override int Multiprocessors { get; }
+
+    public override long CacheBytes { get; }
 
     /// <summary>Opens a GPU by its number.</summary>
     public static CudaDevice Open(CudaDriver? driver, int index)
@@ -54,6 +57,8 @@ internal sealed class CudaDevice : KernelDevice
         using var current = Enter();
         return driver.FreeMemory(Name);
     }
+
+    public override DeviceEvent Record() => new CudaEvent(this, driver);
 
     public override void Dispose()
     {

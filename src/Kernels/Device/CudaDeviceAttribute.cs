@@ -4,6 +4,7 @@ namespace Pascl.Kernels.Device;
 internal enum CudaDeviceAttribute
 {
     MultiprocessorCount = 16,
+    L2CacheSize = 38,
     ComputeCapabilityMajor = 75,
     ComputeCapabilityMinor = 76,
 }

@@ -32,6 +32,11 @@ internal sealed unsafe class CudaDriver
     private readonly delegate* unmanaged<nint*, nuint, int> memoryAllocate;
     private readonly delegate* unmanaged<nint, int> memoryFree;
     private readonly delegate* unmanaged<nuint*, nuint*, int> memoryGetInfo;
+    private readonly delegate* unmanaged<nint*, uint, int> eventCreate;
+    private readonly delegate* unmanaged<nint, nint, int> eventRecord;
+    private readonly delegate* unmanaged<nint, int> eventSynchronize;
+    private readonly delegate* unmanaged<float*, nint, nint, int> eventElapsedTime;
+    private readonly delegate* unmanaged<nint, int> eventDestroy;
     private readonly delegate* unmanaged<nint, void*, nuint, int> memoryCopyToDevice;
     private readonly delegate* unmanaged<void*, nint, nuint, int> memoryCopyToHost;
 
@@ -60,6 +65,11 @@ internal sealed unsafe class CudaDriver
         memoryAllocate = (delegate* unmanaged<nint*, nuint, int>)export("cuMemAlloc_v2");
         memoryFree = (delegate* unmanaged<nint, int>)export("cuMemFree_v2");
         memoryGetInfo = (delegate* unmanaged<nuint*, nuint*, int>)export("cuMemGetInfo_v2");
+        eventCreate = (delegate* unmanaged<nint*, uint, int>)export("cuEventCreate");
+        eventRecord = (delegate* unmanaged<nint, nint, int>)export("cuEventRecord");
+        eventSynchronize = (delegate* unmanaged<nint, int>)export("cuEventSynchronize");
+        eventElapsedTime = (delegate* unmanaged<float*, nint, nint, int>)export("cuEventElapsedTime");
+        eventDestroy = (delegate* unmanaged<nint, int>)export("cuEventDestroy_v2");
         memoryCopyToDevice = (delegate* unmanaged<nint, void*, nuint, int>)export("cuMemcpyHtoD_v2");
         memoryCopyToHost = (delegate* unmanaged<void*, nint, nuint, int>)export("cuMemcpyDtoH_v2");
     }
@@ -182,6 +192,26 @@ internal sealed unsafe class CudaDriver
     /// <summary>Enqueues a kernel on the legacy default stream; returns the driver's result, so that a launch that succeeds formats nothing.</summary>
     public int Launch(nint function, LaunchShape shape, void** parameters) => launchKernel(
         function, (uint)shape.Columns, (uint)shape.Rows, 1, (uint)shape.Threads, 1, 1, (uint)shape.SharedBytes, 0, parameters, null);
+
+    /// <summary>Creates an event and enqueues it on the legacy default stream.</summary>
+    public nint RecordEvent(string device)
+    {
+        nint moment;
+        Check(eventCreate(&moment, 0), $"An event could not be made on {device}");
+        Check(eventRecord(moment, 0), $"An event could not be recorded on {device}");
+        return moment;
+    }
+
+    /// <summary>Waits for the later of two recorded events.</summary>
+    public float MillisecondsBetween(nint earlier, nint later, string device)
+    {
+        Check(eventSynchronize(later), $"A kernel on {device} failed");
+        float milliseconds;
+        Check(eventElapsedTime(&milliseconds, earlier, later), $"The time between two events on {device} could not be read");
+        return milliseconds;
+    }
+
+    public void DestroyEvent(nint moment) => _ = eventDestroy(moment);
 
     public nint Allocate(long bytes, string device)
     {

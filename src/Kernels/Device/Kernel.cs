@@ -49,11 +49,32 @@ public abstract class Kernel
             }
         }
 
-        Run(shape, arguments);
-        device.CountLaunch(Definition);
+        if (device.LaunchObserver is { } observer)
+        {
+            RunObserved(shape, arguments, observer);
+        }
+        else
+        {
+            Run(shape, arguments);
+        }
+
+        device.CountLaunch();
     }
 
     private protected abstract void Run(LaunchShape shape, ReadOnlySpan<KernelArgument> arguments);
+
+    private void RunObserved(LaunchShape shape, ReadOnlySpan<KernelArgument> arguments, Action<KernelLaunch> observer)
+    {
+        var bytes = 0L;
+        foreach (var argument in arguments)
+        {
+            bytes += argument.ArrayBytes;
+        }
+
+        var begin = device.Record();
+        Run(shape, arguments);
+        observer(new KernelLaunch(Definition, bytes, begin, device.Record()));
+    }
 
     private static string Describe(Type type) => type.IsGenericType ? $"a view of {type.GetGenericArguments()[0].Name}" : $"a number of type {type.Name}";
 }

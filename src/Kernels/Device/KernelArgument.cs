@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using ILGPU;
 
@@ -10,8 +11,10 @@ public readonly struct KernelArgument
     private readonly long first;
     private readonly long second;
     private readonly nint type;
+    private readonly int elementBytes;
 
-    private KernelArgument(long first, long second, Type type) => (this.first, this.second, this.type) = (first, second, type.TypeHandle.Value);
+    private KernelArgument(long first, long second, Type type, int elementBytes = 0) =>
+        (this.first, this.second, this.type, this.elementBytes) = (first, second, type.TypeHandle.Value, elementBytes);
 
     /// <summary>The type of the parameter that this is an argument for.</summary>
     internal Type Type => Type.GetTypeFromHandle(RuntimeTypeHandle.FromIntPtr(type))!;
@@ -19,6 +22,9 @@ public readonly struct KernelArgument
     internal nint Address => (nint)first;
 
     internal long Length => second;
+
+    /// <summary>Bytes of a view's elements; 0 of a number.</summary>
+    internal long ArrayBytes => second * elementBytes;
 
     /// <summary>An integer.</summary>
     public static implicit operator KernelArgument(int value) => new(value, 0, typeof(int));
@@ -30,7 +36,7 @@ public readonly struct KernelArgument
     public static implicit operator KernelArgument(float value) => new(BitConverter.SingleToInt32Bits(value), 0, typeof(float));
 
     internal static KernelArgument View<T>(nint address, long length)
-        where T : unmanaged => new(address, length, typeof(ArrayView<T>));
+        where T : unmanaged => new(address, length, typeof(ArrayView<T>), Unsafe.SizeOf<T>());
 
     internal object Number() => Type switch
     {

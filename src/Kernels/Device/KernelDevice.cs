@@ -35,8 +35,11 @@ public abstract class KernelDevice : IDisposable
     /// <summary>How often the host has waited for the device so far: copies from and to the host, and <see cref="Synchronize"/>.</summary>
     public long HostWaits => Interlocked.Read(ref hostWaits);
 
-    /// <summary>Told of every launch, on the thread that launched; null for nobody.</summary>
-    public Action<KernelDefinition>? LaunchObserver { get; set; }
+    /// <summary>Bytes of the cache that all multiprocessors share: data beyond it comes from memory. 0 on the simulator.</summary>
+    public abstract long CacheBytes { get; }
+
+    /// <summary>Told of every launch, on the thread that launched, and takes over its events; null for nobody, and launches then cost nothing more.</summary>
+    public Action<KernelLaunch>? LaunchObserver { get; set; }
 
     /// <summary>Opens a device.</summary>
     /// <param name="device"><c>cuda:i</c> for the i-th GPU, <c>simulator</c>, or <c>auto</c>: the first GPU where there is one, and the simulator elsewhere.</param>
@@ -86,6 +89,9 @@ public abstract class KernelDevice : IDisposable
         Wait();
     }
 
+    /// <summary>Notes the moment when everything launched so far will have finished; does not wait.</summary>
+    public abstract DeviceEvent Record();
+
     /// <inheritdoc/>
     public abstract void Dispose();
 
@@ -107,11 +113,7 @@ public abstract class KernelDevice : IDisposable
         Read(destination, source, bytes);
     }
 
-    internal void CountLaunch(KernelDefinition kernel)
-    {
-        Interlocked.Increment(ref launches);
-        LaunchObserver?.Invoke(kernel);
-    }
+    internal void CountLaunch() => Interlocked.Increment(ref launches);
 
     private protected abstract Kernel Compile(KernelDefinition definition);
 

@@ -32,7 +32,11 @@ internal sealed class SimulatorDevice : KernelDevice
 
     public override int Multiprocessors => 1;
 
+    public override long CacheBytes => 0;
+
     public override long FreeMemory() => GC.GetGCMemoryInfo().TotalAvailableMemoryBytes - Environment.WorkingSet;
+
+    public override DeviceEvent Record() => new SimulatorEvent();
 
     public override void Dispose()
     {

@@ -64,7 +64,7 @@ internal static class ProfileCommand
         phase.Enter(model);
         var ranges = NvtxRanges.Find(NativeLibTorch.EnsureLoaded().LibTorchFolder);
         var isGpu = device.Torch.type == DeviceType.CUDA;
-        var clock = new StepClock(settings.Steps, settings.Synchronise && isGpu ? () => torch.cuda.synchronize(device.Torch) : null, ranges);
+        using var clock = new StepClock(settings.Steps, settings.Synchronise && isGpu ? () => torch.cuda.synchronize(device.Torch) : null, ranges);
         using var steps = new TrainingSteps(phase, model, data, device, clock);
         var images = Take(steps, device, clock, settings);
         var profile = new StepProfile(clock);

@@ -20,12 +20,25 @@ internal sealed class ProfileReport(StepProfile profile, ComputeDevice device, l
         ConsoleTable.Write("The steps", ["what", "value"], [.. Rows().Select(row => new[] { row.Name, row.Value })]);
         if (device.Kernels is not null)
         {
-            ConsoleTable.Write(
-                $"Kernels, {PerStep(profile.Clock.Launches.Count)} launches per step",
-                ["kernel", "launches per step"],
-                [.. profile.Kernels.Select(kernel => new[] { kernel.Kernel, PerStep(kernel.Launches) })]);
+            WriteKernels(device.Kernels.IsSimulator ? null : MachineCeiling.Measure(device.Torch));
         }
     }
+
+    // The simulator's times say nothing about a GPU.
+    private void WriteKernels(MachineCeiling? ceiling) => ConsoleTable.Write(
+        $"Kernels, {PerStep(profile.Clock.Launches.Count)} launches per step"
+            + (ceiling is null ? "" : string.Create(CultureInfo.InvariantCulture, $"; a copy reaches {ceiling.GigabytesPerSecond:0} GB/s here")),
+        ["kernel", "launches per step", "KB of arrays per launch", .. ceiling is null ? (string[])[] : ["us per launch", "GB/s", "of the copy"]],
+        [.. profile.Kernels().Select(kernel => (string[])[
+            kernel.Kernel,
+            PerStep(kernel.Launches),
+            Count(kernel.ArrayBytes / kernel.Launches / 1024),
+            .. ceiling is null ? (string[])[] :
+            [
+                (kernel.Time / kernel.Launches).TotalMicroseconds.ToString("0.0", CultureInfo.InvariantCulture),
+                kernel.GigabytesPerSecond.ToString("0", CultureInfo.InvariantCulture),
+                (kernel.GigabytesPerSecond / ceiling.GigabytesPerSecond).ToString("P0", CultureInfo.InvariantCulture),
+            ]])]);
 
     private static string[] Row(PartSummary part) =>
     [

@@ -48,7 +48,7 @@ internal static class ChromeTrace
 
             foreach (var launch in profile.Clock.Launches)
             {
-                Instant(launch.Kernel.Name, launch.Time, launch.Thread);
+                Instant(launch.Launch.Kernel.Name, launch.Time, launch.Thread);
             }
 
             foreach (var thread in profile.Clock.Batches.Select(batch => batch.Thread).Distinct())

@@ -8,14 +8,14 @@ namespace Pascl.Training.Reporting;
 /// <param name="steps">How many steps will be noted, so that noting does not allocate.</param>
 /// <param name="wait">Called before each part, to wait until the device has finished the one before; null to measure the host as it trains.</param>
 /// <param name="ranges">Shows the parts to NVIDIA's tools; null where they are not there.</param>
-internal sealed class StepClock(int steps, Action? wait = null, NvtxRanges? ranges = null)
+internal sealed class StepClock(int steps, Action? wait = null, NvtxRanges? ranges = null) : IDisposable
 {
     // A step without a contrastive loss has one part less, and the optimiser twice.
     private const int MarksPerStep = 10;
 
     private readonly List<StepMark> marks = new((steps + 1) * MarksPerStep);
     private readonly ConcurrentQueue<PreparedBatch> prepared = new();
-    private readonly ConcurrentQueue<KernelLaunch> launches = new();
+    private readonly ConcurrentQueue<ObservedLaunch> launches = new();
     private long allocatedBefore = GC.GetTotalAllocatedBytes(precise: true);
     private bool isOpen;
 
@@ -26,7 +26,7 @@ internal sealed class StepClock(int steps, Action? wait = null, NvtxRanges? rang
     public IReadOnlyCollection<PreparedBatch> Batches => prepared;
 
     /// <summary>The launches of kernels.</summary>
-    public IReadOnlyCollection<KernelLaunch> Launches => launches;
+    public IReadOnlyCollection<ObservedLaunch> Launches => launches;
 
     /// <summary>Managed bytes that all threads allocated from the beginning to the end.</summary>
     public long AllocatedBytes { get; private set; }
@@ -52,8 +52,17 @@ internal sealed class StepClock(int steps, Action? wait = null, NvtxRanges? rang
         ClosePart();
         marks.Clear();
         prepared.Clear();
-        launches.Clear();
+        Dispose();
         allocatedBefore = GC.GetTotalAllocatedBytes(precise: true);
+    }
+
+    /// <summary>Frees what the launches hold, and forgets them.</summary>
+    public void Dispose()
+    {
+        while (launches.TryDequeue(out var observed))
+        {
+            observed.Launch.Dispose();
+        }
     }
 
     /// <summary>A batch was prepared on this thread.</summary>
@@ -61,7 +70,7 @@ internal sealed class StepClock(int steps, Action? wait = null, NvtxRanges? rang
         prepared.Enqueue(new PreparedBatch(number, start, Stopwatch.GetTimestamp(), Environment.CurrentManagedThreadId));
 
     /// <summary>A kernel was launched on this thread.</summary>
-    public void Launched(KernelDefinition kernel) => launches.Enqueue(new KernelLaunch(kernel, Stopwatch.GetTimestamp(), Environment.CurrentManagedThreadId));
+    public void Launched(KernelLaunch launch) => launches.Enqueue(new ObservedLaunch(launch, Stopwatch.GetTimestamp(), Environment.CurrentManagedThreadId));
 
     private void Mark(StepPart part)
     {

@@ -44,9 +44,17 @@ internal sealed class StepProfile
         ? null
         : TimeSpan.FromTicks((long)Clock.Batches.Average(batch => Stopwatch.GetElapsedTime(batch.Start, batch.End).Ticks));
 
-    /// <summary>How often each kernel was launched in all steps, most often first.</summary>
-    public IReadOnlyList<(string Kernel, int Launches)> Kernels =>
-        [.. Clock.Launches.CountBy(launch => launch.Kernel.Name).Select(kernel => (kernel.Key, kernel.Value)).OrderByDescending(kernel => kernel.Value)];
+    /// <summary>What each kernel came to in all steps, the longest first; waits until the device has finished the last.</summary>
+    public IReadOnlyList<KernelSummary> Kernels() =>
+    [
+        .. Clock.Launches.Select(observed => observed.Launch).GroupBy(launch => launch.Kernel.Name)
+            .Select(launches => new KernelSummary(
+                launches.Key,
+                launches.Count(),
+                launches.Aggregate(TimeSpan.Zero, (sum, launch) => sum + launch.End.Since(launch.Begin)),
+                launches.Sum(launch => launch.ArrayBytes)))
+            .OrderByDescending(kernel => kernel.Time),
+    ];
 
     private PartSummary Summary(IGrouping<StepPart, StepSpan> part)
     {

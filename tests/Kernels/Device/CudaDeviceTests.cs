@@ -68,6 +68,32 @@ public sealed class CudaDeviceTests
     }
 
     [Test]
+    public void a_launch_that_is_observed_lies_between_two_events_of_the_default_stream()
+    {
+        using var device = KernelDevice.Open("cuda:0", driver);
+        using var buffer = device.Allocate<float>(100);
+        var kernel = device.Load(Affine);
+        var launches = new List<KernelLaunch>();
+        device.LaunchObserver = launches.Add;
+        RecordingCudaDriver.Calls.Clear();
+        kernel.Launch(new LaunchShape(1, 32), buffer.Vector, buffer.Vector.Slice(10, 90), 0, 1f, 1L);
+        var time = launches.Single().End.Since(launches[0].Begin);
+        launches[0].Dispose();
+        using (Assert.EnterMultipleScope())
+        {
+            string[] calls =
+            [
+                "create event 0", "record 1 on 0", "launch c0 60 (1, 1, 1) (32, 1, 1) 0 stream 0", "create event 0", "record 2 on 0", "wait for 2", "elapsed 1 2",
+                "destroy 1", "destroy 2",
+            ];
+            Assert.That(RecordingCudaDriver.Calls.Where(call => call is not (PrimaryCurrent or OtherCurrent)), Is.EqualTo(calls));
+            Assert.That(time, Is.EqualTo(TimeSpan.FromMilliseconds(0.25)));
+            Assert.That(launches[0].ArrayBytes, Is.EqualTo(190 * sizeof(float)));
+            Assert.That(device.CacheBytes, Is.EqualTo(50 << 20));
+        }
+    }
+
+    [Test]
     public void a_kernel_is_compiled_once_and_unloaded_with_its_device()
     {
         using (var device = KernelDevice.Open("cuda:0", driver))

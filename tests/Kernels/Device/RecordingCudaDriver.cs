@@ -11,6 +11,8 @@ internal static unsafe class RecordingCudaDriver
     public const nint OtherContext = 0xD0;
     public const nint Memory = 0x7000;
 
+    private static nint lastEvent;
+
     private static readonly byte* ErrorName = (byte*)Marshal.StringToCoTaskMemUTF8("CUDA_ERROR_ILLEGAL_ADDRESS");
     private static readonly byte* ErrorText = (byte*)Marshal.StringToCoTaskMemUTF8("an illegal memory access was encountered");
 
@@ -42,6 +44,7 @@ internal static unsafe class RecordingCudaDriver
     public static CudaDriver Create()
     {
         Calls.Clear();
+        lastEvent = 0;
         (IsQuiet, QuietLaunches, ParameterCount) = (false, 0, 0);
         (DriverVersion, DeviceCount, Capability, Current, Failure) = (12040, 2, (9, 0), OtherContext, ("", 0));
         return new CudaDriver(Export);
@@ -68,6 +71,11 @@ internal static unsafe class RecordingCudaDriver
         "cuMemAlloc_v2" => (nint)(delegate* unmanaged<nint*, nuint, int>)&Allocate,
         "cuMemFree_v2" => (nint)(delegate* unmanaged<nint, int>)&Free,
         "cuMemGetInfo_v2" => (nint)(delegate* unmanaged<nuint*, nuint*, int>)&GetMemoryInfo,
+        "cuEventCreate" => (nint)(delegate* unmanaged<nint*, uint, int>)&CreateEvent,
+        "cuEventRecord" => (nint)(delegate* unmanaged<nint, nint, int>)&RecordEvent,
+        "cuEventSynchronize" => (nint)(delegate* unmanaged<nint, int>)&SynchronizeEvent,
+        "cuEventElapsedTime" => (nint)(delegate* unmanaged<float*, nint, nint, int>)&ElapsedTime,
+        "cuEventDestroy_v2" => (nint)(delegate* unmanaged<nint, int>)&DestroyEvent,
         "cuMemcpyHtoD_v2" => (nint)(delegate* unmanaged<nint, void*, nuint, int>)&CopyToDevice,
         "cuMemcpyDtoH_v2" => (nint)(delegate* unmanaged<void*, nint, nuint, int>)&CopyToHost,
         "cuGetErrorName" => (nint)(delegate* unmanaged<int, byte**, int>)&GetErrorName,
@@ -115,9 +123,32 @@ internal static unsafe class RecordingCudaDriver
     [UnmanagedCallersOnly]
     private static int GetAttribute(int* value, int attribute, int device)
     {
-        *value = attribute switch { 16 => 132, 75 => Capability.Major, 76 => Capability.Minor, _ => -1 };
+        *value = attribute switch { 16 => 132, 38 => 50 << 20, 75 => Capability.Major, 76 => Capability.Minor, _ => -1 };
         return 0;
     }
+
+    [UnmanagedCallersOnly]
+    private static int CreateEvent(nint* moment, uint flags)
+    {
+        *moment = ++lastEvent;
+        return Answer($"create event {flags}");
+    }
+
+    [UnmanagedCallersOnly]
+    private static int RecordEvent(nint moment, nint stream) => Answer($"record {moment} on {stream}");
+
+    [UnmanagedCallersOnly]
+    private static int SynchronizeEvent(nint moment) => Answer($"wait for {moment}");
+
+    [UnmanagedCallersOnly]
+    private static int ElapsedTime(float* milliseconds, nint earlier, nint later)
+    {
+        *milliseconds = 0.25f * (later - earlier);
+        return Answer($"elapsed {earlier} {later}");
+    }
+
+    [UnmanagedCallersOnly]
+    private static int DestroyEvent(nint moment) => Answer($"destroy {moment}");
 
     [UnmanagedCallersOnly]
     private static int Retain(nint* context, int device)

@@ -58,7 +58,8 @@ def read(folder: Path, suite: str, workloads: list[str]) -> Ours:
     try:
         result = json.loads(file.read_text())
         rows = [_row(suite, row) for row in result["Rows"] if row["Workload"] in workloads]
-        return Ours(rows, f"Ours in {suite}: {result['Date'][:16].replace('T', ' ')} UTC, commit {result['Commit']}, {result['Machine']}.")
+        origin = result["Origin"]
+        return Ours(rows, f"Ours in {suite}: {origin['Date'][:16].replace('T', ' ')} UTC, commit {origin['Commit']}, {origin['Machine']}.")
     except FileNotFoundError:
         return Ours([], f"Ours has no result in {suite}: {file} does not exist.")
     except (KeyError, TypeError, ValueError) as problem:
@@ -76,9 +77,10 @@ def _has_libtorch(bundle: Path) -> bool:
 
 
 def _row(suite: str, row: dict) -> Row:
-    mean, deviation = row["Nanoseconds"] / 1e3, row["Deviation"] / 1e3
+    on_device = row.get("DeviceNanoseconds")
+    time, deviation = (on_device or row["Nanoseconds"]) / 1e3, row["Deviation"] / 1e3
     is_baseline = row["IsBaseline"] or row["Method"] in BASELINES
     return Row(
         suite, row["Workload"], PASS[suite], "ours, baseline" if is_baseline else "ours", f"C#: {row['Method']}",
-        "bfloat16" if row["Method"] == "BFloat16" else "float32", Timing(mean, mean - deviation, mean + deviation, 0),
-        note="mean ± standard deviation")
+        "bfloat16" if row["Method"] == "BFloat16" else "float32", Timing(time, time - deviation, time + deviation, 0),
+        note="median by the GPU's clock ± standard deviation" if on_device else "mean ± standard deviation")

@@ -1,0 +1,40 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+
+namespace Pascl.Benchmarks.Measuring;
+
+/// <summary>Bytes of this process in memory, as Linux counts them: tensors on the CPU are not in .NET's own count.</summary>
+internal static partial class ResidentMemory
+{
+    private const string Status = "/proc/self/status";
+    private const string Machine = "/proc/meminfo";
+    private const string ClearReferences = "/proc/self/clear_refs";
+    private const string ResetPeak = "5";
+
+    /// <summary>Now.</summary>
+    public static long Current => Read(Status, "VmRSS:");
+
+    /// <summary>The most since <see cref="StartAgain"/>.</summary>
+    public static long Peak => Read(Status, "VmHWM:");
+
+    /// <summary>What the machine could still give without swapping.</summary>
+    public static long Available => Read(Machine, "MemAvailable:");
+
+    /// <summary>Gives memory that is free back to the system, forgets the peak, and returns what is left.</summary>
+    public static long StartAgain()
+    {
+        GC.Collect();
+        _ = Trim(0);
+        File.WriteAllText(ClearReferences, ResetPeak);
+        return Current;
+    }
+
+    private static long Read(string file, string name)
+    {
+        var line = File.ReadLines(file).First(line => line.StartsWith(name, StringComparison.Ordinal));
+        return long.Parse(line[name.Length..].Replace("kB", "", StringComparison.Ordinal), CultureInfo.InvariantCulture) << 10;
+    }
+
+    [LibraryImport("libc", EntryPoint = "malloc_trim")]
+    private static partial int Trim(nuint keep);
+}
