@@ -19,7 +19,7 @@ CLASSES = {
     training_step.SUITE: "TrainingStepBenchmarks",
 }
 PASS = {contrastive.SUITE: "forward + backward", batch_norm.SUITE: "forward + backward", training_step.SUITE: "step"}
-BASELINES = {"NaiveKernels"}  # beside those that the results mark themselves
+BASELINES = {(contrastive.SUITE, "NaiveKernels"), (contrastive.SUITE, "Clean")}  # beside those that the results mark themselves
 RESULTS = Path("BenchmarkDotNet.Artifacts") / "suites"
 PROGRAM = "Pascl.Benchmarks"
 
@@ -79,7 +79,7 @@ def _has_libtorch(bundle: Path) -> bool:
 def _row(suite: str, row: dict) -> Row:
     on_device = row.get("DeviceNanoseconds")
     time, deviation = (on_device or row["Nanoseconds"]) / 1e3, row["Deviation"] / 1e3
-    is_baseline = row["IsBaseline"] or row["Method"] in BASELINES
+    is_baseline = row["IsBaseline"] or (suite, row["Method"]) in BASELINES
     return Row(
         suite, row["Workload"], PASS[suite], "ours, baseline" if is_baseline else "ours", f"C#: {row['Method']}",
         "bfloat16" if row["Method"] == "BFloat16" else "float32", Timing(time, time - deviation, time + deviation, 0),
