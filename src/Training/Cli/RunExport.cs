@@ -4,6 +4,7 @@ using Pascl.Training.Checkpoints;
 using Pascl.Training.Data;
 using Pascl.Training.Deployment;
 using Pascl.Training.Deployment.Onnx;
+using Pascl.Training.Evaluation;
 using Pascl.Training.Interop;
 using Pascl.Training.Model;
 using Pascl.Training.Recipes;
@@ -14,8 +15,6 @@ namespace Pascl.Training.Cli;
 /// <summary>An export as the user sees it: what was written, how large it is, and how it was verified.</summary>
 internal static class RunExport
 {
-    private const string UsualScore = "msp";
-
     public static int Write(string path, ExportFormat format, string? output, OnnxSettings settings)
     {
         var watch = Stopwatch.StartNew();
@@ -34,6 +33,7 @@ internal static class RunExport
         using var device = ComputeDevice.Open(recipe.Device, recipe.Backend);
         using var model = Trainer.CreateModel(recipe, checkpoint.Info.ClassNames.Count, device);
         checkpoint.LoadInto(model);
+        RequirePlainReadout(model, format, folder);
         string[] written = format switch
         {
             ExportFormat.Onnx => WriteOnnx(file, folder, checkpoint.Info, recipe, model, settings),
@@ -49,6 +49,17 @@ internal static class RunExport
         return ExitCode.Done;
     }
 
+    // COCL and EAT have columns beside the classes, from which an exported graph would have to make class and score in their own ways.
+    private static void RequirePlainReadout(DualBranchResNet model, ExportFormat format, RunFolder folder)
+    {
+        if (format != ExportFormat.Safetensors && model.Head.Readout([]) is var readout and not LogitReadout)
+        {
+            throw new InputException(
+                $"The method of the run in {folder.Root} reads its classes and its score ({readout.ScoreName}) from more than the logits of the classes, "
+                + "so its network is only exported as --format safetensors.");
+        }
+    }
+
     private static string[] WriteSafetensors(string file, CheckpointInfo info, DualBranchResNet model)
     {
         // "pt" says that the tensors are those of a PyTorch network; its loaders look for it.
@@ -60,7 +71,7 @@ internal static class RunExport
     private static string[] WriteOnnx(
         string file, RunFolder folder, CheckpointInfo info, Recipe recipe, DualBranchResNet model, OnnxSettings settings)
     {
-        var (score, calibration) = ScoreOf(folder, info.Calibration, settings);
+        var (score, calibration) = ScoreOf(folder, info.Calibration, settings, model.Head.Readout([]).ScoreName);
         var known = DeployedScore.Parse(score, info.TrainingCounts);
         var images = OnnxVerification.Choose(ImagesOf(recipe, settings.Images));
         var deployed = new DeployedModel(model, info.ClassNames, images.Height, known, calibration);
@@ -74,11 +85,12 @@ internal static class RunExport
     }
 
     // The threshold belongs to one score, so that score is exported with it.
-    private static (string Score, Calibration? Calibration) ScoreOf(RunFolder folder, Calibration? calibration, OnnxSettings settings)
+    private static (string Score, Calibration? Calibration) ScoreOf(
+        RunFolder folder, Calibration? calibration, OnnxSettings settings, string methodsScore)
     {
         if (settings.WithoutThreshold)
         {
-            return (settings.Score ?? calibration?.Score ?? UsualScore, null);
+            return (settings.Score ?? calibration?.Score ?? methodsScore, null);
         }
 
         if (calibration is null)

@@ -2,6 +2,7 @@ using Pascl.Training.Checkpoints;
 using Pascl.Training.Checkpoints.PyTorch;
 using Pascl.Training.Data;
 using Pascl.Training.Interop;
+using Pascl.Training.Methods;
 using Pascl.Training.Model;
 using Pascl.Training.Recipes;
 using Pascl.Training.Reporting;
@@ -30,6 +31,7 @@ internal static class RunImport
         using var auxiliary = paths.Auxiliary is null ? null : ImportedFile.Open(paths.Auxiliary, paths.Classifier);
         var shape = main.Shape;
         var fitting = WithShape(recipe, given, shape, main.Path) with { Device = "cpu", Backend = Backend.Torch };
+        RequirePlainHead(fitting, shape.ClassCount);
         var data = TrainingDataReader.Read(fitting, withOutliers: false);
         if (data.Training.ClassCount != shape.ClassCount)
         {
@@ -66,6 +68,16 @@ internal static class RunImport
         }
 
         return ExitCode.Done;
+    }
+
+    private static void RequirePlainHead(Recipe recipe, int classCount)
+    {
+        var method = MethodDefinition.Of(recipe.Method);
+        if (method.Head(recipe, classCount) is { IsPlain: false })
+        {
+            throw new InputException(
+                $"The method {method.Name} keeps more in its network than a classifier, and import reads plain networks; name another --method.");
+        }
     }
 
     // The file decides; an option that says otherwise is a misunderstanding.

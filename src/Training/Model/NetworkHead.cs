@@ -20,6 +20,9 @@ public sealed record NetworkHead(int ClassCount, int Columns)
     /// <summary>Whether the network keeps a share for each class: a prior that its loss or its reading needs.</summary>
     public bool KeepsClassShares { get; init; }
 
+    /// <summary>Whether there is nothing behind the features but a column for each class.</summary>
+    internal bool IsPlain => Columns == ClassCount && Prototypes == 0 && !KeepsClassShares;
+
     /// <summary>Makes the reading from the kept class shares, which are none where nothing is kept.</summary>
     public Func<double[], Readout> Readout { get; init; } = _ => LogitReadout.MaximumSoftmax;
 }

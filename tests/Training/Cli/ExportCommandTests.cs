@@ -6,6 +6,8 @@ using Pascl.Training;
 using Pascl.Training.Checkpoints;
 using Pascl.Training.Deployment.Onnx;
 using Pascl.Training.Evaluation;
+using Pascl.Training.Methods;
+using Pascl.Training.Model;
 using Pascl.Training.Recipes;
 using Pascl.Training.Reporting;
 
@@ -87,6 +89,17 @@ public sealed partial class ExportCommandTests
         });
     }
 
+    [TestCase("onnx --without-threshold")]
+    [TestCase("pth")]
+    public void a_network_that_is_read_in_another_way_is_exported_as_safetensors_only(string format)
+    {
+        var run = Run(null, recipe with { Method = Method.Cocl });
+        var (code, _, error) = InProcess.Run($"export {run} --format {format}");
+        Assert.That(code, Is.EqualTo(2), error);
+        Assert.That(error, Does.Contain("outlier-probability").And.Contain("--format safetensors"));
+        Assert.That(InProcess.Run($"export {run} --format safetensors").Code, Is.Zero);
+    }
+
     [Test]
     public void a_threshold_of_one_score_is_not_given_to_another()
     {
@@ -137,6 +150,7 @@ public sealed partial class ExportCommandTests
     [TestCase("import /no/such/file.pth " + Options, "/no/such/file.pth", "there is no such file")]
     [TestCase("import FILE", "train needs to know what to train on")]
     [TestCase("import FILE --classifier aux_linear " + Options, "name that file with --auxiliary")]
+    [TestCase("import FILE --method eat " + Options, "The method eat keeps more")]
     [TestCase("import FILE --width 64 " + Options, "width 4, not a ResNet18 of width 64")]
     [TestCase("import FILE --auxiliary FILE " + Options, "holds both branches already")]
     public void an_import_that_cannot_be_says_why_and_writes_nothing(string line, params string[] expected)
@@ -196,10 +210,14 @@ public sealed partial class ExportCommandTests
     }
 
     // A run folder as training leaves it, without the training.
-    private string Run(Calibration? calibration)
+    private string Run(Calibration? calibration) => Run(calibration, recipe);
+
+    private string Run(Calibration? calibration, Recipe recipe)
     {
         var training = TinyTraining.Data.Training;
-        using var network = SmallNetworks.Create(recipe.Width, training.ClassCount);
+        using var network = recipe.Method == Method.Cocl
+            ? new DualBranchResNet(recipe.Depth, MethodDefinition.Of(recipe.Method).Head(recipe, training.ClassCount), recipe.Width)
+            : SmallNetworks.Create(recipe.Width, training.ClassCount);
         using var run = RunFolder.Create(recipe.Preset, Path.Combine(folder.Path, "run"));
         var json = RecipeFile.Write(recipe);
         run.WriteRecipe(json);

@@ -10,8 +10,9 @@ internal static class AuthorsLayout
 {
     private const string Auxiliary = "auxiliary";
 
-    /// <summary>Whether a name of our network is one of theirs, too: all are but those of the auxiliary branch.</summary>
-    public static bool IsName(string ours) => !ours.Contains(Auxiliary, StringComparison.Ordinal);
+    /// <summary>Whether a name of our network is one of theirs, too: all are but those of the auxiliary branch and of other methods.</summary>
+    public static bool IsName(string ours) =>
+        !ours.Contains(Auxiliary, StringComparison.Ordinal) && !ours.StartsWith(DualBranchResNet.MethodPrefix, StringComparison.Ordinal);
 
     /// <summary>The names of the authors' network among those of ours, in order.</summary>
     public static IEnumerable<string> Names(IEnumerable<string> ours) => ours.Where(IsName);
