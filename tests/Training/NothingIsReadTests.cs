@@ -10,13 +10,17 @@ namespace Pascl.Tests.Training;
 public sealed partial class NothingIsReadTests
 {
     // Where a step may be, and the places in it that read: the losses every ten steps, and tensors that are on the CPU: step counts of a checkpoint, and on the
-    // CPU alone the labels of the contrastive loss.
+    // CPU alone the labels of the contrastive loss and the gradient of its result. Folding BatchNorm reads too, which is done to export a network.
     private static readonly string[] Folders = ["Loss", "Methods", "Model", "Optimisation", "Interop"];
     private static readonly string[] Files = ["TrainingSteps.cs", "TrainingPhase.cs"];
     private static readonly string[] Readers =
     [
+        "DualBranchBatchNorm2d.cs: static Tensor Double(Tensor values) => values.to(float64).cpu();",
+        "FoldedConvolution.cs: var weight = convolution.weight.to(torch.float64).cpu() * scale.reshape(-1, 1, 1, 1);",
+        "FoldedConvolution.cs: return tensor.detach().to(torch.float32).cpu().contiguous().data<float>().ToArray();",
         "LossSums.cs: return sums.cpu().data<double>().ToArray();",
         "AdamRule.cs: public override void Restore(int parameter, Func<string, torch.Tensor> value) => steps[parameter] = value(StepCount).item<long>();",
+        "HostContrastiveLossFunction.cs: [HostRows.Scatter(saved[0], (int[])context.get_data(Participants), (int)context.get_data(RowCount), gradients[0]!.ToDouble()), null, null, null];",
         "PasclLoss.cs: var classes = labels.data<long>().ToArray();",
     ];
 

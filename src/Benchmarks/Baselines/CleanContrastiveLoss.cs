@@ -19,7 +19,7 @@ internal sealed class CleanContrastiveLoss(bool[] isTailClass, double temperatur
     {
         using var scope = NewDisposeScope();
         var participants = ContrastiveParticipants.Of(labels.cpu().data<long>().ToArray(), (int)features.shape[0], isTailClass);
-        var rows = features.index_select(0, tensor(participants.Rows, device: features.device)); // (M + K, d)
+        var rows = features.index_select(0, tensor(Array.ConvertAll(participants.Rows, row => (long)row), device: features.device)); // (M + K, d)
         var anchors = rows.narrow(0, 0, participants.AnchorClasses.Length) / temperature; // (M, d)
         var classes = tensor(participants.AnchorClasses.Select(label => (long)label).ToArray(), device: features.device);
         return OfSimilarities(anchors.mm(rows.t()), classes).MoveToOuterDisposeScope();

@@ -1,4 +1,5 @@
 using Pascl.Training.Interop;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Pascl.Training.Loss;
@@ -9,11 +10,12 @@ namespace Pascl.Training.Loss;
 /// </summary>
 internal sealed class HostContrastiveLossFunction : KernelFunction<HostContrastiveLossFunction>
 {
-    private const string Rows = "rows";
+    private const string Participants = "participants";
+    private const string RowCount = "row count";
 
     /// <summary>Computes the loss, a scalar.</summary>
     /// <param name="rowLoss">The loss of similarities.</param>
-    /// <param name="features">(rows, width), float32 or float64.</param>
+    /// <param name="features">(rows, width), contiguous, float32 or float64.</param>
     /// <param name="participants">The rows that take part.</param>
     public static Tensor Loss(HostMaskedLoss rowLoss, Tensor features, ContrastiveParticipants participants) =>
         Apply(features, rowLoss, participants, features.requires_grad && is_grad_enabled())[0];
@@ -22,8 +24,7 @@ internal sealed class HostContrastiveLossFunction : KernelFunction<HostContrasti
     protected override Tensor[] Forward(autograd.AutogradContext context, object[] arguments)
     {
         var (features, rowLoss, participants) = ((Tensor)arguments[0], (HostMaskedLoss)arguments[1], (ContrastiveParticipants)arguments[2]);
-        var indices = tensor(participants.Rows);
-        var rows = features.index_select(0, indices); // (M + K, width)
+        var rows = HostRows.Gather(features, participants.Rows); // (M + K, width)
         var anchors = rows.narrow(0, 0, participants.AnchorClasses.Length); // (M, width)
         var slopes = anchors.mm(rows.t()); // (M, M + K), the products at first
         var loss = tensor(rowLoss.Replace(slopes, participants.AnchorClasses), features.dtype);
@@ -31,8 +32,9 @@ internal sealed class HostContrastiveLossFunction : KernelFunction<HostContrasti
         {
             var gradient = slopes.t().mm(anchors); // (M + K, width), as contrasts
             gradient.narrow(0, 0, anchors.shape[0]).addmm_(slopes, rows, 1, 1); // as anchors
-            context.save_for_backward([gradient.MoveToOuterDisposeScope(), indices.MoveToOuterDisposeScope()]);
-            context.save_data(Rows, features.shape[0]);
+            context.save_for_backward([gradient.MoveToOuterDisposeScope()]);
+            context.save_data(Participants, participants.Rows);
+            context.save_data(RowCount, (int)features.shape[0]);
         }
 
         return [loss];
@@ -40,8 +42,5 @@ internal sealed class HostContrastiveLossFunction : KernelFunction<HostContrasti
 
     /// <inheritdoc/>
     protected override Tensor?[] Backward(autograd.AutogradContext context, IReadOnlyList<Tensor> saved, Tensor?[] gradients) =>
-        [
-            zeros([(long)context.get_data(Rows), saved[0].shape[1]], saved[0].dtype).index_copy_(0, saved[1], saved[0].mul(gradients[0]!)),
-            null, null, null,
-        ];
+        [HostRows.Scatter(saved[0], (int[])context.get_data(Participants), (int)context.get_data(RowCount), gradients[0]!.ToDouble()), null, null, null];
 }

@@ -98,7 +98,7 @@ public sealed class PasclLoss : Module<Tensor, Tensor, Tensor>
     // The labels are on the CPU already, and about one row in twenty-five is an anchor.
     private Tensor OnHost(Tensor features, Tensor labels)
     {
-        var rows = features.dtype == ScalarType.Float64 ? features : features.to(ScalarType.Float32);
+        var rows = (features.dtype == ScalarType.Float64 ? features : features.to(ScalarType.Float32)).contiguous();
         var classes = labels.data<long>().ToArray();
         return HostContrastiveLossFunction.Loss(rowLoss, rows, ContrastiveParticipants.Of(classes, (int)rows.shape[0], tailFlags));
     }
