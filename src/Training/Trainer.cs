@@ -84,13 +84,7 @@ public sealed class Trainer : IDisposable
     public void Resume(Checkpoint checkpoint)
     {
         var info = checkpoint.Info;
-        if (!info.ClassNames.SequenceEqual(data.Training.ClassNames) || !info.TrainingCounts.SequenceEqual(data.Training.CountPerClass()))
-        {
-            throw new InputException(
-                $"The run in {folder.Root} was trained on {info.TrainingCounts.Sum()} images of {info.ClassNames.Count} classes, " +
-                $"but {data.Training.Name} now gives {data.Training.Count} of {data.Training.ClassCount}. Continue it with the data it was started with.");
-        }
-
+        RequireItsTrainingImages(info, data, folder.Root);
         checkpoint.LoadInto(Model);
         var phase = Array.FindIndex(phases, p => p.Name == info.Phase);
         using var loader = TrainingSteps.NewLoader(phases[phase], data, device);
@@ -137,6 +131,17 @@ public sealed class Trainer : IDisposable
     /// <summary>Both phases of a recipe, in their order.</summary>
     internal static TrainingPhase[] Phases(Recipe recipe, TrainingData data, ComputeDevice device) =>
         [TrainingPhase.Representation(recipe, data, device), TrainingPhase.AuxiliaryBranch(recipe, data, device)];
+
+    /// <summary>Refuses images that are not those that a run was trained on.</summary>
+    internal static void RequireItsTrainingImages(CheckpointInfo info, TrainingData data, string root)
+    {
+        if (!info.ClassNames.SequenceEqual(data.Training.ClassNames) || !info.TrainingCounts.SequenceEqual(data.Training.CountPerClass()))
+        {
+            throw new InputException(
+                $"The run in {root} was trained on {info.TrainingCounts.Sum()} images of {info.ClassNames.Count} classes, " +
+                $"but {data.Training.Name} now gives {data.Training.Count} of {data.Training.ClassCount}. Continue it with the data it was started with.");
+        }
+    }
 
     private void RunPhase(TrainingPhase phase, RunJournal journal, CancellationToken cancellation)
     {

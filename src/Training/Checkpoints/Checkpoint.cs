@@ -64,6 +64,31 @@ public sealed class Checkpoint : IDisposable
         }
     }
 
+    /// <summary>Stores the threshold of the deployed model in an existing checkpoint; every tensor keeps its bits, and the file is replaced whole or not at all.</summary>
+    /// <exception cref="InputException">The file is no checkpoint or could not be written; it is as it was.</exception>
+    public static void Store(string path, Calibration calibration)
+    {
+        using var scope = torch.NewDisposeScope();
+        var tensors = new Dictionary<string, torch.Tensor>();
+        Dictionary<string, string> metadata;
+        using (var checkpoint = Open(path))
+        {
+            foreach (var name in checkpoint.file.Entries.Keys)
+            {
+                tensors.Add(name, checkpoint.file.Read(name));
+            }
+
+            // What a later version may have added stays as well.
+            metadata = new(checkpoint.file.Metadata);
+            foreach (var (key, value) in (checkpoint.Info with { Calibration = calibration }).ToMetadata())
+            {
+                metadata[key] = value;
+            }
+        }
+
+        DurableFile.Replace(path, stream => SafetensorsFile.Write(stream, tensors, metadata));
+    }
+
     /// <summary>Copies the stored weights and buffers into a model of the same structure.</summary>
     /// <exception cref="InputException">Entries are missing, unexpected, or of another shape or type; all are listed and nothing was
     /// loaded.</exception>

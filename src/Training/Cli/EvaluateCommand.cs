@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Pascl.Training.Evaluation.Scores;
 
 namespace Pascl.Training.Cli;
 
@@ -10,11 +11,18 @@ internal static class EvaluateCommand
         var run = new Argument<string>("RUN") { Description = "run folder" };
         var sets = new Option<string[]>("--ood")
         {
-            Description = "out-of-distribution test set instead of the run's own, NAME=PATH or PATH; may be repeated",
+            Description = RecipeOptions.OutOfDistributionHelp + ", instead of the run's own",
         };
         var output = new Option<string>("--out")
         {
-            Description = "where to write the report; the worst images go beside it; default RUN/report.json, or nothing with --ood",
+            Description = "file or existing folder for the report; the worst images and the scores go beside it; "
+                + "default RUN/report.json, or nothing with --ood",
+        };
+        var scores = new Option<string>("--scores")
+        {
+            HelpName = "all|name,name",
+            Description = "also compare out-of-distribution scores: all, or NAME or NAME:PARAMETER=VALUE with commas between; scores: "
+                + string.Join(", ", ScoreKinds.All.Select(kind => kind.Name)),
         };
         var details = new Option<bool>("--details")
         {
@@ -23,16 +31,19 @@ internal static class EvaluateCommand
         };
         var command = new Command("evaluate", "Evaluates a trained run on its test set and on out-of-distribution sets.")
         {
-            run, sets, output, details,
+            run, sets, output, details, scores,
         };
         command.SetAction(result => TrainingRun.Evaluate(
             result.GetRequiredValue(run),
             [.. (result.GetValue(sets) ?? []).Select(RecipeOptions.ParseNamedPath)],
             result.GetValue(output),
-            result.GetValue(details)));
+            result.GetValue(details),
+            result.GetValue(scores) is { } list ? ScoreSpecification.ParseList(list) : []));
         return command.WithExamples(
             "evaluate runs/oe-1",
             "evaluate runs/oe-1 --details",
+            "evaluate runs/oe-1 --scores all",
+            "evaluate runs/oe-1 --scores msp,energy:temperature=2,knn:k=5 --ood noise:gaussian --ood noise:blobs",
             "evaluate runs/oe-1 --ood textures=dtd.tar.gz --ood noise/ --out noise.json");
     }
 }

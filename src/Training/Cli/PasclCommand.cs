@@ -65,6 +65,7 @@ public static class PasclCommand
         {
             TrainCommand.Create(),
             EvaluateCommand.Create(),
+            CalibrateCommand.Create(),
             ExportCommand.Create(),
             ImportCommand.Create(),
             CompareCommand.Create(),

@@ -12,6 +12,10 @@ namespace Pascl.Training.Cli;
 /// <summary>The options that change a preset: each one names the value of the recipe that it replaces.</summary>
 internal sealed class RecipeOptions
 {
+    /// <summary>What <c>--ood</c> takes, in every command that has it.</summary>
+    public const string OutOfDistributionHelp =
+        "out-of-distribution test set: NAME=PATH or PATH, or built-in noise:gaussian, noise:rademacher, noise:blobs; may be repeated";
+
     private readonly List<Func<ParseResult, Recipe, Recipe>> overrides = [];
     private readonly List<Option> options = [];
 
@@ -21,7 +25,7 @@ internal sealed class RecipeOptions
             (r, v) => r with { Data = r.Data with { InDistribution = v } });
         Add<string>("--outliers", "auxiliary outlier images: folder, archive or .npy",
             (r, v) => r with { Data = r.Data with { Outliers = v } });
-        Add<string[]>("--ood", "out-of-distribution test set, NAME=PATH or PATH, or noise:gaussian, noise:rademacher, noise:blobs; may be repeated",
+        Add<string[]>("--ood", OutOfDistributionHelp,
             (r, v) => r with { Data = r.Data with { OutOfDistribution = [.. v.Select(ParseNamedPath)] } });
         Add<int>("--image-size", "side of the square images in pixels", (r, v) => r with { Data = r.Data with { ImageSize = v } });
         Add<bool>("--skip-broken", "count and list broken images instead of stopping",

@@ -1,8 +1,7 @@
 using Pascl.Training.Checkpoints;
 using Pascl.Training.Data;
 using Pascl.Training.Evaluation;
-using Pascl.Training.Interop;
-using Pascl.Training.Model;
+using Pascl.Training.Evaluation.Scores;
 using Pascl.Training.Recipes;
 using Pascl.Training.Reporting;
 using Spectre.Console;
@@ -36,24 +35,45 @@ internal static class TrainingRun
     }
 
     /// <summary>Evaluates a trained run, on the sets of its recipe or on <paramref name="sets"/>.</summary>
-    public static int Evaluate(string path, IReadOnlyList<NamedPath> sets, string? output, bool withDetails)
+    /// <param name="path">The run folder.</param>
+    /// <param name="sets">The out-of-distribution sets; the run's own where there are none.</param>
+    /// <param name="output">The report's file, or an existing folder for it; null for the run folder, and for nothing with <paramref name="sets"/>.</param>
+    /// <param name="withDetails">Whether more tables are printed.</param>
+    /// <param name="scores">The scores that are compared with each other beside the evaluation, or none.</param>
+    public static int Evaluate(
+        string path, IReadOnlyList<NamedPath> sets, string? output, bool withDetails, IReadOnlyList<ScoreSpecification> scores)
     {
-        var folder = RunFolder.Open(path);
-        using var checkpoint = Checkpoint.Open(folder.Checkpoint);
-        var trained = RecipeFile.Parse(checkpoint.Info.Recipe, folder.Checkpoint);
-        var recipe = trained with { Data = trained.Data with { OutOfDistribution = sets.Count > 0 ? sets : trained.Data.OutOfDistribution } };
-        var data = TrainingDataReader.Read(recipe, withOutliers: false);
-        using var device = ComputeDevice.Open("auto", Backend.Torch);
-        using var model = Trainer.CreateModel(recipe, checkpoint.Info.ClassNames.Count, device);
-        checkpoint.LoadInto(model);
-        var report = Evaluate(recipe, data, model, withDetails);
-        if ((output ?? (sets.Count == 0 ? folder.Report : null)) is { } file)
+        using var run = new TrainedRun(RunFolder.Open(path), sets);
+        var passes = new Dictionary<ImageSet, FeaturePass>();
+        var report = Evaluate(run.Recipe, run.Data, scores.Count == 0 ? images => Predictions.Of(run.Model, images) : Keep, withDetails);
+        var file = output is null ? (sets.Count == 0 ? run.Folder.Report : null)
+            : Directory.Exists(output) ? Path.Combine(output, Path.GetFileName(run.Folder.Report))
+            : output;
+        var scoreReport = scores.Count == 0 ? null : Compare(run, scores, passes);
+        if (file is not null)
         {
-            Write(report, data, file);
+            Write(report, run.Data, file);
             AnsiConsole.WriteLine($"Report: {file}");
+            if (scoreReport is not null)
+            {
+                scoreReport.Write(RunFolder.ScoresBeside(file));
+                AnsiConsole.WriteLine($"Scores: {RunFolder.ScoresBeside(file)}");
+            }
         }
 
         return ExitCode.Done;
+
+        Predictions Keep(ImageSet images) => (passes[images] = FeaturePass.Of(run.Model, images)).Predictions;
+    }
+
+    private static ScoreReport Compare(TrainedRun run, IReadOnlyList<ScoreSpecification> scores, Dictionary<ImageSet, FeaturePass> passes)
+    {
+        run.RequireItsTrainingImages();
+        var fitting = new ScoreFitting(run.Model, run.Data.Training);
+        var report = ScoreReport.Measure(
+            passes[run.Data.Test], [.. run.Data.OutOfDistribution.Select(set => passes[set])], [.. scores.Select(score => score.Fit(fitting))]);
+        ScoreTable.Write(AnsiConsole.Console, report);
+        return report;
     }
 
     private static int Finish(Trainer trainer, TrainingData data, RunFolder folder, CancellationToken cancellation)
@@ -70,7 +90,8 @@ internal static class TrainingRun
             throw;
         }
 
-        Write(Evaluate(trainer.Recipe, data, trainer.Model, withDetails: false), data, folder.Report);
+        var report = Evaluate(trainer.Recipe, data, images => Predictions.Of(trainer.Model, images), withDetails: false);
+        Write(report, data, folder.Report);
         AnsiConsole.WriteLine($"Run folder: {folder.Root}");
         return ExitCode.Done;
     }
@@ -91,11 +112,11 @@ internal static class TrainingRun
         ContactSheet.Write(RunFolder.WorstBeside(file), report.Worst, data.Test, data.OutOfDistribution);
     }
 
-    private static EvaluationReport Evaluate(Recipe recipe, TrainingData data, DualBranchResNet model, bool withDetails)
+    private static EvaluationReport Evaluate(Recipe recipe, TrainingData data, Func<ImageSet, Predictions> predict, bool withDetails)
     {
         var counts = data.Training.CountPerClass();
         var report = Evaluator.Evaluate(
-            images => Predictions.Of(model, images), data.Test, data.OutOfDistribution,
+            predict, data.Test, data.OutOfDistribution,
             new EvaluationProtocol(counts, recipe.Tail(counts).Flags, ShotGroups.UsualRule(counts.Length)));
         EvaluationTable.Write(AnsiConsole.Console, report, withDetails);
         return report;

@@ -70,9 +70,24 @@ public static class Datasets
             return [.. dataset.Parts.Select(part => dataset.Read(part, name is null ? part : $"{name}/{part}", options, skipped))];
         }
 
-        var part = dataset.Parts.Contains(Dataset.TestPart) ? Dataset.TestPart : Dataset.TrainPart;
-        return [WithoutClasses(dataset.Read(part, name ?? NameOf(path), options, skipped))];
+        return [WithoutClasses(dataset.Read(TestPart(dataset), name ?? NameOf(path), options, skipped))];
     }
+
+    /// <summary>
+    /// Reads in-distribution images for choosing a threshold: the test part of a data set, or all of it where it has none; with its classes, where it has any.
+    /// </summary>
+    /// <param name="path">What to read.</param>
+    /// <param name="options">Image size and what to do about broken images.</param>
+    /// <param name="skipped">Receives one sentence for each broken image that was left out.</param>
+    public static ImageSet ReadHeldOut(string path, ReadOptions options, ICollection<string> skipped)
+    {
+        var dataset = Dataset.Open(path);
+        return dataset.IsCollection
+            ? throw new InputException($"{path} holds out-of-distribution sets ({dataset.Format}); in-distribution images were expected.")
+            : dataset.Read(TestPart(dataset), NameOf(path), options, skipped);
+    }
+
+    private static string TestPart(Dataset dataset) => dataset.Parts.Contains(Dataset.TestPart) ? Dataset.TestPart : Dataset.TrainPart;
 
     private static ImageSet WithoutClasses(ImageSet images) => images.ClassCount == 0 ? images : images.WithoutClasses();
 

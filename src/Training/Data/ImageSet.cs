@@ -81,6 +81,13 @@ public sealed class ImageSet
         return new ImageSet(Name, pixels, [.. chosen.Select(i => positions[i])], [.. chosen.Select(i => labels[i])], ClassNames, sources);
     }
 
+    /// <summary>The same images with the labels that their classes have in another list of names, which must hold them all.</summary>
+    public ImageSet WithClasses(IReadOnlyList<string> classNames)
+    {
+        int[] label = [.. ClassNames.Select(name => classNames.Index().First(other => other.Item == name).Index)];
+        return new ImageSet(Name, pixels, positions, [.. labels.Select(old => old == NoClass ? NoClass : label[old])], classNames, sources);
+    }
+
     /// <summary>The same images without classes: every label is <see cref="NoClass"/>.</summary>
     public ImageSet WithoutClasses()
     {

@@ -96,9 +96,7 @@ public sealed class Evaluator
 
     private static OodSetReport Detect(TestOutcome test, ScoredImages set)
     {
-        var labels = set.Images.Labels.ToArray();
-        double[] outScores = [.. set.Scores.Where((_, i) => labels[i] == ImageSet.NoClass)];
-        double[] furtherScores = [.. set.Scores.Where((_, i) => labels[i] != ImageSet.NoClass)];
+        var (outScores, furtherScores) = ScoredImages.Part(set.Images, set.Scores);
         return new OodSetReport(
             set.Images.Name, outScores.Length, test.Scores.Length + furtherScores.Length, test.Detect(outScores, furtherScores));
     }

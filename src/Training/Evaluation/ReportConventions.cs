@@ -7,6 +7,15 @@ internal static class ReportConventions
     public static IReadOnlyDictionary<string, string> For(Readout readout) =>
         new Dictionary<string, string>(All) { ["score"] = readout.Meaning + " Out-of-distribution is the positive class unless stated." };
 
+    /// <summary>What the numbers of a comparison of scores mean; its metrics are those of a report.</summary>
+    public static IReadOnlyDictionary<string, string> OfScores => new Dictionary<string, string>
+    {
+        ["symbols"] =
+            "z logits, p = softmax(z) and f features of the main branch; C classes; pi_c share of class c in the training images. Statistics are of the " +
+            "training images, unaugmented. Higher = more out-of-distribution.",
+    }.Concat(All.Where(entry => entry.Key is "numbers" or "average" || entry.Key.EndsWith("Images", StringComparison.Ordinal)
+        || entry.Key.StartsWith("metrics.", StringComparison.Ordinal))).ToDictionary();
+
     private static Dictionary<string, string> All { get; } = new()
     {
         ["layout"] = "Number of this file's layout; programs refuse a layout that they do not know.",

@@ -8,6 +8,13 @@ namespace Pascl.Training.Evaluation;
 /// <param name="Predictions">The predicted class of each.</param>
 internal sealed record ScoredImages(ImageSet Images, double[] Scores, int[] Predictions)
 {
+    /// <summary>The scores of the images that show none of the classes, and those of the images that show one.</summary>
+    public static (double[] OutOfDistribution, double[] InDistribution) Part(ImageSet images, double[] scores)
+    {
+        var labels = images.Labels.ToArray();
+        return ([.. scores.Where((_, i) => labels[i] == ImageSet.NoClass)], [.. scores.Where((_, i) => labels[i] != ImageSet.NoClass)]);
+    }
+
     public WorstImage At(int index)
     {
         var label = Images.Labels[index];

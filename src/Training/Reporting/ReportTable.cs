@@ -30,11 +30,15 @@ internal sealed class ReportTable
     private bool IsTerminal => console.Profile.Out.IsTerminal;
 
     /// <summary>Gives a file, which has no width of its own, enough of it for rows that start with one of these names.</summary>
-    public static void WidenFor(IAnsiConsole console, IEnumerable<string> names)
+    /// <param name="console">The console.</param>
+    /// <param name="names">The names.</param>
+    /// <param name="columns">Headings of the columns of numbers, where they may be many.</param>
+    public static void WidenFor(IAnsiConsole console, IEnumerable<string> names, params IEnumerable<string> columns)
     {
         if (!console.Profile.Out.IsTerminal)
         {
-            console.Profile.Width = PlainWidth + names.Select(name => name.Length).DefaultIfEmpty().Max();
+            var numbers = columns.Sum(column => Math.Max(column.Length, "100.00".Length) + "   ".Length);
+            console.Profile.Width = Math.Max(PlainWidth, numbers) + names.Select(name => name.Length).DefaultIfEmpty().Max();
         }
     }
 

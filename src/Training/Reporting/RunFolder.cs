@@ -100,9 +100,10 @@ public sealed class RunFolder : IDisposable
     }
 
     /// <summary>The picture that goes with a report: <c>worst.png</c> in a run folder, <c>NAME-worst.png</c> beside another file.</summary>
-    public static string WorstBeside(string report) => Path.Combine(
-        Path.GetDirectoryName(report) ?? "",
-        Path.GetFileName(report) == "report.json" ? "worst.png" : $"{Path.GetFileNameWithoutExtension(report)}-worst.png");
+    public static string WorstBeside(string report) => Beside(report, "worst.png");
+
+    /// <summary>The comparison of scores that goes with a report: <c>scores.json</c> in a run folder, <c>NAME-scores.json</c> beside another file.</summary>
+    public static string ScoresBeside(string report) => Beside(report, "scores.json");
 
     /// <summary>Writes <see cref="Recipe"/>, whole or not at all.</summary>
     /// <exception cref="InputException">It could not be written.</exception>
@@ -114,6 +115,10 @@ public sealed class RunFolder : IDisposable
 
     /// <summary>Releases the lock.</summary>
     public void Dispose() => heldLock?.Dispose();
+
+    private static string Beside(string report, string name) => Path.Combine(
+        Path.GetDirectoryName(report) ?? "",
+        Path.GetFileName(report) == "report.json" ? name : $"{Path.GetFileNameWithoutExtension(report)}-{name}");
 
     private static void Write(string path, string text) => DurableFile.Replace(path, stream => stream.Write(Encoding.UTF8.GetBytes(text)));
 

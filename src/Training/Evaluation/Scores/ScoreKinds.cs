@@ -27,6 +27,9 @@ public static class ScoreKinds
         new FeatureImbalanceScore(new GradNormScore(), strength: 10),
     ];
 
+    /// <summary>Those that a deployed model computes, see <see cref="ScoreKind.IsOfLogits"/>.</summary>
+    public static IEnumerable<ScoreKind> OfLogits => All.Where(kind => kind.IsOfLogits);
+
     /// <summary>The score of a name.</summary>
     /// <exception cref="InputException">There is none; the message lists the names.</exception>
     public static ScoreKind Find(string name) =>

@@ -57,11 +57,12 @@ public sealed class ScoreSpecification
     /// <summary>The score as a function of an image's logits of the main branch, for a deployed model.</summary>
     /// <param name="trainingCounts">Training images of each class, as the checkpoint stores them.</param>
     /// <exception cref="InputException">The score needs more than logits, see <see cref="ScoreKind.IsOfLogits"/>.</exception>
-    public OodScore OfLogits(IReadOnlyList<int> trainingCounts) => Kind is LogitScoreKind kind
-        ? kind.Of(this, ClassPrior.Of(trainingCounts))
-        : throw new InputException(
-            $"The score {Kind.Name} needs more than an image's logits; a deployed model computes one of " +
-            $"{string.Join(", ", ScoreKinds.All.Where(other => other.IsOfLogits).Select(other => other.Name))}.");
+    public OodScore OfLogits(IReadOnlyList<int> trainingCounts) => RequireLogits().Of(this, ClassPrior.Of(trainingCounts));
+
+    /// <summary>Refuses a score that needs more than logits.</summary>
+    internal LogitScoreKind RequireLogits() => Kind as LogitScoreKind ?? throw new InputException(
+        $"The score {Kind.Name} needs more than an image's logits; a deployed model computes one of " +
+        $"{string.Join(", ", ScoreKinds.OfLogits.Select(other => other.Name))}.");
 
     /// <summary>Makes the score ready for one model.</summary>
     public FittedScore Fit(ScoreFitting fitting) => new(this, Kind.Fit(this, fitting));

@@ -1,0 +1,48 @@
+using System.Text.Json;
+using Pascl.Training.Checkpoints;
+
+namespace Pascl.Training.Evaluation.Scores;
+
+/// <summary>How well several scores detect the same out-of-distribution sets: the content of <c>scores.json</c>.</summary>
+public sealed record ScoreReport
+{
+    /// <summary>What the numbers mean, in words.</summary>
+    public IReadOnlyDictionary<string, string> Conventions { get; init; } = ReportConventions.OfScores;
+
+    /// <summary>In-distribution test images.</summary>
+    public required int TestImages { get; init; }
+
+    /// <summary>Every score that was asked for, in that order.</summary>
+    public required IReadOnlyList<ScoreResult> Scores { get; init; }
+
+    /// <summary>Measures scores on passes that were made already. An average over no sets is left out.</summary>
+    /// <param name="test">The pass over the in-distribution test images.</param>
+    /// <param name="outOfDistribution">
+    /// The passes over the sets to be detected. An image with a class shows an in-distribution class and counts as in-distribution in its set.
+    /// </param>
+    /// <param name="scores">The scores, ready for the model.</param>
+    /// <exception cref="InputException">A score is not a number.</exception>
+    public static ScoreReport Measure(FeaturePass test, IReadOnlyList<FeaturePass> outOfDistribution, IReadOnlyList<FittedScore> scores) => new()
+    {
+        TestImages = test.Images.Count,
+        Scores = [.. scores.Select(score => ScoreResult.Measure(score, test, outOfDistribution))],
+    };
+
+    /// <summary>Reads a report that <see cref="Write"/> wrote.</summary>
+    /// <exception cref="InputException">The file is missing or not such a report.</exception>
+    public static ScoreReport Read(string path)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize<ScoreReport>(File.ReadAllBytes(path), ReportJson.Options) ?? throw new JsonException("it holds null.");
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or JsonException)
+        {
+            throw new InputException($"{path} cannot be read as a report of scores: {exception.Message}", exception);
+        }
+    }
+
+    /// <summary>Writes the report as JSON. The file appears whole or not at all; an earlier one stays until then.</summary>
+    /// <exception cref="InputException">The file cannot be written.</exception>
+    public void Write(string path) => DurableFile.Replace(path, stream => JsonSerializer.Serialize(stream, this, ReportJson.Options));
+}

@@ -1,0 +1,247 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+using Pascl.Training;
+using Pascl.Training.Checkpoints;
+using Pascl.Training.Cli;
+using Pascl.Training.Data;
+using Pascl.Training.Evaluation;
+using Pascl.Training.Evaluation.Scores;
+using Pascl.Training.Model;
+using Pascl.Training.Recipes;
+using Pascl.Training.Reporting;
+
+namespace Pascl.Tests.Training.Cli;
+
+/// <summary><c>evaluate --scores</c> and <c>calibrate</c> as a user types them, on runs whose network has its first weights.</summary>
+[Platform("Linux")]
+[NonParallelizable]
+public sealed class ScoreCommandsTests
+{
+    private TemporaryFolder folder = null!;
+
+    [OneTimeSetUp]
+    public void MakeRuns()
+    {
+        folder = new TemporaryFolder();
+        Run("plain", 0);
+        Run("validated", 0.2);
+    }
+
+    [OneTimeTearDown]
+    public void DeleteFolder() => folder.Dispose();
+
+    private string Plain => Path.Combine(folder.Path, "plain");
+
+    private string Validated => Path.Combine(folder.Path, "validated");
+
+    [Test]
+    public void all_scores_are_compared_on_the_sets_of_the_run()
+    {
+        var output = Succeed($"evaluate {Plain} --scores all");
+        var report = ScoreReport.Read(Path.Combine(Plain, "scores.json"));
+        var ordinary = EvaluationReport.Read(Path.Combine(Plain, "report.json")).Main;
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(report.Scores.Select(score => score.Name), Is.EqualTo(ScoreKinds.All.Select(kind => kind.Name)));
+            Assert.That(report.Scores, Has.All.Matches<ScoreResult>(score => score.Sets.Select(set => set.Name).SequenceEqual(["near", "far"])));
+            Assert.That(report.Scores, Has.All.Matches<ScoreResult>(score => score.Average!.Auroc is >= 0 and <= 1));
+            Assert.That(report.Scores[0].Sets.Select(set => set.Metrics), Is.EqualTo(ordinary.Sets.Select(set => set.Result.Metrics)), "msp is the report's score");
+            Assert.That(report.Scores[0].Sets.Select(set => set.OutOfDistributionImages), Is.All.EqualTo(600));
+            Assert.That(report.Conventions, Contains.Key("metrics.auroc").And.ContainKey("symbols"));
+            Assert.That(output, Does.Contain("AUROC of each score").And.Contain("AUPR of each score").And.Contain("FPR95 of each score"));
+            Assert.That(
+                output, Does.Match($@"mahalanobis-normalised +{Percent(report, "mahalanobis-normalised", 0)} +{Percent(report, "mahalanobis-normalised", 1)} "));
+        }
+    }
+
+    [Test]
+    public void chosen_scores_on_noise_go_where_the_report_goes_and_repeat_bit_for_bit()
+    {
+        var (first, second) = (Path.Combine(folder.Path, "noise.json"), Directory.CreateDirectory(Path.Combine(folder.Path, "again")).FullName);
+        const string sets = "--ood noise:gaussian --ood snow=noise:rademacher --ood noise:blobs --scores odin:epsilon=0.01,knn:k=1,energy";
+        Succeed($"evaluate {Validated} {sets} --out {first}");
+        Succeed($"evaluate {Validated} {sets} --out {second}");
+        var scores = Path.Combine(folder.Path, "noise-scores.json");
+        var report = ScoreReport.Read(scores);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(File.ReadAllText(Path.Combine(second, "scores.json")), Is.EqualTo(File.ReadAllText(scores)));
+            Assert.That(File.ReadAllText(Path.Combine(second, "report.json")), Is.EqualTo(File.ReadAllText(first)));
+            Assert.That(report.Scores.Select(score => score.Name), Is.EqualTo((string[])["odin:epsilon=0.01", "knn:k=1", "energy"]));
+            Assert.That(report.Scores[0].Sets.Select(set => set.Name), Is.EqualTo((string[])["gaussian", "snow", "blobs"]));
+            Assert.That(File.Exists(Path.Combine(Validated, "report.json")), Is.False, "other sets are not the run's report");
+            Assert.That(File.Exists(Path.Combine(Validated, "scores.json")), Is.False);
+        }
+    }
+
+    [Test]
+    public void the_threshold_is_chosen_on_held_out_images_and_stored_beside_unchanged_tensors()
+    {
+        using var run = RunFolder.Open(Validated);
+        var (tensors, before) = (TinyTraining.Tensors(run), Info(run));
+        var output = Succeed($"calibrate {Validated} --tpr 0.9 --score energy:temperature=2");
+        var after = Info(run);
+        var data = TrainingDataReader.Read(RecipeFile.Parse(after.Recipe, run.Checkpoint), withOutliers: false);
+        double[] scores = Scores(run, data.Validation!, "energy:temperature=2");
+        var expected = AcceptanceThreshold.Of(scores, 0.9);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(after.Calibration, Is.EqualTo(new Calibration("energy:temperature=2", 0.9, after.Calibration!.Threshold, data.Validation!.Count)));
+            Assert.That(after.Calibration.Threshold, Is.EqualTo(expected).Within(1e-5));
+            Assert.That(TinyTraining.Tensors(run), Is.EqualTo(tensors));
+            Assert.That(
+                (after.Recipe, after.History, after.Epoch, after.Step, after.Phase, after.LogLength),
+                Is.EqualTo((before.Recipe, before.History, before.Epoch, before.Step, before.Phase, before.LogLength)));
+            Assert.That(output, Does.Contain($"{data.Validation.Count} training images that the run held out").And.Not.Contain("Warning"));
+            Assert.That(output, Does.Match(@"these images +\d+ +9\d\.\d\d").And.Match(@"test images +600 +\d").And.Match(@"near +600 +\d").And.Match(@"far +600 +\d"));
+            Assert.That(Directory.GetFiles(Validated, "*.unfinished"), Is.Empty);
+        }
+
+        Succeed($"calibrate {Validated}");
+        Assert.That(Info(run).Calibration, Is.EqualTo(new Calibration("msp", 0.95, Info(run).Calibration!.Threshold, data.Validation!.Count)));
+    }
+
+    [Test]
+    public void without_held_out_images_the_test_set_is_named_and_warned_about()
+    {
+        var output = Succeed($"calibrate {Plain} --tpr 1");
+        using var run = RunFolder.Open(Plain);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(output, Does.Contain("600 images of the run's TEST SET").And.Contain("Warning:").And.Contain("--validation 0.1"));
+            Assert.That(output, Does.Match(@"these images +600 +100\.00 +100\.00 +100\.00 +100\.00").And.Not.Match("test images +600"));
+            Assert.That(Info(run).Calibration!.Images, Is.EqualTo(600));
+        }
+    }
+
+    [Test]
+    public void other_images_may_have_the_classes_of_the_run_or_none()
+    {
+        string[] names = [.. TinyTraining.Data.Test.ClassNames];
+        WriteImages("with-classes", [.. names.Select(name => $"{name}/image.png")]);
+        WriteImages("without", ["a.png", "b.png", "c.png"]);
+        WriteImages("other-classes", ["cat/a.png", "dog/b.png"]);
+        Assert.That(Succeed($"calibrate {Plain} --id {Path.Combine(folder.Path, "with-classes")}"), Does.Match(@"these images +10 +100\.00 +100\.00"));
+        Assert.That(
+            Succeed($"calibrate {Plain} --id {Path.Combine(folder.Path, "without")}"), Does.Match(@"these images +3 +100\.00 +- +- +-").And.Match("test images +600"));
+        Expect($"calibrate {Plain} --id {Path.Combine(folder.Path, "other-classes")}", "has the classes cat, dog", names[0]);
+    }
+
+    [TestCase("evaluate RUN --scores mps", "no score 'mps'", "msp, max-logit")]
+    [TestCase("evaluate RUN --scores msp,", "no score ''")]
+    [TestCase("evaluate RUN --scores knn:k=0", "k of the score knn is '0'", "at least 1")]
+    [TestCase("evaluate RUN --scores knn:k=1.5", "whole number")]
+    [TestCase("evaluate RUN --scores odin:epsilon=-1", "epsilon", "at least 0")]
+    [TestCase("evaluate RUN --ood noise:pink", "no built-in set 'noise:pink'", "noise:gaussian")]
+    [TestCase("evaluate no-such-run --scores all", "no-such-run", "does not exist")]
+    [TestCase("calibrate no-such-run", "no-such-run", "does not exist")]
+    [TestCase("calibrate EMPTY", "not the folder of a run", "checkpoint.safetensors")]
+    [TestCase("calibrate RUN --tpr 0", "--tpr is 0", "above 0 and at most 1")]
+    [TestCase("calibrate RUN --tpr 95", "--tpr is 95", "such as 0.95")]
+    [TestCase("calibrate RUN --tpr NaN", "--tpr is NaN")]
+    [TestCase("calibrate RUN --tpr most", "most")]
+    [TestCase("calibrate RUN --score mahalanobis", "more than an image's logits", "msp, max-logit")]
+    [TestCase("calibrate RUN --score nothing", "no score 'nothing'")]
+    [TestCase("calibrate RUN --id no-such-images", "no-such-images")]
+    [TestCase("calibrate", "RUN")]
+    public void bad_input_ends_with_exit_code_2_and_sentences(string line, params string[] expected)
+    {
+        var empty = Directory.CreateDirectory(Path.Combine(folder.Path, "empty")).FullName;
+        var before = File.ReadAllBytes(Path.Combine(Plain, "checkpoint.safetensors"));
+        Expect(line.Replace(" RUN", $" {Plain}", StringComparison.Ordinal).Replace("EMPTY", empty, StringComparison.Ordinal), expected);
+        Assert.That(File.ReadAllBytes(Path.Combine(Plain, "checkpoint.safetensors")), Is.EqualTo(before));
+    }
+
+    [Test]
+    public void a_run_that_is_being_trained_is_not_calibrated()
+    {
+        using var training = RunFolder.Resume(Plain);
+        Expect($"calibrate {Plain}", "in use");
+    }
+
+    [Test]
+    public void the_page_on_scores_has_a_row_for_every_score_with_its_parameters()
+    {
+        var page = File.ReadAllText(Path.Combine(Repository.Root, "docs", "scores.md"));
+        using (Assert.EnterMultipleScope())
+        {
+            foreach (var kind in ScoreKinds.All)
+            {
+                var row = Regex.Match(page, $@"^\| `{Regex.Escape(kind.Name)}` \|.*$", RegexOptions.Multiline).Value;
+                Assert.That(row, Is.Not.Empty, kind.Name);
+                Assert.That(kind.Parameters, Has.All.Matches<ScoreParameter>(parameter => row.Contains(
+                    string.Create(CultureInfo.InvariantCulture, $"{parameter.Name} {parameter.Default}"), StringComparison.Ordinal)), row);
+            }
+        }
+    }
+
+    private void Run(string name, double validation)
+    {
+        var tiny = TinyTraining.Recipe;
+        var recipe = tiny with
+        {
+            Data = tiny.Data with { ValidationFraction = validation },
+            Representation = tiny.Representation with { Epochs = 0 },
+            AuxiliaryBranch = tiny.AuxiliaryBranch with { Epochs = 0 },
+        };
+        using var run = RunFolder.Create(recipe.Preset, Path.Combine(folder.Path, name));
+        using var trainer = new Trainer(recipe, TrainingDataReader.Read(recipe), run);
+        run.WriteRecipe(RecipeFile.Write(trainer.Recipe));
+        trainer.Run();
+    }
+
+    private void WriteImages(string name, string[] paths)
+    {
+        foreach (var (index, path) in paths.Index())
+        {
+            folder.Write(Path.Combine(name, path), Data.Formats.TestImages.Plain(8, 8, (byte)(20 * index)));
+        }
+    }
+
+    private static double[] Scores(RunFolder run, ImageSet images, string score)
+    {
+        var info = Info(run);
+        using var model = new DualBranchResNet(ResNetDepth.ResNet18, info.ClassNames.Count, width: 2);
+        using (var checkpoint = Checkpoint.Open(run.Checkpoint))
+        {
+            checkpoint.LoadInto(model);
+        }
+
+        return Predictions.Of(model, images).Main.Scores(ScoreSpecification.Parse(score).OfLogits(info.TrainingCounts));
+    }
+
+    private static CheckpointInfo Info(RunFolder run)
+    {
+        using var checkpoint = Checkpoint.Open(run.Checkpoint);
+        return checkpoint.Info;
+    }
+
+    private static string Percent(ScoreReport report, string score, int set) =>
+        Regex.Escape(ReportTable.Percentage(report.Scores.Single(result => result.Name == score).Sets[set].Metrics.Auroc));
+
+    private static string Succeed(string line)
+    {
+        var (code, output, error) = PasclProgram.Run(line, ("OMP_NUM_THREADS", "1"));
+        Assert.That(code, Is.Zero, output + error);
+        return output;
+    }
+
+    private static void Expect(string line, params string[] expected)
+    {
+        var console = Console.Error;
+        using var error = new StringWriter();
+        Console.SetError(error);
+        try
+        {
+            Assert.That(PasclCommand.Run(line.Split(' ')), Is.EqualTo(2));
+        }
+        finally
+        {
+            Console.SetError(console);
+        }
+
+        var text = error.ToString();
+        Assert.That(text, Does.Not.Contain("   at "));
+        Assert.That(expected, Is.All.Matches<string>(part => text.Contains(part, StringComparison.Ordinal)), text);
+    }
+}
