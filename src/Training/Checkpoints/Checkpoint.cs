@@ -64,7 +64,9 @@ public sealed class Checkpoint : IDisposable
         }
     }
 
-    /// <summary>Stores the threshold of the deployed model in an existing checkpoint; every tensor keeps its bits, and the file is replaced whole or not at all.</summary>
+    /// <summary>
+    /// Stores the threshold of the deployed model in an existing checkpoint. Every tensor keeps its bits, and the file is replaced whole or not at all.
+    /// </summary>
     /// <exception cref="InputException">The file is no checkpoint or could not be written; it is as it was.</exception>
     public static void Store(string path, Calibration calibration)
     {

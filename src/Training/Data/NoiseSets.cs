@@ -3,9 +3,9 @@ using Pascl.Training.Data.Formats;
 namespace Pascl.Training.Data;
 
 /// <summary>
-/// Built-in test sets of noise, which no training sees: 2,000 images each, the same on every machine, of the size of the in-distribution images. Defined as in the
-/// evaluation of outlier exposure (Hendrycks, Mazeika and Dietterich, ICLR 2019; github.com/hendrycks/outlier-exposure, <c>CIFAR/test.py</c>), whose range
-/// [-1, 1] is [0, 1] here.
+/// Built-in test sets of noise, which no training sees: 2,000 images each, the same every time, of the size of the in-distribution images. Defined as in
+/// the evaluation of outlier exposure (Hendrycks, Mazeika and Dietterich, ICLR 2019; github.com/hendrycks/outlier-exposure, <c>CIFAR/test.py</c>), whose
+/// range [-1, 1] is [0, 1] here.
 /// </summary>
 internal static class NoiseSets
 {

@@ -69,6 +69,27 @@ public sealed class CheckpointTests
     }
 
     [Test]
+    public void storing_a_threshold_leaves_every_tensor_and_what_a_later_version_added()
+    {
+        using var run = new TinyRun(new(OptimiserKind.Adam, 1e-3), seed: 1);
+        run.Train(steps: 2);
+        Checkpoint.Save(Target, info, run.Model, run.Optimiser);
+        AddMetadata("colour", "blue");
+        var before = Content();
+        Checkpoint.Store(Target, new Calibration("msp", 0.9, 0.1 + 0.2, 7));
+        Checkpoint.Store(Target, new Calibration("energy", 0.95, double.Epsilon, 8));
+        var after = Content();
+        using var checkpoint = Checkpoint.Open(Target);
+        Assert.Multiple(() =>
+        {
+            Assert.That(checkpoint.Info.Calibration, Is.EqualTo(new Calibration("energy", 0.95, double.Epsilon, 8)));
+            Assert.That(after.Tensors, Is.EqualTo(before.Tensors));
+            Assert.That(after.Metadata.Where(entry => entry.Key != "calibration"), Is.EquivalentTo(before.Metadata));
+            Assert.That(Directory.GetFiles(folder), Has.Length.EqualTo(1), "nothing else is left in the folder");
+        });
+    }
+
+    [Test]
     public void the_position_of_the_run_comes_back()
     {
         using var run = new TinyRun(new(OptimiserKind.Adam, 1e-3), seed: 1);
@@ -188,5 +209,24 @@ public sealed class CheckpointTests
         }
 
         Assert.That(DisposeScopeManager.Statistics.ThreadTotalLiveCount, Is.EqualTo(before));
+    }
+
+    private void AddMetadata(string key, string value)
+    {
+        using var scope = torch.NewDisposeScope();
+        using var file = SafetensorsFile.Open(Target);
+        var tensors = file.Entries.Keys.ToDictionary(name => name, file.Read);
+        DurableFile.Replace(Target, stream => SafetensorsFile.Write(stream, tensors, new Dictionary<string, string>(file.Metadata) { [key] = value }));
+    }
+
+    private (Dictionary<string, byte[]> Tensors, Dictionary<string, string> Metadata) Content()
+    {
+        using var file = SafetensorsFile.Open(Target);
+        var tensors = file.Entries.Keys.ToDictionary(name => name, name =>
+        {
+            using var tensor = file.Read(name);
+            return tensor.bytes.ToArray();
+        });
+        return (tensors, new(file.Metadata));
     }
 }

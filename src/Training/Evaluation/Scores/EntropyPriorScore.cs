@@ -1,7 +1,8 @@
 namespace Pascl.Training.Evaluation.Scores;
 
 /// <summary>
-/// - sum_c p_c log(p_c / pi_c). The entropy is log C minus the divergence of p from the uniform distribution; here the class prior takes the place of the latter.
+/// - sum_c p_c log(p_c / pi_c). The entropy is log C minus the divergence of p from the uniform distribution; here the class prior takes the place of
+/// the latter.
 /// </summary>
 internal sealed class EntropyPriorScore() : LogitScoreKind(
     "entropy-prior",

@@ -1,8 +1,9 @@
 namespace Pascl.Training.Evaluation.Scores;
 
 /// <summary>
-/// What is added to a detector's confidence to make up for the imbalance of the training set: s log beta, beta = (1/C) sum_c p_c / pi_c. It is larger for images
-/// that are taken for rare classes. The model must not have been trained with logit adjustment, or the prior is removed twice; the main branch never is.
+/// What is added to a detector's confidence to make up for the imbalance of the training set: s log beta, beta = (1/C) sum_c p_c / pi_c. It is larger for
+/// images that are taken for rare classes. The model must not have been trained with logit adjustment, or the prior is removed twice; the main branch
+/// never is.
 /// </summary>
 internal static class ImbalanceTerm
 {

@@ -6,8 +6,8 @@ namespace Pascl.Training.Evaluation.Scores;
 
 /// <summary>
 /// ODIN's step on the image: x~ = x - epsilon sign( d CE(z(x) / T, y^) / dx ) with y^ = argmax z(x). It raises the largest probability, and more so for
-/// in-distribution images. Where the gradient is exactly zero the pixel stays; x~ is not clipped to [0, 1]. Images enter the network in [0, 1], so epsilon is in
-/// units of that range.
+/// in-distribution images. Where the gradient is exactly zero the pixel stays; x~ is not clipped to [0, 1]. Images enter the network in [0, 1], so
+/// epsilon is in units of that range.
 /// </summary>
 internal static class InputPerturbation
 {
