@@ -24,7 +24,7 @@ internal static class InputPerturbation
     public static Logits Logits(DualBranchResNet model, FeaturePass pass, ScoreSpecification specification)
     {
         var (temperature, epsilon) = (specification.Values[Temperature.Name], specification.Values[EpsilonName]);
-        return epsilon == 0 ? pass.Predictions.Main : Logits(model, pass.Images, temperature, epsilon);
+        return epsilon == 0 && model.Head.Columns == model.Head.ClassCount ? pass.Predictions.Main : Logits(model, pass.Images, temperature, epsilon);
     }
 
     /// <summary>The images after the step, in the current dispose scope.</summary>
@@ -61,6 +61,7 @@ internal static class InputPerturbation
             rows.Append(MainLogits(perturbed));
         }
 
-        Tensor MainLogits(Tensor batch) => model.forward(batch, Branch.Main).Logits;
+        // A method's further outputs come after those of the classes (of its first head) and take no part.
+        Tensor MainLogits(Tensor batch) => model.forward(batch, Branch.Main).Logits.narrow(1, 0, model.Head.ClassCount);
     }
 }
