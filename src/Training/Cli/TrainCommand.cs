@@ -16,6 +16,7 @@ internal static class TrainCommand
         return command.WithExamples(
             "train --preset cifar10-lt-cpu --data DATA",
             "train --preset cifar10-lt-cpu --data DATA --method oe --seed 1 --out runs/oe-1",
+            "train --preset cifar10-lt-cpu --data DATA --from runs/ce-1 --method berl --out runs/berl-1",
             "train --id photos/train --outliers web.tar.gz --ood textures=dtd --ood svhn=svhn.tar --epochs 20 --width 32",
             "train --recipe runs/oe-1/recipe.json --seed 2",
             "train --resume runs/oe-1");

@@ -50,6 +50,19 @@ public sealed class BatchLoaderTests
     }
 
     [Test]
+    public void a_batch_knows_its_place_in_the_training_and_its_classes_on_the_host()
+    {
+        using var loader = new BatchLoader(Random(13, 5, 7, 1), Random(12, 5, 7, 2), Plan);
+        using var batch = loader.Epoch(epoch: 6, firstStep: 1).Skip(1).First();
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(batch.Position, Is.EqualTo(new BatchPosition(Epoch: 6, Step: 2, StepsPerEpoch: 3)));
+            Assert.That(batch.Position.EpochsAfter, Is.EqualTo(7));
+            Assert.That(batch.Classes, Is.EqualTo(batch.Labels.data<long>().ToArray()));
+        }
+    }
+
+    [Test]
     public void rows_are_the_augmented_images_of_the_epochs_order()
     {
         var training = Random(9, 16, 16, 1);
