@@ -7,6 +7,20 @@ namespace Pascl.Benchmarks.Reporting;
 /// <summary>RESULTS.md: what the last runs of the suites measured, with losses to a baseline called losses.</summary>
 internal static class ResultsPage
 {
+    private static readonly (string Heading, Func<ResultRow, IReadOnlyList<ResultRow>, string> Cell)[] Columns =
+    [
+        ("workload", (row, _) => row.Workload),
+        ("method", (row, _) => row.Method),
+        ("time", (row, _) => $"{Time(row.Nanoseconds)} ± {Time(row.Deviation)}"),
+        ("ratio", (row, rows) => Ratio(row, rows.FirstOrDefault(other => other.IsBaseline && other.Workload == row.Workload))),
+        ("managed bytes", (row, _) => Number(row.ManagedBytes, "N0")),
+        ("peak memory", (row, _) => Mebibytes(row.PeakBytes)),
+        ("GPU time", (row, _) => row.DeviceNanoseconds is { } time ? Time(time) : ""),
+        ("GB/s", (row, _) => Number(row.GigabytesPerSecond, "0.0##")),
+        ("GFLOP/s", (row, _) => Number(row.GigaflopsPerSecond, "0.0##")),
+        ("of ceiling", (row, _) => Number(row.ShareOfCeiling, "P1")),
+    ];
+
     /// <summary>The whole page.</summary>
     public static string Of(IReadOnlyList<SuiteResult> suites, GrowthResult? growth = null)
     {
@@ -26,15 +40,7 @@ internal static class ResultsPage
             page.Append(CultureInfo.InvariantCulture, $"\n## {suite.Suite}\n\n");
             page.Append(CultureInfo.InvariantCulture, $"{Text(suite.Origin)} ");
             page.Append(CultureInfo.InvariantCulture, $"Ceiling: {suite.Ceiling.GigabytesPerSecond:0.0} GB/s, {suite.Ceiling.GigaflopsPerSecond:0} GFLOP/s.\n\n");
-            page.Append("| workload | method | time | ratio | managed bytes | peak memory | GPU time | GB/s | GFLOP/s | of ceiling |\n|---|---|---|---|---|---|---|---|---|---|\n");
-            foreach (var row in suite.Rows)
-            {
-                var baseline = suite.Rows.FirstOrDefault(other => other.IsBaseline && other.Workload == row.Workload);
-                page.Append(CultureInfo.InvariantCulture, $"| {row.Workload} | {row.Method} ");
-                page.Append(CultureInfo.InvariantCulture, $"| {Time(row.Nanoseconds)} ± {Time(row.Deviation)} | {Ratio(row, baseline)} ");
-                page.Append(CultureInfo.InvariantCulture, $"| {row.ManagedBytes:N0} | {Mebibytes(row.PeakBytes)} | {(row.DeviceNanoseconds is { } time ? Time(time) : "")} | {row.GigabytesPerSecond:0.0##} ");
-                page.Append(CultureInfo.InvariantCulture, $"| {row.GigaflopsPerSecond:0.0##} | {row.ShareOfCeiling:P1} |\n");
-            }
+            AppendTable(page, suite.Rows);
         }
 
         if (growth is not null)
@@ -43,6 +49,18 @@ internal static class ResultsPage
         }
 
         return page.ToString();
+    }
+
+    // Columns in which nothing was measured are left out.
+    private static void AppendTable(StringBuilder page, IReadOnlyList<ResultRow> rows)
+    {
+        var columns = Columns.Where(column => rows.Any(row => column.Cell(row, rows).Length > 0)).ToArray();
+        page.Append(CultureInfo.InvariantCulture, $"| {string.Join(" | ", columns.Select(column => column.Heading))} |\n");
+        page.Append(CultureInfo.InvariantCulture, $"|{string.Concat(columns.Select(_ => "---|"))}\n");
+        foreach (var row in rows)
+        {
+            page.Append(CultureInfo.InvariantCulture, $"| {string.Join(" | ", columns.Select(column => column.Cell(row, rows)))} |\n");
+        }
     }
 
     private static void Append(StringBuilder page, GrowthResult growth)
@@ -79,6 +97,8 @@ internal static class ResultsPage
             ? string.Create(CultureInfo.InvariantCulture, $"{ratio:0.00}x as fast")
             : string.Create(CultureInfo.InvariantCulture, $"**a loss: {1 / ratio:0.00}x as long**");
     }
+
+    private static string Number(double? value, string format) => value?.ToString(format, CultureInfo.InvariantCulture) ?? "";
 
     private static string Mebibytes(double? bytes) =>
         bytes is { } count ? string.Create(CultureInfo.InvariantCulture, $"{count / (1 << 20):0.0} MB") : "";

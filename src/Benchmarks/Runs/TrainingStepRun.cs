@@ -32,7 +32,7 @@ internal sealed class TrainingStepRun : IDisposable
         var device = BenchmarkMachine.Torch;
         var kernels = isOurs && device.type == DeviceType.CUDA ? BenchmarkMachine.Kernels : null;
         images = Draw(imageCount, isOurs).to(device, disposeAfter: true); // (2N + K, 3, 32, 32)
-        labels = arange(imageCount, device: device).remainder_(classes); // (N)
+        labels = tensor([.. Enumerable.Range(0, imageCount).Select(image => Label(image, imageCount, classes))]).to(device, disposeAfter: true); // (N)
         bool[] isTail = [.. Enumerable.Range(0, classes).Select(label => label >= (1 - TailShare) * classes)];
         contrastive = new PasclLoss(isTail, temperature: 0.07, device: kernels);
         contrastive.to(device);
@@ -71,6 +71,9 @@ internal sealed class TrainingStepRun : IDisposable
         images.Dispose();
         labels.Dispose();
     }
+
+    // All classes in turn, or as many as there are images, spread over all: the same share is of the tail.
+    private static long Label(int image, int images, int classes) => classes <= images ? image % classes : (long)image * classes / images;
 
     private static Tensor Draw(int images, bool channelsLast)
     {
