@@ -225,7 +225,8 @@ public sealed class Trainer : IDisposable
         new RunHistory(history, interrupted).ToJson(),
         data.Training.ClassNames,
         data.Training.CountPerClass(),
-        journal.LogLength);
+        journal.LogLength,
+        ImageSize: data.Training.Height);
 
     private void RequireFinite(TrainingPhase phase, double[] means)
     {

@@ -12,6 +12,7 @@ namespace Pascl.Training.Checkpoints;
 /// <param name="TrainingCounts">Training images per class; they define the tail and the shot groups.</param>
 /// <param name="LogLength">Bytes of the run's log at this point; what lies behind them is repeated after resuming.</param>
 /// <param name="Calibration">The threshold of the deployed model; null where none was chosen yet.</param>
+/// <param name="ImageSize">Rows and columns of the images it was trained on; null in a file of an earlier version, which did not say.</param>
 public sealed record CheckpointInfo(
     string Phase,
     int Epoch,
@@ -21,11 +22,13 @@ public sealed record CheckpointInfo(
     IReadOnlyList<string> ClassNames,
     IReadOnlyList<int> TrainingCounts,
     long LogLength = 0,
-    Calibration? Calibration = null)
+    Calibration? Calibration = null,
+    int? ImageSize = null)
 {
     private const string Format = "pascl-checkpoint";
     private const string Version = "1";
     private const string CalibrationKey = "calibration";
+    private const string ImageSizeKey = "image_size";
 
     /// <summary>The strings by which a file carries this record.</summary>
     internal Dictionary<string, string> ToMetadata()
@@ -34,6 +37,11 @@ public sealed record CheckpointInfo(
         if (Calibration is not null)
         {
             metadata.Add(CalibrationKey, Json(Calibration));
+        }
+
+        if (ImageSize is not null)
+        {
+            metadata.Add(ImageSizeKey, Json(ImageSize));
         }
 
         return metadata;
@@ -62,7 +70,8 @@ public sealed record CheckpointInfo(
             Value<string[]>("class_names"),
             Value<int[]>("training_counts"),
             Value<long>("log_length"),
-            file.Metadata.ContainsKey(CalibrationKey) ? Value<Calibration>(CalibrationKey) : null);
+            file.Metadata.ContainsKey(CalibrationKey) ? Value<Calibration>(CalibrationKey) : null,
+            file.Metadata.ContainsKey(ImageSizeKey) ? Value<int>(ImageSizeKey) : null);
 
         string Text(string key) =>
             file.Metadata.TryGetValue(key, out var text)

@@ -66,6 +66,7 @@ public static class PasclCommand
             TrainCommand.Create(),
             EvaluateCommand.Create(),
             CalibrateCommand.Create(),
+            ScoreCommand.Create(),
             ExportCommand.Create(),
             ImportCommand.Create(),
             CompareCommand.Create(),

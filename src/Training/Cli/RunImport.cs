@@ -57,7 +57,8 @@ internal static class RunImport
         var json = RecipeFile.Write(fitting with { Precision = model.Precision, Device = recipe.Device, Backend = recipe.Backend });
         var history = new RunHistory([], null).ToJson();
         var info = new CheckpointInfo(
-            phase.Name, epochs, (long)epochs * steps.PerEpoch, json, history, data.Training.ClassNames, data.Training.CountPerClass());
+            phase.Name, epochs, (long)epochs * steps.PerEpoch, json, history, data.Training.ClassNames, data.Training.CountPerClass(),
+            ImageSize: data.Training.Height);
         using var folder = RunFolder.Create(recipe.Preset, output);
         folder.WriteRecipe(json);
         Checkpoint.Save(folder.Checkpoint, info, model, steps.Optimiser);

@@ -28,7 +28,9 @@ internal abstract class FileTree
     public IReadOnlyList<string> Folders { get; }
 
     /// <summary>Opens a folder, an archive, or <c>ARCHIVE/inner/folder</c>.</summary>
-    public static FileTree Open(string path)
+    /// <param name="path">The path.</param>
+    /// <param name="expected">What was expected, the end of the sentence that says that the path is nothing of that kind.</param>
+    public static FileTree Open(string path, string expected = Expected)
     {
         if (Directory.Exists(path))
         {
@@ -42,11 +44,11 @@ internal abstract class FileTree
                 return TarTree.IsArchiveName(archive)
                     ? new TarTree(archive, path[archive.Length..].Trim('/'))
                     : throw new InputException(
-                        $"{archive} is a file that cannot be read as a data set; {Expected}");
+                        $"{archive} is a file that cannot be read as a data set; {expected}");
             }
         }
 
-        throw new InputException($"{path} does not exist; {Expected}");
+        throw new InputException($"{path} does not exist; {expected}");
     }
 
     public bool Contains(string file) => (fileSet ??= new HashSet<string>(Files, StringComparer.Ordinal)).Contains(file);

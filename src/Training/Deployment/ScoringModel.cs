@@ -1,0 +1,100 @@
+using Pascl.Training.Checkpoints;
+using Pascl.Training.Data;
+using Pascl.Training.Evaluation;
+using Pascl.Training.Evaluation.Scores;
+using Pascl.Training.Interop;
+using Pascl.Training.Model;
+using Pascl.Training.Recipes;
+using Pascl.Training.Reporting;
+
+namespace Pascl.Training.Deployment;
+
+/// <summary>
+/// A trained run, ready to say of any image what it shows and how far out of distribution it is: in the precision of its training, like an evaluation, with the
+/// class of the auxiliary branch and the score that its threshold was chosen for. One thread at a time may use it.
+/// </summary>
+internal sealed class ScoringModel : IDisposable
+{
+    private readonly ComputeDevice device;
+    private readonly DualBranchResNet network;
+    private readonly IReadOnlyList<string> classNames;
+    private readonly OodScore? calibratedScore;
+
+    private ScoringModel(string path, CheckpointInfo info, Recipe recipe)
+    {
+        (Path, classNames, Threshold) = (path, info.ClassNames, info.Calibration?.Threshold);
+        calibratedScore = info.Calibration is { } calibration ? ScoreSpecification.Parse(calibration.Score).OfLogits(info.TrainingCounts) : null;
+
+        // An earlier version did not note the size of the images; then they are asked for it.
+        ImageSize = info.ImageSize ?? recipe.Data.ImageSize
+            ?? TrainingDataReader.Read(recipe, withOutliers: false, withOutOfDistribution: false).Training.Height;
+        device = ComputeDevice.Open("auto", Backend.Torch);
+        network = Trainer.CreateModel(recipe, info.ClassNames.Count, device);
+        ScoreName = info.Calibration?.Score ?? network.Head.Readout([]).ScoreName;
+    }
+
+    /// <summary>The run folder.</summary>
+    public string Path { get; }
+
+    /// <summary>Rows and columns of the images that it takes.</summary>
+    public int ImageSize { get; }
+
+    /// <summary>The score, as <c>calibrate --score</c> takes it; the method's own where there is no threshold.</summary>
+    public string ScoreName { get; }
+
+    /// <summary>The highest score that is accepted; null where none was chosen.</summary>
+    public double? Threshold { get; }
+
+    /// <summary>Reads the last checkpoint of a run.</summary>
+    /// <param name="path">The run folder.</param>
+    /// <exception cref="InputException">There is no run, or it cannot be used.</exception>
+    public static ScoringModel Open(string path)
+    {
+        var folder = RunFolder.Open(path);
+        using var checkpoint = Checkpoint.Open(folder.Checkpoint);
+        var model = new ScoringModel(folder.Root, checkpoint.Info, RecipeFile.Parse(checkpoint.Info.Recipe, folder.Checkpoint));
+        try
+        {
+            checkpoint.LoadInto(model.network);
+            return model;
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Scores images in one batch. An image's numbers are the same, bit for bit, whatever is beside it.</summary>
+    /// <param name="images">Any number of images of <see cref="ImageSize"/>.</param>
+    /// <exception cref="InputException">The model gives logits that are not finite.</exception>
+    public ImageScore[] Score(ImageSet images)
+    {
+        if (images.Count == 0)
+        {
+            return [];
+        }
+
+        if (images.Count == 1)
+        {
+            // A matrix product of a single row adds in another order than one of several.
+            return Score(images.Select([0, 0]))[..1];
+        }
+
+        var predictions = Predictions.Of(network, images, images.Count);
+        EvaluationInputs.Check(images, predictions);
+        var scores = calibratedScore is null
+            ? predictions.Scores(predictions.Readout.ScoreBranch)
+            : predictions.Main.Scores(calibratedScore);
+        var classes = predictions.Auxiliary.Classes();
+        return [.. classes.Select((label, i) => new ImageScore(
+            classNames[label], Softmax.Of(predictions.Auxiliary[i])[label], scores[i], Threshold is { } threshold ? scores[i] <= threshold : null))];
+    }
+
+    /// <summary>Frees the network and the device.</summary>
+    public void Dispose()
+    {
+        network.Dispose();
+        device.Dispose();
+    }
+}

@@ -1,0 +1,233 @@
+using System.Text.Json;
+using Pascl.Tests.Training.Data.Formats;
+using Pascl.Tests.Training.Deployment;
+using Pascl.Training.Checkpoints;
+using Pascl.Training.Data;
+using Pascl.Training.Evaluation;
+using Pascl.Training.Evaluation.Scores;
+using Pascl.Training.Interop;
+using Pascl.Training.Recipes;
+
+namespace Pascl.Tests.Training.Cli;
+
+/// <summary>Scoring as a user types it, on a run of random weights.</summary>
+[NonParallelizable]
+public sealed class ScoreCommandTests
+{
+    private TemporaryFolder folder = null!;
+
+    [SetUp]
+    public void CreateFolder() => folder = new TemporaryFolder();
+
+    [TearDown]
+    public void DeleteFolder() => folder.Dispose();
+
+    [TestCase("energy")]
+    [TestCase("msp")]
+    [TestCase("energy-prior")]
+    public void every_image_has_the_class_and_the_score_of_an_evaluation_and_is_judged_at_the_threshold(string score)
+    {
+        var pictures = Pictures(300);
+        using var network = SmallNetworks.Create(8, DeployedRun.ClassNames.Count);
+        var images = Datasets.ReadOutOfDistribution(null, pictures, new ReadOptions(8))[0];
+        var predictions = Predictions.Of(network, images);
+        var scores = predictions.Main.Scores(ScoreSpecification.Parse(score).OfLogits(DeployedRun.TrainingCounts));
+        var threshold = scores.Average();
+        var run = DeployedRun.Write(folder, "run", new Calibration(score, 0.9, threshold, 100));
+        var (code, output, error) = InProcess.Run($"score {run} {pictures}");
+        Assert.That((code, error), Is.EqualTo((0, "")));
+
+        var lines = Lines(output);
+        Assert.That(lines, Has.Length.EqualTo(300));
+        Assert.Multiple(() =>
+        {
+            for (var i = 0; i < lines.Length; i++)
+            {
+                var logits = predictions.Auxiliary[i].ToArray();
+                var label = logits.Index().MaxBy(pair => pair.Item).Index;
+                var probability = Math.Exp(logits[label]) / logits.Sum(logit => Math.Exp(logit));
+                Assert.That(lines[i].GetProperty("source").GetString(), Is.EqualTo(images.Source(i)));
+                Assert.That(lines[i].GetProperty("class").GetString(), Is.EqualTo(DeployedRun.ClassNames[label]));
+                Assert.That(lines[i].GetProperty("probability").GetDouble(), Is.EqualTo(probability).Within(1e-6));
+                Assert.That(lines[i].GetProperty("score").GetDouble(), Is.EqualTo(scores[i]).Within(1e-6));
+                Assert.That(lines[i].GetProperty("accepted").GetBoolean(), Is.EqualTo(lines[i].GetProperty("score").GetDouble() <= threshold));
+            }
+        });
+        Assert.That(lines.Select(line => line.GetProperty("accepted").GetBoolean()).Distinct().Count(), Is.EqualTo(2), "the threshold divides the images");
+    }
+
+    [Test]
+    public void without_a_threshold_nothing_is_accepted_or_rejected_and_the_score_is_the_methods()
+    {
+        var run = DeployedRun.Write(folder, "run");
+        var (code, output, error) = InProcess.Run($"score {run} {folder.Write("a.png", TestImages.Plain(8, 8, 200))}");
+        Assert.Multiple(() =>
+        {
+            Assert.That(code, Is.Zero);
+            Assert.That(error, Does.Contain("has no threshold").And.Contain($"calibrate {run}"));
+            Assert.That(Lines(output).Single().GetProperty("accepted").ValueKind, Is.EqualTo(JsonValueKind.Null));
+            Assert.That(Lines(output).Single().GetProperty("score").GetDouble(), Is.InRange(0, 0.8));
+        });
+    }
+
+    [Test]
+    public void a_method_with_a_reading_of_its_own_is_scored_by_it()
+    {
+        var recipe = TinyTraining.Recipe with { Width = 4, Method = Method.Eat };
+        var head = Pascl.Training.Methods.MethodDefinition.Of(recipe.Method).Head(recipe, DeployedRun.ClassNames.Count);
+        using var network = new Pascl.Training.Model.DualBranchResNet(recipe.Depth, head, recipe.Width);
+        DeployedRun.Write(folder, "eat", recipe, network, null);
+        var pictures = Pictures(5);
+        var (code, output, _) = InProcess.Run($"score {Path.Combine(folder.Path, "eat")} {pictures}");
+        Assert.That(code, Is.Zero);
+        var expected = Predictions.Of(network, Datasets.ReadOutOfDistribution(null, pictures, new ReadOptions(8))[0]);
+        Assert.That(
+            Lines(output).Select(line => line.GetProperty("score").GetDouble()),
+            Is.EqualTo(expected.Scores(Pascl.Training.Model.Branch.Auxiliary)).Within(1e-6));
+    }
+
+    [Test]
+    public void folders_archives_patterns_and_files_give_the_same_numbers_in_the_order_of_the_paths()
+    {
+        var run = DeployedRun.Write(folder, "run");
+        byte[][] images = [.. Enumerable.Range(0, 3).Select(i => TestImages.Png(9 + i, 12, Noise(9 + i, 12, i)))];
+        (string Name, byte[] Content)[] files = [("in/a.png", images[0]), ("in/b.PNG", images[1]), ("notes.txt", "x"u8.ToArray()), ("in/deep/c.png", images[2])];
+        foreach (var (name, content) in files)
+        {
+            folder.Write("pictures/" + name, content);
+        }
+
+        var pictures = Path.Combine(folder.Path, "pictures");
+        var tar = Archives.Pack(folder, "all.tar", files);
+        var compressed = Archives.Pack(folder, "all.tar.gz", files);
+        string[] paths =
+        [
+            pictures, tar, compressed, $"{tar}/in", $"{pictures}/**/*.[pP]", $"{pictures}/**/?.*", $"{pictures}/in/*/c.png", $"{pictures}/in/b.PNG",
+        ];
+        var (code, output, error) = InProcess.Run($"score {run} {string.Join(' ', paths)}");
+        Assert.That(code, Is.EqualTo(1), error);
+        string[][] expected =
+        [
+            ["in/a.png", "in/b.PNG", "in/deep/c.png"], ["in/a.png", "in/b.PNG", "in/deep/c.png"], ["in/a.png", "in/b.PNG", "in/deep/c.png"],
+            ["in/a.png", "in/b.PNG", "in/deep/c.png"], ["*.[pP]"], ["in/a.png", "in/b.PNG", "in/deep/c.png"], ["in/deep/c.png"], ["in/b.PNG"],
+        ];
+        var lines = Lines(output);
+        Assert.That(lines.Select(line => line.GetProperty("source").GetString()), Is.EqualTo(expected.SelectMany(names => names)).Using<string, string>(
+            (source, name) => source.EndsWith(name, StringComparison.Ordinal)));
+        Assert.That(lines.Count(line => line.TryGetProperty("error", out var sentence) && sentence.GetString()!.Contains("matches nothing")), Is.EqualTo(1));
+        var scores = lines.Where(line => line.TryGetProperty("score", out _)).ToLookup(
+            line => line.GetProperty("source").GetString()![^5..], line => line.GetProperty("score").GetDouble());
+        Assert.That(scores.Select(same => same.Distinct().Count()), Is.All.EqualTo(1));
+        Assert.That(scores.SelectMany(same => same).Distinct().Count(), Is.EqualTo(3));
+    }
+
+    [Test]
+    public void what_cannot_be_read_is_an_error_on_its_line_and_the_others_are_scored()
+    {
+        var run = DeployedRun.Write(folder, "run");
+        var good = TestImages.Png(20, 20, Noise(20, 20, 1));
+        var names = new[]
+        {
+            folder.Write("good.png", good), folder.Write("cut.png", good.AsSpan(0, good.Length / 2)), folder.Write("empty.png", ""),
+            folder.Write("page.jpg", "<html>not found</html>"), Path.Combine(folder.Path, "gone.png"), folder.Write("broken.tar.gz", "no archive"),
+            folder.Write("notes/only.txt", "x") is var file ? Path.GetDirectoryName(file)! : "", folder.Write("last.png", good),
+        };
+        string[] expected = ["", "cut.png", "empty.png is empty", "page.jpg is not an image", "gone.png does not exist; expected an image", "broken.tar.gz", "holds no images", ""];
+        var (code, output, _) = InProcess.Run($"score {run} {string.Join(' ', names)}");
+        var lines = Lines(output);
+        Assert.That((code, lines.Length), Is.EqualTo((1, names.Length)));
+        Assert.Multiple(() =>
+        {
+            for (var i = 0; i < names.Length; i++)
+            {
+                Assert.That(lines[i].GetProperty("source").GetString(), Is.EqualTo(names[i]));
+                Assert.That(lines[i].TryGetProperty("error", out var error) ? error.GetString() : "", expected[i].Length == 0 ? Is.Empty : Does.Contain(expected[i]));
+                Assert.That(lines[i].TryGetProperty("score", out _), Is.EqualTo(expected[i].Length == 0));
+            }
+        });
+        Assert.That(lines[0].GetProperty("score").GetDouble(), Is.EqualTo(lines[^1].GetProperty("score").GetDouble()));
+    }
+
+    [Test]
+    public void paths_come_from_standard_input_one_per_line()
+    {
+        var run = DeployedRun.Write(folder, "run");
+        var path = folder.Write("a name with spaces.png", TestImages.Plain(8, 8, 90));
+        var input = Console.In;
+        Console.SetIn(new StringReader($"{path}\n\n{path}\r\n/gone.png"));
+        try
+        {
+            var (code, output, _) = InProcess.Run($"score {run} --stdin");
+            Assert.That(code, Is.EqualTo(1));
+            Assert.That(Lines(output).Select(line => line.GetProperty("source").GetString()), Is.EqualTo([path, path, "/gone.png"]));
+        }
+        finally
+        {
+            Console.SetIn(input);
+        }
+    }
+
+    [TestCase("score", "RUN")]
+    [TestCase("score RUN", "There is nothing to score", "--stdin")]
+    [TestCase("score /no/such/run a.png", "/no/such/run does not exist; the folder of a run was expected")]
+    public void bad_input_ends_with_exit_code_2_and_sentences(string line, params string[] expected)
+    {
+        var (code, output, error) = InProcess.Run(line.Replace("RUN", DeployedRun.Write(folder, "run"), StringComparison.Ordinal));
+        Assert.That((code, output), Is.EqualTo((2, "")), error);
+        Assert.That(expected, Is.All.Matches<string>(part => error.Contains(part, StringComparison.OrdinalIgnoreCase)), error);
+    }
+
+    [Test]
+    public void a_network_that_diverged_is_no_answer()
+    {
+        var recipe = TinyTraining.Recipe with { Width = 4 };
+        using var network = SmallNetworks.Create(recipe.Width, DeployedRun.ClassNames.Count);
+        using (TorchSharp.torch.no_grad())
+        {
+            network.state_dict()["linear.bias"].fill_(float.NaN);
+        }
+
+        DeployedRun.Write(folder, "diverged", recipe, network, null);
+        var (code, output, error) = InProcess.Run($"score {Path.Combine(folder.Path, "diverged")} {Pictures(2)}");
+        Assert.That((code, output), Is.EqualTo((2, "")));
+        Assert.That(error, Does.Contain("logit of NaN"));
+    }
+
+    [TestCase(Precision.Float32)]
+    [TestCase(Precision.BFloat16)]
+    public void a_score_does_not_depend_on_the_images_beside_it(Precision precision)
+    {
+        var run = DeployedRun.Write(folder, "run", null, precision);
+        using var model = Pascl.Training.Deployment.ScoringModel.Open(run);
+        var images = SmallNetworks.Images(70, 8, 8);
+        var together = model.Score(images);
+        Assert.Multiple(() =>
+        {
+            foreach (var size in (int[])[1, 3, 16, 64])
+            {
+                var parts = Enumerable.Range(0, images.Count).Chunk(size).SelectMany(part => model.Score(images.Select(part)));
+                Assert.That(parts, Is.EqualTo(together), $"batches of {size}");
+            }
+        });
+    }
+
+    private static JsonElement[] Lines(string output) =>
+        [.. output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonDocument.Parse(line).RootElement)];
+
+    private static byte[] Noise(int width, int height, int seed)
+    {
+        var bytes = new byte[width * height * 3];
+        new Random(seed).NextBytes(bytes);
+        return bytes;
+    }
+
+    private string Pictures(int count)
+    {
+        for (var i = 0; i < count; i++)
+        {
+            folder.Write($"pictures/{i:000}.png", TestImages.Png(8, 8, Noise(8, 8, i)));
+        }
+
+        return Path.Combine(folder.Path, "pictures");
+    }
+}

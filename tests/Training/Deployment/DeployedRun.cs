@@ -1,0 +1,36 @@
+using Pascl.Training;
+using Pascl.Training.Checkpoints;
+using Pascl.Training.Interop;
+using Pascl.Training.Model;
+using Pascl.Training.Recipes;
+using Pascl.Training.Reporting;
+
+namespace Pascl.Tests.Training.Deployment;
+
+/// <summary>The folder of a run as training leaves it, without the training: a network of random numbers whose branches differ everywhere.</summary>
+internal static class DeployedRun
+{
+    public static IReadOnlyList<string> ClassNames { get; } = ["cat", "dog", "ship", "tower", "Käse"];
+
+    public static IReadOnlyList<int> TrainingCounts { get; } = [400, 200, 100, 20, 10];
+
+    /// <summary>Writes a run of images of 8 x 8 and returns its folder.</summary>
+    public static string Write(TemporaryFolder folder, string name, Calibration? calibration = null, Precision precision = Precision.Float32)
+    {
+        var recipe = TinyTraining.Recipe with { Width = 8, Precision = precision };
+        using var network = SmallNetworks.Create(recipe.Width, ClassNames.Count);
+        Write(folder, name, recipe, network, calibration);
+        return Path.Combine(folder.Path, name);
+    }
+
+    /// <summary>Writes a network as the run of a recipe.</summary>
+    public static void Write(TemporaryFolder folder, string name, Recipe recipe, DualBranchResNet network, Calibration? calibration)
+    {
+        using var run = RunFolder.Create(recipe.Preset, Path.Combine(folder.Path, name));
+        var json = RecipeFile.Write(recipe);
+        run.WriteRecipe(json);
+        var info = new CheckpointInfo(
+            TrainingPhase.AuxiliaryBranchName, 1, 1, json, "{\"Epochs\":[]}", ClassNames, TrainingCounts, Calibration: calibration, ImageSize: 8);
+        Checkpoint.Save(run.Checkpoint, info, network);
+    }
+}
