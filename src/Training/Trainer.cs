@@ -103,6 +103,7 @@ public sealed class Trainer : IDisposable
     public void Run(IProgress<StepReport>? display = null, CancellationToken cancellation = default)
     {
         using var journal = new RunJournal(folder, resumed?.Info.LogLength ?? 0, display);
+        journal.WritePage();
         for (; position.Phase < phases.Length; position = position.NextPhase)
         {
             RunPhase(phases[position.Phase], journal, cancellation);
@@ -212,6 +213,7 @@ public sealed class Trainer : IDisposable
         position = position.NextEpoch;
         best.Keep(history, Info(steps, journal, null), Model);
         Save(steps, journal, null);
+        journal.WritePage();
     }
 
     private void Save(TrainingSteps steps, RunJournal journal, UnfinishedEpoch? interrupted) =>

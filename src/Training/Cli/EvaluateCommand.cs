@@ -15,7 +15,7 @@ internal static class EvaluateCommand
         };
         var output = new Option<string>("--out")
         {
-            Description = "file or existing folder for the report; the worst images and the scores go beside it; "
+            Description = "file or existing folder for the report; page, figures, worst images and scores go beside it; "
                 + "default RUN/report.json, or nothing with --ood",
         };
         var scores = new Option<string>("--scores")

@@ -8,7 +8,11 @@ namespace Pascl.Training.Cli;
 /// <summary>What decides how fast, and whether, this machine trains.</summary>
 internal static class MachineReport
 {
-    public static IEnumerable<(string Name, string Value)> Rows()
+    /// <summary>Everything.</summary>
+    public static IEnumerable<(string Name, string Value)> Rows() => Parts().Append(("backends", string.Join(", ", Backends())));
+
+    /// <summary>The machine without a look at what kernels could run on, which takes a moment.</summary>
+    public static IEnumerable<(string Name, string Value)> Parts()
     {
         var native = NativeLibTorch.EnsureLoaded();
         return
@@ -19,7 +23,6 @@ internal static class MachineReport
             ("memory", $"{GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / (double)(1L << 30):0.0} GiB"),
             ("TorchSharp", $"{typeof(torch).Assembly.GetName().Version?.ToString(3)}, {native.ShimPath}: {native.Status}"),
             ("libtorch", $"{LibTorchBuild.Version} ({LibTorchBuild.CpuCapability}), {native.LibTorchFolder}"),
-            ("backends", string.Join(", ", Backends())),
         ];
     }
 

@@ -25,7 +25,7 @@ public static class PasclCommand
                 return UsageError.Report(parsed, Console.Error);
             }
 
-            if (parsed.CommandResult.Command.Name is not (PtxCommand.Name or CompareCommand.Name))
+            if (parsed.CommandResult.Command.Name is not (PtxCommand.Name or CompareCommand.Name or ReportCommand.Name))
             {
                 NativeLibTorch.EnsureLoaded();
             }
@@ -69,6 +69,7 @@ public static class PasclCommand
             ScoreCommand.Create(),
             ExportCommand.Create(),
             ImportCommand.Create(),
+            ReportCommand.Create(),
             CompareCommand.Create(),
             DoctorCommand.Create(),
             DataCommand.Create(),

@@ -2,8 +2,10 @@ using Pascl.Training.Checkpoints;
 using Pascl.Training.Data;
 using Pascl.Training.Evaluation;
 using Pascl.Training.Evaluation.Scores;
+using Pascl.Training.Model;
 using Pascl.Training.Recipes;
 using Pascl.Training.Reporting;
+using Pascl.Training.Reporting.Page;
 using Spectre.Console;
 
 namespace Pascl.Training.Cli;
@@ -43,27 +45,42 @@ internal static class TrainingRun
     public static int Evaluate(
         string path, IReadOnlyList<NamedPath> sets, string? output, bool withDetails, IReadOnlyList<ScoreSpecification> scores)
     {
-        using var run = new TrainedRun(RunFolder.Open(path), sets);
+        var folder = RunFolder.Open(path);
+        var files = FilesOf(folder, sets, output);
+        using var run = new TrainedRun(folder, sets);
         var passes = new Dictionary<ImageSet, FeaturePass>();
-        var report = Evaluate(run.Recipe, run.Data, scores.Count == 0 ? images => Predictions.Of(run.Model, images) : Keep, withDetails);
-        var file = output is null ? (sets.Count == 0 ? run.Folder.Report : null)
-            : Directory.Exists(output) ? Path.Combine(output, Path.GetFileName(run.Folder.Report))
-            : output;
+        var (evaluation, report) = Evaluate(run.Recipe, run.Data, scores.Count == 0 ? images => Predictions.Of(run.Model, images) : Keep, withDetails);
         var scoreReport = scores.Count == 0 ? null : Compare(run, scores, passes);
-        if (file is not null)
+        if (files is not null)
         {
-            Write(report, run.Data, file);
-            AnsiConsole.WriteLine($"Report: {file}");
+            Write(report, files, run.Data);
+            AnsiConsole.WriteLine($"Report: {files.Report}");
             if (scoreReport is not null)
             {
-                scoreReport.Write(RunFolder.ScoresBeside(file));
-                AnsiConsole.WriteLine($"Scores: {RunFolder.ScoresBeside(file)}");
+                scoreReport.Write(files.Scores);
+                AnsiConsole.WriteLine($"Scores: {files.Scores}");
             }
+
+            WritePage(evaluation, run.Recipe, run.Data, run.Model, folder, files);
+            AnsiConsole.WriteLine($"Page: {files.Page}");
         }
 
         return ExitCode.Done;
 
         Predictions Keep(ImageSet images) => (passes[images] = FeaturePass.Of(run.Model, images)).Predictions;
+    }
+
+    private static EvaluationFiles? FilesOf(RunFolder folder, IReadOnlyList<NamedPath> sets, string? output)
+    {
+        if (output is null)
+        {
+            return sets.Count == 0 ? folder.Evaluation : null;
+        }
+
+        var files = new EvaluationFiles(Directory.Exists(output) ? Path.Combine(output, Path.GetFileName(folder.Report)) : output);
+        return files.Page != files.Report
+            ? files
+            : throw new InputException($"{files.Report} is the name of the page that goes with the report; end --out in .json.");
     }
 
     private static ScoreReport Compare(TrainedRun run, IReadOnlyList<ScoreSpecification> scores, Dictionary<ImageSet, FeaturePass> passes)
@@ -80,6 +97,7 @@ internal static class TrainingRun
     {
         AnsiConsole.WriteLine($"Run folder: {folder.Root}");
         AnsiConsole.WriteLine($"Computes on: {trainer.Device}");
+        folder.WriteMachine(MachineReport.Parts().Append(("computes on", trainer.Device)));
         try
         {
             TrainingProgress.Show(AnsiConsole.Console, progress => trainer.Run(progress, cancellation));
@@ -90,8 +108,9 @@ internal static class TrainingRun
             throw;
         }
 
-        var report = Evaluate(trainer.Recipe, data, images => Predictions.Of(trainer.Model, images), withDetails: false);
-        Write(report, data, folder.Report);
+        var (evaluation, report) = Evaluate(trainer.Recipe, data, images => Predictions.Of(trainer.Model, images), withDetails: false);
+        Write(report, folder.Evaluation, data);
+        WritePage(evaluation, trainer.Recipe, data, trainer.Model, folder, folder.Evaluation);
         AnsiConsole.WriteLine($"Run folder: {folder.Root}");
         return ExitCode.Done;
     }
@@ -106,19 +125,32 @@ internal static class TrainingRun
         return data;
     }
 
-    private static void Write(EvaluationReport report, TrainingData data, string file)
+    private static void Write(EvaluationReport report, EvaluationFiles files, TrainingData data)
     {
-        report.Write(file);
-        ContactSheet.Write(RunFolder.WorstBeside(file), report.Worst, data.Test, data.OutOfDistribution);
+        report.Write(files.Report);
+        ContactSheet.Write(files.Worst, report.Worst, data.Test, data.OutOfDistribution);
     }
 
-    private static EvaluationReport Evaluate(Recipe recipe, TrainingData data, Func<ImageSet, Predictions> predict, bool withDetails)
+    private static void WritePage(
+        Evaluator evaluation, Recipe recipe, TrainingData data, DualBranchResNet model, RunFolder folder, EvaluationFiles files)
+    {
+        var features = FeatureMap.Of(model, data.Test, data.OutOfDistribution, Protocol(recipe, data).TailClasses);
+        new EvaluationFigures { Detection = evaluation.Figures(), Features = features }.Write(files.Figures);
+        RunPage.Write(folder, files);
+    }
+
+    private static EvaluationProtocol Protocol(Recipe recipe, TrainingData data)
     {
         var counts = data.Training.CountPerClass();
-        var report = Evaluator.Evaluate(
-            predict, data.Test, data.OutOfDistribution,
-            new EvaluationProtocol(counts, recipe.Tail(counts).Flags, ShotGroups.UsualRule(counts.Length)));
+        return new EvaluationProtocol(counts, recipe.Tail(counts).Flags, ShotGroups.UsualRule(counts.Length));
+    }
+
+    private static (Evaluator Evaluation, EvaluationReport Report) Evaluate(
+        Recipe recipe, TrainingData data, Func<ImageSet, Predictions> predict, bool withDetails)
+    {
+        var evaluation = Evaluator.Of(predict, data.Test, data.OutOfDistribution, Protocol(recipe, data));
+        var report = evaluation.Report();
         EvaluationTable.Write(AnsiConsole.Console, report, withDetails);
-        return report;
+        return (evaluation, report);
     }
 }

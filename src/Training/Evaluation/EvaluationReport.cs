@@ -1,6 +1,3 @@
-using System.Text.Json;
-using Pascl.Training.Checkpoints;
-
 namespace Pascl.Training.Evaluation;
 
 /// <summary>Everything an evaluation found, each number with its convention: the content of <c>report.json</c>.</summary>
@@ -52,43 +49,10 @@ public sealed record EvaluationReport
 
     /// <summary>Reads a report that <see cref="Write"/> wrote.</summary>
     /// <exception cref="InputException">The file is missing, not a report, or of another layout.</exception>
-    public static EvaluationReport Read(string path)
-    {
-        try
-        {
-            var json = File.ReadAllBytes(path);
-            CheckLayout(path, json);
-            return JsonSerializer.Deserialize<EvaluationReport>(json, ReportJson.Options) ?? throw new JsonException("it holds null.");
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            throw new InputException($"The report {path} cannot be read: {exception.Message}", exception);
-        }
-        catch (JsonException exception)
-        {
-            throw new InputException($"{path} is not an evaluation report: {exception.Message}", exception);
-        }
-    }
+    public static EvaluationReport Read(string path) => ReportJson.Read<EvaluationReport>(
+        path, new("report", "an evaluation report", "deployed", "it has no evaluation of a deployed model.", CurrentLayout));
 
     /// <summary>Writes the report as JSON. The file appears whole or not at all; an earlier one stays until then.</summary>
     /// <exception cref="InputException">The file cannot be written.</exception>
-    public void Write(string path) => DurableFile.Replace(path, stream => JsonSerializer.Serialize(stream, this, ReportJson.Options));
-
-    private static void CheckLayout(string path, byte[] json)
-    {
-        using var document = JsonDocument.Parse(json);
-        var isReport = document.RootElement.ValueKind == JsonValueKind.Object && document.RootElement.TryGetProperty("deployed", out _);
-        if (!isReport)
-        {
-            throw new JsonException("it has no evaluation of a deployed model.");
-        }
-
-        // The first layout had no number.
-        var layout = document.RootElement.TryGetProperty("layout", out var number) ? number.GetRawText() : "1";
-        if (layout != $"{CurrentLayout}")
-        {
-            throw new InputException(
-                $"{path} has layout {layout}, but this version of the program reads layout {CurrentLayout}. Write it anew: evaluate RUN.");
-        }
-    }
+    public void Write(string path) => ReportJson.Write(path, this);
 }

@@ -37,10 +37,16 @@ public sealed class Evaluator
     /// A set is empty or has a label that is none of the model's, or the model gives logits that are not finite.
     /// </exception>
     public static EvaluationReport Evaluate(
+        Func<ImageSet, Predictions> predict, ImageSet test, IReadOnlyList<ImageSet> outOfDistribution, EvaluationProtocol protocol) =>
+        Of(predict, test, outOfDistribution, protocol).Report();
+
+    /// <summary>Runs a model over every image once; what it says can then be looked at in several ways. Arguments and errors are those of
+    /// <see cref="Evaluate"/>.</summary>
+    public static Evaluator Of(
         Func<ImageSet, Predictions> predict, ImageSet test, IReadOnlyList<ImageSet> outOfDistribution, EvaluationProtocol protocol)
     {
         EvaluationInputs.Check(test, outOfDistribution, protocol);
-        return new Evaluator(predict, test, outOfDistribution, protocol).Report();
+        return new Evaluator(predict, test, outOfDistribution, protocol);
     }
 
     private static Predictions Predict(Func<ImageSet, Predictions> predict, ImageSet images)
@@ -50,9 +56,15 @@ public sealed class Evaluator
         return predictions;
     }
 
+    private ScoredImages DeployedTest => Score(test, testPredictions, DeployedScore, Branch.Auxiliary);
+
+    private IEnumerable<ScoredImages> DeployedSets =>
+        outOfDistribution.Select(set => Score(set.Images, set.Predictions, DeployedScore, Branch.Auxiliary));
+
     private Branch DeployedScore => testPredictions.Readout.ScoreBranch;
 
-    private EvaluationReport Report() => new()
+    /// <summary>Every number. An average over no sets is left out.</summary>
+    public EvaluationReport Report() => new()
     {
         ClassNames = test.ClassNames,
         TrainingCounts = protocol.TrainingCounts,
@@ -65,10 +77,11 @@ public sealed class Evaluator
         Main = Read(Branch.Main, Branch.Main),
         Auxiliary = Read(Branch.Auxiliary, Branch.Auxiliary),
         Deployed = Read(DeployedScore, Branch.Auxiliary),
-        Worst = WorstImages.Pick(
-            Score(test, testPredictions, DeployedScore, Branch.Auxiliary),
-            [.. outOfDistribution.Select(set => Score(set.Images, set.Predictions, DeployedScore, Branch.Auxiliary))]),
+        Worst = WorstImages.Pick(DeployedTest, [.. DeployedSets]),
     };
+
+    /// <summary>What is drawn of the deployed score.</summary>
+    internal DetectionFigures Figures() => DetectionFigures.Of(DeployedTest, [.. DeployedSets], protocol.TailClasses);
 
     private ReadingReport Read(Branch scoreBranch, Branch classBranch)
     {

@@ -1,4 +1,6 @@
 using System.Text;
+using System.Text.Encodings.Web;
+using System.Text.Json;
 using Pascl.Training.Checkpoints;
 
 namespace Pascl.Training.Reporting;
@@ -11,6 +13,8 @@ public sealed class RunFolder : IDisposable
 {
     private const int WouldBlock = 11;
     private const int SharingViolation = unchecked((int)0x80070020);
+
+    private static readonly JsonSerializerOptions readable = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     private readonly FileStream? heldLock;
 
@@ -34,8 +38,11 @@ public sealed class RunFolder : IDisposable
     /// <summary>Every number of the evaluation.</summary>
     public string Report => Path.Combine(Root, "report.json");
 
-    /// <summary>The images that the evaluation got most wrong, as a picture.</summary>
-    public string Worst => WorstBeside(Report);
+    /// <summary>The run's own report and what goes with it.</summary>
+    public EvaluationFiles Evaluation => new(Report);
+
+    /// <summary>The machine that the run was trained on, each part and what it is.</summary>
+    public string Machine => Path.Combine(Root, "machine.json");
 
     /// <summary>The weights of a phase's best epoch, where images were held out to choose it.</summary>
     /// <param name="phase">Name of the phase.</param>
@@ -99,15 +106,14 @@ public sealed class RunFolder : IDisposable
             : $"{folder.Root} is not the folder of a run: it has no checkpoint.safetensors.");
     }
 
-    /// <summary>The picture that goes with a report: <c>worst.png</c> in a run folder, <c>NAME-worst.png</c> beside another file.</summary>
-    public static string WorstBeside(string report) => Beside(report, "worst.png");
-
-    /// <summary>The comparison of scores that goes with a report: <c>scores.json</c> in a run folder, <c>NAME-scores.json</c> beside another file.</summary>
-    public static string ScoresBeside(string report) => Beside(report, "scores.json");
-
     /// <summary>Writes <see cref="Recipe"/>, whole or not at all.</summary>
     /// <exception cref="InputException">It could not be written.</exception>
     public void WriteRecipe(string json) => Write(Recipe, json);
+
+    /// <summary>Writes <see cref="Machine"/>, whole or not at all.</summary>
+    /// <exception cref="InputException">It could not be written.</exception>
+    public void WriteMachine(IEnumerable<(string Name, string Value)> rows) =>
+        Write(Machine, JsonSerializer.Serialize(rows.ToDictionary(row => row.Name, row => row.Value), readable));
 
     /// <summary>Writes <see cref="Report"/>, whole or not at all.</summary>
     /// <exception cref="InputException">It could not be written.</exception>
@@ -115,10 +121,6 @@ public sealed class RunFolder : IDisposable
 
     /// <summary>Releases the lock.</summary>
     public void Dispose() => heldLock?.Dispose();
-
-    private static string Beside(string report, string name) => Path.Combine(
-        Path.GetDirectoryName(report) ?? "",
-        Path.GetFileName(report) == "report.json" ? name : $"{Path.GetFileNameWithoutExtension(report)}-{name}");
 
     private static void Write(string path, string text) => DurableFile.Replace(path, stream => stream.Write(Encoding.UTF8.GetBytes(text)));
 

@@ -1,10 +1,13 @@
 using System.Diagnostics;
+using Pascl.Training.Reporting.Page;
 
 namespace Pascl.Training.Reporting;
 
-/// <summary>Tells everybody who listens to a run what its steps came to: the log, TensorBoard, and the display. It also keeps the time.</summary>
+/// <summary>Tells everybody who listens to a run what its steps came to: the log, TensorBoard, the page, and the display. It also keeps
+/// the time.</summary>
 internal sealed class RunJournal : IDisposable
 {
+    private readonly RunFolder folder;
     private readonly RunLog log;
     private readonly TensorBoardLog events;
     private readonly IProgress<StepReport>? display;
@@ -12,6 +15,7 @@ internal sealed class RunJournal : IDisposable
     private long lastReport = Stopwatch.GetTimestamp();
     private long images;
     private TimeSpan waited;
+    private bool hasPage = true;
 
     /// <summary>Opens the journal of a new run, or of a resumed one at its checkpoint.</summary>
     /// <param name="folder">The run's folder.</param>
@@ -19,6 +23,7 @@ internal sealed class RunJournal : IDisposable
     /// <param name="display">Told after the files.</param>
     public RunJournal(RunFolder folder, long logLength, IProgress<StepReport>? display)
     {
+        this.folder = folder;
         log = RunLog.Open(folder.Log, logLength);
         var earlier = RunLog.Read(folder.Log);
         events = new TensorBoardLog(folder.Events, earlier);
@@ -56,6 +61,9 @@ internal sealed class RunJournal : IDisposable
         display?.Report(complete);
         RestartClock(waitTime);
     }
+
+    /// <summary>Writes the page anew, after a checkpoint. A page that failed once is not tried again, so that its sentence is said once.</summary>
+    public void WritePage() => hasPage = hasPage && RunPage.TryWrite(folder, Console.Error);
 
     /// <inheritdoc/>
     public void Dispose() => log.Dispose();

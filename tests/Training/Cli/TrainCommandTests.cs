@@ -45,6 +45,8 @@ public sealed class TrainCommandTests
             process.WaitForExit();
         }
 
+        var page = File.ReadAllText(Path.Combine(killed, "report.html"));
+        Assert.That(page, Does.Contain("Training: ").And.Contain("id=\"losses-representation"));
         var (code, output, error) = PasclProgram.Run($"train --resume {killed}");
         Assert.That(code, Is.Zero, output + error);
         using var whole = RunFolder.Open(Whole);
@@ -57,6 +59,21 @@ public sealed class TrainCommandTests
             Assert.That(
                 EvaluationReport.Read(resumed.Report).Deployed.Average!.Metrics.Auroc,
                 Is.EqualTo(EvaluationReport.Read(whole.Report).Deployed.Average!.Metrics.Auroc));
+        });
+    }
+
+    [Test]
+    public void a_run_ends_with_a_page_of_everything()
+    {
+        var page = File.ReadAllText(Path.Combine(Whole, "report.html"));
+        Assert.Multiple(() =>
+        {
+            foreach (var part in (string[])["Trained and evaluated.", "id=\"losses-representation", "id=\"roc", "id=\"features", "data:image/png", "computes on"])
+            {
+                Assert.That(page, Does.Contain(part));
+            }
+
+            Assert.That(page, Does.Not.Contain("There is no "));
         });
     }
 
@@ -74,7 +91,13 @@ public sealed class TrainCommandTests
         var report = Path.Combine(parent.Path, "again.json");
         var (code, output, error) = PasclProgram.Run($"evaluate {Whole} --out {report}");
         Assert.That(code, Is.Zero, output + error);
-        Assert.That(File.ReadAllText(report), Is.EqualTo(File.ReadAllText(Path.Combine(Whole, "report.json"))));
+        Assert.Multiple(() =>
+        {
+            Assert.That(File.ReadAllText(report), Is.EqualTo(File.ReadAllText(Path.Combine(Whole, "report.json"))));
+            Assert.That(
+                File.ReadAllText(Path.Combine(parent.Path, "again-figures.json")), Is.EqualTo(File.ReadAllText(Path.Combine(Whole, "figures.json"))));
+            Assert.That(File.ReadAllText(Path.Combine(parent.Path, "again.html")), Does.Contain("Trained and evaluated."));
+        });
     }
 
     [TestCase("train --preset quickstart --learning-rate NaN", "learning rate", "finite")]
@@ -95,7 +118,11 @@ public sealed class TrainCommandTests
     [TestCase("train --resume no-such-run --seed 1", "--seed")]
     [TestCase("train --recipe no-such-recipe.json", "no-such-recipe.json")]
     [TestCase("evaluate no-such-run", "no-such-run")]
+    [TestCase("report no-such-run", "no-such-run", "does not exist")]
     public void bad_input_ends_with_exit_code_2_and_sentences(string arguments, params string[] expected) => ExpectSentence(arguments, expected);
+
+    [Test]
+    public void a_report_of_the_pages_name_is_refused() => ExpectSentence($"evaluate {Whole} --out {parent.Path}/a.html", "a.html", "end --out in .json");
 
     [Test]
     public void a_recipe_with_an_unknown_value_is_refused()

@@ -53,7 +53,7 @@ public sealed class ContactSheetTests
     [TestCase("/runs/a/report.json", "/runs/a/worst.png")]
     [TestCase("noise.json", "noise-worst.png")]
     public void the_sheet_lies_beside_its_report(string report, string expected) =>
-        Assert.That(RunFolder.WorstBeside(report), Is.EqualTo(expected));
+        Assert.That(new EvaluationFiles(report).Worst, Is.EqualTo(expected));
 
     private static WorstImages Worst(int inDistribution, int outOfDistribution) => new(
         [.. Enumerable.Range(0, inDistribution).Select(i => new WorstImage("test", i % 2, "a.png", 2, 1, 0.9))],

@@ -1,4 +1,3 @@
-using System.Text.Json.Nodes;
 using Pascl.Training.Recipes;
 
 namespace Pascl.Training.Reporting.Comparison;
@@ -18,7 +17,7 @@ public sealed record ComparedMethod(string Name, IReadOnlyList<ComparedRun> Runs
         (ComparedRun[] Runs, SortedDictionary<string, string> Values)[] groups =
         [
             .. runs.GroupBy(run => RecipeFile.Write(WithoutSeed(run.Recipe)))
-                .Select(group => (group.OrderBy(run => run.Recipe.Seed).ToArray(), Values(group.Key))),
+                .Select(group => (group.OrderBy(run => run.Recipe.Seed).ToArray(), RecipeValues.Of(group.Key))),
         ];
         foreach (var (members, _) in groups)
         {
@@ -53,28 +52,5 @@ public sealed record ComparedMethod(string Name, IReadOnlyList<ComparedRun> Runs
             .Select(key => $"{key} {values.GetValueOrDefault(key, "none")}")
             .ToArray();
         return differing.Length == 0 ? method : $"{method} ({string.Join(", ", differing)})";
-    }
-
-    /// <summary>Every value of a recipe by its path, for example <c>loss.temperature</c>.</summary>
-    private static SortedDictionary<string, string> Values(string recipe)
-    {
-        var values = new SortedDictionary<string, string>(StringComparer.Ordinal);
-        Visit(JsonNode.Parse(recipe)!, "");
-        return values;
-
-        void Visit(JsonNode? node, string path)
-        {
-            if (node is JsonObject properties)
-            {
-                foreach (var (name, child) in properties)
-                {
-                    Visit(child, path.Length == 0 ? name : $"{path}.{name}");
-                }
-            }
-            else
-            {
-                values[path] = node is JsonArray array ? array.ToJsonString() : node?.ToString() ?? "none";
-            }
-        }
     }
 }

@@ -10,7 +10,7 @@ internal static class ComparisonPage
         "Comparison of runs",
         [
             .. comparison.Notes.Select(HtmlPage.Paragraph),
-            HtmlPage.Section("Figures", Figures(comparison)),
+            HtmlPage.Section("Figures", HtmlPage.Figures(Figures(comparison))),
             HtmlPage.Section("Tables", ComparisonTables.All(comparison).Select(HtmlPage.Table)),
             HtmlPage.Section("Runs", HtmlPage.Table(Runs(comparison))),
         ]);
@@ -23,14 +23,16 @@ internal static class ComparisonPage
                 ComparisonPlots.PerSet(comparison, metric),
                 metric.Key,
                 $"{metric.Title} as deployed; {(metric.HigherIsBetter ? "higher" : "lower")} is better. Lines: standard deviation over seeds.",
-                $"Bars of {metric.Title}, average over the sets: {Means(comparison, metric)}.");
+                $"Bars of {metric.Title}, average over the sets: {Means(comparison, metric)}.",
+                ComparisonTables.Detection(comparison, metric));
         }
 
         yield return SvgFigure.Of(
             ComparisonPlots.Accuracies(comparison),
             "accuracies",
             "Accuracy on the test images as deployed; higher is better. Lines: standard deviation over seeds.",
-            $"Bars of accuracy on all test images: {Means(comparison, ComparedMetric.Accuracy)}.");
+            $"Bars of accuracy on all test images: {Means(comparison, ComparedMetric.Accuracy)}.",
+            ComparisonTables.Accuracies(comparison));
     }
 
     private static string Means(RunComparison comparison, ComparedMetric metric) => string.Join(", ", comparison.Methods.Select(method =>

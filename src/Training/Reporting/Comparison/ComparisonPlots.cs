@@ -6,9 +6,6 @@ namespace Pascl.Training.Reporting.Comparison;
 /// <summary>The figures of a comparison: a bar for each method, as high as the mean, with the standard deviation over seeds.</summary>
 internal static class ComparisonPlots
 {
-    // Colours of Okabe and Ito, told apart by colour-blind readers and visible on white and on black.
-    private static readonly Color[] Palette = [.. new[] { "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00" }.Select(Color.FromHex)];
-
     /// <summary>Bars of a metric for every set and their average.</summary>
     public static Plot PerSet(RunComparison comparison, ComparedMetric metric) => Bars(
         comparison,
@@ -26,7 +23,7 @@ internal static class ComparisonPlots
 
     private static Plot Bars(RunComparison comparison, string axis, (string Label, Quantity Quantity)[] groups)
     {
-        var plot = new Plot();
+        var plot = PagePlot.New("", axis);
         var count = comparison.Methods.Count;
         foreach (var (m, method) in comparison.Methods.Index())
         {
@@ -36,14 +33,13 @@ internal static class ComparisonPlots
                 .. groups.Index().Select(group => Bar(comparison.Of(method, group.Item.Quantity), (group.Index * (count + 1)) + m)),
             ];
             var bars = plot.Add.Bars(ofMethod);
-            bars.Color = Palette[m % Palette.Length];
+            bars.Color = PagePlot.Colour(m);
             bars.LegendText = HtmlPage.Clean(method.Name);
         }
 
         plot.Axes.Bottom.SetTicks(
             [.. groups.Select((_, g) => (g * (count + 1)) + ((count - 1) / 2.0))], [.. groups.Select(group => HtmlPage.Clean(group.Label))]);
         plot.Axes.Bottom.MajorTickStyle.Length = 0;
-        plot.Axes.Left.Label.Text = axis;
         plot.Axes.SetLimitsY(0, 100);
         plot.HideGrid();
         plot.ShowLegend(Edge.Bottom);

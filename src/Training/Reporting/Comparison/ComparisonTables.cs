@@ -43,6 +43,28 @@ internal static class ComparisonTables
             ]);
     }
 
+    /// <summary>One number of detection as deployed: a row for each out-of-distribution set and one for their average, a column for each method.</summary>
+    public static TextTable Detection(RunComparison comparison, ComparedMetric metric) => new(
+        $"{metric.Title} as deployed, %: mean ± standard deviation over seeds",
+        ["OOD set", .. comparison.Methods.Select(method => method.Name)],
+        [
+            .. comparison.Sets.Append(null).Select(set => (string[])
+            [
+                set ?? "average", .. comparison.Methods.Select(method => Spread(comparison.Of(method, new(Reading.Deployed, set, metric)))),
+            ]),
+        ]);
+
+    /// <summary>The accuracies as deployed, a column for each method.</summary>
+    public static TextTable Accuracies(RunComparison comparison) => new(
+        "Accuracy as deployed, %: mean ± standard deviation over seeds",
+        ["test images", .. comparison.Methods.Select(method => method.Name)],
+        [
+            .. comparison.Metrics.Where(metric => metric.OfClassification is not null).Select(metric => (string[])
+            [
+                metric.Title, .. comparison.Methods.Select(method => Spread(comparison.Of(method, new(Reading.Deployed, null, metric)))),
+            ]),
+        ]);
+
     /// <summary>A row for each pair of methods with common seeds.</summary>
     public static TextTable Differences(RunComparison comparison, Reading reading) => new(
         $"Differences seed by seed, {Describe(reading)}, {Scope(comparison)}points: " +

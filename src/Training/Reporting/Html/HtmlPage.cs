@@ -53,12 +53,8 @@ internal static class HtmlPage
     public static XElement Paragraph(string text) => new("p", Clean(text));
 
     /// <summary>A table whose first column names the row. It scrolls sideways where the screen is narrow.</summary>
-    public static XElement Table(TextTable table) => new(
-        "div",
-        new XAttribute("class", "scroll"),
-        new XAttribute("tabindex", "0"),
-        new XAttribute("role", "region"),
-        new XAttribute("aria-label", Clean(table.Title)),
+    public static XElement Table(TextTable table) => Wide(
+        table.Title,
         new XElement(
             "table",
             new XElement("caption", Clean(table.Title)),
@@ -66,6 +62,24 @@ internal static class HtmlPage
                 "thead",
                 new XElement("tr", table.Columns.Select(column => new XElement("th", new XAttribute("scope", "col"), Clean(column))))),
             new XElement("tbody", table.Rows.Select(Row))));
+
+    /// <summary>What may be wider than the screen: it scrolls by itself, by finger and by keyboard.</summary>
+    /// <param name="name">What it is, for who cannot see it.</param>
+    /// <param name="content">The wide element.</param>
+    public static XElement Wide(string name, XElement content) => new(
+        "div",
+        new XAttribute("class", "scroll"),
+        new XAttribute("tabindex", "0"),
+        new XAttribute("role", "region"),
+        new XAttribute("aria-label", Clean(name)),
+        content);
+
+    /// <summary>A table that the reader opens.</summary>
+    public static XElement Details(TextTable table) =>
+        new("details", new XElement("summary", Clean($"Numbers: {table.Title}")), Table(table));
+
+    /// <summary>Figures side by side where there is room.</summary>
+    public static XElement Figures(params IEnumerable<XElement> figures) => new("div", new XAttribute("class", "figures"), figures);
 
     /// <summary>Text without the characters that no XML or HTML file may hold; each becomes U+FFFD.</summary>
     public static string Clean(string text)

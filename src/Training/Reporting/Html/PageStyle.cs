@@ -21,8 +21,14 @@ internal static class PageStyle
         th, td { padding: 0.25rem 0.75rem; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }
         th:first-child { text-align: left; }
         thead th { background: var(--faint); }
-        figure { margin: 1rem 0; }
+        .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 27rem), 1fr)); gap: 1rem 2rem; }
+        figure { margin: 1rem 0; min-width: 0; }
+        figcaption { font-size: 0.9rem; }
+        details { margin: 0.5rem 0; }
+        summary { cursor: pointer; padding: 0.4rem 0; font-size: 0.9rem; }
+        summary:focus-visible { outline: 2px solid currentColor; }
+        p, h1, h2, figcaption, summary { overflow-wrap: anywhere; }
         figure svg { width: 100%; height: auto; color: var(--ink); }
-        img { max-width: 100%; height: auto; }
+        img { display: block; }
         """;
 }

@@ -17,9 +17,11 @@ internal static class SvgFigure
     /// <param name="id">A name that is unique on the page.</param>
     /// <param name="caption">What the figure shows, below it.</param>
     /// <param name="description">What can be seen in it, in words.</param>
+    /// <param name="table">The numbers of the figure, to be opened below it.</param>
     /// <param name="width">Width in pixels; the page scales the figure to its own width.</param>
     /// <param name="height">Height in pixels.</param>
-    public static XElement Of(Plot plot, string id, string caption, string description, int width = 900, int height = 420)
+    public static XElement Of(
+        Plot plot, string id, string caption, string description, TextTable table, int width = PagePlot.Width, int height = PagePlot.Height)
     {
         using var typeface = SansSerif.Typeface();
         plot.Font.Set(typeface.FamilyName);
@@ -45,7 +47,7 @@ internal static class SvgFigure
             }
         }
 
-        return new XElement("figure", svg, new XElement("figcaption", HtmlPage.Clean(caption)));
+        return new XElement("figure", svg, new XElement("figcaption", HtmlPage.Clean(caption)), HtmlPage.Details(table));
     }
 
     // Several figures share a page, and with it the names of their parts.

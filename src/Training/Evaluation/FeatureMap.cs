@@ -1,0 +1,76 @@
+using System.Globalization;
+using Pascl.Training.Data;
+using Pascl.Training.Model;
+using static TorchSharp.torch;
+
+namespace Pascl.Training.Evaluation;
+
+/// <summary>
+/// The features of some images in a plane: the two directions in which the features of all of them spread most (principal components of the
+/// centred features, without scaling). Each direction's sign is chosen so that its largest entry is positive.
+/// </summary>
+/// <param name="ExplainedShare">The share of the features' variance along each of the two directions; NaN where all features are equal.</param>
+/// <param name="Groups">Where the images lie.</param>
+public sealed record FeatureMap(double[] ExplainedShare, IReadOnlyList<FeatureGroup> Groups)
+{
+    /// <summary>Images of the head classes, and of the tail classes, at most.</summary>
+    public const int MostTestImages = 400;
+
+    /// <summary>Out-of-distribution images at most; every set has an equal part of them.</summary>
+    public const int MostOutOfDistribution = 600;
+
+    /// <summary>Runs a model over images spread evenly over the test set's head and tail classes and over the other sets.</summary>
+    /// <param name="model">The model; the features are those of its main branch.</param>
+    /// <param name="test">Test images with their classes.</param>
+    /// <param name="outOfDistribution">The sets to be detected; only images of no class take part.</param>
+    /// <param name="tailClasses">Whether each class is a tail class.</param>
+    public static FeatureMap Of(
+        DualBranchResNet model, ImageSet test, IReadOnlyList<ImageSet> outOfDistribution, IReadOnlyList<bool> tailClasses)
+    {
+        (string Name, ImageGroup Group, ImageSet Images)[] chosen =
+        [
+            ("head", ImageGroup.Head, Choose(test, label => !tailClasses[label], MostTestImages)),
+            ("tail", ImageGroup.Tail, Choose(test, label => tailClasses[label], MostTestImages)),
+            .. outOfDistribution.Select(set => (
+                set.Name,
+                ImageGroup.OutOfDistribution,
+                Choose(set, label => label == ImageSet.NoClass, Math.Max(1, MostOutOfDistribution / outOfDistribution.Count)))),
+        ];
+        var present = Array.FindAll(chosen, group => group.Images.Count > 0);
+        return Of([.. present.Select(group => (group.Name, group.Group, FeaturePass.Of(model, group.Images).Features))]);
+    }
+
+    internal static FeatureMap Of(IReadOnlyList<(string Name, ImageGroup Group, Features Features)> groups)
+    {
+        using var scope = NewDisposeScope();
+        var rows = cat([.. groups.Select(group => group.Features.ToTensor(normalised: false))]); // (N, d)
+        rows = rows - rows.mean([0]);
+        var (variances, directions) = linalg.eigh(rows.t().matmul(rows) / rows.shape[0]); // rising
+        var total = variances.sum().item<double>();
+        int[] components = [(int)variances.shape[0] - 1, (int)variances.shape[0] - 2];
+        var places = Array.ConvertAll(components, component => Rounded(rows.mv(Signed(directions.select(1, component)))));
+        var start = 0;
+        return new(
+            Array.ConvertAll(components, component => variances[component].item<double>() / total),
+            [
+                .. groups.Select(group =>
+                {
+                    var range = start..(start += group.Features.Count);
+                    return new FeatureGroup(group.Name, group.Group, places[0][range], places[1][range]);
+                }),
+            ]);
+    }
+
+    private static ImageSet Choose(ImageSet images, Func<int, bool> ofLabel, int most)
+    {
+        int[] candidates = [.. images.Labels.ToArray().Index().Where(image => ofLabel(image.Item)).Select(image => image.Index)];
+        var count = Math.Min(most, candidates.Length);
+        return images.Select(Enumerable.Range(0, count).Select(i => candidates[(int)((long)i * candidates.Length / count)]));
+    }
+
+    private static Tensor Signed(Tensor axis) => axis[axis.abs().argmax()].item<double>() < 0 ? -axis : axis;
+
+    // A plot shows no more than four digits.
+    private static double[] Rounded(Tensor places) => Array.ConvertAll(
+        places.data<double>().ToArray(), place => double.Parse(place.ToString("G4", CultureInfo.InvariantCulture), CultureInfo.InvariantCulture));
+}

@@ -1,0 +1,115 @@
+using System.Text.Json;
+using Pascl.Training.Checkpoints;
+using Pascl.Training.Evaluation;
+using Pascl.Training.Recipes;
+
+namespace Pascl.Training.Reporting.Page;
+
+/// <summary>What a run folder holds for its page. Only the recipe must be there; of what is missing or damaged a sentence is kept.</summary>
+internal sealed class RunRecord
+{
+    private readonly List<string> notes = [];
+
+    private RunRecord(RunFolder folder, EvaluationFiles evaluation)
+    {
+        Folder = folder.Root;
+        var checkpoint = ReadWhere(folder.Checkpoint, "so there are no curves of finished epochs", Info);
+        Recipe = File.Exists(folder.Recipe) || checkpoint is null ? RecipeFile.Read(folder.Recipe) : RecipeFile.Parse(checkpoint.Recipe, folder.Checkpoint);
+        Epochs = checkpoint is null ? [] : RunHistory.FromJson(checkpoint.History).Epochs;
+        Steps = ReadWhere(folder.Log, "so the curves have one point for each epoch and no speed is known", RunLog.Read) ?? [];
+        Machine = ReadWhere(folder.Machine, "so it is not known where the run was trained", ReadMachine) ?? [];
+        IsTrained = Finished(TrainingPhase.RepresentationName) >= Recipe.Representation.Epochs
+            && Finished(TrainingPhase.AuxiliaryBranchName) >= Recipe.AuxiliaryBranch.Epochs;
+        if (IsTrained || File.Exists(evaluation.Report))
+        {
+            Report = ReadWhere(evaluation.Report, "so the run was not evaluated; write it with: evaluate RUN", EvaluationReport.Read);
+        }
+
+        if (Report is not null)
+        {
+            Figures = ReadWhere(
+                evaluation.Figures,
+                "so there is no ROC, no precision over recall, no histogram of scores and no feature map; write it with: evaluate RUN",
+                EvaluationFigures.Read);
+            Worst = ReadWhere(evaluation.Worst, "so the most wrong images are only listed; write it with: evaluate RUN", File.ReadAllBytes);
+        }
+    }
+
+    /// <summary>Path of the folder.</summary>
+    public string Folder { get; }
+
+    /// <summary>How the run is trained.</summary>
+    public Recipe Recipe { get; }
+
+    /// <summary>The finished epochs of the last checkpoint.</summary>
+    public IReadOnlyList<EpochRecord> Epochs { get; }
+
+    /// <summary>The lines of the log.</summary>
+    public IReadOnlyList<StepReport> Steps { get; }
+
+    /// <summary>Where it was trained, each part and what it is; empty where that is not known.</summary>
+    public IReadOnlyDictionary<string, string> Machine { get; }
+
+    /// <summary>Whether every epoch of both phases is finished.</summary>
+    public bool IsTrained { get; }
+
+    /// <summary>The evaluation, or null where there is none.</summary>
+    public EvaluationReport? Report { get; }
+
+    /// <summary>What its figures are drawn from, or null where that is missing.</summary>
+    public EvaluationFigures? Figures { get; }
+
+    /// <summary>The picture of the most wrong images as PNG, or null where there is none.</summary>
+    public byte[]? Worst { get; }
+
+    /// <summary>A sentence about everything that is missing or cannot be read.</summary>
+    public IReadOnlyList<string> Notes => notes;
+
+    /// <summary>Reads a run folder, also one that is being trained in.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="evaluation">The evaluation to show; the run's own where it is left out.</param>
+    /// <exception cref="InputException">The folder does not exist or holds no recipe.</exception>
+    public static RunRecord Read(RunFolder folder, EvaluationFiles? evaluation = null)
+    {
+        if (!Directory.Exists(folder.Root))
+        {
+            throw new InputException($"{folder.Root} does not exist; the folder of a run was expected.");
+        }
+
+        return File.Exists(folder.Recipe) || File.Exists(folder.Checkpoint)
+            ? new RunRecord(folder, evaluation ?? folder.Evaluation)
+            : throw new InputException($"{folder.Root} is not the folder of a run: it has no recipe.json.");
+    }
+
+    /// <summary>Finished epochs of a phase.</summary>
+    public int Finished(string phase) => Epochs.Count(epoch => epoch.Phase == phase);
+
+    private T? ReadWhere<T>(string path, string consequence, Func<string, T> read)
+        where T : class
+    {
+        if (!File.Exists(path))
+        {
+            notes.Add($"There is no {Path.GetFileName(path)}, {consequence}.");
+            return null;
+        }
+
+        try
+        {
+            return read(path);
+        }
+        catch (Exception exception) when (exception is InputException or IOException or UnauthorizedAccessException or JsonException)
+        {
+            notes.Add($"{Path.GetFileName(path)} was left out: {exception.Message}");
+            return null;
+        }
+    }
+
+    private static CheckpointInfo Info(string path)
+    {
+        using var checkpoint = Checkpoint.Open(path);
+        return checkpoint.Info;
+    }
+
+    private static Dictionary<string, string> ReadMachine(string path) =>
+        JsonSerializer.Deserialize<Dictionary<string, string>>(File.ReadAllBytes(path)) ?? [];
+}
