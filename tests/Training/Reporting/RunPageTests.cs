@@ -1,5 +1,4 @@
 using System.Xml.Linq;
-using Pascl.Training;
 using Pascl.Training.Evaluation;
 using Pascl.Training.Reporting;
 using Pascl.Training.Reporting.Page;

@@ -12,7 +12,8 @@ internal static class FeatureMapFigure
     public static XElement Of(FeatureMap map)
     {
         var plot = PagePlot.New("first principal component", "second principal component");
-        foreach (var kind in map.Groups.GroupBy(group => group.Group).OrderByDescending(kind => kind.Key))
+        // OOD images first and tail images last: the fewest are not covered by the many.
+        foreach (var kind in map.Groups.GroupBy(group => group.Group).OrderBy(kind => kind.Key != ImageGroup.OutOfDistribution).ThenBy(kind => kind.Key))
         {
             var (name, shape) = Look(kind.Key);
             var points = plot.Add.Markers(

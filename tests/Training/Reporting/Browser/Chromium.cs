@@ -22,18 +22,21 @@ internal sealed class Chromium : IDisposable
     private Chromium(string program)
     {
         // Without a sandbox, because tests often run as root in a container; the pages are ours.
-        process = Process.Start(new ProcessStartInfo(
+        var start = new ProcessStartInfo(
             program,
             "--headless --no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run --disable-background-networking --hide-scrollbars " +
-            $"--remote-debugging-port=0 --user-data-dir={profile.Path} about:blank") { RedirectStandardError = true, RedirectStandardOutput = true })!;
+            $"--remote-debugging-port=0 --user-data-dir={profile.Path} about:blank");
+        (start.RedirectStandardError, start.RedirectStandardOutput) = (true, true);
+        process = Process.Start(start)!;
         string? line;
         while ((line = process.StandardError.ReadLine()) is not null && !line.StartsWith(Listening, StringComparison.Ordinal))
         {
         }
 
         Assert.That(line, Is.Not.Null, "Chromium ended before it listened.");
-        process.BeginErrorReadLine();
-        process.BeginOutputReadLine();
+        // What nobody reads would stop the browser when the pipe is full.
+        _ = process.StandardError.ReadToEndAsync();
+        _ = process.StandardOutput.ReadToEndAsync();
         using var timeout = new CancellationTokenSource(patience);
         socket.ConnectAsync(new Uri(line![Listening.Length..]), timeout.Token).Wait(timeout.Token);
     }
