@@ -67,6 +67,7 @@ public static class PasclCommand
             EvaluateCommand.Create(),
             CalibrateCommand.Create(),
             ScoreCommand.Create(),
+            ServeCommand.Create(),
             ExportCommand.Create(),
             ImportCommand.Create(),
             ReportCommand.Create(),

@@ -40,12 +40,7 @@ internal static class ScoreCommand
         }
 
         using var model = ScoringModel.Open(path);
-        if (model.Threshold is null)
-        {
-            Console.Error.WriteLine(
-                $"The run in {model.Path} has no threshold, so no image is accepted or rejected. Choose one with: calibrate {model.Path}");
-        }
-
+        model.WarnWithoutThreshold(Console.Error);
         var (text, failed) = (new StringBuilder(), false);
         foreach (var images in ScoringPipeline.Run(model, ImageInputs.Of(fromInput ? paths.Concat(Lines(Console.In)) : paths)))
         {

@@ -65,6 +65,15 @@ internal sealed class ScoringModel : IDisposable
         }
     }
 
+    /// <summary>Says so where the model cannot accept or reject images, and what to do.</summary>
+    public void WarnWithoutThreshold(TextWriter error)
+    {
+        if (Threshold is null)
+        {
+            error.WriteLine($"The run in {Path} has no threshold, so no image is accepted or rejected. Choose one with: calibrate {Path}");
+        }
+    }
+
     /// <summary>Scores images in one batch. An image's numbers are the same, bit for bit, whatever is beside it.</summary>
     /// <param name="images">Any number of images of <see cref="ImageSize"/>.</param>
     /// <exception cref="InputException">The model gives logits that are not finite.</exception>

@@ -1,0 +1,263 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Net.Sockets;
+using System.Text;
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using Pascl.Tests.Training.Data.Formats;
+using Pascl.Training.Checkpoints;
+using Pascl.Training.Deployment;
+using Pascl.Training.Deployment.Scoring;
+using Pascl.Training.Deployment.Serving;
+
+namespace Pascl.Tests.Training.Deployment.Serving;
+
+/// <summary>A server on loopback in this process.</summary>
+[NonParallelizable]
+public sealed partial class ScoringServerTests
+{
+    private const int Clients = 8;
+    private static readonly ServeSettings settings = new()
+    {
+        Addresses = ["http://127.0.0.1:0"],
+        BodyLimit = 100_000,
+        PixelLimit = 1_000_000,
+        ImageLimit = 4,
+        Timeout = TimeSpan.FromSeconds(20),
+    };
+
+    private readonly HttpClient client = new();
+    private TemporaryFolder folder = null!;
+    private ScoringModel model = null!;
+
+    [OneTimeSetUp]
+    public void OpenModel()
+    {
+        folder = new TemporaryFolder();
+        model = ScoringModel.Open(DeployedRun.Write(folder, "run", new Calibration("energy", 0.95, -1.1, 100)));
+    }
+
+    [OneTimeTearDown]
+    public void CloseModel()
+    {
+        model.Dispose();
+        client.Dispose();
+        folder.Dispose();
+    }
+
+    [Test]
+    public async Task concurrent_requests_get_the_numbers_that_scoring_gives_one_by_one()
+    {
+        byte[][] images = [.. Enumerable.Range(0, 300).Select(i => Noise(8 + (i % 5), i))];
+        var expected = images.SelectMany(image => ScoringPipeline.Run(model, [new ImageInput("image", () => image)])).Select(batch => batch[0].Score!).ToArray();
+        await using var server = await ScoringServer.Start(model, settings);
+        var answers = await InParallel(images, image => Post(server, Body(image)));
+        Assert.Multiple(() =>
+        {
+            for (var i = 0; i < images.Length; i++)
+            {
+                using var json = JsonDocument.Parse(answers[i].Text);
+                var image = json.RootElement.GetProperty("images")[0];
+                Assert.That(answers[i].Code, Is.EqualTo(HttpStatusCode.OK));
+                Assert.That(image.GetProperty("class").GetString(), Is.EqualTo(expected[i].Class));
+                Assert.That(image.GetProperty("probability").GetDouble(), Is.EqualTo(expected[i].Probability));
+                Assert.That(image.GetProperty("score").GetDouble(), Is.EqualTo(expected[i].Score));
+                Assert.That(image.GetProperty("accepted").GetBoolean(), Is.EqualTo(expected[i].Score <= -1.1));
+                Assert.That(json.RootElement.GetProperty("score_name").GetString(), Is.EqualTo("energy"));
+                Assert.That(json.RootElement.GetProperty("threshold").GetDouble(), Is.EqualTo(-1.1));
+            }
+        });
+
+        var metrics = await client.GetStringAsync(new Uri(Address(server), "metrics"));
+        Assert.That(metrics.Trim().Split('\n'), Is.All.Matches<string>(line => MetricLine().IsMatch(line)));
+        Assert.That(metrics, Does.Contain("pascl_requests_total{code=\"200\"} 300\n").And.Contain("pascl_request_seconds_count 300\n"));
+        Assert.That(ImageCount().Matches(metrics).Sum(match => int.Parse(match.Groups[1].Value)), Is.EqualTo(300));
+        var batches = int.Parse(Regex.Match(metrics, @"pascl_batch_images_count (\d+)").Groups[1].Value);
+        Assert.That(batches, Is.LessThan(300), "concurrent images share batches");
+    }
+
+    [Test]
+    public async Task a_form_is_answered_image_by_image_and_a_broken_one_spoils_no_other()
+    {
+        await using var server = await ScoringServer.Start(model, settings);
+        using var form = new MultipartFormDataContent
+        {
+            { Body(Noise(8, 1)), "image", "first.png" }, { Body("hello"u8.ToArray()), "image", "second.png" }, { Body(Noise(20, 2)), "image", "third.png" },
+        };
+        var (code, _, text) = await Post(server, form);
+        using var json = JsonDocument.Parse(text);
+        var images = json.RootElement.GetProperty("images").EnumerateArray().ToArray();
+        Assert.That(code, Is.EqualTo(HttpStatusCode.OK));
+        Assert.That(images.Select(image => image.GetProperty("source").GetString()), Is.EqualTo(["first.png", "second.png", "third.png"]));
+        Assert.That(images.Select(image => image.TryGetProperty("score", out _)), Is.EqualTo([true, false, true]));
+        Assert.That(images[1].GetProperty("error").GetString(), Does.StartWith("second.png is not an image"));
+    }
+
+    [Test]
+    public async Task what_is_too_large_or_of_another_kind_is_refused_with_a_problem_that_names_nothing_of_the_server()
+    {
+        await using var server = await ScoringServer.Start(model, settings);
+        using var empty = new MultipartFormDataContent { { new StringContent("x"), "field" } };
+        using var many = new MultipartFormDataContent();
+        for (var i = 0; i < 5; i++)
+        {
+            many.Add(Body(Noise(8, i)), "image", $"{i}.png");
+        }
+
+        (HttpContent Content, int Code, string Sentence)[] cases =
+        [
+            (Body(new byte[200_000]), 413, "larger than 100,000 bytes"),
+            (Body(TestImages.Plain(1100, 1000, 9)), 422, "1100 x 1000 pixels; this server takes 1,000,000"),
+            (Body(Noise(30, 1).AsSpan(0, 900).ToArray()), 422, "The image is cut short"),
+            (Body([]), 422, "The image is empty"),
+            (new StringContent("hello"), 415, "multipart/form-data"),
+            (empty, 400, "The form has no files"),
+            (many, 413, "5 files; this server takes 4"),
+        ];
+        foreach (var (content, expected, sentence) in cases)
+        {
+            var (code, type, text) = await Post(server, content);
+            Assert.Multiple(() =>
+            {
+                Assert.That((int)code, Is.EqualTo(expected), text);
+                Assert.That(type, Is.EqualTo("application/problem+json"));
+                Assert.That(text, Does.Contain(sentence).And.Not.Contain(folder.Path).And.Not.Contain("   at "));
+            });
+        }
+
+        using var wrongMethod = await client.GetAsync(new Uri(Address(server), "score"));
+        using var nothing = await client.GetAsync(new Uri(Address(server), "nothing"));
+        Assert.That(((int)wrongMethod.StatusCode, (int)nothing.StatusCode), Is.EqualTo((405, 404)));
+    }
+
+    [Test]
+    public async Task two_thousand_damaged_images_neither_end_the_server_nor_make_it_grow()
+    {
+        var random = new Random(5);
+        byte[][] sources = [.. Enumerable.Range(0, 4).Select(i => Noise(128, i)), .. Directory.GetFiles(Repository.Root, "*.md")[..1].Select(File.ReadAllBytes)];
+        byte[][] damaged = [.. Enumerable.Range(0, 2000).Select(i => Damage(sources[i % sources.Length], random))];
+        await using var server = await ScoringServer.Start(model, settings);
+        var codes = (await InParallel(damaged, image => Post(server, Body(image)))).Select(answer => answer.Code).ToArray();
+
+        // The first time fills the heap and the pools; the second may not need more.
+        var before = Memory();
+        await InParallel(damaged, image => Post(server, Body(image)));
+        var growth = Memory() - before;
+        TestContext.Out.WriteLine($"resident {before >> 20} MiB, then {growth >> 10} KiB more");
+        Assert.Multiple(() =>
+        {
+            Assert.That(codes, Is.All.AnyOf(HttpStatusCode.OK, HttpStatusCode.UnprocessableEntity, HttpStatusCode.RequestEntityTooLarge));
+            Assert.That(codes.Distinct().Count(), Is.GreaterThan(1));
+
+            // A decoded picture that was not freed would be 64 KiB each time, 125 MiB in all.
+            Assert.That(growth, Is.LessThan(32 << 20));
+        });
+        Assert.That(await client.GetStringAsync(new Uri(Address(server), "healthz")), Is.EqualTo("ok\n"));
+        Assert.That((await Post(server, Body(Noise(8, 1)))).Code, Is.EqualTo(HttpStatusCode.OK));
+    }
+
+    [Test]
+    public async Task a_busy_server_turns_requests_away_and_says_when_to_come_back()
+    {
+        await using var server = await ScoringServer.Start(model, settings with { RequestLimit = 1 });
+        using var slow = await Unfinished(server);
+        HttpResponseMessage answer;
+        for (var attempt = 0; (answer = await client.PostAsync(new Uri(Address(server), "score"), Body(Noise(8, 1)))).StatusCode == HttpStatusCode.OK; attempt++)
+        {
+            answer.Dispose();
+            Assert.That(attempt, Is.LessThan(100), "the unfinished request was never admitted");
+            await Task.Delay(20);
+        }
+
+        using (answer)
+        {
+            Assert.That(answer.StatusCode, Is.EqualTo(HttpStatusCode.ServiceUnavailable));
+            Assert.That(answer.Headers.RetryAfter?.Delta, Is.EqualTo(TimeSpan.FromSeconds(1)));
+            Assert.That(answer.Content.Headers.ContentType?.MediaType, Is.EqualTo("application/problem+json"));
+        }
+
+        Assert.That((await client.GetAsync(new Uri(Address(server), "healthz"))).StatusCode, Is.EqualTo(HttpStatusCode.OK));
+    }
+
+    [Test]
+    public async Task a_request_that_takes_too_long_is_ended()
+    {
+        await using var server = await ScoringServer.Start(model, settings with { Timeout = TimeSpan.FromMilliseconds(200) });
+        using var slow = await Unfinished(server);
+        using var reader = new StreamReader(slow.GetStream());
+        Assert.That(await reader.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(10)), Is.EqualTo("HTTP/1.1 503 Service Unavailable"));
+    }
+
+    [Test]
+    public async Task the_page_is_whole_and_may_load_nothing_from_elsewhere()
+    {
+        await using var server = await ScoringServer.Start(model, settings);
+        using var page = await client.GetAsync(Address(server));
+        var html = await page.Content.ReadAsStringAsync();
+        Assert.That(page.Headers.GetValues("Content-Security-Policy").Single(), Does.StartWith("default-src 'none';"));
+        Assert.That(html, Does.Contain("<label for=\"files\">").And.Contain("role=\"status\"").And.Not.Contain("://").And.Not.Contain("<style"));
+        foreach (Match file in Regex.Matches(html, "(?:href|src)=\"([^\"]+)\""))
+        {
+            Assert.That(await client.GetStringAsync(new Uri(Address(server), file.Groups[1].Value)), Is.Not.Empty.And.Not.Contain("://"));
+        }
+    }
+
+    private static Uri Address(ScoringServer server) => new(server.Addresses.Single());
+
+    private static ByteArrayContent Body(byte[] image) => new(image) { Headers = { ContentType = new MediaTypeHeaderValue("image/png") } };
+
+    private static byte[] Noise(int size, int seed)
+    {
+        var bytes = new byte[size * size * 3];
+        new Random(seed).NextBytes(bytes);
+        return TestImages.Png(size, size, bytes);
+    }
+
+    private static byte[] Damage(byte[] image, Random random)
+    {
+        var damaged = image[..random.Next(random.Next(4) == 0 ? 1 : image.Length, image.Length + 1)];
+        for (var i = random.Next(1, 20); i > 0 && damaged.Length > 0; i--)
+        {
+            // Half of it in the header, where it decides about sizes and formats.
+            damaged[random.Next(2) == 0 ? random.Next(Math.Min(64, damaged.Length)) : random.Next(damaged.Length)] = (byte)random.Next(256);
+        }
+
+        return damaged;
+    }
+
+    private static long Memory()
+    {
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+        GC.Collect();
+        return Environment.WorkingSet;
+    }
+
+    // A request whose body does not come.
+    private static async Task<TcpClient> Unfinished(ScoringServer server)
+    {
+        var connection = new TcpClient();
+        await connection.ConnectAsync(Address(server).Host, Address(server).Port);
+        await connection.GetStream().WriteAsync(Encoding.ASCII.GetBytes("POST /score HTTP/1.1\r\nHost: a\r\nContent-Type: image/png\r\nContent-Length: 100\r\n\r\nx"));
+        return connection;
+    }
+
+    private static async Task<T[]> InParallel<T>(byte[][] items, Func<byte[], Task<T>> work)
+    {
+        var results = new T[items.Length];
+        await Parallel.ForAsync(0, items.Length, new ParallelOptions { MaxDegreeOfParallelism = Clients }, async (i, _) => results[i] = await work(items[i]));
+        return results;
+    }
+
+    private async Task<(HttpStatusCode Code, string? Type, string Text)> Post(ScoringServer server, HttpContent content)
+    {
+        using var answer = await client.PostAsync(new Uri(Address(server), "score"), content);
+        return (answer.StatusCode, answer.Content.Headers.ContentType?.MediaType, await answer.Content.ReadAsStringAsync());
+    }
+
+    [GeneratedRegex(@"^(# (HELP|TYPE) \w+ .+|\w+(\{\w+=""[^""]*""(,\w+=""[^""]*"")*\})? [-+.\deEInfNa]+)$")]
+    private static partial Regex MetricLine();
+
+    [GeneratedRegex(@"pascl_images_total\{[^}]+\} (\d+)")]
+    private static partial Regex ImageCount();
+}
