@@ -16,7 +16,7 @@ switch ($Verb) {
             if ($LASTEXITCODE -ne 0) { break }
         }
         # The runtime's debugging libraries, the documentation files and ONNX Runtime (models are exported elsewhere) are of no use there.
-        Remove-Item artifacts/bundle/libmscord*.so, artifacts/bundle/*onnxruntime.*, artifacts/bundle/*.xml
+        Remove-Item artifacts/bundle/libmscord*.so, artifacts/bundle/libonnxruntime*.so, artifacts/bundle/onnxruntime*.dll, artifacts/bundle/*.xml
         if ($LASTEXITCODE -eq 0) {
             # The Python peers, which run our benchmarks there and have no repository to ask for the commit.
             Copy-Item -Recurse src/Benchmarks/peers artifacts/bundle/peers
