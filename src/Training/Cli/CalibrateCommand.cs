@@ -15,9 +15,8 @@ internal static class CalibrateCommand
         };
         var score = new Option<string>("--score")
         {
-            Description = "out-of-distribution score of an image's logits, NAME or NAME:PARAMETER=VALUE: "
-                + string.Join(", ", Evaluation.Scores.ScoreKinds.OfLogits.Select(kind => kind.Name)),
-            DefaultValueFactory = _ => "msp",
+            Description = "out-of-distribution score: one of an image's logits, NAME or NAME:PARAMETER=VALUE with "
+                + string.Join(", ", Evaluation.Scores.ScoreKinds.OfLogits.Select(kind => kind.Name)) + "; default: the method's own",
         };
         var images = new Option<string>("--id")
         {
@@ -32,7 +31,7 @@ internal static class CalibrateCommand
             run, rate, score, images,
         };
         command.SetAction(result => RunCalibration.Run(
-            result.GetRequiredValue(run), result.GetRequiredValue(rate), result.GetRequiredValue(score), result.GetValue(images)));
+            result.GetRequiredValue(run), result.GetRequiredValue(rate), result.GetValue(score), result.GetValue(images)));
         return command.WithExamples(
             "calibrate runs/oe-1", "calibrate runs/oe-1 --tpr 0.98 --score energy", "calibrate runs/oe-1 --id photos-of-this-year");
     }

@@ -21,7 +21,7 @@ internal static class ExportCommand
         };
         var score = new Option<string>("--score")
         {
-            Description = "score of an ONNX model without threshold: " + string.Join(", ", DeployedScore.Names) + "; default: the method's own",
+            Description = "score of an ONNX model without threshold: " + string.Join(", ", DeployedScore.Names) + ", or the method's own, which is the default",
         };
         var withoutThreshold = new Option<bool>("--without-threshold") { Description = "an ONNX model that gives scores and leaves the decision to its user" };
         var images = new Option<string>("--images")

@@ -4,6 +4,7 @@ using Pascl.Training.Data;
 using Pascl.Training.Evaluation;
 using Pascl.Training.Evaluation.Scores;
 using Pascl.Training.Reporting;
+using Pascl.Training.Reporting.Page;
 using Spectre.Console;
 
 namespace Pascl.Training.Cli;
@@ -12,35 +13,33 @@ namespace Pascl.Training.Cli;
 internal sealed class RunCalibration
 {
     private readonly TrainedRun run;
-    private readonly OodScore score;
+    private readonly AcceptanceScore score;
     private readonly ShotGroups groups;
 
-    private RunCalibration(TrainedRun run, OodScore score) =>
+    private RunCalibration(TrainedRun run, AcceptanceScore score) =>
         (this.run, this.score, groups) = (run, score, ShotGroups.From(run.Info.TrainingCounts, ShotGroups.UsualRule(run.Info.TrainingCounts.Count)));
 
     /// <summary>Calibrates the run in a folder.</summary>
     /// <param name="path">The run folder.</param>
     /// <param name="rate">The share of in-distribution images to accept.</param>
-    /// <param name="text">The score.</param>
+    /// <param name="text">The score; null for the method's own.</param>
     /// <param name="inDistribution">In-distribution images that the run was not trained on; null for its own.</param>
-    public static int Run(string path, double rate, string text, string? inDistribution)
+    public static int Run(string path, double rate, string? text, string? inDistribution)
     {
         AcceptanceThreshold.CheckRate(rate, "--tpr");
-        var specification = ScoreSpecification.Parse(text);
-        specification.RequireLogits();
         using var folder = RunFolder.Resume(path);
         using var run = new TrainedRun(folder, []);
         run.RequireItsTrainingImages();
-        var calibration = new RunCalibration(run, specification.OfLogits(run.Info.TrainingCounts));
-        calibration.Run(specification, rate, CalibrationImages.Choose(run, inDistribution));
+        var calibration = new RunCalibration(run, AcceptanceScore.Of(text, Readout.Of(run.Model), run.Info.TrainingCounts));
+        calibration.Run(rate, CalibrationImages.Choose(run, inDistribution));
         return ExitCode.Done;
     }
 
-    private void Run(ScoreSpecification specification, double rate, CalibrationImages chosen)
+    private void Run(double rate, CalibrationImages chosen)
     {
         var scores = Scores(chosen.Images);
         var threshold = AcceptanceThreshold.Of(scores, rate);
-        Checkpoint.Store(run.Folder.Checkpoint, new Calibration(specification.ToString(), rate, threshold, scores.Length));
+        Checkpoint.Store(run.Folder.Checkpoint, new Calibration(score.Name, rate, threshold, scores.Length));
         AnsiConsole.WriteLine($"Chosen on {chosen.Images.Count:N0} {chosen.Description}.");
         if (chosen.Warning is { } warning)
         {
@@ -48,10 +47,11 @@ internal sealed class RunCalibration
         }
 
         AnsiConsole.WriteLine(
-            string.Create(CultureInfo.InvariantCulture, $"Threshold: an image is accepted if its {specification} score is at most {threshold:R}."));
+            string.Create(CultureInfo.InvariantCulture, $"Threshold: an image is accepted if its {score.Name} score is at most {threshold:R}."));
         WriteAccepted(threshold, chosen, scores);
         WriteRejected(threshold);
         AnsiConsole.WriteLine($"Stored in {run.Folder.Checkpoint}");
+        RunPage.TryWrite(run.Folder, Console.Error);
     }
 
     private void WriteAccepted(double threshold, CalibrationImages chosen, double[] scores)
@@ -111,7 +111,7 @@ internal sealed class RunCalibration
     {
         var predictions = Predictions.Of(run.Model, images);
         EvaluationInputs.Check(images, predictions);
-        return predictions.Main.Scores(score);
+        return score.Of(predictions);
     }
 
     private static string Count(int images) => images.ToString(CultureInfo.InvariantCulture);

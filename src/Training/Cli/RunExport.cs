@@ -5,6 +5,7 @@ using Pascl.Training.Data;
 using Pascl.Training.Deployment;
 using Pascl.Training.Deployment.Onnx;
 using Pascl.Training.Evaluation;
+using Pascl.Training.Evaluation.Scores;
 using Pascl.Training.Interop;
 using Pascl.Training.Model;
 using Pascl.Training.Recipes;
@@ -33,7 +34,7 @@ internal static class RunExport
         using var device = ComputeDevice.Open(recipe.Device, recipe.Backend);
         using var model = Trainer.CreateModel(recipe, checkpoint.Info.ClassNames.Count, device);
         checkpoint.LoadInto(model);
-        RequirePlainReadout(model, format, folder);
+        RequirePlainNetwork(model, format, folder);
         string[] written = format switch
         {
             ExportFormat.Onnx => WriteOnnx(file, folder, checkpoint.Info, recipe, model, settings),
@@ -49,14 +50,14 @@ internal static class RunExport
         return ExitCode.Done;
     }
 
-    // COCL and EAT have columns beside the classes, from which an exported graph would have to make class and score in their own ways.
-    private static void RequirePlainReadout(DualBranchResNet model, ExportFormat format, RunFolder folder)
+    // The authors' network has a column for each class and nothing beside it.
+    private static void RequirePlainNetwork(DualBranchResNet model, ExportFormat format, RunFolder folder)
     {
-        if (format != ExportFormat.Safetensors && model.Head.Readout([]) is var readout and not LogitReadout)
+        if (format == ExportFormat.Pth && model.Head.Columns != model.Head.ClassCount)
         {
             throw new InputException(
-                $"The method of the run in {folder.Root} reads its classes and its score ({readout.ScoreName}) from more than the logits of the classes, "
-                + "so its network is only exported as --format safetensors.");
+                $"The network of the run in {folder.Root} has other outputs than one for each class, so it does not fit the authors' network. "
+                + "Use --format onnx or --format safetensors.");
         }
     }
 
@@ -71,26 +72,25 @@ internal static class RunExport
     private static string[] WriteOnnx(
         string file, RunFolder folder, CheckpointInfo info, Recipe recipe, DualBranchResNet model, OnnxSettings settings)
     {
-        var (score, calibration) = ScoreOf(folder, info.Calibration, settings, model.Head.Readout([]).ScoreName);
-        var known = DeployedScore.Parse(score, info.TrainingCounts);
+        var (text, calibration) = ScoreOf(folder, info.Calibration, settings);
+        var score = DeployedScore.Of(AcceptanceScore.Of(text, Readout.Of(model), info.TrainingCounts));
         var images = OnnxVerification.Choose(ImagesOf(recipe, settings.Images));
-        var deployed = new DeployedModel(model, info.ClassNames, images.Height, known, calibration);
+        var deployed = new DeployedModel(model, info.ClassNames, images.Height, score, calibration);
         var agreement = OnnxExport.Write(file, deployed, settings.Input, images);
         Console.WriteLine(FormattableString.Invariant(
             $"Verified by ONNX Runtime on {agreement.Images:N0} images of {images.Name}: largest difference {agreement.Largest:0.0e+0} "));
         Console.WriteLine(FormattableString.Invariant(
-            $"  (logits {agreement.Logits:0.0e+0}, probabilities {agreement.Probabilities:0.0e+0}, {score} {agreement.Scores:0.0e+0}; ")
+            $"  (logits {agreement.Logits:0.0e+0}, probabilities {agreement.Probabilities:0.0e+0}, {score.Name} {agreement.Scores:0.0e+0}; ")
             + FormattableString.Invariant($"allowed {OnnxAgreement.Allowed:0e+0})"));
         return [file];
     }
 
-    // The threshold belongs to one score, so that score is exported with it.
-    private static (string Score, Calibration? Calibration) ScoreOf(
-        RunFolder folder, Calibration? calibration, OnnxSettings settings, string methodsScore)
+    // The threshold belongs to one score, so that score is exported with it. Null stands for the method's own.
+    private static (string? Score, Calibration? Calibration) ScoreOf(RunFolder folder, Calibration? calibration, OnnxSettings settings)
     {
         if (settings.WithoutThreshold)
         {
-            return (settings.Score ?? calibration?.Score ?? methodsScore, null);
+            return (settings.Score ?? calibration?.Score, null);
         }
 
         if (calibration is null)

@@ -1,10 +1,12 @@
 using Pascl.Training.Deployment.Onnx;
-using Pascl.Training.Evaluation;
 using Pascl.Training.Evaluation.Scores;
+using Pascl.Training.Model;
 
 namespace Pascl.Training.Deployment;
 
-/// <summary>An out-of-distribution score that an exported model computes by itself from the logits of the main branch.</summary>
+/// <summary>
+/// An out-of-distribution score that an exported model computes by itself: one of the logits of the main branch, or the method's own where that reads more.
+/// </summary>
 internal sealed class DeployedScore
 {
     private static readonly Dictionary<string, Func<OnnxGraph, SortedLogits, string>> graphs = new()
@@ -20,47 +22,45 @@ internal sealed class DeployedScore
             graph.Add("Div", graph.SumOfColumns(graph.Add("Mul", logits.Exponentials, logits.Differences)), logits.Total)),
     };
 
-    private readonly ScoreSpecification specification;
-
-    private DeployedScore(ScoreSpecification specification, OodScore reference) => (this.specification, Reference) = (specification, reference);
+    private DeployedScore(AcceptanceScore reference) => Reference = reference;
 
     /// <summary>The names of the scores that can be exported.</summary>
     public static IEnumerable<string> Names => graphs.Keys;
 
     /// <summary>The score with the values of its parameters, as <c>--score</c> takes it.</summary>
-    public string Name => specification.ToString();
+    public string Name => Reference.Name;
 
     /// <summary>The score of an image in double; the exported one is compared with it.</summary>
-    public OodScore Reference { get; }
+    public AcceptanceScore Reference { get; }
 
-    // Only the energy has one. It divides the logits first and multiplies the result.
-    private double Temperature => specification.Values.GetValueOrDefault(EnergyScore.Temperature.Name, 1);
-
-    /// <summary>Reads a score.</summary>
-    /// <param name="text"><c>NAME</c> or <c>NAME:PARAMETER=VALUE</c>.</param>
-    /// <param name="trainingCounts">Training images of each class.</param>
-    /// <exception cref="InputException">There is no such score, or it cannot be exported.</exception>
-    public static DeployedScore Parse(string text, IReadOnlyList<int> trainingCounts)
-    {
-        var specification = ScoreSpecification.Parse(text);
-        return graphs.ContainsKey(specification.Kind.Name)
-            ? new DeployedScore(specification, specification.OfLogits(trainingCounts))
-            : throw new InputException($"The score {specification.Kind.Name} cannot be exported; an ONNX model here computes {string.Join(", ", Names)}.");
-    }
+    /// <summary>Makes a score ready for a graph.</summary>
+    /// <exception cref="InputException">It cannot be exported.</exception>
+    public static DeployedScore Of(AcceptanceScore score) => score.Specification is not { } specification || graphs.ContainsKey(specification.Kind.Name)
+        ? new DeployedScore(score)
+        : throw new InputException($"The score {specification.Kind.Name} cannot be exported; an ONNX model here computes {string.Join(", ", Names)}.");
 
     /// <summary>Adds the score to a graph.</summary>
     /// <param name="graph">The graph.</param>
-    /// <param name="logits">Name of the main branch's logits, (N, C).</param>
+    /// <param name="branches">The branches in it.</param>
     /// <param name="classCount">C.</param>
     /// <returns>Name of the scores, (N).</returns>
-    public string AddTo(OnnxGraph graph, string logits, int classCount)
+    public string AddTo(OnnxGraph graph, OnnxBranches branches, int classCount)
     {
+        if (Reference.Specification is not { } specification)
+        {
+            return branches.OwnScore();
+        }
+
         var build = graphs[specification.Kind.Name];
-        return Temperature == 1
+        var logits = branches.ClassLogits(Branch.Main);
+
+        // Only the energy has one. It divides the logits first and multiplies the result.
+        var temperature = specification.Values.GetValueOrDefault(EnergyScore.Temperature.Name, 1);
+        return temperature == 1
             ? build(graph, SortedLogits.Of(graph, logits, classCount))
             : graph.Add(
                 "Mul",
-                build(graph, SortedLogits.Of(graph, graph.Add("Div", logits, graph.Scalar((float)Temperature)), classCount)),
-                graph.Scalar((float)Temperature));
+                build(graph, SortedLogits.Of(graph, graph.Add("Div", logits, graph.Scalar((float)temperature)), classCount)),
+                graph.Scalar((float)temperature));
     }
 }

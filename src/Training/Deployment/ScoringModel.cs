@@ -18,19 +18,18 @@ internal sealed class ScoringModel : IDisposable
     private readonly ComputeDevice device;
     private readonly DualBranchResNet network;
     private readonly IReadOnlyList<string> classNames;
-    private readonly OodScore? calibratedScore;
+    private readonly AcceptanceScore score;
 
     private ScoringModel(string path, CheckpointInfo info, Recipe recipe)
     {
         (Path, classNames, Threshold) = (path, info.ClassNames, info.Calibration?.Threshold);
-        calibratedScore = info.Calibration is { } calibration ? ScoreSpecification.Parse(calibration.Score).OfLogits(info.TrainingCounts) : null;
 
         // An earlier version did not note the size of the images; then they are asked for it.
         ImageSize = info.ImageSize ?? recipe.Data.ImageSize
             ?? TrainingDataReader.Read(recipe, withOutliers: false, withOutOfDistribution: false).Training.Height;
         device = ComputeDevice.Open("auto", Backend.Torch);
         network = Trainer.CreateModel(recipe, info.ClassNames.Count, device);
-        ScoreName = info.Calibration?.Score ?? network.Head.Readout([]).ScoreName;
+        score = AcceptanceScore.Of(info.Calibration?.Score, network.Head.Readout([]), info.TrainingCounts);
     }
 
     /// <summary>The run folder.</summary>
@@ -40,7 +39,7 @@ internal sealed class ScoringModel : IDisposable
     public int ImageSize { get; }
 
     /// <summary>The score, as <c>calibrate --score</c> takes it; the method's own where there is no threshold.</summary>
-    public string ScoreName { get; }
+    public string ScoreName => score.Name;
 
     /// <summary>The highest score that is accepted; null where none was chosen.</summary>
     public double? Threshold { get; }
@@ -74,7 +73,10 @@ internal sealed class ScoringModel : IDisposable
         }
     }
 
-    /// <summary>Scores images in one batch. An image's numbers are the same, bit for bit, whatever is beside it.</summary>
+    /// <summary>
+    /// Scores images in one batch. What is beside an image changes its numbers in the last digits of the network's precision at most: libtorch adds in an order that
+    /// may depend on the size of the batch and on the processor.
+    /// </summary>
     /// <param name="images">Any number of images of <see cref="ImageSize"/>.</param>
     /// <exception cref="InputException">The model gives logits that are not finite.</exception>
     public ImageScore[] Score(ImageSet images)
@@ -84,17 +86,9 @@ internal sealed class ScoringModel : IDisposable
             return [];
         }
 
-        if (images.Count == 1)
-        {
-            // A matrix product of a single row adds in another order than one of several.
-            return Score(images.Select([0, 0]))[..1];
-        }
-
         var predictions = Predictions.Of(network, images, images.Count);
         EvaluationInputs.Check(images, predictions);
-        var scores = calibratedScore is null
-            ? predictions.Scores(predictions.Readout.ScoreBranch)
-            : predictions.Main.Scores(calibratedScore);
+        var scores = score.Of(predictions);
         var classes = predictions.Auxiliary.Classes();
         return [.. classes.Select((label, i) => new ImageScore(
             classNames[label], Softmax.Of(predictions.Auxiliary[i])[label], scores[i], Threshold is { } threshold ? scores[i] <= threshold : null))];

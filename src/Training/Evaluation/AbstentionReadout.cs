@@ -16,6 +16,12 @@ internal sealed class AbstentionReadout(int heads, int classCount) : Readout
 
     public override Branch ScoreBranch => Branch.Auxiliary;
 
+    /// <summary>m, the number of heads.</summary>
+    public int HeadCount => heads;
+
+    /// <summary>C, the number of classes.</summary>
+    public int ClassCount => classCount;
+
     public override double Score(ReadOnlySpan<float> outputs, Branch branch)
     {
         var mass = 0.0;

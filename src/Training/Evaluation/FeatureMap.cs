@@ -48,10 +48,11 @@ public sealed record FeatureMap(double[] ExplainedShare, IReadOnlyList<FeatureGr
         var (variances, directions) = linalg.eigh(rows.t().matmul(rows) / rows.shape[0]); // rising
         var total = variances.sum().item<double>();
         int[] components = [(int)variances.shape[0] - 1, (int)variances.shape[0] - 2];
-        var places = Array.ConvertAll(components, component => Rounded(rows.mv(Signed(directions.select(1, component)))));
+        var places = Array.ConvertAll(
+            components, component => Array.ConvertAll(rows.mv(Signed(directions.select(1, component))).data<double>().ToArray(), Rounded));
         var start = 0;
         return new(
-            Array.ConvertAll(components, component => variances[component].item<double>() / total),
+            Array.ConvertAll(components, component => Rounded(variances[component].item<double>() / total)),
             [
                 .. groups.Select(group =>
                 {
@@ -70,7 +71,7 @@ public sealed record FeatureMap(double[] ExplainedShare, IReadOnlyList<FeatureGr
 
     private static Tensor Signed(Tensor axis) => axis[axis.abs().argmax()].item<double>() < 0 ? -axis : axis;
 
-    // A plot shows no more than four digits.
-    private static double[] Rounded(Tensor places) => Array.ConvertAll(
-        places.data<double>().ToArray(), place => double.Parse(place.ToString("G4", CultureInfo.InvariantCulture), CultureInfo.InvariantCulture));
+    // A plot shows no more than four digits, and the last ones of an eigenvector differ between threads and processors.
+    private static double Rounded(double value) =>
+        double.Parse(value.ToString("G4", CultureInfo.InvariantCulture), CultureInfo.InvariantCulture);
 }

@@ -12,18 +12,27 @@ namespace Pascl.Training.Evaluation;
 /// </param>
 internal sealed class OutlierColumnReadout(double[] adjustment, bool calibratesAuxiliary) : Readout
 {
+    private readonly double[] none = new double[adjustment.Length];
+
     public override string ScoreName => "outlier-probability";
 
     public override string Meaning =>
         "Softmax probability of the outlier column of the score branch, after tau log prior was subtracted from the logits of the classes; " +
         "higher = more out-of-distribution.";
 
+    /// <summary>C, the number of classes.</summary>
+    public int ClassCount => adjustment.Length;
+
+    /// <summary>(C): what is subtracted from the logits of the classes of a branch.</summary>
+    public double[] Adjustment(Branch branch) => branch == Branch.Main || calibratesAuxiliary ? adjustment : none;
+
     public override double Score(ReadOnlySpan<float> outputs, Branch branch)
     {
         var others = 0.0; // sum_c exp(z'_c - z'_C)
+        var adjustment = Adjustment(branch);
         for (var c = 0; c < adjustment.Length; c++)
         {
-            others += Math.Exp(Calibrated(outputs, branch, c) - outputs[^1]);
+            others += Math.Exp(outputs[c] - adjustment[c] - outputs[^1]);
         }
 
         return 1 / (1 + others);
@@ -31,12 +40,10 @@ internal sealed class OutlierColumnReadout(double[] adjustment, bool calibratesA
 
     public override void ClassLogits(ReadOnlySpan<float> outputs, Branch branch, Span<float> logits)
     {
+        var adjustment = Adjustment(branch);
         for (var c = 0; c < logits.Length; c++)
         {
-            logits[c] = (float)Calibrated(outputs, branch, c);
+            logits[c] = (float)(outputs[c] - adjustment[c]);
         }
     }
-
-    private double Calibrated(ReadOnlySpan<float> outputs, Branch branch, int label) =>
-        branch == Branch.Main || calibratesAuxiliary ? outputs[label] - adjustment[label] : outputs[label];
 }

@@ -37,7 +37,7 @@ public sealed record Predictions(Logits Main, Logits Auxiliary)
         ArgumentOutOfRangeException.ThrowIfZero(images.Count);
         var (main, auxiliary) = (new RowBuffer(images.Count), new RowBuffer(images.Count));
         EvaluationBatches.ForEach(images, batchSize, model.parameters().First().device, Keep, cancellation);
-        var readout = model.Head.Readout(ClassShares(model));
+        var readout = Readout.Of(model);
         return new(readout, Read(main, Branch.Main), Read(auxiliary, Branch.Auxiliary));
 
         void Keep(torch.Tensor batch)
@@ -49,11 +49,5 @@ public sealed record Predictions(Logits Main, Logits Auxiliary)
         }
 
         BranchReading Read(RowBuffer outputs, Branch branch) => BranchReading.Of(outputs, readout, branch, model.Head.ClassCount);
-    }
-
-    private static double[] ClassShares(DualBranchResNet model)
-    {
-        using var scope = torch.NewDisposeScope();
-        return model.Method?.ClassShares?.cpu().data<double>().ToArray() ?? [];
     }
 }

@@ -1,4 +1,5 @@
 using Pascl.Training.Model;
+using static TorchSharp.torch;
 
 namespace Pascl.Training.Evaluation;
 
@@ -13,6 +14,13 @@ public abstract class Readout
 
     /// <summary>The branch whose score is the deployed one.</summary>
     public virtual Branch ScoreBranch => Branch.Main;
+
+    /// <summary>The reading of a network's method, by the class shares that the network keeps now.</summary>
+    public static Readout Of(DualBranchResNet model)
+    {
+        using var scope = NewDisposeScope();
+        return model.Head.Readout(model.Method?.ClassShares?.cpu().data<double>().ToArray() ?? []);
+    }
 
     /// <summary>The score of an image: higher = more out-of-distribution.</summary>
     /// <param name="outputs">The outputs of the branch's classifier.</param>

@@ -5,8 +5,11 @@ namespace Pascl.Training.Interop;
 /// <summary>Vector extensions of this CPU that decide how fast libtorch computes.</summary>
 internal static class CpuFeatures
 {
-    /// <summary>Multiplies bfloat16 in hardware: faster than float32, where elsewhere it is slower.</summary>
-    public static bool HasBFloat16 => HasAvx512BFloat16 || HasAmxBFloat16;
+    /// <summary>
+    /// Whether bfloat16 is faster than float32. Having the instructions is not enough: without AMX an Intel processor (Sapphire Rapids in a virtual machine that hides it)
+    /// trained networks of width 16 and 64 at 0.85 and 0.65 of float32's speed by avx512_bf16, where an AMD EPYC is twice as fast.
+    /// </summary>
+    public static bool IsFastInBFloat16 => HasAmxBFloat16 || (HasAvx512BFloat16 && IsAmd);
 
     /// <summary>The names, as Linux writes them, of the features that are present.</summary>
     public static IEnumerable<string> Names => new (string Name, bool Present)[]
@@ -21,6 +24,8 @@ internal static class CpuFeatures
     private static bool HasAvx512BFloat16 => Avx512F.IsSupported && (Leaf7(subLeaf: 1).Eax & (1 << 5)) != 0;
 
     private static bool HasAmxBFloat16 => Avx512F.IsSupported && (Leaf7(subLeaf: 0).Edx & (1 << 22)) != 0;
+
+    private static bool IsAmd => X86Base.CpuId(0, 0) is (_, 0x68747541, 0x444D4163, 0x69746E65); // "Auth" "cAMD" "enti", which is read in the order ebx, edx, ecx
 
     private static (int Eax, int Ebx, int Ecx, int Edx) Leaf7(int subLeaf) => X86Base.CpuId(7, subLeaf);
 }

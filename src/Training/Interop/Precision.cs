@@ -4,7 +4,7 @@ namespace Pascl.Training.Interop;
 public enum Precision
 {
     /// <summary>
-    /// <see cref="BFloat16"/> on processors that multiply it in hardware (avx512_bf16, amx_bf16), where a training step takes about half the time of
+    /// <see cref="BFloat16"/> on processors that are faster in it (amx_bf16, and avx512_bf16 of AMD), where a training step takes about half the time of
     /// <see cref="Float32"/> at widths 16, 32 and 64 on 32x32 images; <see cref="Float32"/> on the others, where it is the faster one.
     /// </summary>
     Auto,

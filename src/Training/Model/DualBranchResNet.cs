@@ -76,7 +76,7 @@ public sealed class DualBranchResNet : Module<Tensor, Branch, BranchOutput>
         RegisterComponents();
         Initialisation.Draw(this, seed);
         CopyMainToAuxiliary();
-        Precision = precision != Precision.Auto ? precision : CpuFeatures.HasBFloat16 ? Precision.BFloat16 : Precision.Float32;
+        Precision = precision != Precision.Auto ? precision : CpuFeatures.IsFastInBFloat16 ? Precision.BFloat16 : Precision.Float32;
     }
 
     /// <summary>Arithmetic of the convolutions, resolved: never <see cref="Precision.Auto"/>.</summary>

@@ -6,13 +6,13 @@ namespace Pascl.Training.Model;
 /// </summary>
 /// <param name="Stem">The first convolution.</param>
 /// <param name="Blocks">The residual blocks of all stages, in order.</param>
-/// <param name="ClassifierWeight">(classes, features), row-major.</param>
-/// <param name="ClassifierBias">One value per class.</param>
+/// <param name="ClassifierWeight">(columns, features), row-major.</param>
+/// <param name="ClassifierBias">One value per column.</param>
 internal sealed record FoldedNetwork(FoldedConvolution Stem, IReadOnlyList<FoldedBlock> Blocks, float[] ClassifierWeight, float[] ClassifierBias)
 {
-    /// <summary>Number of classes.</summary>
-    public int ClassCount => ClassifierBias.Length;
+    /// <summary>Outputs of the classifier.</summary>
+    public int Columns => ClassifierBias.Length;
 
     /// <summary>Columns of the classifier's weight.</summary>
-    public int FeatureCount => ClassifierWeight.Length / ClassCount;
+    public int FeatureCount => ClassifierWeight.Length / Columns;
 }

@@ -6,8 +6,6 @@ using Pascl.Training;
 using Pascl.Training.Checkpoints;
 using Pascl.Training.Deployment.Onnx;
 using Pascl.Training.Evaluation;
-using Pascl.Training.Methods;
-using Pascl.Training.Model;
 using Pascl.Training.Recipes;
 using Pascl.Training.Reporting;
 
@@ -89,14 +87,34 @@ public sealed partial class ExportCommandTests
         });
     }
 
-    [TestCase("onnx --without-threshold")]
-    [TestCase("pth")]
-    public void a_network_that_is_read_in_another_way_is_exported_as_safetensors_only(string format)
+    [TestCase(Method.Cocl, "outlier-probability")]
+    [TestCase(Method.Eat, "abstention-mass")]
+    public void a_method_with_a_score_of_its_own_is_calibrated_and_exported_with_it(Method method, string score)
     {
-        var run = Run(null, recipe with { Method = Method.Cocl });
-        var (code, _, error) = InProcess.Run($"export {run} --format {format}");
+        var run = Run(null, recipe with { Method = method });
+        var (code, output, error) = PasclProgram.Run($"calibrate {run} --tpr 0.8");
+        Assert.That(code, Is.Zero, error);
+        Assert.That(output, Does.Contain($"its {score} score is at most"));
+        (code, output, error) = InProcess.Run($"export {run} --format onnx");
+        Assert.That(code, Is.Zero, error);
+        using var session = new OnnxSession(File.ReadAllBytes(Path.Combine(run, "model.onnx")));
+        var accepted = session.Run(TinyTraining.Data.Test, Pascl.Training.Deployment.PixelType.UInt8).Accepted!;
+        Assert.Multiple(() =>
+        {
+            Assert.That(session.Metadata["score"], Is.EqualTo(score));
+            Assert.That(accepted.Count(one => one) / (double)accepted.Length, Is.EqualTo(0.8).Within(0.01), "the threshold was chosen on the test set");
+        });
+    }
+
+    [TestCase(Method.Cocl)]
+    [TestCase(Method.Eat)]
+    public void a_network_with_more_outputs_than_classes_is_not_written_for_the_authors_network(Method method)
+    {
+        var run = Run(null, recipe with { Method = method });
+        var (code, _, error) = InProcess.Run($"export {run} --format pth");
         Assert.That(code, Is.EqualTo(2), error);
-        Assert.That(error, Does.Contain("outlier-probability").And.Contain("--format safetensors"));
+        Assert.That(error, Does.Contain("other outputs than one for each class").And.Contain("--format safetensors"));
+        Assert.That(Directory.GetFiles(run, "model*"), Is.Empty, "nothing is written");
         Assert.That(InProcess.Run($"export {run} --format safetensors").Code, Is.Zero);
     }
 
@@ -215,9 +233,7 @@ public sealed partial class ExportCommandTests
     private string Run(Calibration? calibration, Recipe recipe)
     {
         var training = TinyTraining.Data.Training;
-        using var network = recipe.Method == Method.Cocl
-            ? new DualBranchResNet(recipe.Depth, MethodDefinition.Of(recipe.Method).Head(recipe, training.ClassCount), recipe.Width)
-            : SmallNetworks.Create(recipe.Width, training.ClassCount);
+        using var network = SmallNetworks.Create(recipe.Width, recipe, training.ClassCount);
         using var run = RunFolder.Create(recipe.Preset, Path.Combine(folder.Path, "run"));
         var json = RecipeFile.Write(recipe);
         run.WriteRecipe(json);

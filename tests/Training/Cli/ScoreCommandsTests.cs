@@ -6,6 +6,7 @@ using Pascl.Training.Cli;
 using Pascl.Training.Data;
 using Pascl.Training.Evaluation;
 using Pascl.Training.Evaluation.Scores;
+using Pascl.Training.Methods;
 using Pascl.Training.Model;
 using Pascl.Training.Recipes;
 using Pascl.Training.Reporting;
@@ -25,6 +26,7 @@ public sealed class ScoreCommandsTests
         folder = new TemporaryFolder();
         Run("plain", 0);
         Run("validated", 0.2);
+        Run("energy", 0, Method.EnergyOutlierExposure);
     }
 
     [OneTimeTearDown]
@@ -102,6 +104,17 @@ public sealed class ScoreCommandsTests
     }
 
     [Test]
+    public void the_score_is_the_methods_own_unless_another_is_named()
+    {
+        using var run = RunFolder.Open(Path.Combine(folder.Path, "energy"));
+        Assert.That(Succeed($"calibrate {run.Root}"), Does.Contain("its energy score is at most"));
+        Assert.That(Info(run).Calibration!.Score, Is.EqualTo("energy"));
+        Assert.That(File.ReadAllText(run.Evaluation.Page), Does.Contain("its energy score is at most"), "the page says it, too");
+        Succeed($"calibrate {run.Root} --score max-logit");
+        Assert.That(Info(run).Calibration!.Score, Is.EqualTo("max-logit"));
+    }
+
+    [Test]
     public void without_held_out_images_the_test_set_is_named_and_warned_about()
     {
         var output = Succeed($"calibrate {Plain} --tpr 1");
@@ -175,9 +188,9 @@ public sealed class ScoreCommandsTests
         }
     }
 
-    private void Run(string name, double validation)
+    private void Run(string name, double validation, Method method = Method.Pascl)
     {
-        var tiny = TinyTraining.Recipe;
+        var tiny = MethodDefinition.Of(method).Apply(TinyTraining.Recipe);
         var recipe = tiny with
         {
             Data = tiny.Data with { ValidationFraction = validation },

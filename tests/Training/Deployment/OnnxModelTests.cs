@@ -5,6 +5,7 @@ using Pascl.Training.Deployment;
 using Pascl.Training.Deployment.Onnx;
 using Pascl.Training.Evaluation;
 using Pascl.Training.Model;
+using Pascl.Training.Recipes;
 using TorchSharp;
 
 namespace Pascl.Tests.Training.Deployment;
@@ -45,6 +46,33 @@ public sealed class OnnxModelTests
         using var network = SmallNetworks.Create(4);
         var agreement = Compare(network, SmallNetworks.Deployed(network, score), PixelType.UInt8, SmallNetworks.Images(7, 16, 16));
         Assert.That(agreement.Scores, Is.LessThan(1e-5));
+    }
+
+    [TestCase(Method.Cocl, null, 40, 1)]
+    [TestCase(Method.Cocl, null, 40, 40)]
+    [TestCase(Method.Cocl, "energy", 40, 1)]
+    [TestCase(Method.Eat, null, 20, 1)]
+    [TestCase(Method.Eat, null, 20, 40)]
+    [TestCase(Method.Eat, "msp", 40, 1)]
+    public void a_method_with_more_outputs_than_classes_is_read_as_it_reads_itself(Method method, string? score, int convolutions, double scale)
+    {
+        using var network = SmallNetworks.Create(4, TinyTraining.Recipe with { Method = method });
+        using (torch.no_grad())
+        {
+            network.state_dict()["linear.weight"].mul_(scale);
+            network.state_dict()["auxiliary_linear.weight"].mul_(scale);
+        }
+
+        var deployed = SmallNetworks.Deployed(network, score);
+        var agreement = Compare(network, deployed, PixelType.UInt8, SmallNetworks.Images(9, 16, 16));
+        Assert.Multiple(() =>
+        {
+            Assert.That(agreement.Largest, Is.LessThan(1e-5));
+            Assert.That(deployed.Score.Name, Is.EqualTo(score ?? Readout.Of(network).ScoreName));
+            Assert.That(
+                OnnxModel.Create(deployed, PixelType.UInt8).Graph.Node.Count(node => node.OpType == "Conv"), Is.EqualTo(convolutions),
+                "a branch that nothing is read from is left out");
+        });
     }
 
     [Test]

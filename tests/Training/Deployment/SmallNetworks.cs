@@ -1,8 +1,12 @@
 using Pascl.Training.Checkpoints;
 using Pascl.Training.Data;
 using Pascl.Training.Deployment;
+using Pascl.Training.Evaluation;
+using Pascl.Training.Evaluation.Scores;
 using Pascl.Training.Interop;
+using Pascl.Training.Methods;
 using Pascl.Training.Model;
+using Pascl.Training.Recipes;
 using TorchSharp;
 
 namespace Pascl.Tests.Training.Deployment;
@@ -10,12 +14,28 @@ namespace Pascl.Tests.Training.Deployment;
 /// <summary>Narrow networks whose every number is random, so that the branches differ everywhere, and images for them.</summary>
 internal static class SmallNetworks
 {
-    public static DualBranchResNet Create(int width, int classCount = 5, ResNetDepth depth = ResNetDepth.ResNet18, ulong seed = 1)
+    public static DualBranchResNet Create(int width, int classCount = 5, ResNetDepth depth = ResNetDepth.ResNet18, ulong seed = 1) =>
+        Create(width, new NetworkHead(classCount), depth, seed);
+
+    /// <summary>A network of a method; where it keeps class shares, these are long-tailed.</summary>
+    public static DualBranchResNet Create(int width, Recipe recipe, int classCount = 5)
+    {
+        var network = Create(width, MethodDefinition.Of(recipe.Method).Head(recipe, classCount));
+        double[] shares = [.. Enumerable.Range(1, classCount).Select(label => label / (classCount * (classCount + 1) / 2.0))];
+        if (network.Method?.ClassShares is not null)
+        {
+            network.Method.Keep(shares);
+        }
+
+        return network;
+    }
+
+    private static DualBranchResNet Create(int width, NetworkHead head, ResNetDepth depth = ResNetDepth.ResNet18, ulong seed = 1)
     {
         using var scope = torch.NewDisposeScope();
         using var frozen = torch.no_grad();
         using var generator = new torch.Generator(seed);
-        var network = new DualBranchResNet(depth, classCount, width, seed, Precision.Float32);
+        var network = new DualBranchResNet(depth, head, width, seed, Precision.Float32);
         foreach (var (name, values) in network.state_dict())
         {
             switch (name.Split('.')[^1])
@@ -38,12 +58,17 @@ internal static class SmallNetworks
         return network;
     }
 
-    public static DeployedModel Deployed(DualBranchResNet network, string score = "msp", double? threshold = null, int classCount = 5) => new(
-        network,
-        [.. Enumerable.Range(0, classCount).Select(label => $"class {label}")],
-        32,
-        DeployedScore.Parse(score, [.. Enumerable.Repeat(10, classCount)]),
-        threshold is { } value ? new Calibration(score, 0.95, value, 100) : null);
+    /// <summary>A network with its own score, or another one, and perhaps a threshold.</summary>
+    public static DeployedModel Deployed(DualBranchResNet network, string? score = null, double? threshold = null)
+    {
+        var known = AcceptanceScore.Of(score, Readout.Of(network), [.. Enumerable.Repeat(10, network.Head.ClassCount)]);
+        return new(
+            network,
+            [.. Enumerable.Range(0, network.Head.ClassCount).Select(label => $"class {label}")],
+            32,
+            DeployedScore.Of(known),
+            threshold is { } value ? new Calibration(known.Name, 0.95, value, 100) : null);
+    }
 
     public static ImageSet Images(int count, int height, int width)
     {

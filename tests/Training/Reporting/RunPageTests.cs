@@ -1,4 +1,5 @@
 using System.Xml.Linq;
+using Pascl.Training.Checkpoints;
 using Pascl.Training.Evaluation;
 using Pascl.Training.Reporting;
 using Pascl.Training.Reporting.Page;
@@ -38,6 +39,22 @@ public sealed class RunPageTests
                 Assert.That(figure.Element("details")?.Descendants("tbody").Single().Elements("tr").Count(), Is.GreaterThan(0), figure.Value);
             }
         });
+    }
+
+    [Test]
+    public void the_threshold_is_said_and_drawn_where_one_was_chosen_for_the_score()
+    {
+        var folder = PageSamples.WriteEvaluated(parent, "run");
+        RunPage.Write(folder);
+        Assert.That(File.ReadAllText(folder.Evaluation.Page), Does.Contain("No threshold was chosen").And.Not.Contain(">threshold<"));
+
+        Checkpoint.Store(folder.Checkpoint, new Calibration(EvaluationReport.Read(folder.Report).Score, 0.95, 0.25, 1234));
+        RunPage.Write(folder);
+        Assert.That(File.ReadAllText(folder.Evaluation.Page), Does.Contain("score is at most 0.25, chosen on 1,234 images so that at least 95 %").And.Contain(">threshold<"));
+
+        Checkpoint.Store(folder.Checkpoint, new Calibration("max-logit", 0.95, 0.25, 1234));
+        RunPage.Write(folder);
+        Assert.That(File.ReadAllText(folder.Evaluation.Page), Does.Contain("its max-logit score").And.Not.Contain(">threshold<"), "the histogram is of another score");
     }
 
     [Test]
@@ -136,7 +153,7 @@ public sealed class RunPageTests
         Assert.Multiple(() =>
         {
             Assert.That(RunPage.TryWrite(folder, error), Is.False);
-            Assert.That(error.ToString(), Does.Contain("report.html was not written, and training goes on").And.EndsWith("\n"));
+            Assert.That(error.ToString(), Does.Contain("report.html was not written, and everything else goes on").And.EndsWith("\n"));
             Assert.That(error.ToString().TrimEnd().Split('\n'), Has.Length.EqualTo(1));
         });
     }

@@ -41,14 +41,23 @@ internal sealed class OnnxGraph
     public string Constant(float[] values, params long[] shape) =>
         AddConstant(TensorProto.Types.DataType.Float, MemoryMarshal.AsBytes<float>(values), shape);
 
-    /// <summary>Adds a vector of one int64.</summary>
-    public string Constant(long value) => AddConstant(TensorProto.Types.DataType.Int64, MemoryMarshal.AsBytes([value]), [1]);
+    /// <summary>Adds a vector of int64.</summary>
+    public string Constant(params long[] values) => AddConstant(TensorProto.Types.DataType.Int64, MemoryMarshal.AsBytes<long>(values), [values.Length]);
 
     /// <summary>Adds one float32 without dimensions.</summary>
     public string Scalar(float value) => Constant([value]);
 
     /// <summary>Sums (N, columns) to (N).</summary>
     public string SumOfColumns(string values) => Add("ReduceSum", [values, Constant(1)], "keepdims", 0);
+
+    /// <summary>Places from (inclusive) to (exclusive) of a dimension.</summary>
+    public string Slice(string values, long from, long to, long dimension) => Add("Slice", values, Constant(from), Constant(to), Constant(dimension));
+
+    /// <summary>log sum exp over a dimension, which is dropped.</summary>
+    public string LogSumExp(string values, long dimension) => Reduce("ReduceLogSumExp", values, dimension);
+
+    /// <summary>The mean over a dimension, which is dropped.</summary>
+    public string Mean(string values, long dimension) => Reduce("ReduceMean", values, dimension);
 
     /// <summary>Declares an input; a dimension is a number or a name.</summary>
     public void Input(string name, TensorProto.Types.DataType type, string description, params object[] shape) =>
@@ -60,6 +69,10 @@ internal sealed class OnnxGraph
         graph.Node.Add(new NodeProto { Name = name, OpType = "Identity", Input = { value }, Output = { name } });
         graph.Output.Add(Describe(name, type, description, shape));
     }
+
+    // Operator set 17 takes the dimension of these reductions as an attribute.
+    private string Reduce(string operation, string values, long dimension) =>
+        Add("Squeeze", Add(operation, [values], ("axes", [dimension])), Constant(dimension));
 
     private NodeProto NewNode(string operation, string[] inputs, int outputs)
     {

@@ -6,8 +6,8 @@ using DataType = Pascl.Training.Deployment.Onnx.TensorProto.Types.DataType;
 namespace Pascl.Training.Deployment.Onnx;
 
 /// <summary>
-/// The deployed model as one ONNX graph: images go through both branches, the score comes from the main branch, the class from the auxiliary
-/// branch. Each branch has convolutions of its own, because its BatchNorm is folded into them. Format: https://github.com/onnx/onnx/blob/main/docs/IR.md.
+/// The deployed model as one ONNX graph: images go through the branches that class and score are read from; the class is the auxiliary branch's, the score that of the
+/// main branch for most methods. Each branch has convolutions of its own, because its BatchNorm is folded into them. Format: https://github.com/onnx/onnx/blob/main/docs/IR.md.
 /// </summary>
 internal static class OnnxModel
 {
@@ -17,13 +17,13 @@ internal static class OnnxModel
     /// <summary>(N, 3, H, W): the input.</summary>
     public const string Images = "images";
 
-    /// <summary>(N, C): the logits of the auxiliary branch.</summary>
+    /// <summary>(N, C): the logits of the classes by the auxiliary branch.</summary>
     public const string Logits = "logits";
 
     /// <summary>(N, C): their softmax.</summary>
     public const string Probabilities = "probabilities";
 
-    /// <summary>(N): the out-of-distribution score of the main branch.</summary>
+    /// <summary>(N): the out-of-distribution score.</summary>
     public const string Score = "ood_score";
 
     /// <summary>(N): whether the score is at most the threshold.</summary>
@@ -38,12 +38,13 @@ internal static class OnnxModel
     {
         var graph = new OnnxGraph();
         var pixels = AddInput(graph, input);
-        var logits = AddBranch(graph, pixels, deployed.Network.Fold(Branch.Auxiliary));
+        var branches = new OnnxBranches(graph, pixels, deployed.Network);
+        var logits = branches.ClassLogits(Branch.Auxiliary);
         var classCount = deployed.ClassNames.Count;
-        var score = deployed.Score.AddTo(graph, AddBranch(graph, pixels, deployed.Network.Fold(Branch.Main)), classCount);
-        graph.Output(logits, Logits, DataType.Float, "logits of the auxiliary branch, one per class", Batch, classCount);
+        var score = deployed.Score.AddTo(graph, branches, classCount);
+        graph.Output(logits, Logits, DataType.Float, "logits of the classes by the auxiliary branch", Batch, classCount);
         graph.Output(graph.Add("Softmax", [logits], "axis", 1), Probabilities, DataType.Float, "probability of each class", Batch, classCount);
-        graph.Output(score, Score, DataType.Float, $"out-of-distribution score {deployed.Score.Name} of the main branch; higher = more so", Batch);
+        graph.Output(score, Score, DataType.Float, $"out-of-distribution score {deployed.Score.Name}; higher = more so", Batch);
         if (deployed.Calibration is { } calibration)
         {
             graph.Output(
@@ -95,25 +96,4 @@ internal static class OnnxModel
         graph.Input(Images, DataType.Uint8, "red, green and blue planes, bytes", Batch, 3, "height", "width");
         return graph.Add("Div", graph.Add("Cast", [Images], "to", (long)DataType.Float), graph.Scalar(byte.MaxValue));
     }
-
-    private static string AddBranch(OnnxGraph graph, string pixels, FoldedNetwork network)
-    {
-        var hidden = graph.Add("Relu", AddConvolution(graph, pixels, network.Stem));
-        foreach (var block in network.Blocks)
-        {
-            var first = graph.Add("Relu", AddConvolution(graph, hidden, block.First));
-            var around = block.Shortcut is { } shortcut ? AddConvolution(graph, hidden, shortcut) : hidden;
-            hidden = graph.Add("Relu", graph.Add("Add", AddConvolution(graph, first, block.Second), around));
-        }
-
-        var features = graph.Add("Flatten", graph.Add("GlobalAveragePool", hidden));
-        var weight = graph.Constant(network.ClassifierWeight, network.ClassCount, network.FeatureCount);
-        return graph.Add("Gemm", [features, weight, graph.Constant(network.ClassifierBias, network.ClassCount)], "transB", 1);
-    }
-
-    private static string AddConvolution(OnnxGraph graph, string input, FoldedConvolution convolution) => graph.Add(
-        "Conv",
-        [input, graph.Constant(convolution.Weight, convolution.Shape), graph.Constant(convolution.Bias, convolution.Bias.Length)],
-        ("strides", [convolution.Stride, convolution.Stride]),
-        ("pads", [convolution.Padding, convolution.Padding, convolution.Padding, convolution.Padding]));
 }

@@ -22,7 +22,7 @@ internal static class OnnxVerification
     {
         var expected = Predictions.Of(deployed.Network, images, BatchSize);
         EvaluationInputs.Check(images, expected);
-        var scores = expected.Main.Scores(deployed.Score.Reference);
+        var scores = deployed.Score.Reference.Of(expected);
         using var session = new OnnxSession(model);
         var agreement = new OnnxAgreement(images.Count, 0, 0, 0, 0);
         foreach (var chosen in Enumerable.Range(0, images.Count).Chunk(BatchSize))

@@ -15,12 +15,11 @@ internal sealed record SortedLogits(string Top, string Differences, string Expon
     public static SortedLogits Of(OnnxGraph graph, string logits, int classCount)
     {
         var sorted = graph.AddSeveral("TopK", [logits, graph.Constant(classCount)], outputs: 2)[0];
-        var columns = graph.Constant(1);
-        var best = graph.Add("Slice", sorted, graph.Constant(0), graph.Constant(1), columns);
-        var others = graph.Add("Slice", sorted, graph.Constant(1), graph.Constant(classCount), columns);
+        var best = graph.Slice(sorted, 0, 1, dimension: 1);
+        var others = graph.Slice(sorted, 1, classCount, dimension: 1);
         var differences = graph.Add("Sub", others, best);
         var exponentials = graph.Add("Exp", differences);
         var sum = graph.SumOfColumns(exponentials);
-        return new SortedLogits(graph.Add("Squeeze", best, columns), differences, exponentials, sum, graph.Add("Add", sum, graph.Scalar(1)));
+        return new SortedLogits(graph.Add("Squeeze", best, graph.Constant(1)), differences, exponentials, sum, graph.Add("Add", sum, graph.Scalar(1)));
     }
 }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Xml.Linq;
+using Pascl.Training.Checkpoints;
 using Pascl.Training.Evaluation;
 using Pascl.Training.Reporting.Html;
 
@@ -10,7 +11,7 @@ internal static class DetectionSection
 {
     private const int TableSteps = 10;
 
-    public static IEnumerable<XElement> Of(EvaluationReport report, EvaluationFigures? figures)
+    public static IEnumerable<XElement> Of(EvaluationReport report, EvaluationFigures? figures, Calibration? calibration)
     {
         if (figures is not null)
         {
@@ -20,7 +21,7 @@ internal static class DetectionSection
                 HtmlPage.Figures(
                 [
                     .. curves.Count == 0 ? [] : (XElement[])[Roc(report, curves), PrecisionRecall(report, curves)],
-                    Histogram(report, figures.Detection.Histogram),
+                    Histogram(report, figures.Detection.Histogram, calibration?.Score == report.Score ? calibration.Threshold : null),
                     FeatureMapFigure.Of(figures.Features),
                 ]));
         }
@@ -59,7 +60,7 @@ internal static class DetectionSection
             Table("precision in % by recall", "recall, %", curves, 1, (curve, level) => curve.Precision[First(curve.Recall, level)]));
     }
 
-    private static XElement Histogram(EvaluationReport report, ScoreHistogram histogram)
+    private static XElement Histogram(EvaluationReport report, ScoreHistogram histogram, double? threshold)
     {
         var plot = PagePlot.New($"score ({report.Score}), higher = more OOD", "share of images, %");
         double[] outOfDistribution =
@@ -75,6 +76,11 @@ internal static class DetectionSection
         foreach (var (number, (name, shares)) in groups.Index())
         {
             plot.AddLine(number, name, [.. histogram.Edges.SelectMany(edge => (double[])[edge, edge])], [0, .. shares.SelectMany(share => (double[])[share, share]), 0]);
+        }
+
+        if (threshold is { } line && line >= histogram.Edges[0] && line <= histogram.Edges[^1])
+        {
+            plot.AddLine(groups.Length, "threshold", [line, line], [0, groups.Max(group => group.Shares.Max())]);
         }
 
         return SvgFigure.Of(

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Xml.Linq;
+using Pascl.Training.Checkpoints;
 using Pascl.Training.Evaluation;
 using Pascl.Training.Recipes;
 using Pascl.Training.Reporting.Comparison;
@@ -15,6 +16,11 @@ internal static class HeadlineSection
         yield return HtmlPage.Paragraph(
             $"Method {RecipeFile.NameOf(record.Recipe.Method)}, preset {record.Recipe.Preset}, seed {record.Recipe.Seed}, width {record.Recipe.Width}. " +
             $"{State(record)} Written on {now.ToString("yyyy-MM-dd 'at' HH:mm:ss zzz", CultureInfo.InvariantCulture)}.");
+        if (record.IsTrained)
+        {
+            yield return HtmlPage.Paragraph(Decision(record.Calibration));
+        }
+
         foreach (var note in record.Notes)
         {
             yield return HtmlPage.Paragraph(note);
@@ -44,6 +50,12 @@ internal static class HeadlineSection
         return $"Training: {record.Finished(phase.Name)} of {phase.Epochs} epochs of the phase {phase.Name} are finished; " +
             "this page is written anew after every epoch.";
     }
+
+    private static string Decision(Calibration? calibration) => calibration is null
+        ? "No threshold was chosen, so no image is accepted or rejected. Choose one with: calibrate RUN."
+        : FormattableString.Invariant(
+            $"Threshold: an image is accepted if its {calibration.Score} score is at most {calibration.Threshold:G6}, chosen on {calibration.Images:N0} images ")
+            + FormattableString.Invariant($"so that at least {100 * calibration.TruePositiveRate:G4} % of them are accepted.");
 
     private static IEnumerable<XElement> Results(EvaluationReport report)
     {

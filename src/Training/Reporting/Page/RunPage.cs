@@ -24,7 +24,7 @@ internal static class RunPage
         return record.Notes;
     }
 
-    /// <summary>Writes the page for a run that goes on whatever happens to it.</summary>
+    /// <summary>Writes the page for a command that goes on whatever happens to it.</summary>
     /// <param name="folder">The folder.</param>
     /// <param name="error">Told in a sentence what went wrong.</param>
     /// <returns>Whether the page was written.</returns>
@@ -38,7 +38,7 @@ internal static class RunPage
         catch (Exception exception)
         {
             // Days of training are worth more than a page, whatever the cause is: a full disk, or a machine without the library that draws.
-            error.WriteLine($"{folder.Evaluation.Page} was not written, and training goes on: {exception.Message}");
+            error.WriteLine($"{folder.Evaluation.Page} was not written, and everything else goes on: {exception.Message}");
             return false;
         }
     }
@@ -50,7 +50,7 @@ internal static class RunPage
             .. HeadlineSection.Of(record, now),
             .. TrainingSection.Of(record),
             .. record.Report is { } report
-                ? (XElement[])[.. DetectionSection.Of(report, record.Figures), .. ClassSection.Of(report), .. WorstSection.Of(report, record.Worst)]
+                ? (XElement[])[.. DetectionSection.Of(report, record.Figures, record.Calibration), .. ClassSection.Of(report), .. WorstSection.Of(report, record.Worst)]
                 : [],
             .. RecipeSection.Of(record),
         ]);
