@@ -39,7 +39,7 @@ internal static class ScoreCommand
             throw new InputException("There is nothing to score: name images, folders, archives or patterns, or give their paths on standard input with --stdin.");
         }
 
-        using var model = ScoringModel.Open(path);
+        using var model = ScoringModel.Open(path, Environment.ProcessorCount);
         model.WarnWithoutThreshold(Console.Error);
         var (text, failed) = (new StringBuilder(), false);
         foreach (var images in ScoringPipeline.Run(model, ImageInputs.Of(fromInput ? paths.Concat(Lines(Console.In)) : paths)))

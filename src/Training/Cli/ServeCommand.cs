@@ -20,6 +20,8 @@ internal static class ServeCommand
         };
         var batch = Number("--batch", "images that the network takes at once, of all requests together", usual.BatchSize, 1024);
         var wait = Number("--wait", "milliseconds that an image waits for others to share its batch", (int)usual.Wait.TotalMilliseconds, 1000, least: 0);
+        var workers = Number(
+            "--workers", "batches scored at one time, which share the cores; fewer answer a lone large image sooner", usual.Workers, Math.Max(64, usual.Workers));
         var body = Number("--max-body", "MiB of a request's body", usual.BodyLimit >> 20, 1024);
         var pixels = Number("--max-pixels", "millions of pixels of an image", (int)(usual.PixelLimit / 1_000_000), 100);
         var images = Number("--max-images", "images in a request", usual.ImageLimit, 1024);
@@ -31,7 +33,7 @@ internal static class ServeCommand
             + "images; /healthz; /metrics for Prometheus; a page to drop images on. It listens on this machine alone unless --urls says otherwise; "
             + "it has no passwords and no TLS.")
         {
-            run, urls, batch, wait, body, pixels, images, requests, timeout,
+            run, urls, batch, wait, workers, body, pixels, images, requests, timeout,
         };
         command.SetAction((result, cancellation) => Run(
             result.GetRequiredValue(run),
@@ -40,6 +42,7 @@ internal static class ServeCommand
                 Addresses = [.. result.GetRequiredValue(urls).Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).Select(Check)],
                 BatchSize = result.GetRequiredValue(batch),
                 Wait = TimeSpan.FromMilliseconds(result.GetRequiredValue(wait)),
+                Workers = result.GetRequiredValue(workers),
                 BodyLimit = result.GetRequiredValue(body) << 20,
                 PixelLimit = result.GetRequiredValue(pixels) * 1_000_000L,
                 ImageLimit = result.GetRequiredValue(images),
@@ -67,7 +70,7 @@ internal static class ServeCommand
 
     private static async Task<int> Run(string path, ServeSettings settings, CancellationToken cancellation)
     {
-        using var model = ScoringModel.Open(path);
+        using var model = ScoringModel.Open(path, settings.Workers);
         model.WarnWithoutThreshold(Console.Error);
         await using var server = await ScoringServer.Start(model, settings);
         foreach (var address in server.Addresses)

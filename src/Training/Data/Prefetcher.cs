@@ -8,7 +8,6 @@ namespace Pascl.Training.Data;
 /// every n-th number into a bounded queue of its own, so order needs no bookkeeping and a slow caller stops the threads.
 /// </summary>
 internal sealed class Prefetcher<T> : IDisposable
-    where T : IDisposable
 {
     private readonly CancellationTokenSource stop = new();
     private readonly BlockingCollection<T>[] queues;
@@ -41,7 +40,7 @@ internal sealed class Prefetcher<T> : IDisposable
         throw new InvalidOperationException("Every result has been taken.");
     }
 
-    /// <summary>Ends the threads and disposes the results that nobody took.</summary>
+    /// <summary>Ends the threads and disposes the results that nobody took, where they can be.</summary>
     public void Dispose()
     {
         stop.Cancel();
@@ -54,7 +53,7 @@ internal sealed class Prefetcher<T> : IDisposable
         {
             while (queue.TryTake(out var item))
             {
-                item.Dispose();
+                (item as IDisposable)?.Dispose();
             }
 
             queue.Dispose();
@@ -90,7 +89,7 @@ internal sealed class Prefetcher<T> : IDisposable
         }
         catch (OperationCanceledException)
         {
-            item.Dispose();
+            (item as IDisposable)?.Dispose();
         }
     }
 }

@@ -6,12 +6,13 @@ using Pascl.Training.Interop;
 using Pascl.Training.Model;
 using Pascl.Training.Recipes;
 using Pascl.Training.Reporting;
+using TorchSharp;
 
 namespace Pascl.Training.Deployment;
 
 /// <summary>
 /// A trained run, ready to say of any image what it shows and how far out of distribution it is: in the precision of its training, like an evaluation, with the
-/// class of the auxiliary branch and the score that its threshold was chosen for. One thread at a time may use it.
+/// class of the auxiliary branch and the score that its threshold was chosen for. Several threads may use it.
 /// </summary>
 internal sealed class ScoringModel : IDisposable
 {
@@ -46,8 +47,12 @@ internal sealed class ScoringModel : IDisposable
 
     /// <summary>Reads the last checkpoint of a run.</summary>
     /// <param name="path">The run folder.</param>
+    /// <param name="workers">
+    /// Threads that will score batches at one time; the cores are divided among them. Small images are scored fastest with one for each core, because the threads of
+    /// one batch wait for each other after every operation.
+    /// </param>
     /// <exception cref="InputException">There is no run, or it cannot be used.</exception>
-    public static ScoringModel Open(string path)
+    public static ScoringModel Open(string path, int workers)
     {
         var folder = RunFolder.Open(path);
         using var checkpoint = Checkpoint.Open(folder.Checkpoint);
@@ -55,6 +60,8 @@ internal sealed class ScoringModel : IDisposable
         try
         {
             checkpoint.LoadInto(model.network);
+            model.network.eval();
+            torch.set_num_threads(Math.Clamp(Environment.ProcessorCount / workers, 1, torch.get_num_threads()));
             return model;
         }
         catch

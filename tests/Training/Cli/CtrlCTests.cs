@@ -16,7 +16,7 @@ public sealed partial class CtrlCTests
         using var folder = new TemporaryFolder();
         var run = Path.Combine(folder.Path, "run");
         using var training = PasclProgram.Start(
-            PasclProgram.Folder, $"train --preset quickstart --width 4 --epochs 1000 --out {run}");
+            PasclProgram.Folder, $"train --preset quickstart --width 4 --epochs 1000 --threads 1 --out {run}");
         var error = training.StandardError.ReadToEndAsync();
         var output = training.StandardOutput.ReadToEndAsync();
         WaitFor(() => new FileInfo(Path.Combine(run, "log.jsonl")) is { Exists: true, Length: > 0 }, training);

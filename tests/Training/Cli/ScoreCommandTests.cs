@@ -207,7 +207,7 @@ public sealed class ScoreCommandTests
     public void a_score_depends_on_the_images_beside_it_in_the_last_digits_at_most(Precision precision, double rounding)
     {
         var run = DeployedRun.Write(folder, "run", null, precision);
-        using var model = Pascl.Training.Deployment.ScoringModel.Open(run);
+        using var model = Pascl.Training.Deployment.ScoringModel.Open(run, 1);
         var images = SmallNetworks.Images(70, 8, 8);
         var together = model.Score(images);
         Assert.Multiple(() =>

@@ -113,6 +113,24 @@ public sealed class CoclTests(ScalarType type)
     }
 
     [Test]
+    public void the_images_that_outliers_are_kept_from_are_those_of_the_head()
+    {
+        using var scope = NewDisposeScope();
+        using var objective = Objective(out _);
+
+        // Head images lie 0.25 from the outliers, which are all alike, and tail images 9: relu(0 - 0.25 + 1).
+        int[] classes = [0, 2, 1, 3, 3, 2];
+        var features = zeros(9, 4, dtype: type);
+        foreach (var (row, label) in classes.Index())
+        {
+            features[row, 0] = label < 2 ? 0.25 : 9;
+        }
+
+        var terms = objective.Terms(RivalFixture.Output(Of(Gradients.Values(9, 5, seed: 13)), features), RivalFixture.Batch(classes, outliers: 3));
+        Assert.That((double)terms.Further![1], Is.EqualTo(0.75).Within(1e-5));
+    }
+
+    [Test]
     public void head_images_are_drawn_anew_in_every_step_and_alike_in_a_repeated_one()
     {
         using var scope = NewDisposeScope();

@@ -58,10 +58,14 @@ public sealed class RivalTrainingTests
         TinyTraining.Resume(stopped);
         var tensors = TinyTraining.Tensors(stopped);
         var history = TinyTraining.History(stopped);
+        var counts = TinyTraining.Data.Training.CountPerClass();
         using (Assert.EnterMultipleScope())
         {
             Assert.That(tensors, Is.EqualTo(TinyTraining.Tensors(whole)));
             Assert.That(tensors.Keys, Has.Member("model.method.prototypes.weight").And.Member("model.method.class_shares"));
+            Assert.That(
+                MemoryMarshal.Cast<byte, double>(tensors["model.method.class_shares"]).ToArray(),
+                Is.EqualTo(counts.Select(count => count / (double)counts.Sum())).Within(1e-12), "the prior that the outputs are calibrated by");
             Assert.That(history.Select(e => e.Losses["total"]), Is.EqualTo(TinyTraining.History(whole).Select(e => e.Losses["total"])));
             Assert.That(history[^1].Phase, Is.EqualTo("auxiliary-branch"));
             Assert.That(history[^1].Losses["total"], Is.InRange(0.1, 10), "cross entropy of the classes alone");

@@ -18,9 +18,6 @@ internal sealed class DecodedImages : IDisposable
         errors = [.. inputs.Select((input, i) => Decode(input, decoder, pixels.Writable(i), size))];
     }
 
-    /// <summary>Number of images, those with errors too.</summary>
-    public int Count => inputs.Length;
-
     /// <summary>Reads and decodes images on the calling thread, resized and cropped like those of an evaluation.</summary>
     /// <param name="inputs">The images.</param>
     /// <param name="size">Rows and columns of the result.</param>
@@ -30,11 +27,11 @@ internal sealed class DecodedImages : IDisposable
     /// <returns>All images in their order.</returns>
     public IReadOnlyList<ScoredImage> ScoreBy(ScoringModel model)
     {
-        var noClass = new int[Count];
+        var noClass = new int[inputs.Length];
         Array.Fill(noClass, ImageSet.NoClass);
         string[] sources = [.. inputs.Select(input => input.Source)];
         var images = new ImageSet("images", pixels, noClass, [], sources);
-        var scores = new Queue<ImageScore>(model.Score(images.Select(Enumerable.Range(0, Count).Where(i => errors[i] is null))));
+        var scores = new Queue<ImageScore>(model.Score(images.Select(Enumerable.Range(0, inputs.Length).Where(i => errors[i] is null))));
         return [.. sources.Select((source, i) => new ScoredImage(source, errors[i] is null ? scores.Dequeue() : null, errors[i]))];
     }
 

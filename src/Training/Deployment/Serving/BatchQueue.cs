@@ -5,8 +5,8 @@ using Pascl.Training.Data;
 namespace Pascl.Training.Deployment.Serving;
 
 /// <summary>
-/// Collects the images of concurrent requests into batches and scores them on one thread: libtorch keeps a team of threads for each thread that calls it. What
-/// arrives while a batch is scored makes up the next; an image alone waits a moment for others.
+/// Collects the images of concurrent requests into batches and scores them on threads of its own: libtorch keeps a team of threads for each thread that calls it. What
+/// arrives while all threads score makes up the next batch; an image alone waits a moment for others.
 /// </summary>
 internal sealed class BatchQueue : IDisposable
 {
@@ -14,18 +14,18 @@ internal sealed class BatchQueue : IDisposable
     private readonly ScoringModel model;
     private readonly ServeSettings settings;
     private readonly ServerMetrics metrics;
-    private readonly Thread worker;
+    private readonly Thread[] workers;
 
     /// <summary>Begins to wait for images.</summary>
     public BatchQueue(ScoringModel model, ServeSettings settings, ServerMetrics metrics)
     {
         (this.model, this.settings, this.metrics) = (model, settings, metrics);
-        worker = new Thread(Run) { IsBackground = true, Name = "scores" };
-        worker.Start();
+        workers = [.. Enumerable.Range(0, settings.Workers).Select(worker => new Thread(Run) { IsBackground = true, Name = $"scores {worker}" })];
+        Array.ForEach(workers, worker => worker.Start());
     }
 
     /// <summary>Whether images are still being scored.</summary>
-    public bool IsAlive => worker.IsAlive;
+    public bool IsAlive => workers.All(worker => worker.IsAlive);
 
     /// <summary>Scores an image with others.</summary>
     /// <param name="pixels">(size, size, 3) bytes of the model's image size.</param>
@@ -38,11 +38,11 @@ internal sealed class BatchQueue : IDisposable
         return image.Answer.WaitAsync(cancellation);
     }
 
-    /// <summary>Scores what is waiting and ends the thread.</summary>
+    /// <summary>Scores what is waiting and ends the threads.</summary>
     public void Dispose()
     {
         pending.CompleteAdding();
-        worker.Join();
+        Array.ForEach(workers, worker => worker.Join());
         pending.Dispose();
     }
 

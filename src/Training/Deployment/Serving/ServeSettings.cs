@@ -12,6 +12,9 @@ internal sealed record ServeSettings
     /// <summary>How long an image waits for others to share its batch.</summary>
     public TimeSpan Wait { get; init; } = TimeSpan.FromMilliseconds(2);
 
+    /// <summary>Batches that are scored at one time.</summary>
+    public int Workers { get; init; } = Environment.ProcessorCount;
+
     /// <summary>Bytes of a request's body, at most.</summary>
     public int BodyLimit { get; init; } = 10 << 20;
 
