@@ -4,7 +4,7 @@ param([ValidateSet('build', 'test', 'format', 'bench', 'publish', 'bundle')] [st
 Push-Location $PSScriptRoot
 switch ($Verb) {
     'build' { dotnet build Pascl.sln -c Release }
-    'test' { dotnet test }
+    'test' { dotnet test -c Release }
     'format' { dotnet format Pascl.sln }
     'bench' { dotnet run -c Release --project src/Benchmarks -- --filter '*' }
     'publish' { dotnet publish src/Training -c Release -r linux-x64 --self-contained -o artifacts/publish }
