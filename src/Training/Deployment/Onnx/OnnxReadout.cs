@@ -6,6 +6,11 @@ namespace Pascl.Training.Deployment.Onnx;
 /// <summary>The readings of the methods as nodes of a graph, each the equation of its <see cref="Readout"/>.</summary>
 internal static class OnnxReadout
 {
+    // Dimensions of the outputs, (N, columns), and of EAT's heads, (N, heads, columns of a head).
+    private const long Columns = 1;
+    private const long Heads = 1;
+    private const long HeadColumns = 2;
+
     /// <summary>Adds the logits of the classes.</summary>
     /// <param name="graph">The graph.</param>
     /// <param name="readout">How the method reads its network.</param>
@@ -45,11 +50,6 @@ internal static class OnnxReadout
             graph.Add("Exp", graph.LogSumExp(graph.Slice(LogProbabilities(graph, heads, outputs), heads.ClassCount, long.MaxValue, HeadColumns), HeadColumns)), Heads),
         _ => throw NotKnown(readout),
     };
-
-    // Dimensions of the outputs, (N, columns), and of EAT's heads, (N, heads, columns of a head).
-    private const long Columns = 1;
-    private const long Heads = 1;
-    private const long HeadColumns = 2;
 
     private static string Calibrated(OnnxGraph graph, OutlierColumnReadout readout, Branch branch, string outputs)
     {
