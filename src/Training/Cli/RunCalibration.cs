@@ -3,6 +3,7 @@ using Pascl.Training.Checkpoints;
 using Pascl.Training.Data;
 using Pascl.Training.Evaluation;
 using Pascl.Training.Evaluation.Scores;
+using Pascl.Training.Recipes;
 using Pascl.Training.Reporting;
 using Pascl.Training.Reporting.Page;
 using Spectre.Console;
@@ -28,11 +29,19 @@ internal sealed class RunCalibration
     {
         AcceptanceThreshold.CheckRate(rate, "--tpr");
         using var folder = RunFolder.Resume(path);
+        var score = Score(folder, text);
         using var run = new TrainedRun(folder, []);
         run.RequireItsTrainingImages();
-        var calibration = new RunCalibration(run, AcceptanceScore.Of(text, Readout.Of(run.Model), run.Info.TrainingCounts));
+        var calibration = new RunCalibration(run, score);
         calibration.Run(rate, CalibrationImages.Choose(run, inDistribution));
         return ExitCode.Done;
+    }
+
+    // A wrong name is said before images are read, which may take minutes.
+    private static AcceptanceScore Score(RunFolder folder, string? text)
+    {
+        using var checkpoint = Checkpoint.Open(folder.Checkpoint);
+        return AcceptanceScore.Of(text, checkpoint.Info, RecipeFile.Parse(checkpoint.Info.Recipe, folder.Checkpoint));
     }
 
     private void Run(double rate, CalibrationImages chosen)

@@ -24,13 +24,13 @@ internal sealed class ScoringModel : IDisposable
     private ScoringModel(string path, CheckpointInfo info, Recipe recipe)
     {
         (Path, classNames, Threshold) = (path, info.ClassNames, info.Calibration?.Threshold);
+        score = AcceptanceScore.Of(info.Calibration?.Score, info, recipe);
 
         // An earlier version did not note the size of the images; then they are asked for it.
         ImageSize = info.ImageSize ?? recipe.Data.ImageSize
             ?? TrainingDataReader.Read(recipe, withOutliers: false, withOutOfDistribution: false).Training.Height;
         device = ComputeDevice.Open("auto", Backend.Torch);
         network = Trainer.CreateModel(recipe, info.ClassNames.Count, device);
-        score = AcceptanceScore.Of(info.Calibration?.Score, network.Head.Readout([]), info.TrainingCounts);
     }
 
     /// <summary>The run folder.</summary>

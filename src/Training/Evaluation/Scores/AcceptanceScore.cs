@@ -1,3 +1,7 @@
+using Pascl.Training.Checkpoints;
+using Pascl.Training.Methods;
+using Pascl.Training.Recipes;
+
 namespace Pascl.Training.Evaluation.Scores;
 
 /// <summary>
@@ -33,6 +37,14 @@ internal sealed class AcceptanceScore
         var specification = ScoreSpecification.Parse(text ?? readout.ScoreName);
         return new AcceptanceScore(specification.ToString(), specification, specification.OfLogits(trainingCounts));
     }
+
+    /// <summary>Reads a score of a run, before its network or its images are loaded.</summary>
+    /// <param name="text">As above.</param>
+    /// <param name="info">What the run's checkpoint says.</param>
+    /// <param name="recipe">How it was trained.</param>
+    /// <exception cref="InputException">There is no such score, or it needs more than a deployed model has.</exception>
+    public static AcceptanceScore Of(string? text, CheckpointInfo info, Recipe recipe) =>
+        Of(text, MethodDefinition.Of(recipe.Method).Head(recipe, info.ClassNames.Count).Readout([]), info.TrainingCounts);
 
     /// <summary>The score of every image.</summary>
     public double[] Of(Predictions predictions) =>
