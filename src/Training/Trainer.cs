@@ -1,5 +1,6 @@
 using Pascl.Training.Checkpoints;
 using Pascl.Training.Data;
+using Pascl.Training.Evaluation;
 using Pascl.Training.Interop;
 using Pascl.Training.Loss;
 using Pascl.Training.Methods;
@@ -43,6 +44,12 @@ public sealed class Trainer : IDisposable
 
     /// <summary>What is run: the given recipe with the precision that this machine chose, so that it can be repeated and continued elsewhere.</summary>
     public Recipe Recipe { get; }
+
+    /// <summary>Whether <see cref="Run"/> begins with <see cref="CheckConvolutions"/>.</summary>
+    public bool ChecksConvolutions { get; init; } = true;
+
+    /// <summary>What <see cref="CheckConvolutions"/> found; null before it.</summary>
+    public ConvolutionReport? Convolutions { get; private set; }
 
     /// <summary>The network being trained.</summary>
     public DualBranchResNet Model { get; }
@@ -95,6 +102,23 @@ public sealed class Trainer : IDisposable
         resumed = checkpoint;
     }
 
+    /// <summary>
+    /// Compares every convolution of what is left of the run with double precision on this machine, and lets those that are wrong be computed another way. Done once.
+    /// </summary>
+    /// <exception cref="InputException">A convolution is wrong in every way.</exception>
+    public ConvolutionReport CheckConvolutions()
+    {
+        if (Convolutions is null)
+        {
+            using var mark = folder.Mark("the check of its convolutions");
+            var training = phases[position.Phase..].Where(phase => phase.Settings.Epochs > 0).Select(ConvolutionUse.Training);
+            var evaluation = ConvolutionUse.Evaluation([data.Test, .. data.OutOfDistribution, .. data.Validation is { } held ? [held] : Array.Empty<ImageSet>()], Predictions.UsualBatchSize);
+            Convolutions = ConvolutionCheck.Run(Model, data.Training.Height, data.Training.Width, [.. training, .. evaluation]);
+        }
+
+        return Convolutions;
+    }
+
     /// <summary>Runs what is left of both phases.</summary>
     /// <param name="display">Told every <see cref="StepsPerReport"/> steps.</param>
     /// <param name="cancellation">Ends the run after the current step, with a checkpoint.</param>
@@ -102,6 +126,11 @@ public sealed class Trainer : IDisposable
     /// <exception cref="OperationCanceledException">The run was cancelled; its checkpoint is saved.</exception>
     public void Run(IProgress<StepReport>? display = null, CancellationToken cancellation = default)
     {
+        if (ChecksConvolutions)
+        {
+            CheckConvolutions();
+        }
+
         using var journal = new RunJournal(folder, resumed?.Info.LogLength ?? 0, display);
         journal.WritePage();
         for (; position.Phase < phases.Length; position = position.NextPhase)
@@ -157,9 +186,11 @@ public sealed class Trainer : IDisposable
         resumed?.Dispose();
         resumed = null;
 
+        // A native library that aborts does so in the first step of a phase; the mark says then where the process ended.
+        using var mark = folder.Mark($"the first step of its {phase.Name} phase");
         while (position.Epoch < phase.Settings.Epochs)
         {
-            RunEpoch(steps, journal, cancellation);
+            RunEpoch(steps, journal, mark, cancellation);
             cancellation.ThrowIfCancellationRequested();
         }
 
@@ -168,13 +199,14 @@ public sealed class Trainer : IDisposable
         Save(steps, journal, null);
     }
 
-    private void RunEpoch(TrainingSteps steps, RunJournal journal, CancellationToken cancellation)
+    private void RunEpoch(TrainingSteps steps, RunJournal journal, IDisposable mark, CancellationToken cancellation)
     {
         using var sums = new LossSums(steps.Objective.TermNames.Count, unfinished, device.Torch);
         unfinished = null;
         journal.RestartClock(steps.WaitTime);
         foreach (var images in steps.Epoch(position.Epoch, position.Step, sums))
         {
+            mark.Dispose();
             journal.Count(images);
             position = position with { Step = position.Step + 1 };
             var isLast = position.Step == steps.PerEpoch;

@@ -31,8 +31,8 @@ internal static class CalibrateCommand
             run, rate, score, images,
         };
         command.SetAction(result => RunCalibration.Run(
-            result.GetRequiredValue(run), result.GetRequiredValue(rate), result.GetValue(score), result.GetValue(images)));
-        return command.WithExamples(
+            result.GetRequiredValue(run), result.GetRequiredValue(rate), result.GetValue(score), result.GetValue(images), ConvolutionOption.IsOn(result)));
+        return command.WithConvolutionCheck().WithExamples(
             "calibrate runs/oe-1", "calibrate runs/oe-1 --tpr 0.98 --score energy", "calibrate runs/oe-1 --id photos-of-this-year");
     }
 }

@@ -15,11 +15,11 @@ internal static class DoctorCommand
             Description = "also compare with the golden values in this folder, computed by the authors' code",
         };
         var command = new Command("doctor", "Shows what this machine offers and checks that it computes correctly.") { golden };
-        command.SetAction(parsed => Run(parsed.GetValue(golden)));
-        return command.WithExamples("doctor", "doctor --golden golden");
+        command.SetAction(parsed => Run(parsed.GetValue(golden), ConvolutionOption.IsOn(parsed)));
+        return command.WithConvolutionCheck().WithExamples("doctor", "doctor --golden golden");
     }
 
-    private static int Run(string? goldenFolder)
+    private static int Run(string? goldenFolder, bool checksConvolutions)
     {
         // First, so that a bad folder is the only thing that is said.
         var golden = goldenFolder is null ? [] : CompareGolden(goldenFolder);
@@ -27,6 +27,15 @@ internal static class DoctorCommand
 
         ConsoleTable.Write("Machine", ["part", "found"], [.. MachineReport.Rows().Select(row => new[] { row.Name, row.Value })]);
         Write("Self-test", selfTest);
+        if (checksConvolutions)
+        {
+            ConsoleTable.Write(
+                "Convolutions of libtorch, compared with double precision by plain loops",
+                ConvolutionDoctor.Columns,
+                [.. ConvolutionDoctor.Rows()]);
+            Console.WriteLine("A run checks its own convolutions first; where libtorch is wrong, it takes a matrix product instead and says so.");
+        }
+
         if (goldenFolder is not null)
         {
             Write("Golden values", golden);

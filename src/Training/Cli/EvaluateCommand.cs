@@ -38,8 +38,9 @@ internal static class EvaluateCommand
             [.. (result.GetValue(sets) ?? []).Select(RecipeOptions.ParseNamedPath)],
             result.GetValue(output),
             result.GetValue(details),
-            result.GetValue(scores) is { } list ? ScoreSpecification.ParseList(list) : []));
-        return command.WithExamples(
+            result.GetValue(scores) is { } list ? ScoreSpecification.ParseList(list) : [],
+            ConvolutionOption.IsOn(result)));
+        return command.WithConvolutionCheck().WithExamples(
             "evaluate runs/oe-1",
             "evaluate runs/oe-1 --details",
             "evaluate runs/oe-1 --scores all",

@@ -49,9 +49,10 @@ internal static class ExportCommand
                 result.GetRequiredValue(format),
                 result.GetValue(output),
                 new OnnxSettings(
-                    result.GetRequiredValue(input), result.GetValue(score), result.GetValue(withoutThreshold), result.GetValue(images)));
+                    result.GetRequiredValue(input), result.GetValue(score), result.GetValue(withoutThreshold), result.GetValue(images)),
+                ConvolutionOption.IsOn(result));
         });
-        return command.WithExamples(
+        return command.WithConvolutionCheck().WithExamples(
             "export runs/oe-1 --format onnx",
             "export runs/oe-1 --format onnx --input float --out deployed/model.onnx",
             "export runs/oe-1 --format onnx --without-threshold --score energy",

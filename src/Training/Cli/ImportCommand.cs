@@ -28,8 +28,9 @@ internal static class ImportCommand
             source.Read(result),
             [.. source.Given(result)],
             new ImportedPaths(result.GetRequiredValue(file), result.GetValue(auxiliary), result.GetValue(classifier)),
-            result.GetValue(output)));
-        return command.WithExamples(
+            result.GetValue(output),
+            ConvolutionOption.IsOn(result)));
+        return command.WithConvolutionCheck().WithExamples(
             "import latest.pth --auxiliary best_clean_acc.pth --preset cifar10-lt-paper --data DATA --out runs/authors",
             "import latest.pth --id photos --ood textures=dtd --method ce",
             "import model.safetensors --recipe runs/oe-1/recipe.json");

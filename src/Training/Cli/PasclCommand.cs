@@ -76,8 +76,9 @@ public static class PasclCommand
             DataCommand.Create(),
             ProfileCommand.Create(),
             PtxCommand.Create(),
+            ConvolutionDoctor.Create(),
         };
-        root.SetAction((_, cancellation) => Task.FromResult(TrainingRun.Start(Presets.Find("quickstart").Recipe, null, cancellation)));
+        root.SetAction((_, cancellation) => Task.FromResult(TrainingRun.Start(Presets.Find("quickstart").Recipe, null, checksConvolutions: true, cancellation)));
         return root
             .WithExamples("", "data check photos", "train --preset cifar10-lt-cpu --data DATA", "evaluate runs/first", "doctor")
             .ShowExamplesInHelp();

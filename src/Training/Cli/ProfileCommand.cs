@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Pascl.Training.Interop;
 using Pascl.Training.Loss;
+using Pascl.Training.Model;
 using Pascl.Training.Recipes;
 using Pascl.Training.Reporting;
 using TorchSharp;
@@ -34,8 +35,9 @@ internal static class ProfileCommand
         command.SetAction(result => Run(
             source.Read(result),
             new ProfileSettings(
-                AtLeast(1, steps, result), AtLeast(0, warmUp, result), result.GetRequiredValue(phase), result.GetValue(trace), result.GetValue(synchronise))));
-        return command.WithExamples(
+                AtLeast(1, steps, result), AtLeast(0, warmUp, result), result.GetRequiredValue(phase), result.GetValue(trace), result.GetValue(synchronise),
+                ConvolutionOption.IsOn(result))));
+        return command.WithConvolutionCheck().WithExamples(
             "profile",
             "profile --preset cifar10-lt-cpu --data DATA --steps 20 --trace trace.json",
             "profile --phase auxiliary-branch --threads 1",
@@ -62,6 +64,9 @@ internal static class ProfileCommand
         using var model = Trainer.CreateModel(recipe, data.Training.ClassCount, device);
         var phase = Trainer.Phases(recipe, data, device).Single(phase => phase.Name == settings.Phase);
         phase.Enter(model);
+        ConvolutionOption.Warn(settings.ChecksConvolutions
+            ? ConvolutionCheck.Run(model, data.Training.Height, data.Training.Width, ConvolutionUse.Training(phase))
+            : null);
         var ranges = NvtxRanges.Find(NativeLibTorch.EnsureLoaded().LibTorchFolder);
         var isGpu = device.Torch.type == DeviceType.CUDA;
         using var clock = new StepClock(settings.Steps, settings.Synchronise && isGpu ? () => torch.cuda.synchronize(device.Torch) : null, ranges);
@@ -124,5 +129,5 @@ internal static class ProfileCommand
         }
     }
 
-    private sealed record ProfileSettings(int Steps, int WarmUp, string Phase, string? Trace, bool Synchronise);
+    private sealed record ProfileSettings(int Steps, int WarmUp, string Phase, string? Trace, bool Synchronise, bool ChecksConvolutions);
 }

@@ -25,12 +25,13 @@ internal sealed class RunCalibration
     /// <param name="rate">The share of in-distribution images to accept.</param>
     /// <param name="text">The score; null for the method's own.</param>
     /// <param name="inDistribution">In-distribution images that the run was not trained on; null for its own.</param>
-    public static int Run(string path, double rate, string? text, string? inDistribution)
+    /// <param name="checksConvolutions">Whether the convolutions are checked first.</param>
+    public static int Run(string path, double rate, string? text, string? inDistribution, bool checksConvolutions)
     {
         AcceptanceThreshold.CheckRate(rate, "--tpr");
         using var folder = RunFolder.Resume(path);
         var score = Score(folder, text);
-        using var run = new TrainedRun(folder, []);
+        using var run = new TrainedRun(folder, [], checksConvolutions);
         run.RequireItsTrainingImages();
         var calibration = new RunCalibration(run, score);
         calibration.Run(rate, CalibrationImages.Choose(run, inDistribution));

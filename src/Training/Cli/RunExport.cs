@@ -16,7 +16,7 @@ namespace Pascl.Training.Cli;
 /// <summary>An export as the user sees it: what was written, how large it is, and how it was verified.</summary>
 internal static class RunExport
 {
-    public static int Write(string path, ExportFormat format, string? output, OnnxSettings settings)
+    public static int Write(string path, ExportFormat format, string? output, OnnxSettings settings, bool checksConvolutions)
     {
         var watch = Stopwatch.StartNew();
         var folder = RunFolder.Open(path);
@@ -37,7 +37,7 @@ internal static class RunExport
         RequirePlainNetwork(model, format, folder);
         string[] written = format switch
         {
-            ExportFormat.Onnx => WriteOnnx(file, folder, checkpoint.Info, recipe, model, settings),
+            ExportFormat.Onnx => WriteOnnx(file, folder, checkpoint.Info, recipe, model, settings, checksConvolutions),
             ExportFormat.Safetensors => WriteSafetensors(file, checkpoint.Info, model),
             _ => WeightExport.WriteTorch(file, model),
         };
@@ -70,11 +70,17 @@ internal static class RunExport
     }
 
     private static string[] WriteOnnx(
-        string file, RunFolder folder, CheckpointInfo info, Recipe recipe, DualBranchResNet model, OnnxSettings settings)
+        string file, RunFolder folder, CheckpointInfo info, Recipe recipe, DualBranchResNet model, OnnxSettings settings, bool checksConvolutions)
     {
         var (text, calibration) = ScoreOf(folder, info.Calibration, settings);
         var score = DeployedScore.Of(AcceptanceScore.Of(text, Readout.Of(model), info.TrainingCounts));
         var images = OnnxVerification.Choose(ImagesOf(recipe, settings.Images));
+        if (checksConvolutions)
+        {
+            ConvolutionOption.Warn(ConvolutionCheck.Run(
+                model, images.Height, images.Width, [.. ConvolutionUse.Evaluation([images], OnnxVerification.BatchSize)]));
+        }
+
         var deployed = new DeployedModel(model, info.ClassNames, images.Height, score, calibration);
         var agreement = OnnxExport.Write(file, deployed, settings.Input, images);
         Console.WriteLine(FormattableString.Invariant(

@@ -1,6 +1,7 @@
 using Pascl.Training.Checkpoints;
 using Pascl.Training.Checkpoints.PyTorch;
 using Pascl.Training.Data;
+using Pascl.Training.Evaluation;
 using Pascl.Training.Interop;
 using Pascl.Training.Methods;
 using Pascl.Training.Model;
@@ -14,7 +15,7 @@ internal static class RunImport
 {
     private const int MostListed = 8;
 
-    public static int Read(Recipe recipe, IReadOnlyList<string> given, ImportedPaths paths, string? output)
+    public static int Read(Recipe recipe, IReadOnlyList<string> given, ImportedPaths paths, string? output, bool checksConvolutions)
     {
         if (paths.Classifier is not null && paths.Auxiliary is null)
         {
@@ -47,6 +48,13 @@ internal static class RunImport
         if (auxiliary is not null)
         {
             Report(auxiliary);
+        }
+
+        if (checksConvolutions)
+        {
+            // Import computes nothing; whoever imports learns here whether this machine can.
+            ConvolutionOption.Warn(ConvolutionCheck.Run(
+                model, data.Test.Height, data.Test.Width, [.. ConvolutionUse.Evaluation([data.Test, .. data.OutOfDistribution], Predictions.UsualBatchSize)]));
         }
 
         // A run without finetuned weights stands before its second phase, and train --resume takes it; the other one is finished.

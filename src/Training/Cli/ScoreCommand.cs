@@ -25,14 +25,14 @@ internal static class ScoreCommand
         {
             run, paths, fromInput,
         };
-        command.SetAction(result => Run(result.GetRequiredValue(run), result.GetValue(paths) ?? [], result.GetValue(fromInput)));
-        return command.WithExamples(
+        command.SetAction(result => Run(result.GetRequiredValue(run), result.GetValue(paths) ?? [], result.GetValue(fromInput), ConvolutionOption.IsOn(result)));
+        return command.WithConvolutionCheck().WithExamples(
             "score runs/oe-1 photo.jpg",
             "score runs/oe-1 photos archive.tar.gz downloads.tar/photos 'more/**/*.png'",
             "score runs/oe-1 --stdin");
     }
 
-    private static int Run(string path, string[] paths, bool fromInput)
+    private static int Run(string path, string[] paths, bool fromInput, bool checksConvolutions)
     {
         if (paths.Length == 0 && !fromInput)
         {
@@ -41,6 +41,7 @@ internal static class ScoreCommand
 
         using var model = ScoringModel.Open(path, Environment.ProcessorCount);
         model.WarnWithoutThreshold(Console.Error);
+        ConvolutionOption.Warn(checksConvolutions ? model.CheckConvolutions(ScoringPipeline.BatchSize(model)) : null);
         var (text, failed) = (new StringBuilder(), false);
         foreach (var images in ScoringPipeline.Run(model, ImageInputs.Of(fromInput ? paths.Concat(Lines(Console.In)) : paths)))
         {

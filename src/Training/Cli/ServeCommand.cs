@@ -49,8 +49,9 @@ internal static class ServeCommand
                 RequestLimit = result.GetRequiredValue(requests),
                 Timeout = TimeSpan.FromSeconds(result.GetRequiredValue(timeout)),
             },
+            ConvolutionOption.IsOn(result),
             cancellation));
-        return command.WithExamples("serve runs/oe-1", "serve runs/oe-1 --urls http://127.0.0.1:9000 --max-body 50 --max-pixels 60");
+        return command.WithConvolutionCheck().WithExamples("serve runs/oe-1", "serve runs/oe-1 --urls http://127.0.0.1:9000 --max-body 50 --max-pixels 60");
     }
 
     private static Option<int> Number(string name, string description, int value, int most, int least = 1) => new(name)
@@ -68,10 +69,11 @@ internal static class ServeCommand
             ? address
             : throw new InputException($"'{address}' is not an address to listen on; expected http://HOST:PORT, as in {usual.Addresses[0]}.");
 
-    private static async Task<int> Run(string path, ServeSettings settings, CancellationToken cancellation)
+    private static async Task<int> Run(string path, ServeSettings settings, bool checksConvolutions, CancellationToken cancellation)
     {
         using var model = ScoringModel.Open(path, settings.Workers);
         model.WarnWithoutThreshold(Console.Error);
+        ConvolutionOption.Warn(checksConvolutions ? model.CheckConvolutions(settings.BatchSize) : null);
         await using var server = await ScoringServer.Start(model, settings);
         foreach (var address in server.Addresses)
         {

@@ -13,7 +13,7 @@ internal static class TrainCommand
         var command = new Command("train", "Trains both phases, evaluates, and leaves everything in a run folder.");
         source.AddTo(command, output, resume);
         command.SetAction((result, cancellation) => Task.FromResult(Run(result, cancellation)));
-        return command.WithExamples(
+        return command.WithConvolutionCheck().WithExamples(
             "train --preset cifar10-lt-cpu --data DATA",
             "train --preset cifar10-lt-cpu --data DATA --method oe --seed 1 --out runs/oe-1",
             "train --preset cifar10-lt-cpu --data DATA --from runs/ce-1 --method berl --out runs/berl-1",
@@ -25,12 +25,12 @@ internal static class TrainCommand
         {
             if (result.GetValue(resume) is not { } folder)
             {
-                return TrainingRun.Start(source.Read(result), result.GetValue(output), cancellation);
+                return TrainingRun.Start(source.Read(result), result.GetValue(output), ConvolutionOption.IsOn(result), cancellation);
             }
 
             string[] given = [.. source.Given(result), .. RecipeOptions.WasGiven(result, output) ? (string[])[output.Name] : []];
             return given.Length == 0
-                ? TrainingRun.Continue(folder, cancellation)
+                ? TrainingRun.Continue(folder, ConvolutionOption.IsOn(result), cancellation)
                 : throw new InputException($"--resume continues a run with its own recipe, so {string.Join(", ", given)} cannot be given with it.");
         }
     }

@@ -1,5 +1,6 @@
 using Pascl.Training.Checkpoints;
 using Pascl.Training.Data;
+using Pascl.Training.Evaluation;
 using Pascl.Training.Interop;
 using Pascl.Training.Model;
 using Pascl.Training.Recipes;
@@ -15,8 +16,10 @@ internal sealed class TrainedRun : IDisposable
     /// <summary>Reads a run.</summary>
     /// <param name="folder">The folder.</param>
     /// <param name="sets">The out-of-distribution sets; the run's own where there are none.</param>
-    /// <exception cref="InputException">The checkpoint or the images cannot be used.</exception>
-    public TrainedRun(RunFolder folder, IReadOnlyList<NamedPath> sets)
+    /// <param name="checksConvolutions">Whether the convolutions of an evaluation are checked first.</param>
+    /// <param name="needsImageGradients">Whether gradients of the images will be needed.</param>
+    /// <exception cref="InputException">The checkpoint or the images cannot be used, or the network cannot be computed on this machine.</exception>
+    public TrainedRun(RunFolder folder, IReadOnlyList<NamedPath> sets, bool checksConvolutions, bool needsImageGradients = false)
     {
         Folder = folder;
         using var checkpoint = Checkpoint.Open(folder.Checkpoint);
@@ -27,6 +30,12 @@ internal sealed class TrainedRun : IDisposable
         device = ComputeDevice.Open("auto", Backend.Torch);
         Model = Trainer.CreateModel(Recipe, Info.ClassNames.Count, device);
         checkpoint.LoadInto(Model);
+        if (checksConvolutions)
+        {
+            ImageSet[] evaluated = [Data.Test, .. Data.OutOfDistribution, .. Data.Validation is { } held ? [held] : Array.Empty<ImageSet>()];
+            ConvolutionOption.Warn(ConvolutionCheck.Run(
+                Model, Data.Test.Height, Data.Test.Width, [.. ConvolutionUse.Evaluation(evaluated, Predictions.UsualBatchSize, needsImageGradients)]));
+        }
     }
 
     /// <summary>Where the run is.</summary>

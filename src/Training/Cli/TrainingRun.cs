@@ -14,24 +14,34 @@ namespace Pascl.Training.Cli;
 internal static class TrainingRun
 {
     /// <summary>Trains a recipe in a new run folder and evaluates it.</summary>
-    public static int Start(Recipe recipe, string? output, CancellationToken cancellation)
+    public static int Start(Recipe recipe, string? output, bool checksConvolutions, CancellationToken cancellation)
     {
         var data = ReadForTraining(recipe);
         StartingWeights.Check(recipe, data.Training.ClassNames);
         using var folder = RunFolder.Create(recipe.Preset, output);
-        using var trainer = new Trainer(recipe, data, folder);
+        if (folder.AbruptEndOfNeighbour() is { } abrupt)
+        {
+            Console.Error.WriteLine(abrupt);
+        }
+
+        using var trainer = new Trainer(recipe, data, folder) { ChecksConvolutions = checksConvolutions };
         folder.WriteRecipe(RecipeFile.Write(trainer.Recipe));
         return Finish(trainer, data, folder, cancellation);
     }
 
     /// <summary>Continues the run in a folder from its last checkpoint.</summary>
-    public static int Continue(string path, CancellationToken cancellation)
+    public static int Continue(string path, bool checksConvolutions, CancellationToken cancellation)
     {
         using var folder = RunFolder.Resume(path);
+        if (folder.AbruptEnd is { } abrupt)
+        {
+            Console.Error.WriteLine(abrupt);
+        }
+
         var checkpoint = Checkpoint.Open(folder.Checkpoint);
         var recipe = RecipeFile.Parse(checkpoint.Info.Recipe, folder.Checkpoint);
         var data = ReadForTraining(recipe);
-        using var trainer = new Trainer(recipe, data, folder);
+        using var trainer = new Trainer(recipe, data, folder) { ChecksConvolutions = checksConvolutions };
         trainer.Resume(checkpoint);
         return Finish(trainer, data, folder, cancellation);
     }
@@ -42,12 +52,13 @@ internal static class TrainingRun
     /// <param name="output">The report's file, or an existing folder for it; null for the run folder, and for nothing with <paramref name="sets"/>.</param>
     /// <param name="withDetails">Whether more tables are printed.</param>
     /// <param name="scores">The scores that are compared with each other beside the evaluation, or none.</param>
+    /// <param name="checksConvolutions">Whether the convolutions are checked first.</param>
     public static int Evaluate(
-        string path, IReadOnlyList<NamedPath> sets, string? output, bool withDetails, IReadOnlyList<ScoreSpecification> scores)
+        string path, IReadOnlyList<NamedPath> sets, string? output, bool withDetails, IReadOnlyList<ScoreSpecification> scores, bool checksConvolutions)
     {
         var folder = RunFolder.Open(path);
         var files = FilesOf(folder, sets, output);
-        using var run = new TrainedRun(folder, sets);
+        using var run = new TrainedRun(folder, sets, checksConvolutions, scores.Any(InputPerturbation.IsTakenBy));
         var passes = new Dictionary<ImageSet, FeaturePass>();
         var (evaluation, report) = Evaluate(run.Recipe, run.Data, scores.Count == 0 ? images => Predictions.Of(run.Model, images) : Keep, withDetails);
         var scoreReport = scores.Count == 0 ? null : Compare(run, scores, passes);
@@ -97,7 +108,9 @@ internal static class TrainingRun
     {
         AnsiConsole.WriteLine($"Run folder: {folder.Root}");
         AnsiConsole.WriteLine($"Computes on: {trainer.Device}");
-        folder.WriteMachine(MachineReport.Parts().Append(("computes on", trainer.Device)));
+        var convolutions = trainer.ChecksConvolutions ? trainer.CheckConvolutions() : null;
+        ConvolutionOption.Warn(convolutions);
+        folder.WriteMachine([.. MachineReport.Parts(), ("computes on", trainer.Device), .. convolutions?.Rows ?? []]);
         try
         {
             TrainingProgress.Show(AnsiConsole.Console, progress => trainer.Run(progress, cancellation));

@@ -19,6 +19,20 @@ public static class EvaluationBatches
         return Enumerable.Range(0, images.Count).Chunk(batchSize).Select(chosen => Build(images, chosen));
     }
 
+    /// <summary>
+    /// The sizes of batches that decide how a convolution is computed: the full one, and of the smaller last ones the smallest of several images and that of one.
+    /// </summary>
+    /// <param name="sets">The images.</param>
+    /// <param name="batchSize">Images in a full batch.</param>
+    internal static IEnumerable<int> Sizes(IEnumerable<ImageSet> sets, int batchSize)
+    {
+        var counts = sets.Select(set => set.Count).Where(count => count > 0).ToArray();
+        var last = counts.Select(count => count % batchSize).Where(count => count > 0).ToArray();
+        return (counts.Any(count => count >= batchSize) ? [batchSize] : Array.Empty<int>())
+            .Concat(last.Where(count => count > 1).Order().Take(1))
+            .Concat(last.Where(count => count == 1).Take(1));
+    }
+
     /// <summary>Does something with every batch of images on a device, each in a dispose scope of its own.</summary>
     /// <param name="images">The images.</param>
     /// <param name="batchSize">Images in a batch.</param>

@@ -71,6 +71,15 @@ internal sealed class ScoringModel : IDisposable
         }
     }
 
+    /// <summary>Compares the network's convolutions on this machine with double precision: of one image, of two, and of a full batch.</summary>
+    /// <param name="largestBatch">Images of a full batch.</param>
+    /// <exception cref="InputException">A convolution is wrong in every way.</exception>
+    public ConvolutionReport CheckConvolutions(int largestBatch) => ConvolutionCheck.Run(
+        network,
+        ImageSize,
+        ImageSize,
+        [.. new[] { 1, 2, largestBatch }.Where(images => images <= largestBatch).Distinct().Select(images => new ConvolutionUse("scores", images))]);
+
     /// <summary>Says so where the model cannot accept or reject images, and what to do.</summary>
     public void WarnWithoutThreshold(TextWriter error)
     {

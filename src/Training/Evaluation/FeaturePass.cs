@@ -11,7 +11,7 @@ public sealed record FeaturePass(ImageSet Images, Predictions Predictions, Featu
 {
     /// <summary>Runs a model over at least one image, in evaluation mode, unaugmented and in batches.</summary>
     /// <exception cref="OperationCanceledException">It was cancelled between two batches.</exception>
-    public static FeaturePass Of(DualBranchResNet model, ImageSet images, int batchSize = 256, CancellationToken cancellation = default)
+    public static FeaturePass Of(DualBranchResNet model, ImageSet images, int batchSize = Predictions.UsualBatchSize, CancellationToken cancellation = default)
     {
         var features = new RowBuffer(images.Count);
         var predictions = Predictions.Of(model, images, batchSize, features, cancellation);

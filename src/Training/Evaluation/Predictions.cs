@@ -10,6 +10,9 @@ namespace Pascl.Training.Evaluation;
 /// </summary>
 public sealed record Predictions(Logits Main, Logits Auxiliary)
 {
+    /// <summary>Images in a batch where nothing else is asked for.</summary>
+    internal const int UsualBatchSize = 256;
+
     private readonly double[]? mainScores;
     private readonly double[]? auxiliaryScores;
 
@@ -28,7 +31,7 @@ public sealed record Predictions(Logits Main, Logits Auxiliary)
 
     /// <summary>Runs a model over at least one image, in evaluation mode, unaugmented and in batches.</summary>
     /// <exception cref="OperationCanceledException">It was cancelled between two batches.</exception>
-    public static Predictions Of(DualBranchResNet model, ImageSet images, int batchSize = 256, CancellationToken cancellation = default) =>
+    public static Predictions Of(DualBranchResNet model, ImageSet images, int batchSize = UsualBatchSize, CancellationToken cancellation = default) =>
         Of(model, images, batchSize, null, cancellation);
 
     /// <summary>The same; the main branch's features are kept too where there is a buffer for them.</summary>

@@ -16,6 +16,14 @@ public static class ChannelsLast
         return tensor.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2).MoveToOuterDisposeScope();
     }
 
+    /// <summary>Whether a tensor's channels lie next to each other; both layouts are the same where there is one channel or one pixel, and count as this one.</summary>
+    /// <param name="tensor">(N, C, H, W).</param>
+    public static bool IsLayoutOf(Tensor tensor)
+    {
+        using var permuted = tensor.permute(0, 2, 3, 1);
+        return permuted.is_contiguous();
+    }
+
     /// <summary>Lays out every convolution weight of a module anew, in place: parameters keep their identity, so optimisers keep working.</summary>
     public static void Convert(nn.Module module)
     {

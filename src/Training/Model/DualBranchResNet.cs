@@ -24,7 +24,7 @@ public sealed class DualBranchResNet : Module<Tensor, Branch, BranchOutput>
     /// <summary>How the names of <see cref="Method"/>'s entries in <c>state_dict</c> begin.</summary>
     internal const string MethodPrefix = "method.";
 
-    private readonly Conv2d conv1;
+    private readonly Convolution conv1;
     private readonly DualBranchBatchNorm2d bn1;
     private readonly ModuleList<BasicBlock> layer1;
     private readonly ModuleList<BasicBlock> layer2;
@@ -62,7 +62,7 @@ public sealed class DualBranchResNet : Module<Tensor, Branch, BranchOutput>
         ArgumentOutOfRangeException.ThrowIfLessThan(head.ClassCount, 2);
         ArgumentOutOfRangeException.ThrowIfLessThan(width, 1);
         var blocks = Blocks(depth);
-        conv1 = Conv2d(3, width, 3, padding: 1, bias: false);
+        conv1 = new Convolution(new ConvolutionShape(3, width, Kernel: 3));
         bn1 = new DualBranchBatchNorm2d(width, device);
         layer1 = Stage(blocks[0], width, width, stride: 1, device);
         layer2 = Stage(blocks[1], width, 2 * width, stride: 2, device);
@@ -174,13 +174,28 @@ public sealed class DualBranchResNet : Module<Tensor, Branch, BranchOutput>
         return chosen;
     }
 
+    /// <summary>The convolutions in their order, each with the rows and columns of its input, for images of that size.</summary>
+    internal IEnumerable<(Convolution Convolution, long Height, long Width)> Convolutions(long height, long width)
+    {
+        yield return (conv1, height, width);
+        foreach (var block in Blocks())
+        {
+            foreach (var visited in block.Convolutions(height, width))
+            {
+                yield return visited;
+            }
+
+            (height, width) = block.OutputSize(height, width);
+        }
+    }
+
     /// <summary>One branch as it is deployed: evaluation mode, its BatchNorm folded into the convolutions, float32.</summary>
     internal FoldedNetwork Fold(Branch branch)
     {
         var classifier = branch == Branch.Main ? linear : auxiliary_linear;
         return new FoldedNetwork(
             FoldedConvolution.Of(conv1, bn1, branch),
-            [.. layer1.Concat(layer2).Concat(layer3).Concat(layer4).Select(block => block.Fold(branch))],
+            [.. Blocks().Select(block => block.Fold(branch))],
             FoldedConvolution.Values(classifier.weight!),
             FoldedConvolution.Values(classifier.bias!));
     }
@@ -207,13 +222,15 @@ public sealed class DualBranchResNet : Module<Tensor, Branch, BranchOutput>
         .. Enumerable.Range(1, blocks - 1).Select(_ => new BasicBlock(outputChannels, outputChannels, stride: 1, device)),
     ]);
 
+    private IEnumerable<BasicBlock> Blocks() => layer1.Concat(layer2).Concat(layer3).Concat(layer4);
+
     // (B, 3, H, W) -> (B, 8 * width)
     private Tensor Features(Tensor images, Branch branch, long inDistributionImages)
     {
         using var scope = NewDisposeScope();
         using var autocast = Autocast.Begin(images.device_type, Precision);
         var hidden = bn1.forward(conv1.forward(images), branch, inDistributionImages, BatchNormActivation.Rectify);
-        foreach (var block in layer1.Concat(layer2).Concat(layer3).Concat(layer4))
+        foreach (var block in Blocks())
         {
             using var input = hidden;
             hidden = block.forward(input, branch, inDistributionImages);

@@ -1,5 +1,4 @@
 using TorchSharp;
-using TorchSharp.Modules;
 
 namespace Pascl.Training.Model;
 
@@ -15,14 +14,14 @@ namespace Pascl.Training.Model;
 internal sealed record FoldedConvolution(float[] Weight, long[] Shape, float[] Bias, long Stride, long Padding)
 {
     /// <summary>Folds one branch's BatchNorm into a convolution without bias; computed in double, rounded once.</summary>
-    public static FoldedConvolution Of(Conv2d convolution, DualBranchBatchNorm2d normalisation, Branch branch)
+    public static FoldedConvolution Of(Convolution convolution, DualBranchBatchNorm2d normalisation, Branch branch)
     {
         using var scope = torch.NewDisposeScope();
         using var frozen = torch.no_grad();
         var (scale, shift) = normalisation.Affine(branch);
-        var weight = convolution.weight.to(torch.float64).cpu() * scale.reshape(-1, 1, 1, 1);
+        var weight = convolution.Weight.to(torch.float64).cpu() * scale.reshape(-1, 1, 1, 1);
         return new FoldedConvolution(
-            Values(weight), weight.shape, Values(shift), convolution.stride[0], (convolution.padding ?? [0])[0]);
+            Values(weight), weight.shape, Values(shift), convolution.Shape.Stride, convolution.Shape.Padding);
     }
 
     /// <summary>The elements of a tensor as float32, row-major.</summary>

@@ -18,7 +18,7 @@ internal static class Initialisation
         {
             var (weight, bias) = layer switch
             {
-                Conv2d convolution => (convolution.weight, convolution.bias),
+                Convolution convolution => (convolution.Weight, null),
                 Linear linear => (linear.weight, linear.bias),
                 _ => (null, null),
             };

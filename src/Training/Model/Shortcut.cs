@@ -1,5 +1,4 @@
 using Pascl.Kernels.Device;
-using TorchSharp.Modules;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
@@ -10,7 +9,7 @@ namespace Pascl.Training.Model;
 internal sealed class Shortcut : Module<Tensor, Branch, long, Tensor>
 {
     [ComponentName(Name = "0")]
-    private readonly Conv2d convolution;
+    private readonly Convolution convolution;
 
     [ComponentName(Name = "1")]
     private readonly DualBranchBatchNorm2d normalisation;
@@ -18,7 +17,7 @@ internal sealed class Shortcut : Module<Tensor, Branch, long, Tensor>
     public Shortcut(long inputChannels, long outputChannels, long stride, KernelDevice? device)
         : base(nameof(Shortcut))
     {
-        convolution = Conv2d(inputChannels, outputChannels, 1, stride, bias: false);
+        convolution = new Convolution(new ConvolutionShape(inputChannels, outputChannels, Kernel: 1, stride));
         normalisation = new DualBranchBatchNorm2d(outputChannels, device);
         RegisterComponents();
     }
@@ -28,6 +27,9 @@ internal sealed class Shortcut : Module<Tensor, Branch, long, Tensor>
         using var projected = convolution.forward(input);
         return normalisation.forward(projected, branch, inDistributionImages);
     }
+
+    /// <summary>The convolution.</summary>
+    public Convolution Convolution => convolution;
 
     /// <summary>One branch of it without BatchNorm.</summary>
     public FoldedConvolution Fold(Branch branch) => FoldedConvolution.Of(convolution, normalisation, branch);

@@ -44,6 +44,18 @@ public sealed class RunFolder : IDisposable
     /// <summary>The machine that the run was trained on, each part and what it is.</summary>
     public string Machine => Path.Combine(Root, "machine.json");
 
+    /// <summary>
+    /// What the last process did in the folder when it ended without a word, as sentences with what to do; null where it did not. A native library that aborts takes the
+    /// process with it, so a file says what is being done while that may happen for the first time.
+    /// </summary>
+    public string? AbruptEnd => File.Exists(MarkFile) && TryRead(MarkFile) is { } doing
+        ? $"The last process that trained in {Root} ended without a word in {doing}: a native library aborted, or the process was killed. "
+            + "See what this machine computes rightly with: doctor. Another --width or --precision, the environment variable ONEDNN_MAX_CPU_ISA=AVX2, or a LIBTORCH_PATH "
+            + "that names another libtorch 2.10 may avoid it."
+        : null;
+
+    private string MarkFile => Path.Combine(Root, "doing.txt");
+
     /// <summary>The weights of a phase's best epoch, where images were held out to choose it.</summary>
     /// <param name="phase">Name of the phase.</param>
     public string Best(string phase) => Path.Combine(Root, $"best-{phase}.safetensors");
@@ -61,7 +73,7 @@ public sealed class RunFolder : IDisposable
             var root = Path.GetFullPath(output);
             return TryClaim(root) ?? throw new InputException(
                 File.Exists(Path.Combine(root, "recipe.json"))
-                    ? $"{root} already holds a run; choose another --out or continue it with --resume."
+                    ? At(root).WithAbruptEnd($"{root} already holds a run; choose another --out or continue it with --resume.")
                     : $"{root} is not an empty folder; choose another --out.");
         }
 
@@ -102,8 +114,16 @@ public sealed class RunFolder : IDisposable
 
         throw new InputException(
             !Directory.Exists(folder.Root) ? $"{folder.Root} does not exist; the folder of a run was expected."
-            : File.Exists(folder.Recipe) ? $"{folder.Root} holds a run that stopped before its first checkpoint; start it again."
+            : File.Exists(folder.Recipe) ? folder.WithAbruptEnd($"{folder.Root} holds a run that stopped before its first checkpoint; start it again.")
             : $"{folder.Root} is not the folder of a run: it has no checkpoint.safetensors.");
+    }
+
+    /// <summary>Notes what is being done until the result is disposed of; a process that ends before leaves the note for <see cref="AbruptEnd"/>.</summary>
+    /// <exception cref="InputException">It could not be written.</exception>
+    internal IDisposable Mark(string doing)
+    {
+        Write(MarkFile, doing);
+        return new MarkRemoval(MarkFile);
     }
 
     /// <summary>Writes <see cref="Recipe"/>, whole or not at all.</summary>
@@ -121,6 +141,44 @@ public sealed class RunFolder : IDisposable
 
     /// <summary>Releases the lock.</summary>
     public void Dispose() => heldLock?.Dispose();
+
+    /// <summary><see cref="AbruptEnd"/> of the run that was started last among those beside this one; null where a process is still training in it.</summary>
+    internal string? AbruptEndOfNeighbour()
+    {
+        try
+        {
+            var last = Directory.GetParent(Root)?.EnumerateDirectories()
+                .Where(folder => folder.FullName != Root)
+                .Select(folder => At(folder.FullName))
+                .Where(run => File.Exists(run.Recipe))
+                .MaxBy(run => File.GetLastWriteTimeUtc(run.Recipe));
+            if (last?.AbruptEnd is { } abrupt)
+            {
+                Lock(last.Root, FileMode.OpenOrCreate).Dispose();
+                return abrupt;
+            }
+        }
+        catch (Exception exception) when (exception is InputException or IOException or UnauthorizedAccessException)
+        {
+            // It is in use, or cannot be read: then there is nothing to say of it.
+        }
+
+        return null;
+    }
+
+    private string WithAbruptEnd(string sentence) => AbruptEnd is { } abrupt ? $"{sentence} {abrupt}" : sentence;
+
+    private static string? TryRead(string path)
+    {
+        try
+        {
+            return File.ReadAllText(path);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
 
     private static void Write(string path, string text) => DurableFile.Replace(path, stream => stream.Write(Encoding.UTF8.GetBytes(text)));
 
@@ -162,6 +220,20 @@ public sealed class RunFolder : IDisposable
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             throw new InputException($"{root} cannot be written: {DurableFile.Reason(exception)}. Choose another --out.", exception);
+        }
+    }
+
+    private sealed class MarkRemoval(string path) : IDisposable
+    {
+        private bool isRemoved;
+
+        public void Dispose()
+        {
+            if (!isRemoved)
+            {
+                isRemoved = true;
+                File.Delete(path);
+            }
         }
     }
 }

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Pascl.Training.Cli;
 using Pascl.Training.Golden;
 using Pascl.Training.Interop;
@@ -66,6 +67,39 @@ public sealed class DoctorTests
             Assert.That(code, Is.EqualTo(1));
             Assert.That(output, Does.Contain("FAILED").And.Contain(" passed, 1 failed"));
         });
+    }
+
+    [Test]
+    public void doctor_shows_every_convolution_and_those_of_other_networks()
+    {
+        var rows = ConvolutionDoctor.Rows().ToArray();
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(rows.Select(row => row[0] + row[1]), Is.Unique);
+            Assert.That(rows, Has.All.Length.EqualTo(ConvolutionDoctor.Columns.Length));
+            Assert.That(rows.Count(row => row[0].StartsWith("1x1", StringComparison.Ordinal) && row[1] == "matrix product" && row[2] == "right"), Is.AtLeast(9));
+            Assert.That(rows.Count(row => row[0].Contains(" groups", StringComparison.Ordinal)), Is.AtLeast(6));
+        }
+    }
+
+    [TestCase("ABRT", "SIGABRT")]
+    [TestCase("SEGV", "SIGSEGV")]
+    public void a_convolution_that_ends_the_process_is_a_sentence_and_the_others_are_still_computed(string signal, string name)
+    {
+        var started = new List<int>();
+        var rows = ConvolutionDoctor.Rows(first =>
+        {
+            started.Add(first);
+            var script = first == 0 ? "printf 'right\t1\t2\t3\nright\t1\t2\t3\n'; kill -" + signal + " $$" : "for i in $(seq 1000); do printf 'WRONG\t1\t2\t3\n'; done";
+            return Process.Start(new ProcessStartInfo("sh", ["-c", script]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        }).ToArray();
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(started, Is.EqualTo([0, 3]));
+            Assert.That(rows[..2].Select(row => row[2]), Is.All.EqualTo("right"));
+            Assert.That(rows[2][2], Does.StartWith($"ENDED THE PROCESS by {name}"));
+            Assert.That(rows[3..].Select(row => row[2]), Is.All.EqualTo("WRONG"));
+        }
     }
 
     [TestCase(null, "holds none of the golden files")]

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text.Json;
 using Pascl.Training.Evaluation;
 using Pascl.Training.Reporting;
 
@@ -11,6 +12,9 @@ public sealed class TrainCommandTests
     private const string Tiny =
         "train --preset quickstart --width 2 --image-size 8 --batch 150 --outlier-batch 32 --epochs 2 --finetune-batch 150 --finetune-epochs 1 " +
         "--precision fp32 --threads 1";
+
+    private static readonly string Untrained =
+        Tiny.Replace("--epochs 2", "--epochs 0", StringComparison.Ordinal).Replace("--finetune-epochs 1", "--finetune-epochs 0", StringComparison.Ordinal);
 
     private TemporaryFolder parent = null!;
     private TemporaryFolder shared = null!;
@@ -60,6 +64,56 @@ public sealed class TrainCommandTests
                 EvaluationReport.Read(resumed.Report).Deployed.Average!.Metrics.Auroc,
                 Is.EqualTo(EvaluationReport.Read(whole.Report).Deployed.Average!.Metrics.Auroc));
         });
+    }
+
+    [Test]
+    public void a_run_says_what_its_convolutions_are_worth_on_this_machine()
+    {
+        var parts = JsonSerializer.Deserialize<Dictionary<string, string>>(File.ReadAllText(Path.Combine(Whole, "machine.json")))!;
+        var rows = parts.Where(part => part.Key.StartsWith("convolution ", StringComparison.Ordinal)).ToArray();
+        using (Assert.EnterMultipleScope())
+        {
+            foreach (var phase in (string[])["representation", "auxiliary-branch", "evaluation"])
+            {
+                Assert.That(rows.Count(row => row.Key.Contains(phase, StringComparison.Ordinal) && row.Value.StartsWith("right", StringComparison.Ordinal)), Is.AtLeast(11));
+            }
+
+            Assert.That(rows.Count(row => row.Value.Contains("gradient of the weights", StringComparison.Ordinal)), Is.AtLeast(11));
+            Assert.That(File.ReadAllText(Path.Combine(Whole, "report.html")), Does.Contain("convolutions on that machine"));
+            Assert.That(File.Exists(Path.Combine(Whole, "doing.txt")), Is.False);
+        }
+    }
+
+    [Test]
+    public void convolutions_are_not_checked_where_that_is_switched_off()
+    {
+        var run = Path.Combine(parent.Path, "unchecked");
+        var (code, output, error) = PasclProgram.Run($"{Untrained} --check-convolutions off --out {run}");
+        Assert.That(code, Is.Zero, output + error);
+        Assert.That(File.ReadAllText(Path.Combine(run, "machine.json")), Does.Not.Contain("convolution "));
+        Assert.That(PasclProgram.Run($"evaluate {run} --check-convolutions perhaps").ExitCode, Is.EqualTo(2));
+    }
+
+    [Test]
+    public void after_a_process_ended_in_its_first_step_the_next_start_names_it_and_what_to_do()
+    {
+        var aborted = Path.Combine(parent.Path, "aborted");
+        using (var process = PasclProgram.Start(PasclProgram.Folder, $"{Tiny} --out {aborted}"))
+        {
+            WaitFor(process, () => File.Exists(Path.Combine(aborted, "doing.txt")));
+            process.Kill(); // as a native abort would: nothing of the program runs any more
+            process.WaitForExit();
+        }
+
+        var (code, _, error) = PasclProgram.Run($"{Tiny} --out {aborted}");
+        var (beside, _, warning) = PasclProgram.Run($"{Untrained} --out {Path.Combine(parent.Path, "next")}");
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(code, Is.EqualTo(2));
+            Assert.That(error, Does.Contain("already holds a run").And.Contain("ended without a word in the").And.Contain("doctor"));
+            Assert.That(beside, Is.Zero);
+            Assert.That(warning, Does.Contain(aborted).And.Contain("ended without a word in the"));
+        }
     }
 
     [Test]

@@ -146,4 +146,53 @@ public sealed class RunFolderTests
                 Throws.TypeOf<InputException>().With.Message.Contains("stopped before its first checkpoint"));
         });
     }
+
+    [Test]
+    public void what_was_being_done_when_a_process_ended_without_a_word_is_said_with_what_to_do()
+    {
+        using var run = RunFolder.Create("quick", "mine");
+        run.WriteRecipe("{}");
+        using (run.Mark("the first step of its representation phase"))
+        {
+            Assert.That(run.AbruptEnd, Does.Contain(run.Root).And.Contain("the first step of its representation phase").And.Contain("doctor"));
+            Assert.That(() => RunFolder.Create("quick", "mine"), Throws.TypeOf<InputException>().With.Message.Contains("already holds a run").And.Message.Contains("first step"));
+            Assert.That(() => RunFolder.Open("mine"), Throws.TypeOf<InputException>().With.Message.Contains("start it again").And.Message.Contains("first step"));
+        }
+
+        Assert.That(run.AbruptEnd, Is.Null);
+    }
+
+    [Test]
+    public void a_new_run_learns_of_the_last_one_beside_it_that_ended_without_a_word_and_of_no_other()
+    {
+        using var marks = new DisposableMarks();
+        var first = Start("first", minute: 1, marks: marks);
+        first.Dispose();
+        using var started = RunFolder.Create("quick", "runs/new");
+        Assert.That(started.AbruptEndOfNeighbour(), Does.Contain(first.Root));
+
+        var second = Start("second", minute: 2, marks: null);
+        Assert.That(started.AbruptEndOfNeighbour(), Is.Null, "the last run before this one went well");
+        second.Dispose();
+
+        using var third = Start("third", minute: 3, marks: marks);
+        Assert.That(started.AbruptEndOfNeighbour(), Is.Null, "a process is still training there");
+    }
+
+    // A run whose recipe was written in that minute; with marks, it is in its first step.
+    private static RunFolder Start(string name, int minute, DisposableMarks? marks)
+    {
+        var run = RunFolder.Create("quick", $"runs/{name}");
+        run.WriteRecipe("{}");
+        File.SetLastWriteTime(run.Recipe, noon.AddMinutes(minute));
+        marks?.Kept.Add(run.Mark("its first step"));
+        return run;
+    }
+
+    private sealed class DisposableMarks : IDisposable
+    {
+        public List<IDisposable> Kept { get; } = [];
+
+        public void Dispose() => Kept.ForEach(mark => mark.Dispose());
+    }
 }

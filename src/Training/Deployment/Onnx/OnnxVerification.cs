@@ -9,7 +9,8 @@ internal static class OnnxVerification
     /// <summary>Images that are compared where there are so many.</summary>
     public const int MostImages = 1000;
 
-    private const int BatchSize = 128;
+    /// <summary>Images in a batch.</summary>
+    public const int BatchSize = 128;
 
     /// <summary>At most <see cref="MostImages"/> images, spread evenly, because sets are often sorted by class.</summary>
     public static ImageSet Choose(ImageSet images) => images.Count <= MostImages

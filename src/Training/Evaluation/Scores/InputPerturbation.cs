@@ -11,7 +11,6 @@ namespace Pascl.Training.Evaluation.Scores;
 /// </summary>
 internal static class InputPerturbation
 {
-    private const int BatchSize = 256;
     private const string EpsilonName = "epsilon";
 
     public static readonly ScoreParameter Temperature = new("temperature", 1000, "T", ScoreParameterRange.Positive);
@@ -19,6 +18,9 @@ internal static class InputPerturbation
     /// <summary>Epsilon with its usual value.</summary>
     public static ScoreParameter Epsilon(double usual) =>
         new(EpsilonName, usual, "step on the image, whose range is 1", ScoreParameterRange.NonNegative);
+
+    /// <summary>Whether a score takes the step, for which the images' gradients are needed.</summary>
+    public static bool IsTakenBy(ScoreSpecification specification) => specification.Values.TryGetValue(EpsilonName, out var epsilon) && epsilon > 0;
 
     /// <summary>The main branch's logits of the images after the step; without a step those of the pass.</summary>
     public static Logits Logits(DualBranchResNet model, FeaturePass pass, ScoreSpecification specification)
@@ -50,7 +52,7 @@ internal static class InputPerturbation
         var rows = new RowBuffer(images.Count);
         return model.InEvaluationMode(() =>
         {
-            EvaluationBatches.ForEach(images, BatchSize, model.parameters().First().device, Perturb);
+            EvaluationBatches.ForEach(images, Predictions.UsualBatchSize, model.parameters().First().device, Perturb);
             return new Logits(rows.Values, rows.Columns);
         });
 

@@ -1,4 +1,5 @@
 using System.Xml.Linq;
+using Pascl.Training.Model;
 using Pascl.Training.Recipes;
 using Pascl.Training.Reporting.Html;
 
@@ -22,6 +23,15 @@ internal static class RecipeSection
                     [
                         HtmlPage.Details(new(
                             "machine that the run was trained on", ["part", "is"], [.. record.Machine.Select(part => (string[])[part.Key, part.Value])])),
+                    ],
+                .. record.Convolutions.Count == 0
+                    ? []
+                    : (XElement[])
+                    [
+                        HtmlPage.Details(new(
+                            "convolutions on that machine, compared with double precision",
+                            ["convolution", "how it is computed, and its largest error"],
+                            [.. record.Convolutions.Select(part => (string[])[part.Key[ConvolutionReport.RowPrefix.Length..], part.Value])])),
                     ],
                 HtmlPage.Paragraph($"Folder: {record.Folder}"),
             ]);

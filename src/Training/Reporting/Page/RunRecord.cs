@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Pascl.Training.Checkpoints;
 using Pascl.Training.Evaluation;
+using Pascl.Training.Model;
 using Pascl.Training.Recipes;
 
 namespace Pascl.Training.Reporting.Page;
@@ -18,7 +19,9 @@ internal sealed class RunRecord
         Calibration = checkpoint?.Calibration;
         Epochs = checkpoint is null ? [] : RunHistory.FromJson(checkpoint.History).Epochs;
         Steps = ReadWhere(folder.Log, "so the curves have one point for each epoch and no speed is known", RunLog.Read) ?? [];
-        Machine = ReadWhere(folder.Machine, "so it is not known where the run was trained", ReadMachine) ?? [];
+        var machine = ReadWhere(folder.Machine, "so it is not known where the run was trained", ReadMachine) ?? [];
+        Machine = machine.Where(part => !IsConvolution(part.Key)).ToDictionary();
+        Convolutions = machine.Where(part => IsConvolution(part.Key)).ToDictionary();
         IsTrained = Finished(TrainingPhase.RepresentationName) >= Recipe.Representation.Epochs
             && Finished(TrainingPhase.AuxiliaryBranchName) >= Recipe.AuxiliaryBranch.Epochs;
         if (IsTrained || File.Exists(evaluation.Report))
@@ -53,6 +56,9 @@ internal sealed class RunRecord
 
     /// <summary>Where it was trained, each part and what it is; empty where that is not known.</summary>
     public IReadOnlyDictionary<string, string> Machine { get; }
+
+    /// <summary>What the check of the convolutions found on that machine; empty where there was none.</summary>
+    public IReadOnlyDictionary<string, string> Convolutions { get; }
 
     /// <summary>Whether every epoch of both phases is finished.</summary>
     public bool IsTrained { get; }
@@ -113,6 +119,8 @@ internal sealed class RunRecord
         using var checkpoint = Checkpoint.Open(path);
         return checkpoint.Info;
     }
+
+    private static bool IsConvolution(string part) => part.StartsWith(ConvolutionReport.RowPrefix, StringComparison.Ordinal);
 
     private static Dictionary<string, string> ReadMachine(string path) =>
         JsonSerializer.Deserialize<Dictionary<string, string>>(File.ReadAllBytes(path)) ?? [];

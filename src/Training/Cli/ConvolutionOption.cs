@@ -1,0 +1,43 @@
+using System.CommandLine;
+using Pascl.Training.Model;
+
+namespace Pascl.Training.Cli;
+
+/// <summary><c>--check-convolutions</c>, which every command with a network takes, and what is said of the check.</summary>
+internal static class ConvolutionOption
+{
+    private const string On = "on";
+    private const string Off = "off";
+
+    /// <summary>The option of every command that asks for it.</summary>
+    private static readonly Option<string> option = Create();
+
+    public static Command WithConvolutionCheck(this Command command)
+    {
+        command.Options.Add(option);
+        return command;
+    }
+
+    /// <summary>Whether the convolutions are to be checked.</summary>
+    public static bool IsOn(ParseResult result) => result.GetRequiredValue(option) == On;
+
+    /// <summary>Says on standard error which convolutions are wrong on this machine and what is done about it; nothing where all are right.</summary>
+    public static void Warn(ConvolutionReport? report)
+    {
+        if (report?.Warning is { } warning)
+        {
+            Console.Error.WriteLine(warning);
+        }
+    }
+
+    private static Option<string> Create()
+    {
+        var created = new Option<string>("--check-convolutions")
+        {
+            Description = "compare the network's convolutions with double precision on this machine before anything is computed, which takes about as long as a training step: "
+                + $"{On} or {Off}",
+            DefaultValueFactory = _ => On,
+        };
+        return created.AcceptOnlyFromAmong(On, Off);
+    }
+}

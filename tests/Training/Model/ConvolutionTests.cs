@@ -1,0 +1,118 @@
+using Pascl.Training.Interop;
+using Pascl.Training.Model;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Pascl.Tests.Training.Model;
+
+public sealed class ConvolutionTests
+{
+    // Ragged sizes, kernels of one and three, strides and groups.
+    private static readonly ConvolutionShape[] Shapes =
+    [
+        new(3, 5, Kernel: 1),
+        new(3, 5, Kernel: 1, Stride: 2),
+        new(4, 6, Kernel: 3),
+        new(5, 3, Kernel: 3, Stride: 2),
+        new(6, 4, Kernel: 3, Stride: 2, Groups: 2),
+        new(6, 6, Kernel: 1, Stride: 2, Groups: 3),
+        new(7, 2, Kernel: 5),
+    ];
+
+    [Test]
+    public void every_way_gives_torchs_convolution_and_gradients_in_double([ValueSource(nameof(Shapes))] ConvolutionShape shape, [Values] ConvolutionWay way, [Values] bool channelsLast)
+    {
+        using var scope = NewDisposeScope();
+        using var convolution = new Convolution(shape) { Way = way };
+        convolution.to(float64);
+        var (input, gradient) = (Draw(2, shape.InputChannels, 7, 5), Draw(2, shape.OutputChannels, shape.OutputSize(7), shape.OutputSize(5)));
+        var weights = Draw(convolution.Weight.shape);
+        var (expected, ofInput, ofWeights) = Torchs(shape, input, weights, gradient);
+        var (x, w) = (Laid(input).requires_grad_(), Laid(weights).requires_grad_());
+        var output = convolution.Compute(way, x, w);
+        output.backward([Laid(gradient)]);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(Largest(output - expected), Is.LessThan(1e-12));
+            Assert.That(Largest(x.grad! - ofInput), Is.LessThan(1e-12));
+            Assert.That(Largest(w.grad! - ofWeights), Is.LessThan(1e-12));
+            Assert.That(!channelsLast || ChannelsLast.IsLayoutOf(output), "the layout is passed on");
+        }
+
+        Tensor Laid(Tensor tensor) => (channelsLast ? ChannelsLast.Of(tensor) : tensor).detach();
+    }
+
+    [Test]
+    public void the_plain_loops_are_torchs_convolution_and_gradients_in_double([ValueSource(nameof(Shapes))] ConvolutionShape shape)
+    {
+        using var scope = NewDisposeScope();
+        var (input, gradient) = (Draw(2, shape.InputChannels, 7, 5), Draw(2, shape.OutputChannels, shape.OutputSize(7), shape.OutputSize(5)));
+        var weights = Draw(shape.OutputChannels, shape.InputChannels / shape.Groups, shape.Kernel, shape.Kernel);
+        var (output, ofInput, ofWeights) = Torchs(shape, input, weights, gradient);
+        var reference = new ConvolutionReference(shape, 2, 7, 5, ByChannel(input), Values(weights), ByChannel(gradient));
+        using (Assert.EnterMultipleScope())
+        {
+            AssertEqual(All(output.numel(), reference.Output), output.permute(0, 2, 3, 1));
+            AssertEqual(All(ofInput.numel(), reference.InputGradient), ofInput.permute(0, 2, 3, 1));
+            AssertEqual(reference.WeightGradients([.. Enumerable.Range(0, (int)weights.numel()).Select(i => (long)i)]), ofWeights);
+        }
+
+        static double[] All(long count, Func<long, double> value) => [.. Enumerable.Range(0, (int)count).Select(i => value(i))];
+
+        static void AssertEqual(double[] actual, Tensor expected) =>
+            Assert.That(Largest(tensor(actual) - expected.contiguous().reshape(-1)), Is.LessThan(1e-12));
+    }
+
+    // The strided 1x1 primitive of oneDNN writes outside its memory on some processors, so it must never be reached.
+    [Test]
+    public void a_network_computes_no_pointwise_convolution_by_libtorch([Values(ResNetDepth.ResNet18, ResNetDepth.ResNet34)] ResNetDepth depth)
+    {
+        using var network = new DualBranchResNet(depth, 3, width: 2);
+        var pointwise = network.Convolutions(32, 32).Where(place => place.Convolution.Shape.Kernel == 1).ToArray();
+        Assert.That(pointwise, Has.Length.EqualTo(3));
+        Assert.That(pointwise.Select(place => place.Convolution.Way), Is.All.EqualTo(ConvolutionWay.MatrixProduct));
+    }
+
+    [TestCase(32, 32)]
+    [TestCase(33, 17)]
+    [TestCase(9, 1)]
+    public void the_sizes_of_a_networks_inputs_are_those_that_its_convolutions_see(int height, int width)
+    {
+        using var network = new DualBranchResNet(ResNetDepth.ResNet34, 3, width: 2);
+        var seen = new List<(Convolution, long, long)>();
+        foreach (var (convolution, _, _) in network.Convolutions(height, width))
+        {
+            var usual = convolution.Compute;
+            convolution.Compute = (way, input, weights) =>
+            {
+                seen.Add((convolution, input.shape[2], input.shape[3]));
+                return usual(way, input, weights);
+            };
+        }
+
+        using var scope = NewDisposeScope();
+        network.forward(rand(2, 3, height, width), Branch.Main);
+        Assert.That(seen, Is.EquivalentTo(network.Convolutions(height, width)));
+    }
+
+    private static (Tensor Output, Tensor InputGradient, Tensor WeightGradient) Torchs(ConvolutionShape shape, Tensor input, Tensor weights, Tensor gradient)
+    {
+        var (x, w) = (input.detach().requires_grad_(), weights.detach().requires_grad_());
+        var output = nn.functional.conv2d(x, w, strides: [shape.Stride, shape.Stride], padding: [shape.Padding, shape.Padding], groups: shape.Groups);
+        output.backward([gradient]);
+        return (output.detach(), x.grad!, w.grad!);
+    }
+
+    // Values that float32 holds exactly, so that double precision is the only rounding.
+    private static Tensor Draw(params long[] shape)
+    {
+        using var random = new Generator(1);
+        return rand(shape, generator: random).sub(0.5).to(float64);
+    }
+
+    private static float[] ByChannel(Tensor images) => Values(images.permute(0, 2, 3, 1));
+
+    private static float[] Values(Tensor values) => values.contiguous().to(float32).data<float>().ToArray();
+
+    private static double Largest(Tensor difference) => difference.detach().abs().max().item<double>();
+}
