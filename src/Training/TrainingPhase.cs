@@ -9,7 +9,7 @@ using Pascl.Training.Recipes;
 namespace Pascl.Training;
 
 /// <summary>What differs between the two phases, as data; the loop that runs them is <see cref="Trainer"/> and is the same for both.</summary>
-public sealed class TrainingPhase
+public sealed record TrainingPhase
 {
     /// <summary>Name of the first phase.</summary>
     public const string RepresentationName = "representation";

@@ -9,7 +9,13 @@ public sealed class GoldenChecksTests
     public void losses_agree_with_the_authors_code() => AssertAllPass(LossGolden.Check(Repository.Golden), atLeast: 100);
 
     [Test]
-    public void model_and_first_steps_agree_with_the_authors_code() => AssertAllPass(ModelGolden.Check(Repository.Golden), atLeast: 18);
+    public void model_and_first_steps_agree_with_the_authors_code_in_every_precision()
+    {
+        var results = ModelGolden.Check(Repository.Golden).ToArray();
+        AssertAllPass(results, atLeast: 38);
+        var rounded = results.Where(result => result.Backend == "torch bfloat16" && result.AllowedError > 0).ToArray();
+        Assert.That(rounded, Has.Length.EqualTo(7).And.All.Property(nameof(GoldenResult.Error)).GreaterThan(1e-4), "8 bits cannot be as close as float32's 24");
+    }
 
     [Test]
     public void a_changed_golden_value_fails()

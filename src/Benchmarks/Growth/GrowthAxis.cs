@@ -39,7 +39,7 @@ internal sealed record GrowthAxis(
 
     private static (Action Call, IDisposable Held) Step(int width, int images, int classes)
     {
-        var step = new TrainingStepRun(width, images, Precision.Auto, isOurs: true, classes);
+        var step = new TrainingStepRun(new StepWorkload(width, images, classes), Precision.Auto);
         return (() => step.Run(), step);
     }
 

@@ -1,85 +1,83 @@
 using Pascl.Benchmarks.Measuring;
+using Pascl.Benchmarks.Workloads;
+using Pascl.Training;
+using Pascl.Training.Data;
 using Pascl.Training.Interop;
 using Pascl.Training.Loss;
 using Pascl.Training.Model;
-using Pascl.Training.Optimisation;
+using Pascl.Training.Recipes;
 using TorchSharp;
 using static TorchSharp.torch;
-using static TorchSharp.torch.nn;
 
 namespace Pascl.Benchmarks.Runs;
 
-/// <summary>A step of the first phase on random 32x32 images: forward, three losses, backward, Adam. N images in two views and N outliers.</summary>
+/// <summary>A step of the first phase as <c>train</c> takes it, by <see cref="TrainingSteps"/>: on a GPU with losses and BatchNorm by kernels.</summary>
 internal sealed class TrainingStepRun : IDisposable
 {
-    private const double TailShare = 0.4;
-
+    private readonly ComputeDevice device = ComputeDevice.Open(BenchmarkMachine.Torch.type == DeviceType.CUDA ? "cuda:0" : "cpu", Backend.Auto);
     private readonly DualBranchResNet model;
-    private readonly PasclLoss contrastive;
-    private readonly OutlierExposureLoss outlierExposure = new();
-    private readonly Optimiser optimiser;
-    private readonly Tensor images;
-    private readonly Tensor labels;
+    private readonly TrainingSteps steps;
+    private readonly LossSums sums;
+    private readonly Batch batch;
+    private int taken;
 
-    /// <summary>Builds the network and draws the images.</summary>
-    /// <param name="width">Channels of the first stage.</param>
-    /// <param name="imageCount">N.</param>
+    /// <summary>Builds the network and enters the phase.</summary>
+    /// <param name="workload">Sizes.</param>
     /// <param name="precision">Of the convolutions.</param>
-    /// <param name="isOurs">Whether images and weights are stored channels last, and on a GPU losses and BatchNorm are kernels; else it is plain TorchSharp.</param>
-    /// <param name="classes">C, of which the last four tenths are the tail.</param>
-    public TrainingStepRun(int width, int imageCount, Precision precision, bool isOurs, int classes = 10)
+    public TrainingStepRun(StepWorkload workload, Precision precision)
     {
-        var device = BenchmarkMachine.Torch;
-        var kernels = isOurs && device.type == DeviceType.CUDA ? BenchmarkMachine.Kernels : null;
-        images = Draw(imageCount, isOurs).to(device, disposeAfter: true); // (2N + K, 3, 32, 32)
-        labels = tensor([.. Enumerable.Range(0, imageCount).Select(image => Label(image, imageCount, classes))]).to(device, disposeAfter: true); // (N)
-        bool[] isTail = [.. Enumerable.Range(0, classes).Select(label => label >= (1 - TailShare) * classes)];
-        contrastive = new PasclLoss(isTail, temperature: 0.07, device: kernels);
-        contrastive.to(device);
-        model = new DualBranchResNet(ResNetDepth.ResNet18, classes, width, seed: 1, precision, kernels);
-        model.to(device);
-        if (isOurs)
-        {
-            ChannelsLast.Convert(model);
-        }
-
-        optimiser = new Optimiser(new OptimiserSettings(OptimiserKind.Adam, LearningRate: 1e-4, WeightDecay: 5e-4), model.MakeTrainable(TrainableParameters.MainBranch));
+        var recipe = Recipe(workload, precision);
+        int[] counts = [.. Enumerable.Repeat((workload.Images + workload.Classes - 1) / workload.Classes, workload.Classes)];
+        var data = TrainingData.OfCounts(counts, outliers: workload.Images);
+        var phase = TrainingPhase.Representation(recipe, data, device);
+        model = Trainer.CreateModel(recipe, workload.Classes, device);
+        phase.Enter(model);
+        steps = new TrainingSteps(phase, model, data, device);
+        sums = new LossSums(steps.Objective.TermNames.Count, null, device.Torch);
+        batch = MakeBatch(workload, data.Training, device.Torch);
+        model.train();
     }
 
-    /// <summary>Takes a step and returns its loss.</summary>
+    /// <summary>Takes a step and returns the loss before it, read as training reads it.</summary>
     public float Run()
     {
-        using var scope = NewDisposeScope();
-        var classified = 2 * labels.shape[0];
-        var output = model.forward(images, Branch.Main);
-        var loss = functional.cross_entropy(output.Logits.narrow(0, 0, classified), cat([labels, labels]))
-            + (0.5 * outlierExposure.forward(output.Logits.narrow(0, classified, labels.shape[0])))
-            + (0.1 * contrastive.forward(output.Projection, labels));
-        optimiser.ZeroGradients();
-        KernelGradients.Backward(loss);
-        optimiser.Step();
-        return loss.item<float>();
+        steps.Take(batch, sums);
+        return (float)sums.MeansSinceReport(++taken)[0];
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        optimiser.Dispose();
-        outlierExposure.Dispose();
-        contrastive.Dispose();
+        batch.Dispose();
+        sums.Dispose();
+        steps.Dispose();
         model.Dispose();
-        images.Dispose();
-        labels.Dispose();
+        device.Dispose();
     }
 
-    // All classes in turn, or as many as there are images, spread over all: the same share is of the tail.
-    private static long Label(int image, int images, int classes) => classes <= images ? image % classes : (long)image * classes / images;
+    private static Recipe Recipe(StepWorkload workload, Precision precision)
+    {
+        var recipe = Presets.Find("cifar10-lt-code").Recipe;
+        return recipe with
+        {
+            Width = workload.Width,
+            Seed = StepWorkload.Seed,
+            Precision = precision,
+            OutlierBatchSize = workload.Images,
+            Loss = recipe.Loss with { TailFraction = StepWorkload.TailShare },
+            Representation = recipe.Representation with
+            {
+                BatchSize = workload.Images,
+                Optimiser = recipe.Representation.Optimiser with { LearningRate = StepWorkload.LearningRate },
+            },
+        };
+    }
 
-    private static Tensor Draw(int images, bool channelsLast)
+    private static Batch MakeBatch(StepWorkload workload, ImageSet training, Device device)
     {
         using var scope = NewDisposeScope();
-        using var random = new Generator(1);
-        var drawn = rand(3 * images, 3, 32, 32, generator: random);
-        return (channelsLast ? ChannelsLast.Of(drawn) : drawn).MoveToOuterDisposeScope();
+        var pixels = workload.Draw().permute(0, 2, 3, 1).contiguous().to(device); // (3N, 32, 32, 3)
+        int[] chosen = [.. workload.Labels.Select(label => training.Labels.IndexOf(label))];
+        return Batch.FromPixels(pixels, training, chosen, views: 2);
     }
 }

@@ -8,4 +8,17 @@ namespace Pascl.Training.Data;
 /// <param name="OutOfDistribution">The test sets that no phase sees.</param>
 /// <param name="Skipped">Broken images that were left out, each with the reason.</param>
 public sealed record TrainingData(
-    ImageSet Training, ImageSet? Validation, ImageSet Test, ImageSet? Outliers, IReadOnlyList<ImageSet> OutOfDistribution, IReadOnlyList<string> Skipped);
+    ImageSet Training, ImageSet? Validation, ImageSet Test, ImageSet? Outliers, IReadOnlyList<ImageSet> OutOfDistribution, IReadOnlyList<string> Skipped)
+{
+    /// <summary>Black images of one pixel, for training on batches whose pixels come from elsewhere: the phases need to know how many there are of each class.</summary>
+    /// <param name="trainingCounts">Training images per class.</param>
+    /// <param name="outliers">Number of outliers.</param>
+    internal static TrainingData OfCounts(IReadOnlyList<int> trainingCounts, int outliers)
+    {
+        int[] labels = [.. trainingCounts.Index().SelectMany(count => Enumerable.Repeat(count.Index, count.Item))];
+        string[] classNames = [.. trainingCounts.Index().Select(count => $"class {count.Index}")];
+        var training = new ImageSet("training", new PixelBlock(labels.Length, 1, 1), labels, classNames);
+        var noClass = new ImageSet("outliers", new PixelBlock(outliers, 1, 1), [.. Enumerable.Repeat(ImageSet.NoClass, outliers)], []);
+        return new TrainingData(training, Validation: null, Test: training, noClass, OutOfDistribution: [], Skipped: []);
+    }
+}

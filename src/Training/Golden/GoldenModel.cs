@@ -1,36 +1,24 @@
+using Pascl.Training.Interop;
 using Pascl.Training.Model;
 using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Pascl.Training.Golden;
 
-/// <summary>The ResNet18 whose weights are a formula, and the images it is shown: the inputs of <c>model.json</c>.</summary>
+/// <summary>The network of <c>model.json</c>: made as training makes it, then given weights by a formula.</summary>
 internal static class GoldenModel
 {
     private const uint FirstSeed = 7000;
-    private const uint ImageSeed = 6000;
 
-    /// <summary>Training images per class of CIFAR10-LT.</summary>
-    public static readonly int[] TrainingCounts = [5000, 2997, 1796, 1077, 645, 387, 232, 139, 83, 50];
-
-    /// <summary>The classes of the first phase's six images.</summary>
-    public static readonly long[] FirstPhaseLabels = [0, 3, 6, 6, 8, 9];
-
-    /// <summary>The classes of the second phase's sixteen images.</summary>
-    public static readonly long[] SecondPhaseLabels = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 0, 1, 1, 2, 3];
-
-    /// <summary>The tail: four classes of ten.</summary>
-    public static readonly bool[] IsTail = [.. Enumerable.Range(0, 10).Select(label => label >= 6)];
-
-    /// <summary>Weights that repeat the float32 rounding of 1/|P| in the authors' code: class 6 has two images, so each of its rows has three positives.</summary>
-    public static readonly double[] ClassWeights = [.. Enumerable.Range(0, 10).Select(label => label == 6 ? 3 * (double)(1f / 3) : 1)];
-
-    /// <summary>Creates the network with both branches equal; the formula numbers the main branch's entries in the order of <paramref name="keys"/>.</summary>
-    public static DualBranchResNet Create(IEnumerable<string> keys, ScalarType type)
+    /// <summary>Creates the network; the formula is for the main branch, and numbers its entries in the order of <paramref name="keys"/>.</summary>
+    /// <param name="keys">Names in <c>state_dict</c>.</param>
+    /// <param name="precision">What it computes in.</param>
+    /// <param name="device">Where it is.</param>
+    public static DualBranchResNet Create(IEnumerable<string> keys, GoldenPrecision precision, ComputeDevice device)
     {
         using var scope = NewDisposeScope();
         using var frozen = no_grad();
-        var model = new DualBranchResNet(ResNetDepth.ResNet18, 10);
+        var model = Trainer.CreateModel(GoldenTraining.Recipe(precision.Convolutions), GoldenTraining.Data.Training.ClassCount, device);
         var state = model.state_dict();
         var seed = FirstSeed;
         foreach (var key in keys.Where(key => !key.EndsWith("num_batches_tracked", StringComparison.Ordinal)))
@@ -40,16 +28,7 @@ internal static class GoldenModel
             entry.copy_(tensor(Array.ConvertAll(values, Formula(key, entry.shape))).reshape(entry.shape));
         }
 
-        model.CopyMainToAuxiliary();
-        return model.to(type);
-    }
-
-    /// <summary>The sixteen images, (16, 3, 32, 32).</summary>
-    public static Tensor Images(ScalarType type)
-    {
-        using var scope = NewDisposeScope();
-        var values = GoldenInputs.Sequence(ImageSeed, 16 * 3 * 32 * 32);
-        return tensor(Array.ConvertAll(values, value => value + 0.5), type).reshape(16, 3, 32, 32).MoveToOuterDisposeScope();
+        return model.to(precision.Parameters);
     }
 
     private static Converter<double, float> Formula(string key, long[] shape)

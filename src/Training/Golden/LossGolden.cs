@@ -50,9 +50,9 @@ public static class LossGolden
             .. GoldenInputs.Features(golden.Seed + 1, images, golden.Dim),
             .. GoldenInputs.Features(golden.Seed + 2, golden.Ood, golden.Dim),
         ];
-        return CompareContrastive(golden, "reference", ContrastiveReference(golden, rows), Float64Error)
-            .Concat(CompareContrastive(golden, "torch", ContrastiveTorch(golden, rows), Float32Error))
-            .Concat(rows.Length > MostSimulated ? [] : CompareContrastive(golden, "simulator", ContrastiveTorch(golden, rows, device), Float32Error));
+        return CompareContrastive(golden, "reference float64", ContrastiveReference(golden, rows), Float64Error)
+            .Concat(CompareContrastive(golden, "torch float32", ContrastiveTorch(golden, rows), Float32Error))
+            .Concat(rows.Length > MostSimulated ? [] : CompareContrastive(golden, "simulator float32", ContrastiveTorch(golden, rows, device), Float32Error));
     }
 
     private static (double Loss, double[] Gradient) ContrastiveReference(ContrastiveCase golden, float[] rows)
@@ -118,9 +118,9 @@ public static class LossGolden
         var name = $"losses/outlier exposure/{golden.Rows} rows";
         return
         [
-            new GoldenResult($"{name} loss", "torch", Difference.Relative(loss.item<float>(), golden.Loss), Float32Error),
-            new GoldenResult($"{name} gradient norm", "torch", Difference.Relative(Difference.Norm(gradient), golden.GradNorm), Float32Error),
-            new GoldenResult($"{name} gradient probe", "torch", Difference.Relative(probe, golden.GradProbe), Float32Error),
+            new GoldenResult($"{name} loss", "torch float32", Difference.Relative(loss.item<float>(), golden.Loss), Float32Error),
+            new GoldenResult($"{name} gradient norm", "torch float32", Difference.Relative(Difference.Norm(gradient), golden.GradNorm), Float32Error),
+            new GoldenResult($"{name} gradient probe", "torch float32", Difference.Relative(probe, golden.GradProbe), Float32Error),
         ];
     }
 

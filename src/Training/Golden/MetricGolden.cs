@@ -93,7 +93,8 @@ public static class MetricGolden
         var guesses = RandomClasses(seed + 2, count, trainingCounts.Length);
         int[] predictions = [.. Enumerable.Range(0, count).Select(i => chances[i] + 0.5 < correctShare ? labels[i] : guesses[i])];
 
-        var metrics = LongTailMetrics.Compute(labels, predictions, ShotGroups.From(trainingCounts, ShotRule.Rank));
+        // The authors' numbers are by their rule for CIFAR-LT, which is the usual one for as many classes as the cases have: 10 and 100.
+        var metrics = LongTailMetrics.Compute(labels, predictions, ShotGroups.From(trainingCounts, ShotGroups.UsualRule(trainingCounts.Length)));
         yield return Compare($"{name} acc", metrics.Accuracy.Overall, golden.GetProperty("acc"));
         yield return Compare($"{name} many", metrics.Accuracy.Many, golden.GetProperty("many"));
         yield return Compare($"{name} medium", metrics.Accuracy.Medium, golden.GetProperty("medium"));

@@ -18,10 +18,11 @@ internal sealed class PasclObjective : Objective
     /// <param name="weights">lambda1, lambda2 and the temperature.</param>
     /// <param name="tailFlags">(C): whether a class's images are anchors.</param>
     /// <param name="device">What it computes on.</param>
-    public PasclObjective(LossRecipe weights, bool[] tailFlags, ComputeDevice device)
+    /// <param name="classWeights">(C) weights of the contrastive loss's anchors by class; 1 for each class where it is null.</param>
+    public PasclObjective(LossRecipe weights, bool[] tailFlags, ComputeDevice device, IReadOnlyList<double>? classWeights = null)
     {
         logits = new LogitObjective(device, weights.OutlierWeight);
-        contrast = new PasclLoss(tailFlags, weights.Temperature, device: device.Kernels).to(device.Torch);
+        contrast = new PasclLoss(tailFlags, weights.Temperature, classWeights, device.Kernels).to(device.Torch);
         contrastWeight = weights.ContrastiveWeight;
         TermNames = [.. logits.TermNames, "contrastive"];
     }

@@ -38,7 +38,7 @@ public sealed class DoctorTests
     [Test]
     public void doctor_compares_every_golden_file_and_exits_with_0()
     {
-        // Without the model, which takes half a minute and has its own test.
+        // Without the model, which takes a minute and has its own test.
         using var folder = new TemporaryFolder();
         foreach (var name in new[] { LossGolden.FileName, MetricGolden.FileName })
         {

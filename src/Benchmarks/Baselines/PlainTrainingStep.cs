@@ -1,0 +1,60 @@
+using Pascl.Benchmarks.Measuring;
+using Pascl.Benchmarks.Workloads;
+using Pascl.Training.Model;
+using TorchSharp;
+using static TorchSharp.torch;
+using static TorchSharp.torch.nn;
+
+namespace Pascl.Benchmarks.Baselines;
+
+/// <summary>
+/// The baseline of a training step: the same network and losses as one writes them in TorchSharp, by torch's operations, autograd and Adam, images and weights
+/// stored channels first, in float32.
+/// </summary>
+internal sealed class PlainTrainingStep : IDisposable
+{
+    private readonly DualBranchResNet model;
+    private readonly CleanContrastiveLoss contrastive;
+    private readonly optim.Optimizer adam;
+    private readonly Tensor images;
+    private readonly Tensor labels;
+
+    /// <summary>Builds the network and draws the images.</summary>
+    public PlainTrainingStep(StepWorkload workload)
+    {
+        var device = BenchmarkMachine.Torch;
+        images = workload.Draw().to(device, disposeAfter: true); // (2N + K, 3, 32, 32)
+        labels = tensor([.. workload.Labels.Select(label => (long)label)]).to(device, disposeAfter: true); // (N)
+        contrastive = new CleanContrastiveLoss(
+            [.. Enumerable.Range(0, workload.Classes).Select(label => label >= (1 - StepWorkload.TailShare) * workload.Classes)], temperature: 0.07);
+        model = new DualBranchResNet(ResNetDepth.ResNet18, workload.Classes, workload.Width, StepWorkload.Seed);
+        model.to(device);
+        adam = optim.Adam(
+            model.MakeTrainable(TrainableParameters.MainBranch).Select(chosen => chosen.Parameter), StepWorkload.LearningRate, weight_decay: 5e-4);
+    }
+
+    /// <summary>Takes a step and returns the loss before it.</summary>
+    public float Run()
+    {
+        using var scope = NewDisposeScope();
+        var classified = 2 * labels.shape[0];
+        var output = model.forward(images, Branch.Main);
+        var outliers = output.Logits.narrow(0, classified, images.shape[0] - classified);
+        var loss = functional.cross_entropy(output.Logits.narrow(0, 0, classified), cat([labels, labels]))
+            + (0.5 * (outliers.logsumexp(1) - outliers.mean([1])).mean())
+            + (0.1 * contrastive.Forward(output.Projection, labels));
+        adam.zero_grad();
+        loss.backward();
+        adam.step();
+        return loss.item<float>();
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        adam.Dispose();
+        model.Dispose();
+        images.Dispose();
+        labels.Dispose();
+    }
+}
