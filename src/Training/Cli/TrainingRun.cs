@@ -122,6 +122,7 @@ internal static class TrainingRun
         var data = TrainingDataReader.Read(recipe);
         DataSummary.Write(AnsiConsole.Console, data);
         Trainer.Check(recipe, data);
+        ThreadWarning.Write(recipe, Console.Error);
         return data;
     }
 
