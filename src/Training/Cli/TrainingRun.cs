@@ -135,6 +135,7 @@ internal static class TrainingRun
         var data = TrainingDataReader.Read(recipe);
         DataSummary.Write(AnsiConsole.Console, data);
         Trainer.Check(recipe, data);
+        ThreadWarning.Write(recipe, Console.Error);
         return data;
     }
 

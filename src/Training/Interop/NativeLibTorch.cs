@@ -31,10 +31,11 @@ public static class NativeLibTorch
     {
         if (!OperatingSystem.IsLinux())
         {
-            return new NativeLibTorchReport("", "", "left to TorchSharp");
+            return new NativeLibTorchReport("", "", "left to TorchSharp", "OpenMP's own");
         }
 
         var folder = FindLibTorch();
+        var waitPolicy = WaitPolicy.Apply();
         var libraries = Libraries.Select(name => Path.Combine(folder, name)).Where(File.Exists).Select(LoadLibrary).ToArray();
         var shim = FindShim();
         var image = Reading(shim, path => new ElfImage(File.ReadAllBytes(path)));
@@ -43,7 +44,8 @@ public static class NativeLibTorch
         DllImportResolver resolver = (name, _, _) => name == ShimName ? handle : 0;
         NativeLibrary.SetDllImportResolver(typeof(torch).Assembly, resolver);
         NativeLibrary.SetDllImportResolver(typeof(NativeLibTorch).Assembly, resolver);
-        return new NativeLibTorchReport(folder, shim, status);
+        NnPack.SwitchOff(libraries);
+        return new NativeLibTorchReport(folder, shim, status, waitPolicy);
     }
 
     private static string FindLibTorch()
