@@ -49,6 +49,9 @@ public sealed record ImageData(string Name, string Folder)
     /// <summary>Records of one batch in CIFAR-10's binary form, and of its test part.</summary>
     public required (int Batch, int Test) Cifar10Records { get; init; }
 
+    /// <summary>Root-mean-square difference between a JPEG copy of a test image and its record without loss, at most.</summary>
+    public required double JpegDifference { get; init; }
+
     /// <summary>The labels of the first five records.</summary>
     public required int[] FirstLabels { get; init; }
 
@@ -78,6 +81,7 @@ public sealed record ImageData(string Name, string Folder)
         OutlierCount = 320,
         TestSets = [("cifar100", 12, 0), ("lsun_substitute", 10, 0), ("places365", 10, 0), ("svhn", 14, 0), ("texture", 12, 0), ("tin", 24, 4)],
         Cifar10Records = (4, 20),
+        JpegDifference = 5.8,
         FirstLabels = [5, 0, 3, 3, 5],
         Cifar100TestCount = 8,
         ArrayCount = 12,
@@ -102,6 +106,7 @@ public sealed record ImageData(string Name, string Folder)
             ("cifar100", 916, 0), ("lsun_substitute", 900, 0), ("places365", 1640, 0), ("svhn", 1083, 0), ("texture", 1200, 0), ("tin", 2200, 200),
         ],
         Cifar10Records = (100, 100),
+        JpegDifference = 15.3,
         FirstLabels = [6, 9, 9, 4, 1],
         Cifar100TestCount = 916,
         ArrayCount = 200,
