@@ -1,6 +1,4 @@
 using Pascl.Tests.Training.Interop;
-using Pascl.Training;
-using Pascl.Training.Interop;
 using Pascl.Training.Loss;
 using Pascl.Training.Methods;
 using Pascl.Training.Optimisation;

@@ -45,7 +45,7 @@ public sealed class RivalTrainingTests
             Assert.That(report.Conventions["score"], Does.StartWith(trainer.Model.Head.Readout([]).Meaning));
             Assert.That(report.Deployed.ScoreBranch, Is.EqualTo(scoreBranch));
             Assert.That(
-                report.Deployed.Sets.Select(set => set.Metrics.Auroc),
+                report.Deployed.Sets.Select(set => set.Result.Metrics.Auroc),
                 Is.EqualTo(data.OutOfDistribution.Select(set =>
                     NaiveMetrics.Auroc(Predictions.Of(trainer.Model, set).Scores(scoreBranch), scores))).Within(1e-12));
         }
