@@ -86,7 +86,7 @@ public sealed record ImageData(string Name, string Folder)
         Cifar100TestCount = 8,
         ArrayCount = 12,
         Pictures = (24, 23),
-        SixtySteps = "--epochs 10 --batch 40 --outlier-batch 40 --finetune-epochs 10 --finetune-batch 40",
+        SixtySteps = "--epochs 10 --batch 40 --outlier-batch 40 --finetune-epochs 4 --finetune-batch 40 --finetune-learning-rate 0.01",
     };
 
     private static ImageData Large { get; } = new("large", Repository.LargeData)
