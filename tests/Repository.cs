@@ -1,25 +1,20 @@
 namespace Pascl.Tests;
 
-/// <summary>Where the tests find the repository and the shared real data; tests that need data which is not there are skipped with a reason.</summary>
+/// <summary>Where the tests find the repository, its golden values and samples, and the large real data where a machine has them.</summary>
 internal static class Repository
 {
-    public static string Root { get; } = FindRoot();
+    private static readonly Lazy<string> root = new(FindRoot);
 
-    /// <summary>The folder of real images: <c>PASCL_DATA</c>, else <c>../shared/data</c> beside the repository.</summary>
-    public static string Data => Existing(Environment.GetEnvironmentVariable("PASCL_DATA") ?? Path.Combine(Root, "..", "shared", "data"), "PASCL_DATA");
+    public static string Root => root.Value;
 
-    /// <summary>The folder of golden values: <c>PASCL_GOLDEN</c>, else <c>../shared/golden</c> beside the repository.</summary>
-    public static string Golden => Existing(Environment.GetEnvironmentVariable("PASCL_GOLDEN") ?? Path.Combine(Root, "..", "shared", "golden"), "PASCL_GOLDEN");
+    /// <summary>The folder of golden values: <c>PASCL_GOLDEN</c>, else the repository's own, which lie beside the tests.</summary>
+    public static string Golden => Environment.GetEnvironmentVariable("PASCL_GOLDEN") ?? Path.Combine(AppContext.BaseDirectory, "Golden");
 
-    private static string Existing(string folder, string variable)
-    {
-        if (!Directory.Exists(folder))
-        {
-            Assert.Ignore($"{folder} does not exist; set {variable} to run this test.");
-        }
+    /// <summary>The folder of drawn images, which lies beside the tests.</summary>
+    public static string Samples => Path.Combine(AppContext.BaseDirectory, "Samples");
 
-        return Path.GetFullPath(folder);
-    }
+    /// <summary>The folder of real images, which need not exist: <c>PASCL_DATA</c>, else <c>../shared/data</c> beside the repository.</summary>
+    public static string LargeData => Path.GetFullPath(Environment.GetEnvironmentVariable("PASCL_DATA") ?? Path.Combine(Root, "..", "shared", "data"));
 
     private static string FindRoot()
     {

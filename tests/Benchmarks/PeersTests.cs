@@ -24,16 +24,23 @@ public sealed class PeersTests
         });
     }
 
+    // One test, so that one is skipped where there is no torch.
     [Test]
-    public void every_peer_that_runs_on_a_cpu_agrees_with_double_precision()
+    public void the_peers_agree_with_double_precision_stand_in_one_table_with_ours_and_name_what_they_do_not_understand()
+    {
+        AgreeWithDoublePrecision();
+        StandInOneTableWithOurs();
+        NameWhatTheyDoNotUnderstand();
+    }
+
+    private static void AgreeWithDoublePrecision()
     {
         var (exitCode, output) = Run("--check");
         Assert.That(exitCode, Is.Zero, output);
         Assert.That(output, Does.Contain("our algorithm in Triton").And.EndWith("all right\n"));
     }
 
-    [Test]
-    public void one_table_shows_ours_and_the_peers()
+    private static void StandInOneTableWithOurs()
     {
         using var folder = new TemporaryFolder();
         var results = Path.Combine(folder.Path, "suites");
@@ -56,8 +63,7 @@ public sealed class PeersTests
                 .And.Contain("left out: Triton needs a GPU"));
     }
 
-    [Test]
-    public void what_was_not_understood_is_said_in_a_sentence()
+    private static void NameWhatTheyDoNotUnderstand()
     {
         var (exitCode, output) = Run("--workloads", "cifar11-lt");
         Assert.That(exitCode, Is.EqualTo(2));
@@ -81,7 +87,7 @@ public sealed class PeersTests
     {
         if (Python.Value is not { } python)
         {
-            Assert.Ignore("There is no python3 with torch and numpy here; PASCL_PYTHON may name one.");
+            Assert.Ignore("There is no python3 with torch and numpy here (Debian: apt-get install python3-torch); PASCL_PYTHON may name one.");
             return default;
         }
 

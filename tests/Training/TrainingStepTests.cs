@@ -10,11 +10,12 @@ namespace Pascl.Tests.Training;
 [NonParallelizable]
 public sealed class TrainingStepTests
 {
-    private static readonly Recipe Recipe = TinyTraining.Recipe with
+    /// <summary>The recipe with batches of a few images.</summary>
+    internal static Recipe Small(Recipe recipe) => recipe with
     {
         OutlierBatchSize = 3,
-        Representation = TinyTraining.Recipe.Representation with { BatchSize = 4 },
-        AuxiliaryBranch = TinyTraining.Recipe.AuxiliaryBranch with { BatchSize = 4 },
+        Representation = recipe.Representation with { BatchSize = 4 },
+        AuxiliaryBranch = recipe.AuxiliaryBranch with { BatchSize = 4 },
     };
 
     [Test]
@@ -52,11 +53,14 @@ public sealed class TrainingStepTests
         }
     });
 
-    private static void Run(Backend backend, int phase, Action<ComputeDevice, Action> test)
+    private static void Run(Backend backend, int phase, Action<ComputeDevice, Action> test) => Run(Small(TinyTraining.Recipe), backend, phase, test);
+
+    /// <summary>Gives a test what takes a step of a phase, on one batch each time.</summary>
+    internal static void Run(Recipe recipe, Backend backend, int phase, Action<ComputeDevice, Action> test)
     {
         using var device = ComputeDevice.Open("cpu", backend);
-        using var model = Trainer.CreateModel(Recipe, TinyTraining.Data.Training.ClassCount, device);
-        var chosen = Trainer.Phases(Recipe, TinyTraining.Data, device)[phase];
+        using var model = Trainer.CreateModel(recipe, TinyTraining.Data.Training.ClassCount, device);
+        var chosen = Trainer.Phases(recipe, TinyTraining.Data, device)[phase];
         using var steps = new TrainingSteps(chosen, model, TinyTraining.Data, device);
         using var loader = TrainingSteps.NewLoader(chosen, TinyTraining.Data, device);
         using var sums = new LossSums(steps.Objective.TermNames.Count, null, device.Torch);

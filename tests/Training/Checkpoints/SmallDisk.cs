@@ -13,7 +13,7 @@ internal sealed class SmallDisk : IDisposable
     {
         if (!Environment.IsPrivilegedProcess || !Run("mount", "-t", "tmpfs", "-o", $"size={kilobytes}k", "tmpfs", folder))
         {
-            Assert.Ignore("Mounting a small disk needs rights that this user lacks.");
+            Assert.Ignore("This user may not mount a small disk to fill; run the tests as root, for example in a container with SYS_ADMIN.");
         }
 
         return new SmallDisk(folder);

@@ -95,7 +95,7 @@ public sealed class WriteErrorTests
     {
         if (Environment.IsPrivilegedProcess)
         {
-            Assert.Ignore("Permissions do not bind this user.");
+            Assert.Ignore("Permissions do not bind root; run the tests as another user.");
         }
 
         File.SetUnixFileMode(folder, UnixFileMode.UserRead | UnixFileMode.UserExecute);

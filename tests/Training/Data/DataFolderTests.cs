@@ -6,10 +6,10 @@ namespace Pascl.Tests.Training.Data;
 public sealed class DataFolderTests
 {
     [Test]
-    public void the_shared_folder_serves_both_presets()
+    public void a_folder_of_stand_ins_serves_both_presets([ValueSource(typeof(ImageData), nameof(ImageData.All))] ImageData images)
     {
-        var ten = DataFolder.FindCifar10(Repository.Data);
-        var hundred = DataFolder.FindCifar100(Repository.Data);
+        var ten = DataFolder.FindCifar10(images.Folder);
+        var hundred = DataFolder.FindCifar100(images.Folder);
         Assert.Multiple(() =>
         {
             Assert.That(Path.GetFileName(ten.InDistribution), Is.EqualTo("cifar10-lt-jpeg.tar.gz"));

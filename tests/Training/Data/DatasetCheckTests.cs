@@ -7,32 +7,32 @@ namespace Pascl.Tests.Training.Data;
 public sealed class DatasetCheckTests
 {
     [Test]
-    public void a_picture_that_occurs_twice_is_found_across_classes()
+    public void a_picture_that_occurs_twice_is_found_across_classes([ValueSource(typeof(ImageData), nameof(ImageData.All))] ImageData images)
     {
-        // The data's README names this pair: one image under American and under spiny lobster.
-        var check = DatasetCheck.Run(Path.Combine(Repository.Data, "tin100-lt-jpeg.tar.gz"));
-        Assert.That(check.Problems, Has.One.Contains("n01984695_120.JPEG shows the same picture as").And.One.Contains("n01983481_199.JPEG"));
+        var check = DatasetCheck.Run(images.Archive("tin100-lt-jpeg"));
+        var (first, second) = images.SamePicture;
+        Assert.That(check.Problems, Has.One.Contains($"{second} shows the same picture as").And.One.Contains(first));
         Assert.That(check.UsableAs, Does.StartWith("in-distribution"));
     }
 
     [Test]
-    public void every_broken_image_is_listed()
+    public void every_broken_image_is_listed([ValueSource(typeof(ImageData), nameof(ImageData.All))] ImageData images)
     {
-        var check = DatasetCheck.Run(Path.Combine(Repository.Data, "format-samples.tar.gz", "odd-inputs"));
+        var check = DatasetCheck.Run(images.Format("odd-inputs"));
         string[] broken = ["empty.JPEG", "html_error_page.jpg", "not_an_image.JPEG", "truncated_60_percent.JPEG", "truncated_in_header.JPEG"];
         foreach (var file in broken)
         {
             Assert.That(check.Problems, Has.One.Contains(file), file);
         }
 
-        Assert.That(check.Parts.Single().Images.Count, Is.EqualTo(18));
+        Assert.That(check.Parts.Single().Images.Count, Is.EqualTo(images.Pictures.OddDecodable));
         Assert.That(check.UsableAs, Does.StartWith("outliers"));
     }
 
     [Test]
-    public void a_class_without_images_is_a_problem()
+    public void a_class_without_images_is_a_problem([ValueSource(typeof(ImageData), nameof(ImageData.All))] ImageData images)
     {
-        var check = DatasetCheck.Run(Path.Combine(Repository.Data, "format-samples.tar.gz", "cifar-100-binary"));
+        var check = DatasetCheck.Run(images.Format("cifar-100-binary"));
         Assert.That(check.Problems, Has.One.EqualTo("Class can has no images in the part train."));
     }
 

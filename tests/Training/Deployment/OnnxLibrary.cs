@@ -10,7 +10,7 @@ internal static class OnnxLibrary
     {
         if (!NativeLibrary.TryLoad("onnxruntime", typeof(InferenceSession).Assembly, null, out _))
         {
-            Assert.Ignore("libonnxruntime.so is not beside the tests, so no ONNX model can be run.");
+            Assert.Ignore("libonnxruntime.so is not beside the tests, so no ONNX model can be run; run the tests from a build of the repository, since the bundle leaves it out.");
         }
     }
 }

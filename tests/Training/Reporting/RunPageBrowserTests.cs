@@ -5,7 +5,7 @@ using Pascl.Training.Reporting.Page;
 
 namespace Pascl.Tests.Training.Reporting;
 
-/// <summary>The pages of runs and of comparisons as a browser shows them.</summary>
+/// <summary>The pages of runs and of comparisons as a browser shows them. Few tests, each over all pages, so that few are skipped where there is no browser.</summary>
 [NonParallelizable]
 public sealed class RunPageBrowserTests
 {
@@ -42,48 +42,46 @@ public sealed class RunPageBrowserTests
     }
 
     [Test]
-    public void nothing_is_loaded_and_nothing_is_complained_about([Values("evaluated", "training", "comparison")] string name)
+    public void pages_load_nothing_complain_of_nothing_and_draw_every_figure_with_a_name_and_a_table() => Assert.Multiple(() =>
     {
-        using var page = browser.Open(pages[name], Desk, 900);
-        Assert.Multiple(() =>
-        {
-            Assert.That(page.Complaints, Is.Empty);
-            Assert.That(page.Requests.Where(url => !url.StartsWith("data:", StringComparison.Ordinal)), Is.EqualTo((string[])[new Uri(pages[name]).AbsoluteUri]));
-        });
-    }
-
-    [Test]
-    public void every_figure_is_drawn_and_has_a_name_and_a_table([Values("evaluated", "training", "comparison")] string name)
-    {
-        using var page = browser.Open(pages[name], Desk, 900);
         const string svgs = "[...document.querySelectorAll('figure svg')]";
-        Assert.Multiple(() =>
+        foreach (var (name, path) in pages)
         {
-            Assert.That(page.Evaluate<int>($"{svgs}.length"), Is.EqualTo(name switch { "evaluated" => 13, "training" => 3, _ => 5 }));
-            Assert.That(page.Texts($"{svgs}.filter(s => !(s.getBoundingClientRect().width > 250 && s.getBoundingClientRect().height > 150)).map(s => s.outerHTML)"), Is.Empty);
+            using var page = browser.Open(path, Desk, 900);
+            Assert.That(page.Complaints, Is.Empty, name);
+            Assert.That(page.Requests.Where(url => !url.StartsWith("data:", StringComparison.Ordinal)), Is.EqualTo((string[])[new Uri(path).AbsoluteUri]), name);
+            Assert.That(page.Evaluate<int>($"{svgs}.length"), Is.EqualTo(name switch { "evaluated" => 13, "training" => 3, _ => 5 }), name);
+            Assert.That(
+                page.Texts($"{svgs}.filter(s => !(s.getBoundingClientRect().width > 250 && s.getBoundingClientRect().height > 150)).map(s => s.outerHTML)"),
+                Is.Empty,
+                name);
             // Something coloured is drawn inside of every one: a line, bars or points.
             Assert.That(
                 page.Texts(
                     $"{svgs}.map(s => [...s.querySelectorAll('[stroke^=\"#\"], [fill^=\"#\"]')].filter(e => e.getBBox().width + e.getBBox().height > 3).length)"),
-                Has.None.EqualTo("0"));
-            Assert.That(page.Texts($"{svgs}.filter(s => s.getAttribute('role') != 'img' || s.getAttribute('aria-label').length < 20).map(s => s.outerHTML)"), Is.Empty);
-            Assert.That(page.Texts($"{svgs}.filter(s => !s.closest('figure').querySelector('details tbody td')).map(s => s.outerHTML)"), Is.Empty);
-            Assert.That(page.Texts("[...document.images].filter(i => i.naturalWidth == 0 || i.alt.length < 20).map(i => i.alt)"), Is.Empty);
-        });
-    }
+                Has.None.EqualTo("0"),
+                name);
+            Assert.That(page.Texts($"{svgs}.filter(s => s.getAttribute('role') != 'img' || s.getAttribute('aria-label').length < 20).map(s => s.outerHTML)"), Is.Empty, name);
+            Assert.That(page.Texts($"{svgs}.filter(s => !s.closest('figure').querySelector('details tbody td')).map(s => s.outerHTML)"), Is.Empty, name);
+            Assert.That(page.Texts("[...document.images].filter(i => i.naturalWidth == 0 || i.alt.length < 20).map(i => i.alt)"), Is.Empty, name);
+        }
+    });
 
     [Test]
-    public void a_phone_shows_it_without_scrolling_sideways([Values("evaluated", "training", "comparison")] string name)
+    public void a_phone_shows_them_without_scrolling_sideways() => Assert.Multiple(() =>
     {
-        using var page = browser.Open(pages[name], Phone, 740);
-        page.Evaluate<int>("[...document.querySelectorAll('details')].map(d => d.open = true).length");
-        Assert.Multiple(() =>
+        foreach (var (name, path) in pages)
         {
-            Assert.That(page.Evaluate<int>("document.documentElement.clientWidth"), Is.EqualTo(Phone));
-            Assert.That(page.Evaluate<int>("document.documentElement.scrollWidth"), Is.EqualTo(Phone));
-            Assert.That(page.Evaluate<double>("Math.min(...[...document.querySelectorAll('figure svg text')].map(t => t.getBoundingClientRect().height))"), Is.GreaterThan(9));
-        });
-    }
+            using var page = browser.Open(path, Phone, 740);
+            page.Evaluate<int>("[...document.querySelectorAll('details')].map(d => d.open = true).length");
+            Assert.That(page.Evaluate<int>("document.documentElement.clientWidth"), Is.EqualTo(Phone), name);
+            Assert.That(page.Evaluate<int>("document.documentElement.scrollWidth"), Is.EqualTo(Phone), name);
+            Assert.That(
+                page.Evaluate<double>("Math.min(...[...document.querySelectorAll('figure svg text')].map(t => t.getBoundingClientRect().height))"),
+                Is.GreaterThan(9),
+                name);
+        }
+    });
 
     [Test]
     public void the_keyboard_reaches_and_opens_every_table()
@@ -109,38 +107,46 @@ public sealed class RunPageBrowserTests
         });
     }
 
-    [Test]
-    public void dark_mode_is_light_on_dark([Values("evaluated", "comparison")] string name)
-    {
-        using var page = browser.Open(pages[name], Desk, 900, dark: true);
-        const string brightness = "(e, p) => getComputedStyle(e)[p].match(/[0-9.]+/g).slice(0, 3).reduce((a, b) => a + Number(b), 0)";
-        Assert.Multiple(() =>
-        {
-            Assert.That(page.Evaluate<double>($"({brightness})(document.body, 'backgroundColor')"), Is.LessThan(120));
-            Assert.That(page.Evaluate<double>($"({brightness})(document.body, 'color')"), Is.GreaterThan(600));
-            Assert.That(
-                page.Evaluate<double>($"Math.min(...[...document.querySelectorAll('figure svg text')].map(t => ({brightness})(t, 'fill')))"),
-                Is.GreaterThan(600),
-                "texts of the figures");
-        });
-    }
-
     /// <summary>For people who want to look: <c>PASCL_SCREENSHOTS</c> names a folder.</summary>
     [Test]
-    public void screenshots_show_more_than_one_colour([Values("evaluated", "training", "comparison")] string name, [Values(Phone, Desk)] int width, [Values] bool dark)
+    public void dark_mode_is_light_on_dark_and_every_screenshot_has_more_than_one_colour() => Assert.Multiple(() =>
     {
-        using var page = browser.Open(pages[name], width, 900, dark);
-        var png = page.Screenshot();
+        foreach (var (name, path) in pages)
+        {
+            foreach (var (width, dark) in ((int, bool)[])[(Phone, false), (Phone, true), (Desk, false), (Desk, true)])
+            {
+                using var page = browser.Open(path, width, 900, dark);
+                var what = $"{name}-{width}{(dark ? "-dark" : "")}";
+                if (dark)
+                {
+                    AssertIsLightOnDark(page, what);
+                }
+
+                AssertHasColours(page.Screenshot(), width, what);
+            }
+        }
+    });
+
+    private static void AssertIsLightOnDark(BrowserPage page, string what)
+    {
+        const string brightness = "(e, p) => getComputedStyle(e)[p].match(/[0-9.]+/g).slice(0, 3).reduce((a, b) => a + Number(b), 0)";
+        Assert.That(page.Evaluate<double>($"({brightness})(document.body, 'backgroundColor')"), Is.LessThan(120), what);
+        Assert.That(page.Evaluate<double>($"({brightness})(document.body, 'color')"), Is.GreaterThan(600), what);
+        Assert.That(
+            page.Evaluate<double>($"Math.min(...[...document.querySelectorAll('figure svg text')].map(t => ({brightness})(t, 'fill')))"),
+            Is.GreaterThan(600),
+            $"{what}: texts of the figures");
+    }
+
+    private static void AssertHasColours(byte[] png, int width, string what)
+    {
         if (Environment.GetEnvironmentVariable("PASCL_SCREENSHOTS") is { Length: > 0 } folder)
         {
-            File.WriteAllBytes(Path.Combine(folder, $"{name}-{width}{(dark ? "-dark" : "")}.png"), png);
+            File.WriteAllBytes(Path.Combine(folder, $"{what}.png"), png);
         }
 
         using var image = SkiaSharp.SKBitmap.Decode(png);
-        Assert.Multiple(() =>
-        {
-            Assert.That(image.Width, Is.EqualTo(width));
-            Assert.That(image.Pixels.Distinct().Count(), Is.GreaterThan(50));
-        });
+        Assert.That(image.Width, Is.EqualTo(width), what);
+        Assert.That(image.Pixels.Distinct().Count(), Is.GreaterThan(50), what);
     }
 }

@@ -56,11 +56,11 @@ public sealed unsafe class StepClockTests
     }
 
     [Test]
-    public void without_the_library_there_are_no_ranges()
+    public void there_are_ranges_where_the_library_is_and_nowhere_else()
     {
         using var folder = new TemporaryFolder();
-        Assume.That(NativeLibrary.TryLoad("libnvToolsExt.so.1", out _) || NativeLibrary.TryLoad("libnvtx3interop.so.1", out _), Is.False);
-        Assert.That(NvtxRanges.Find(folder.Path), Is.Null);
+        var isInstalled = NativeLibrary.TryLoad("libnvToolsExt.so.1", out _) || NativeLibrary.TryLoad("libnvtx3interop.so.1", out _);
+        Assert.That(NvtxRanges.Find(folder.Path), isInstalled ? Is.Not.Null : Is.Null);
     }
 
     // A warm-up, and two steps, between which an epoch ends.

@@ -4,7 +4,8 @@ using Pascl.Training.Data.Formats;
 
 namespace Pascl.Tests.Training.Data.Formats;
 
-public sealed class CifarDatasetTests
+[TestFixtureSource(typeof(ImageData), nameof(ImageData.All))]
+public sealed class CifarDatasetTests(ImageData images)
 {
     private const int PixelBytes = 3072;
     private static readonly ReadOptions options = new();
@@ -12,54 +13,54 @@ public sealed class CifarDatasetTests
     [Test]
     public void the_binary_form_of_cifar10_is_read_from_inside_an_archive()
     {
-        var data = Datasets.ReadInDistribution(Path.Combine(Samples, "cifar-10-batches-bin"), options);
-        int[] firstLabels = [6, 9, 9, 4, 1];
+        var data = Datasets.ReadInDistribution(images.Format("cifar-10-batches-bin"), options);
+        var (batch, test) = images.Cifar10Records;
         Assert.Multiple(() =>
         {
-            Assert.That((data.Training.Count, data.Test!.Count, data.Training.Width), Is.EqualTo((500, 100, 32)));
-            Assert.That(data.Training.Labels[..5].ToArray(), Is.EqualTo(firstLabels));
+            Assert.That((data.Training.Count, data.Test!.Count, data.Training.Width), Is.EqualTo((5 * batch, test, 32)));
+            Assert.That(data.Training.Labels[..5].ToArray(), Is.EqualTo(images.FirstLabels));
             Assert.That(data.Training.ClassNames, Is.EqualTo(CifarNames.Ten));
-            Assert.That(data.Training.Source(101), Does.EndWith("data_batch_2.bin[1]"));
+            Assert.That(data.Training.Source(batch + 1), Does.EndWith("data_batch_2.bin[1]"));
         });
     }
 
     [Test]
     public void planes_become_pixels_that_match_the_jpeg_copies_of_the_same_images()
     {
-        // The data's README: image i of a class here is image i of that class there; the root-mean-square difference is 15.2 at most.
-        var lossless = Datasets.ReadInDistribution(Path.Combine(Samples, "cifar-10-batches-bin"), options).Test!;
-        var copies = Datasets.ReadInDistribution(Path.Combine(Repository.Data, "cifar10-lt-jpeg.tar.gz"), options).Test!;
+        // Image i of a class here is image i of that class there.
+        var lossless = Datasets.ReadInDistribution(images.Format("cifar-10-batches-bin"), options).Test!;
+        var copies = Datasets.ReadInDistribution(images.Archive("cifar10-lt-jpeg"), options).Test!;
         for (var i = 0; i < lossless.Count; i++)
         {
             var label = lossless.Labels[i];
             var rank = lossless.Labels[..i].Count(label);
-            Assert.That(Distance(lossless.Pixels(i), copies.Pixels((label * 1000) + rank)), Is.LessThan(15.3), $"test image {i}");
+            Assert.That(Distance(lossless.Pixels(i), copies.Pixels((label * images.TenTestPerClass) + rank)), Is.LessThan(images.JpegDifference), $"test image {i}");
         }
     }
 
     [Test]
     public void cifar100_has_its_fine_labels_and_their_names()
     {
-        var set = CifarDataset.FindAll(FileTree.Open(Path.Combine(Samples, "cifar-100-binary"))).Single();
+        var set = CifarDataset.FindAll(FileTree.Open(images.Format("cifar-100-binary"))).Single();
         var test = set.Read(Dataset.TestPart, "test", options, []);
         Assert.That(set.ClassNames, Is.EqualTo(CifarNames.Hundred));
-        Assert.That(set.ClassNames[test.Labels[0]], Is.EqualTo("mountain"), "the archive of test sets calls the first image cifar100/test/mountain/0000.jpg");
+        Assert.That(set.ClassNames[test.Labels[0]], Is.EqualTo("mountain"), "the first image");
     }
 
     [Test]
     public void a_class_without_training_images_is_refused()
     {
-        // The samples hold only the first 486 records, which show 99 of the 100 classes or fewer.
+        // There is no can among them.
         Assert.That(
-            () => Datasets.ReadInDistribution(Path.Combine(Samples, "cifar-100-binary"), options),
-            Throws.TypeOf<InputException>().With.Message.Contains("has no training images"));
+            () => Datasets.ReadInDistribution(images.Format("cifar-100-binary"), options),
+            Throws.TypeOf<InputException>().With.Message.Contains("class can has no training images"));
     }
 
     [Test]
     public void the_python_form_gives_the_same_set_as_the_binary_form()
     {
         using var folder = new TemporaryFolder();
-        var samples = FileTree.Open(Path.Combine(Samples, "cifar-10-batches-bin"));
+        var samples = FileTree.Open(images.Format("cifar-10-batches-bin"));
         string[] batches = ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"];
         foreach (var batch in batches)
         {
@@ -78,13 +79,13 @@ public sealed class CifarDatasetTests
     public void the_python_form_of_cifar100_gives_the_same_test_set_as_the_binary_form()
     {
         using var folder = new TemporaryFolder();
-        var samples = FileTree.Open(Path.Combine(Samples, "cifar-100-binary"));
+        var samples = FileTree.Open(images.Format("cifar-100-binary"));
         var (labels, planes) = Split(samples.Read("test.bin").ToArray(), 2);
         folder.Write("cifar-100-python/test", CifarPickles.Part("testing", labels, new byte[labels.Length], planes));
         folder.Write("cifar-100-python/meta", CifarPickles.Meta("fine_label_names", CifarNames.Hundred));
         var python = Datasets.ReadOutOfDistribution("c100", folder.Path, options).Single();
         var binary = Datasets.ReadOutOfDistribution("c100", samples.Location, options).Single();
-        Assert.That(python.Count, Is.EqualTo(916));
+        Assert.That(python.Count, Is.EqualTo(images.Cifar100TestCount));
         AssertSame(python, binary);
         Assert.That(CifarDataset.FindAll(FileTree.Open(folder.Path)).Single().ClassNames, Is.EqualTo(CifarNames.Hundred));
     }
@@ -92,8 +93,8 @@ public sealed class CifarDatasetTests
     [Test]
     public void records_are_resized_when_another_size_is_asked_for()
     {
-        var outliers = Datasets.ReadOutliers(Path.Combine(Samples, "cifar-10-batches-bin"), new ReadOptions(48));
-        Assert.That((outliers.Count, outliers.Width, outliers.Height), Is.EqualTo((500, 48, 48)));
+        var outliers = Datasets.ReadOutliers(images.Format("cifar-10-batches-bin"), new ReadOptions(48));
+        Assert.That((outliers.Count, outliers.Width, outliers.Height), Is.EqualTo((5 * images.Cifar10Records.Batch, 48, 48)));
     }
 
     [TestCase("cifar10_cut_record.bin", "has 8,719 bytes; expected a multiple of 3,073")]
@@ -101,7 +102,7 @@ public sealed class CifarDatasetTests
     public void a_damaged_binary_file_is_refused(string file, string expected)
     {
         using var folder = new TemporaryFolder();
-        var damaged = FileTree.Open(Path.Combine(Samples, "damaged-formats")).Read(file).ToArray();
+        var damaged = FileTree.Open(images.Format("damaged-formats")).Read(file).ToArray();
         for (var batch = 1; batch <= 5; batch++)
         {
             folder.Write($"data_batch_{batch}.bin", damaged);
@@ -119,8 +120,6 @@ public sealed class CifarDatasetTests
         folder.Write("data_batch_1.bin", new byte[PixelBytes + 1]);
         Assert.That(() => Datasets.ReadInDistribution(folder.Path, options), Throws.TypeOf<InputException>().With.Message.Contains("lacks data_batch_2.bin"));
     }
-
-    private static string Samples => Path.Combine(Repository.Data, "format-samples.tar.gz");
 
     private static (byte[] Labels, byte[] Planes) Split(byte[] records, int labelBytes)
     {

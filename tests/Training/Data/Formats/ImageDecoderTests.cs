@@ -14,9 +14,9 @@ public sealed class ImageDecoderTests
     private const double CmykTolerance = 3;
 
     [Test]
-    public void pictures_of_every_kind_have_the_size_and_mean_colour_that_pillow_gives()
+    public void pictures_of_every_kind_have_the_size_and_mean_colour_that_pillow_gives([ValueSource(typeof(ImageData), nameof(ImageData.All))] ImageData images)
     {
-        var tree = FileTree.Open(Path.Combine(Repository.Data, "format-samples.tar.gz"));
+        var tree = FileTree.Open(images.Archive("format-samples"));
         using var decoder = new ImageDecoder();
         var checkedCount = 0;
         foreach (var row in tree.ReadLines("expected.tsv").Skip(1).Select(line => line.Split('\t')))
@@ -40,7 +40,7 @@ public sealed class ImageDecoderTests
             }
         }
 
-        Assert.That(checkedCount, Is.EqualTo(46));
+        Assert.That(checkedCount, Is.EqualTo(images.Pictures.WithMeanColour));
     }
 
     [TestCase("truncated_60_percent.JPEG", "cut short")]
@@ -50,9 +50,12 @@ public sealed class ImageDecoderTests
     [TestCase("html_error_page.jpg", "<!DOCTYPE html>")]
     public void a_broken_file_is_described(string file, string expected)
     {
-        var tree = FileTree.Open(Path.Combine(Repository.Data, "format-samples.tar.gz", "odd-inputs"));
         using var decoder = new ImageDecoder();
-        Assert.That(decoder.Decode(tree.Read(file).Span, new byte[32 * 32 * 3], 32), Does.Contain(expected));
+        foreach (var images in ImageData.All)
+        {
+            var tree = FileTree.Open(images.Format("odd-inputs"));
+            Assert.That(decoder.Decode(tree.Read(file).Span, new byte[32 * 32 * 3], 32), Does.Contain(expected), images.Name);
+        }
     }
 
     [Test]

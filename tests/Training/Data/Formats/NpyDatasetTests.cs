@@ -5,7 +5,8 @@ using Pascl.Training.Data.Formats;
 
 namespace Pascl.Tests.Training.Data.Formats;
 
-public sealed class NpyDatasetTests
+[TestFixtureSource(typeof(ImageData), nameof(ImageData.All))]
+public sealed class NpyDatasetTests(ImageData sample)
 {
     private const string Sample = "tinyimages80m/300K_random_images.npy";
 
@@ -15,9 +16,9 @@ public sealed class NpyDatasetTests
         using var folder = new TemporaryFolder();
         var content = Samples.Read(Sample).ToArray();
         var images = Datasets.ReadOutliers(folder.Write("300K_random_images.npy", content), new ReadOptions());
-        Assert.That((images.Name, images.Count, images.Height, images.Width, images.ClassCount), Is.EqualTo(("300K_random_images", 200, 32, 32, 0)));
+        Assert.That((images.Name, images.Count, images.Height, images.Width, images.ClassCount), Is.EqualTo(("300K_random_images", sample.ArrayCount, 32, 32, 0)));
         Assert.That(images.Labels.ToArray(), Is.All.EqualTo(ImageSet.NoClass));
-        Assert.That(images.Pixels(199).SequenceEqual(content.AsSpan()[^3072..]));
+        Assert.That(images.Pixels(images.Count - 1).SequenceEqual(content.AsSpan()[^3072..]));
     }
 
     [Test]
@@ -25,8 +26,9 @@ public sealed class NpyDatasetTests
     {
         var content = Samples.Read(Sample).ToArray();
         var images = Datasets.ReadOutliers(Path.Combine(Samples.Location, "tinyimages80m"), new ReadOptions());
-        Assert.That(images.Count, Is.EqualTo(200));
-        Assert.That(images.Pixels(100).SequenceEqual(content.AsSpan(128 + (100 * 3072), 3072)));
+        var middle = sample.ArrayCount / 2;
+        Assert.That(images.Count, Is.EqualTo(sample.ArrayCount));
+        Assert.That(images.Pixels(middle).SequenceEqual(content.AsSpan(128 + (middle * 3072), 3072)));
     }
 
     [Test]
@@ -34,7 +36,7 @@ public sealed class NpyDatasetTests
     {
         using var folder = new TemporaryFolder();
         var images = Datasets.ReadOutliers(folder.Write("o.npy", Samples.Read(Sample).Span), new ReadOptions(16));
-        Assert.That((images.Count, images.Height, images.Width), Is.EqualTo((200, 16, 16)));
+        Assert.That((images.Count, images.Height, images.Width), Is.EqualTo((sample.ArrayCount, 16, 16)));
     }
 
     [TestCase("cut.npy", "cut short")]
@@ -85,7 +87,7 @@ public sealed class NpyDatasetTests
             Throws.TypeOf<InputException>().With.Message.Contains("does not begin as a NumPy file"));
     }
 
-    private static FileTree Samples => FileTree.Open(Path.Combine(Repository.Data, "format-samples.tar.gz"));
+    private FileTree Samples => FileTree.Open(sample.Archive("format-samples"));
 
     private static byte[] Array(byte version, string shape, byte[] content)
     {
