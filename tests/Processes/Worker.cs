@@ -20,6 +20,7 @@ internal sealed class Worker : ITestListener
 
     private readonly BlockingCollection<TestName> requests = [];
     private readonly StringBuilder errors = new();
+    private readonly TextWriter error = Console.Error;
     private readonly Stream pipe;
     private readonly NUnitTestAssemblyRunner runner = new(new DefaultTestAssemblyBuilder());
     private readonly Dictionary<TestName, ITest> tests;
@@ -89,7 +90,12 @@ internal sealed class Worker : ITestListener
         }
     }
 
-    public void TestOutput(TestOutput output) => errors.Append(output.Text);
+    /// <summary>What a test writes to the console's error stream belongs to its result, and to the last lines of a process that gets to none.</summary>
+    public void TestOutput(TestOutput output)
+    {
+        errors.Append(output.Text);
+        error.Write(output.Text);
+    }
 
     public void SendMessage(TestMessage message)
     {

@@ -12,7 +12,6 @@ using Pascl.Training.Recipes;
 namespace Pascl.Tests.Training.Cli;
 
 /// <summary>Scoring as a user types it, on a run of random weights.</summary>
-[NonParallelizable]
 public sealed class ScoreCommandTests
 {
     private TemporaryFolder folder = null!;

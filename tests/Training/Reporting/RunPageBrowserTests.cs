@@ -6,7 +6,6 @@ using Pascl.Training.Reporting.Page;
 namespace Pascl.Tests.Training.Reporting;
 
 /// <summary>The pages of runs and of comparisons as a browser shows them.</summary>
-[NonParallelizable]
 public sealed class RunPageBrowserTests
 {
     private const int Phone = 360;
