@@ -18,6 +18,8 @@ internal sealed class Worker : ITestListener
     /// <summary>Starts the tests' program as a worker; the name of the pipe follows.</summary>
     public const string Argument = "--worker";
 
+    private static readonly TimeSpan timeToConnect = TimeSpan.FromMinutes(1);
+
     private readonly BlockingCollection<TestName> requests = [];
     private readonly StringBuilder errors = new();
     private readonly TextWriter error = Console.Error;
@@ -43,7 +45,7 @@ internal sealed class Worker : ITestListener
     public static int Run(string name)
     {
         using var pipe = new NamedPipeClientStream(".", name, PipeDirection.InOut);
-        pipe.Connect();
+        pipe.Connect(timeToConnect);
         var worker = new Worker(pipe);
         Current = worker;
         new Thread(worker.Listen) { IsBackground = true }.Start();

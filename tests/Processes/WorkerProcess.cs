@@ -10,7 +10,7 @@ internal sealed class WorkerProcess : IDisposable
 {
     private const int LinesKept = 20;
 
-    private static readonly TimeSpan timeToEnd = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan timeToEnd = TimeSpan.FromMinutes(3);
     private static readonly TimeSpan timeForLastWords = TimeSpan.FromSeconds(2);
 
     private readonly ConcurrentQueue<string> lastWords = new();
