@@ -72,6 +72,7 @@ public sealed class DatasetsOnRealDataTests
     }
 
     [Test]
+    [NonParallelizable] // Its figure is time, and a neighbour on the same core takes some.
     public void a_core_decodes_at_least_10_000_small_jpeg_images_a_second()
     {
         var before = Environment.CpuUsage.TotalTime;
