@@ -5,7 +5,6 @@ using Pascl.Tests.Kernels;
 
 namespace Pascl.Tests.Benchmarks;
 
-[NonParallelizable]
 public sealed class MeasuringTests
 {
     [Test]

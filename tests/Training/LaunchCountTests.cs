@@ -9,7 +9,6 @@ using static TorchSharp.torch;
 namespace Pascl.Tests.Training;
 
 /// <summary>How many kernels an operation launches forward and backward, on torch's tensors.</summary>
-[NonParallelizable]
 public sealed class LaunchCountTests
 {
     private static readonly long[] Classes = [0, 2, 1, 2];

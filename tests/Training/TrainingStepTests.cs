@@ -7,7 +7,6 @@ using TorchSharp;
 namespace Pascl.Tests.Training;
 
 /// <summary>What a step costs beside time: launches, managed memory, tensors that stay, and waiting. Counted, because time is not the same twice.</summary>
-[NonParallelizable]
 public sealed class TrainingStepTests
 {
     /// <summary>The recipe with batches of a few images.</summary>

@@ -4,7 +4,6 @@ using Pascl.Kernels.Device;
 namespace Pascl.Tests.Kernels.Device;
 
 /// <summary>What a CUDA device asks of the driver and what it says when the driver refuses, against a driver that records.</summary>
-[NonParallelizable]
 public sealed class CudaDeviceTests
 {
     private const string OtherCurrent = "current d0";

@@ -12,7 +12,6 @@ using Pascl.Training.Reporting;
 namespace Pascl.Tests.Training.Cli;
 
 /// <summary>Export and import as a user types them, on a run of random weights.</summary>
-[NonParallelizable]
 public sealed partial class ExportCommandTests
 {
     private const string Options = "--preset quickstart --image-size 8 --threads 1";

@@ -5,7 +5,6 @@ using TorchSharp;
 
 namespace Pascl.Tests.Training.Cli;
 
-[NonParallelizable]
 public sealed class PasclCommandTests
 {
     [TestCase("doctro", "'doctro' is not an option or command of ", "Did you mean doctor?")]

@@ -3,7 +3,6 @@ using Pascl.Tests.Training.Reporting;
 namespace Pascl.Tests.Training.Cli;
 
 /// <summary><c>report</c> as a user types it.</summary>
-[NonParallelizable]
 public sealed class ReportCommandTests
 {
     private TemporaryFolder parent = null!;

@@ -12,7 +12,6 @@ using Pascl.Training.Recipes;
 namespace Pascl.Tests.Training.Cli;
 
 /// <summary>Scoring as a user types it, on a run of random weights.</summary>
-[NonParallelizable]
 public sealed class ScoreCommandTests
 {
     // The numbers between 0 and 1 come from float32 logits, whose sums are in another order in batches of another size: sixteen units in the last place of 1.

@@ -15,7 +15,6 @@ namespace Pascl.Tests.Training.Cli;
 
 /// <summary><c>evaluate --scores</c> and <c>calibrate</c> as a user types them, on runs whose network has its first weights.</summary>
 [Platform("Linux")]
-[NonParallelizable]
 public sealed class ScoreCommandsTests
 {
     private TemporaryFolder folder = null!;

@@ -3,7 +3,6 @@ using Pascl.Tests.Training.Deployment;
 
 namespace Pascl.Tests.Training.Cli;
 
-[NonParallelizable]
 [Platform("Linux")]
 public sealed class ServeCommandTests
 {

@@ -13,7 +13,6 @@ using TorchSharp;
 namespace Pascl.Tests.Training.Methods;
 
 /// <summary>Whole runs of the rival methods, of seconds.</summary>
-[NonParallelizable]
 public sealed class RivalTrainingTests
 {
     private TemporaryFolder parent = null!;

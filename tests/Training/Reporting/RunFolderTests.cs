@@ -3,7 +3,6 @@ using Pascl.Training.Reporting;
 
 namespace Pascl.Tests.Training.Reporting;
 
-[NonParallelizable]
 public sealed class RunFolderTests
 {
     private static readonly DateTime noon = new(2026, 5, 7, 12, 0, 0);

@@ -6,7 +6,6 @@ using Pascl.Training.Reporting.Page;
 namespace Pascl.Tests.Training.Reporting;
 
 /// <summary>The pages of runs and of comparisons as a browser shows them. Few tests, each over all pages, so that few are skipped where there is no browser.</summary>
-[NonParallelizable]
 public sealed class RunPageBrowserTests
 {
     private const int Phone = 360;

@@ -3,7 +3,6 @@ using Pascl.Training.Reporting;
 
 namespace Pascl.Tests.Training.Reporting;
 
-[NonParallelizable]
 public sealed unsafe class StepClockTests
 {
     private static readonly List<string> Calls = [];

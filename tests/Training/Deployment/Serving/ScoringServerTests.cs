@@ -13,7 +13,6 @@ using Pascl.Training.Deployment.Serving;
 namespace Pascl.Tests.Training.Deployment.Serving;
 
 /// <summary>A server on loopback in this process.</summary>
-[NonParallelizable]
 public sealed partial class ScoringServerTests
 {
     private const int Clients = 8;
