@@ -33,6 +33,10 @@ internal sealed class PlainTrainingStep : IDisposable
             model.MakeTrainable(TrainableParameters.MainBranch).Select(chosen => chosen.Parameter), StepWorkload.LearningRate, weight_decay: 5e-4);
     }
 
+    /// <summary>What this machine's libtorch makes of its convolutions, whose layout is not that of <c>train</c>.</summary>
+    public ConvolutionReport JudgeConvolutions() =>
+        ConvolutionCheck.Judge(model, images.shape[2], images.shape[3], new ConvolutionUse("plain", images.shape[0], InputGradient: true, WeightGradient: true));
+
     /// <summary>Takes a step and returns the loss before it.</summary>
     public float Run()
     {

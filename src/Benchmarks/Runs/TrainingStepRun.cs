@@ -32,6 +32,7 @@ internal sealed class TrainingStepRun : IDisposable
         var phase = TrainingPhase.Representation(recipe, data, device);
         model = Trainer.CreateModel(recipe, workload.Classes, device);
         phase.Enter(model);
+        ConvolutionCheck.Run(model, StepWorkload.Size, StepWorkload.Size, ConvolutionUse.Training(phase)); // as train does
         steps = new TrainingSteps(phase, model, data, device);
         sums = new LossSums(steps.Objective.TermNames.Count, null, device.Torch);
         batch = MakeBatch(workload, data.Training, device.Torch);

@@ -11,6 +11,9 @@ internal sealed record StepWorkload(int Width, int Images, int Classes = 10)
     /// <summary>k, the tail's share of the classes.</summary>
     public const double TailShare = 0.4;
 
+    /// <summary>Rows and columns of the images.</summary>
+    public const int Size = 32;
+
     /// <summary>Of Adam, as the Python peers have it: small enough that the losses of a few images fall from the first step on.</summary>
     public const double LearningRate = 1e-4;
 
@@ -21,11 +24,11 @@ internal sealed record StepWorkload(int Width, int Images, int Classes = 10)
     public IEnumerable<int> Labels =>
         Enumerable.Range(0, Images).Select(image => Classes <= Images ? image % Classes : (int)((long)image * Classes / Images));
 
-    /// <summary>[view 1; view 2; outliers]: (3N, 3, 32, 32).</summary>
+    /// <summary>[view 1; view 2; outliers]: (3N, 3, size, size).</summary>
     public Tensor Draw()
     {
         using var scope = NewDisposeScope();
         using var random = new Generator(1);
-        return rand(3 * Images, 3, 32, 32, generator: random).MoveToOuterDisposeScope();
+        return rand(3 * Images, 3, Size, Size, generator: random).MoveToOuterDisposeScope();
     }
 }

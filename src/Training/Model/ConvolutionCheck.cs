@@ -114,6 +114,19 @@ public static class ConvolutionCheck
         return new ConvolutionReport(results);
     }
 
+    /// <summary>Compares every distinct convolution of a network as it is computed, and changes nothing.</summary>
+    /// <param name="network">The network.</param>
+    /// <param name="height">Rows of the images.</param>
+    /// <param name="width">Columns of the images.</param>
+    /// <param name="use">What is sent through it.</param>
+    public static ConvolutionReport Judge(DualBranchResNet network, long height, long width, ConvolutionUse use)
+    {
+        var visited = network.Convolutions(height, width).DistinctBy(place => (place.Convolution.Shape, place.Height, place.Width)).ToArray();
+        var channelsLast = ChannelsLast.IsLayoutOf(visited[0].Convolution.Weight);
+        return new ConvolutionReport(
+            [.. visited.Select(place => Measure(place.Convolution, place.Height, place.Width, use, network.Precision, channelsLast))]);
+    }
+
     /// <summary>Compares one convolution as it is computed on the device of its weights.</summary>
     /// <param name="convolution">The convolution; its own weights do not matter.</param>
     /// <param name="height">Rows of the input.</param>

@@ -12,18 +12,20 @@ public sealed record ConvolutionReport(IReadOnlyList<ConvolutionResult> Results)
     /// <summary>Those that are wrong on this machine.</summary>
     public IEnumerable<ConvolutionResult> Wrong => Results.Where(result => !result.Passed);
 
-    /// <summary>One sentence about what is wrong and what is done instead; null where nothing is.</summary>
-    public string? Warning
+    /// <summary>One sentence about what is wrong; null where nothing is.</summary>
+    public string? Finding
     {
         get
         {
             var wrong = Wrong.DistinctBy(result => result.Shape).ToArray();
             return wrong.Length == 0 ? null
-                : $"Warning: on this machine libtorch computes {wrong.Length} of {Results.DistinctBy(result => result.Shape).Count()} convolutions wrongly: "
-                + $"{string.Join("; ", wrong.Select(result => $"{result.Shape} ({Describe(result)})"))}. They are computed by unfolding and a matrix product instead, "
-                + "which was checked, too.";
+                : $"On this machine libtorch computes {wrong.Length} of {Results.DistinctBy(result => result.Shape).Count()} convolutions wrongly: "
+                + $"{string.Join("; ", wrong.Select(result => $"{result.Shape} ({Describe(result)})"))}.";
         }
     }
+
+    /// <summary><see cref="Finding"/> of a run, and what it does instead; null where nothing is wrong.</summary>
+    public string? Warning => Finding is { } finding ? $"{finding} They are computed by unfolding and a matrix product instead, which was checked, too." : null;
 
     /// <summary>The table: what, how it is computed, and how far off each part is.</summary>
     public IEnumerable<(string Name, string Value)> Rows => Results.Select(result => (
