@@ -56,7 +56,7 @@ internal static class ConvolutionDoctor
         var command = new Command(CommandName, "Computes convolutions for doctor.") { first };
         command.Hidden = true;
         command.SetAction(result => Compute(result.GetRequiredValue(first)));
-        return command;
+        return command.WithExamples($"{CommandName} 0");
     }
 
     private static int Compute(int first)

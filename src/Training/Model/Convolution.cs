@@ -56,6 +56,7 @@ public sealed class Convolution : Module<Tensor, Tensor>
         Shape = shape;
         Way = IsPointwise ? ConvolutionWay.MatrixProduct : ConvolutionWay.Library;
         weight = Parameter(zeros(shape.OutputChannels, shape.InputChannels / shape.Groups, shape.Kernel, shape.Kernel));
+        weight.DetachFromDisposeScope();
         Compute = (way, input, weights) => way == ConvolutionWay.Library ? LibraryConvolution(input, weights)
             : IsPointwise ? PositionProduct(input, weights)
             : PatchProduct(input, weights);

@@ -95,6 +95,20 @@ public sealed class ConvolutionTests
         Assert.That(seen, Is.EquivalentTo(network.Convolutions(height, width)));
     }
 
+    [Test]
+    public void a_convolution_outlives_the_dispose_scope_that_it_was_made_in()
+    {
+        using var scope = NewDisposeScope();
+        Convolution convolution;
+        using (NewDisposeScope())
+        {
+            convolution = new Convolution(Shapes[0]);
+        }
+
+        Assert.That(convolution.forward(rand(1, 3, 2, 2)).shape, Is.EqualTo([1, 5, 2, 2]));
+        convolution.Dispose();
+    }
+
     private static (Tensor Output, Tensor InputGradient, Tensor WeightGradient) Torchs(ConvolutionShape shape, Tensor input, Tensor weights, Tensor gradient)
     {
         var (x, w) = (input.detach().requires_grad_(), weights.detach().requires_grad_());
