@@ -6,7 +6,6 @@ namespace Pascl.Tests.Training;
 /// <summary>Skips everything that needs libtorch on a machine that has none, such as one where the bundle was unpacked to run the kernels alone.</summary>
 [SetUpFixture]
 [Parallelizable(ParallelScope.Self | ParallelScope.Fixtures)] // Otherwise the fixtures below wait until all others have ended.
-[Order(0)] // They take longest.
 internal sealed class LibTorch
 {
     [OneTimeSetUp]
