@@ -3,6 +3,7 @@ using BenchmarkDotNet.Configs;
 using BenchmarkDotNet.Diagnosers;
 using BenchmarkDotNet.Jobs;
 using BenchmarkDotNet.Running;
+using BenchmarkDotNet.Toolchains.InProcess.Emit;
 using Pascl.Benchmarks.Growth;
 using Pascl.Benchmarks.Measuring;
 using Pascl.Benchmarks.Reporting;
@@ -46,9 +47,10 @@ foreach (var sentence in Skips.Sentences)
     Console.WriteLine(sentence);
 }
 
-// In this process: a process that BenchmarkDotNet generates would not know where the build put libtorch.
+// In this process: a process that BenchmarkDotNet generates would not know where the build put libtorch. For as long as it takes: of itself BenchmarkDotNet gives
+// up after five minutes, in which a processor without instructions for bfloat16 does not take ten training steps.
 var config = DefaultConfig.Instance
-    .AddJob(Job.InProcess.AsMutator())
+    .AddJob(Job.Default.WithToolchain(new InProcessEmitToolchain(TimeSpan.FromHours(1), logOutput: true)).AsMutator())
     .AddFilter(new Skips())
     .AddDiagnoser(MemoryDiagnoser.Default, new ActualRunDiagnoser())
     .AddColumn(RateColumn.All)
