@@ -12,7 +12,7 @@ public sealed class GoldenChecksTests
     public void model_and_first_steps_agree_with_the_authors_code_in_every_precision()
     {
         var results = ModelGolden.Check(Repository.Golden).ToArray();
-        AssertAllPass(results, atLeast: 38);
+        AssertAllPass(results, atLeast: 36);
         var rounded = results.Where(result => result.Backend == "torch bfloat16" && result.AllowedError > 0).ToArray();
         Assert.That(rounded, Has.Length.EqualTo(7).And.All.Property(nameof(GoldenResult.Error)).GreaterThan(1e-4), "8 bits cannot be as close as float32's 24");
     }
