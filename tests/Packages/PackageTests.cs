@@ -1,25 +1,88 @@
 namespace Pascl.Tests.Packages;
 
-/// <summary>The programs that the documentation shows, in a fresh project over the packages of <c>dotnet pack</c>.</summary>
+/// <summary>The programs that the documentation shows, and programs of other languages, over the packages of <c>dotnet pack</c> on a machine without packages.</summary>
 [NonParallelizable]
 public sealed class PackageTests
 {
-    [Test]
-    public void the_sample_of_the_kernels_runs_over_their_package()
+    private const string FSharp =
+        """
+        let ones = TorchSharp.torch.ones(2L, 3L)
+        printfn "%g" (ones.sum().item<float32>())
+        """;
+
+    private const string VisualBasic =
+        """
+        Module Program
+            Sub Main()
+                Console.WriteLine(TorchSharp.torch.ones(2L, 3L).sum().item(Of Single)())
+            End Sub
+        End Module
+        """;
+
+    private FreshMachine machine = null!;
+    private string training = null!;
+
+    [OneTimeSetUp]
+    public void Pack()
     {
-        using var project = new FreshProject();
-        project.Pack("Kernels");
-        Assert.That(project.Run("Pascl.Kernels", Sample(Path.Combine("src", "Kernels", "README.md"))), Is.EqualTo("2 1.2 0 0 1.6 2\n"));
+        machine = new FreshMachine();
+        machine.Pack("Kernels");
+        machine.Pack("Training");
+        training = machine.Write("Sample", "cs", "Pascl.Training", Sample("README.md"));
     }
 
-    [Test]
+    [OneTimeTearDown]
+    public void Delete() => machine.Dispose();
+
+    [Test, Order(1)]
+    public void the_sample_of_the_kernels_runs_over_their_package()
+    {
+        var project = machine.Write("KernelSample", "cs", "Pascl.Kernels", Sample(Path.Combine("src", "Kernels", "README.md")));
+        Assert.That(machine.Run(project), Is.EqualTo("2 1.2 0 0 1.6 2\n"));
+        Assert.That(Directory.GetDirectories(machine.Packages, "libtorch*"), Is.Empty, "kernels do not need it");
+    }
+
+    [Test, Order(2)]
     public void the_sample_of_training_runs_over_its_package()
     {
-        using var project = new FreshProject();
-        project.Pack("Kernels");
-        project.Pack("Training");
-        Assert.That(project.Run("Pascl.Training", Sample("README.md")), Does.Match(@"^loss \d+\.\d+, gradient of \[14, 128\]\n$"));
+        Assert.That(machine.Run(training), Does.Match(@"^loss \d+\.\d+, gradient of \[14, 128\]\n$"));
+        Assert.That(LibTorchIn(training), Is.Empty, "libtorch stays in the folder of packages");
     }
+
+    [TestCase("fs", FSharp), Order(3)]
+    [TestCase("vb", VisualBasic)]
+    public void a_program_of_another_language_may_begin_with_torch(string language, string program) =>
+        Assert.That(machine.Run(machine.Write($"Sum{language}", language, "Pascl.Training", program)), Is.EqualTo("6\n"));
+
+    [Test, Order(4)]
+    public void without_libtorch_a_program_is_built_only_if_it_says_so()
+    {
+        var (present, aside) = (Path.Combine(machine.Packages, "libtorch-cpu-linux-x64"), Path.Combine(machine.Packages, "aside"));
+        Directory.Move(present, aside);
+        try
+        {
+            var (code, output) = machine.Build(training);
+            Assert.Multiple(() =>
+            {
+                Assert.That(code, Is.Not.Zero);
+                Assert.That(output, Does.Contain($"libtorch is missing: the package libtorch-cpu-linux-x64 2.10.0 is not in {machine.Packages}"));
+                foreach (var choice in (string[])["none", "cuda"])
+                {
+                    var built = machine.Build(training, $"-p:LibTorch={choice}");
+                    Assert.That(built.ExitCode, Is.Zero, built.Output);
+                    Assert.That(LibTorchIn(training), Is.Empty);
+                }
+
+                Assert.That(machine.Build(training, "-p:LibTorch=gpu").Output, Does.Contain("LibTorch is 'gpu'"));
+            });
+        }
+        finally
+        {
+            Directory.Move(aside, present);
+        }
+    }
+
+    private static string[] LibTorchIn(string project) => Directory.GetFiles(project, "libtorch*", SearchOption.AllDirectories);
 
     // The first program in C# on a page.
     private static string Sample(string page)

@@ -14,7 +14,7 @@ internal static class ThreadWarning
         if (recipe.Threads is { } threads && threads > Environment.ProcessorCount)
         {
             error.WriteLine(
-                $"{threads} threads (--threads) are more than the {Environment.ProcessorCount} processor cores that this program may use, which makes it slower. " +
+                $"{threads} threads (--threads) are more than the processor cores that this program may use, {Environment.ProcessorCount}, which makes it slower. " +
                 "Results depend on the number of threads, so it was left as it is.");
         }
     }

@@ -15,7 +15,7 @@ internal static partial class WaitPolicy
     public const string SpinVariable = "GOMP_SPINCOUNT";
 
     private const string Policy = "passive";
-    private const string Spins = "1000";
+    private const string Spins = "0";
 
     /// <summary>Sets both variables, unless the user set one of them. OpenMP reads them when it is loaded, so this comes before libtorch.</summary>
     /// <returns>What is in force and who chose it, for people.</returns>
