@@ -76,7 +76,7 @@ public sealed class DatasetArchivesTests(ImageData images)
     }
 
     [Test]
-    public void reading_small_jpeg_images_takes_little_more_work_than_decoding_them()
+    public void reading_small_jpeg_images_takes_less_than_three_times_the_work_of_decoding_them()
     {
         const int Least = 6000;
         var archive = images.Archive("oe-train-jpeg");
@@ -87,7 +87,7 @@ public sealed class DatasetArchivesTests(ImageData images)
         var decoding = ProcessorTime.Of(Repeated(() => Array.ForEach(files, file => SKBitmap.Decode(file).Dispose())));
         var reading = ProcessorTime.Of(Repeated(() => Datasets.ReadOutliers(archive, options)));
         Assert.That(files, Has.Length.EqualTo(images.OutlierCount));
-        Assert.That(reading / decoding, Is.LessThan(2.5), "the archive's decompression included");
+        Assert.That(reading / decoding, Is.LessThan(3), "the archive's decompression included");
 
         Action Repeated(Action work) => () =>
         {
