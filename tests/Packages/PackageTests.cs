@@ -49,9 +49,9 @@ public sealed class PackageTests
         Assert.That(LibTorchIn(training), Is.Empty, "libtorch stays in the folder of packages");
     }
 
-    [TestCase("fs", FSharp), Order(3)]
-    [TestCase("vb", VisualBasic)]
-    public void a_program_of_another_language_may_begin_with_torch(string language, string program) =>
+    [TestCase("fs", FSharp, TestName = "a_program_in_FSharp_may_begin_with_torch"), Order(3)]
+    [TestCase("vb", VisualBasic, TestName = "a_program_in_Visual_Basic_may_begin_with_torch")]
+    public void a_program_may_begin_with_torch(string language, string program) =>
         Assert.That(machine.Run(machine.Write($"Sum{language}", language, "Pascl.Training", program)), Is.EqualTo("6\n"));
 
     [Test, Order(4)]
