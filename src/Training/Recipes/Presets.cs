@@ -25,7 +25,7 @@ public static class Presets
         Cifar100("readme", "constants of the authors' README", Published(temperature: 0.2, contrastiveWeight: 0.02, finetuneEpochs: 10, CodeOutliers)),
         Cifar100("code", "defaults of the authors' code", Published(temperature: 0.07, contrastiveWeight: 0.1, finetuneEpochs: 10, CodeOutliers)),
         Cifar100("cpu", "for two CPU cores: width 16, 8 epochs", ForTwoCores(temperature: 0.2, contrastiveWeight: 0.02)),
-        new("quickstart", "built-in synthetic images, about a minute", null, Quickstart()),
+        new("quickstart", "built-in synthetic images, one to two minutes", null, Quickstart()),
     ];
 
     /// <summary>What <c>--id PATH</c> without a preset starts from: the published recipe at a CPU's size, with the images' own size and tail.</summary>

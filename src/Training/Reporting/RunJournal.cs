@@ -16,6 +16,9 @@ internal sealed class RunJournal : IDisposable
     private long images;
     private TimeSpan waited;
     private bool hasPage = true;
+    private int pages;
+    private long lastPage;
+    private TimeSpan pageCost;
 
     /// <summary>Opens the journal of a new run, or of a resumed one at its checkpoint.</summary>
     /// <param name="folder">The run's folder.</param>
@@ -62,8 +65,23 @@ internal sealed class RunJournal : IDisposable
         RestartClock(waitTime);
     }
 
-    /// <summary>Writes the page anew, after a checkpoint. A page that failed once is not tried again, so that its sentence is said once.</summary>
-    public void WritePage() => hasPage = hasPage && RunPage.TryWrite(folder, Console.Error);
+    /// <summary>
+    /// Writes the page anew, after a checkpoint: at the start and after the first epoch, and later as often as costs a twentieth of the time at most. A page that failed
+    /// once is not tried again, so that its sentence is said once.
+    /// </summary>
+    public void WritePage()
+    {
+        const int UsualPages = 2;
+        const int LeastShare = 20;
+        if (!hasPage || (pages >= UsualPages && Stopwatch.GetElapsedTime(lastPage) < LeastShare * pageCost))
+        {
+            return;
+        }
+
+        var started = Stopwatch.GetTimestamp();
+        hasPage = RunPage.TryWrite(folder, Console.Error);
+        (pages, lastPage, pageCost) = (pages + 1, Stopwatch.GetTimestamp(), Stopwatch.GetElapsedTime(started));
+    }
 
     /// <inheritdoc/>
     public void Dispose() => log.Dispose();

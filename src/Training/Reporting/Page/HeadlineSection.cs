@@ -48,7 +48,7 @@ internal static class HeadlineSection
             ? (Name: TrainingPhase.RepresentationName, record.Recipe.Representation.Epochs)
             : (Name: TrainingPhase.AuxiliaryBranchName, record.Recipe.AuxiliaryBranch.Epochs);
         return $"Training: {record.Finished(phase.Name)} of {phase.Epochs} epochs of the phase {phase.Name} are finished; " +
-            "this page is written anew after every epoch.";
+            "this page is written anew as it goes on.";
     }
 
     private static string Decision(Calibration? calibration) => calibration is null
