@@ -115,3 +115,28 @@ public readonly record struct AugmentationParameters
         _ => settings.Hue,
     };
 }
+
+/// <summary>Which random numbers of <see cref="CounterRandom"/> an augmentation uses; the image's number is the rest of the counter.</summary>
+/// <param name="Seed">Seed of the run.</param>
+/// <param name="Epoch">Epoch, from 0.</param>
+/// <param name="Stream">Which view, or another stream.</param>
+public readonly record struct AugmentationDraw(ulong Seed, int Epoch, int Stream);
+
+/// <summary>The operations of colour jitter, in the numbering of <see cref="AugmentationParameters.JitterOrder"/>.</summary>
+public enum ColourOperation
+{
+    /// <summary>No operation; ends the order.</summary>
+    None = 0,
+
+    /// <summary>Blend with black.</summary>
+    Brightness = 1,
+
+    /// <summary>Blend with the mean luminance of the image.</summary>
+    Contrast = 2,
+
+    /// <summary>Blend with the luminance of the pixel.</summary>
+    Saturation = 3,
+
+    /// <summary>Rotate the hue.</summary>
+    Hue = 4,
+}

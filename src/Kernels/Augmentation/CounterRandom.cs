@@ -58,3 +58,10 @@ public static class CounterRandom
     /// </summary>
     public static int Below(uint bits, int bound) => (int)(((ulong)bits * (uint)bound) >> 32);
 }
+
+/// <summary>Four independent, uniformly distributed 32-bit numbers: the result of one call of <see cref="CounterRandom"/>.</summary>
+/// <param name="First">First number.</param>
+/// <param name="Second">Second number.</param>
+/// <param name="Third">Third number.</param>
+/// <param name="Fourth">Fourth number.</param>
+public readonly record struct RandomBlock(uint First, uint Second, uint Third, uint Fourth);

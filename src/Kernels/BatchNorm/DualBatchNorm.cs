@@ -1,5 +1,4 @@
 using Pascl.Kernels.Device;
-using Pascl.Kernels.Vectors;
 
 namespace Pascl.Kernels;
 
@@ -226,4 +225,65 @@ public sealed class DualBatchNorm<T> : IDisposable
             ? (code, plan)
             : throw new ArgumentException($"The batch {shape} has too many channels; there may be {MaximumTiles}.");
     }
+}
+
+/// <summary>A batch of images as BatchNorm sees it.</summary>
+/// <param name="Images">Number of images.</param>
+/// <param name="Channels">Channels of an image.</param>
+/// <param name="Pixels">Height times width.</param>
+/// <param name="ChannelsLast">Whether the channels of a pixel lie next to each other (NHWC), or the pixels of a channel (NCHW).</param>
+public readonly record struct BatchShape(int Images, int Channels, int Pixels, bool ChannelsLast = false)
+{
+    /// <summary>Number of elements.</summary>
+    public long Length => (long)Images * Channels * Pixels;
+
+    /// <summary>Values that a channel has.</summary>
+    public long ValuesPerChannel => (long)Images * Pixels;
+
+    /// <summary>Where an element lies.</summary>
+    public long Index(int image, int channel, int pixel) => ChannelsLast
+        ? ((((long)image * Pixels) + pixel) * Channels) + channel
+        : ((((long)image * Channels) + channel) * Pixels) + pixel;
+
+    /// <inheritdoc/>
+    public override string ToString() => ChannelsLast ? $"({Images}, {Pixels}, {Channels}) with channels last" : $"({Images}, {Channels}, {Pixels})";
+}
+
+/// <summary>A weight and a bias per channel, or their gradients.</summary>
+/// <param name="Weight">(C): factor of the normalised value.</param>
+/// <param name="Bias">(C): summand.</param>
+public readonly record struct ChannelParameters(DeviceVector<float> Weight, DeviceVector<float> Bias);
+
+/// <summary>A mean and a variance per channel: of a batch, or running ones. The default value stands for none.</summary>
+/// <param name="Mean">(C).</param>
+/// <param name="Variance">(C): biased for a batch, unbiased for running statistics.</param>
+public readonly record struct ChannelStatistics(DeviceVector<float> Mean, DeviceVector<float> Variance);
+
+/// <summary>What follows the normalisation in the same pass.</summary>
+public enum BatchNormActivation
+{
+    /// <summary>Nothing.</summary>
+    None,
+
+    /// <summary>max(0, y).</summary>
+    Rectify,
+
+    /// <summary>max(0, y + residual): the end of a residual block.</summary>
+    AddAndRectify,
+}
+
+/// <summary>What the statistics of a batch of C channels leave for normalising it and for the gradients, in memory of the caller.</summary>
+/// <param name="Values">(4, C): mean and variance of all images, mean and variance of the in-distribution images.</param>
+public readonly record struct DualBatchNormState(DeviceVector<float> Values)
+{
+    /// <summary>Of all images: what the main branch is normalised with.</summary>
+    public ChannelStatistics All => new(Row(0), Row(1));
+
+    /// <summary>Of the in-distribution images; 0 where there is none.</summary>
+    public ChannelStatistics InDistribution => new(Row(2), Row(3));
+
+    /// <summary>Number of floats.</summary>
+    public static int Length(int channels) => 4 * channels;
+
+    private DeviceVector<float> Row(int row) => Values.Slice(Values.Length / 4 * row, Values.Length / 4);
 }

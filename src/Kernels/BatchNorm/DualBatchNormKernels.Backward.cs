@@ -1,6 +1,5 @@
 using ILGPU;
 using Pascl.Kernels.Device;
-using Pascl.Kernels.Vectors;
 using Half = ILGPU.Half;
 
 namespace Pascl.Kernels;

@@ -1,6 +1,6 @@
+using System.Runtime.InteropServices;
 using ILGPU;
 using Pascl.Kernels.Device;
-using Pascl.Kernels.Vectors;
 using Half = ILGPU.Half;
 
 namespace Pascl.Kernels;
@@ -89,4 +89,95 @@ internal static partial class DualBatchNormKernels
 
     private static long LastItem(int column, int columns, int pixels, int items) =>
         ((long)column * pixels) + ((((long)items / pixels) - 1) * columns * pixels) + (pixels - 1);
+}
+
+/// <summary>BatchNorm's kernels for one type of elements, taken one by one or 16 bytes at once.</summary>
+internal sealed record DualBatchNormDeviceCode(int Width, Kernel Statistics, Kernel Normalize, Kernel Reduce, Kernel InputGradient)
+{
+    /// <summary>Both ways for elements of a type.</summary>
+    public static (DualBatchNormDeviceCode Packets, DualBatchNormDeviceCode Scalars) Load<T>(KernelDevice device)
+        where T : unmanaged => typeof(T) switch
+        {
+            var type when type == typeof(float) => (Load<Packet, Four, SinglePacket>(device), Load<float, One, SingleScalar>(device)),
+            var type when type == typeof(Half) => (Load<Packet, Eight, Float16Packet>(device), Load<Half, One, Float16Scalar>(device)),
+            var type when type == typeof(BFloat16) => (Load<Packet, Eight, BFloat16Packet>(device), Load<BFloat16, One, BFloat16Scalar>(device)),
+            _ => throw new NotSupportedException($"BatchNorm takes elements of type float, Half and BFloat16, not {typeof(T).Name}."),
+        };
+
+    /// <summary>Elements as these kernels take them.</summary>
+    public KernelArgument View<T>(DeviceVector<T> vector)
+        where T : unmanaged => Width == 1 ? vector : KernelArgument.View<Packet>(vector.Address, vector.Length / Width);
+
+    private static DualBatchNormDeviceCode Load<TStored, TLanes, TCodec>(KernelDevice device)
+        where TStored : unmanaged
+        where TLanes : unmanaged, ILanes<TLanes>
+        where TCodec : struct, ICodec<TStored, TLanes> => new(
+            TLanes.Width,
+            device.Load(DualBatchNormKernels.Statistics<TStored, TLanes, TCodec>),
+            device.Load(DualBatchNormKernels.Normalize<TStored, TLanes, TCodec>),
+            device.Load(DualBatchNormKernels.Reduce<TStored, TLanes, TCodec>),
+            device.Load(DualBatchNormKernels.InputGradient<TStored, TLanes, TCodec>));
+}
+
+/// <summary>
+/// Number, mean and sum of squared deviations of some values: enough to merge with those of other values, of another block or another process.
+/// </summary>
+/// <param name="count">Number of values.</param>
+/// <param name="mean">Their mean; 0 where there is none.</param>
+/// <param name="squaredDeviations">Sum of (value - mean)^2.</param>
+[StructLayout(LayoutKind.Sequential)]
+public readonly struct BatchMoments(int count, float mean, float squaredDeviations) : IEquatable<BatchMoments>
+{
+    /// <summary>Number of values.</summary>
+    public int Count { get; } = count;
+
+    /// <summary>Mean of the values; 0 where there is none.</summary>
+    public float Mean { get; } = mean;
+
+    /// <summary>Sum of (value - mean)^2.</summary>
+    public float SquaredDeviations { get; } = squaredDeviations;
+
+    /// <summary>Squared deviations over the number of values, 0 where there is none: what a batch is normalised with.</summary>
+    public float Variance => Count > 0 ? SquaredDeviations / Count : 0;
+
+    /// <summary>Squared deviations over the number of values less one: the estimate of the population's variance. There must be two values.</summary>
+    public float UnbiasedVariance => SquaredDeviations / (Count - 1);
+
+    /// <summary>
+    /// The moments of both sets of values. With d = mean_b - mean_a and n = n_a + n_b:
+    /// <code>
+    /// mean = mean_a + d n_b / n
+    /// M2   = M2_a + M2_b + d^2 n_a n_b / n
+    /// </code>
+    /// No difference of large numbers occurs, so a mean far from 0 costs the variance nothing.
+    /// Source: Chan, Golub, LeVeque, Updating formulae and a pairwise algorithm for computing sample variances, 1979.
+    /// </summary>
+    public static BatchMoments Merge(BatchMoments left, BatchMoments right)
+    {
+        var count = left.Count + right.Count;
+        var share = count > 0 ? right.Count / (float)count : 0;
+        var difference = right.Mean - left.Mean;
+        return new BatchMoments(
+            count,
+            left.Mean + (difference * share),
+            left.SquaredDeviations + right.SquaredDeviations + (difference * difference * (left.Count * share)));
+    }
+
+    /// <summary>Whether all three numbers are equal.</summary>
+    public static bool operator ==(BatchMoments left, BatchMoments right) => left.Equals(right);
+
+    /// <summary>Whether a number differs.</summary>
+    public static bool operator !=(BatchMoments left, BatchMoments right) => !left.Equals(right);
+
+    /// <inheritdoc/>
+    public bool Equals(BatchMoments other) => Count == other.Count && Mean.Equals(other.Mean) && SquaredDeviations.Equals(other.SquaredDeviations);
+
+    /// <inheritdoc/>
+    public override bool Equals(object? obj) => obj is BatchMoments other && Equals(other);
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => HashCode.Combine(Count, Mean, SquaredDeviations);
+
+    /// <inheritdoc/>
+    public override string ToString() => $"{Count} values, mean {Mean}, squared deviations {SquaredDeviations}";
 }

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using ILGPU;
 using ILGPU.Algorithms;
 
 namespace Pascl.Kernels;
@@ -55,4 +56,146 @@ internal readonly struct ContrastiveSums(float exponentials, float positives, fl
         var exponentials = (Exponentials * XMath.Exp2(Shift - shift)) + (other.Exponentials * XMath.Exp2(other.Shift - shift));
         return new(exponentials, Positives + other.Positives, Count + other.Count, shift);
     }
+}
+
+/// <summary>What the backward pass needs to know of a row; 16 bytes, so that a GPU reads it at once.</summary>
+/// <param name="push">w / (M Z) with a fixed shift, w / M with a shift of the row's own; 0 for outliers.</param>
+/// <param name="pull">w / (M |P|); 0 for outliers.</param>
+/// <param name="logSum">log2 Z; only used with a shift of the row's own.</param>
+/// <param name="label">The class; -1 for outliers.</param>
+[StructLayout(LayoutKind.Sequential, Size = 16)]
+internal readonly struct ContrastiveRow(float push, float pull, float logSum, int label)
+{
+    public readonly float Push = push;
+    public readonly float Pull = pull;
+    public readonly float LogSum = logSum;
+    public readonly int Label = label;
+
+    /// <summary>A row that is no anchor. Against its sum every exponential vanishes.</summary>
+    public static ContrastiveRow NoAnchor => new(0, 0, float.MaxValue, -1);
+}
+
+/// <summary>
+/// A thread's eight inner products of a tile of 32 x 32: rows r, r + 8, r + 16 and r + 24 with the columns c and c + 16, where r = thread / 16 and
+/// c = thread % 16.
+/// </summary>
+/// <param name="near">With column c.</param>
+/// <param name="far">With column c + 16.</param>
+internal readonly struct ContrastiveTile(Float4 near, Float4 far)
+{
+    public readonly Float4 Near = near;
+    public readonly Float4 Far = far;
+
+    /// <summary>Adds the products over a chunk of columns.</summary>
+    /// <param name="rows">Chunk of the tile's rows; see <see cref="ContrastiveBatchRows.Copy"/>.</param>
+    /// <param name="columns">Chunk of the rows that are the tile's columns.</param>
+    /// <param name="fours">Fours of the chunk.</param>
+    public ContrastiveTile Plus(ArrayView<Float4> rows, ArrayView<Float4> columns, int fours)
+    {
+        var near = Near;
+        var far = Far;
+        var row = Group.IdxX / 16 * ContrastiveBatchRows.Pitch;
+        var column = Group.IdxX % 16 * ContrastiveBatchRows.Pitch;
+        for (var four = 0; four < fours; four++)
+        {
+            var row0 = rows[row + four];
+            var row1 = rows[row + (8 * ContrastiveBatchRows.Pitch) + four];
+            var row2 = rows[row + (16 * ContrastiveBatchRows.Pitch) + four];
+            var row3 = rows[row + (24 * ContrastiveBatchRows.Pitch) + four];
+            near = Plus(near, row0, row1, row2, row3, columns[column + four]);
+            far = Plus(far, row0, row1, row2, row3, columns[column + (16 * ContrastiveBatchRows.Pitch) + four]);
+        }
+
+        return new(near, far);
+    }
+
+    private static Float4 Plus(Float4 sums, Float4 row0, Float4 row1, Float4 row2, Float4 row3, Float4 column) =>
+        new(Plus(sums.X, row0, column), Plus(sums.Y, row1, column), Plus(sums.Z, row2, column), Plus(sums.W, row3, column));
+
+    private static float Plus(float sum, Float4 row, Float4 column) => sum + (row.X * column.X) + (row.Y * column.Y) + (row.Z * column.Z) + (row.W * column.W);
+}
+
+/// <summary>The rows of a batch that take part, in one line, inside a kernel of 128 threads: anchors of both views, then outliers.</summary>
+/// <param name="features">(2N + K, width): the first view, the second view, the outliers.</param>
+/// <param name="stride">Elements from a row to the next.</param>
+/// <param name="width">Columns of a row.</param>
+/// <param name="isAligned">Whether rows begin at multiples of 16 bytes.</param>
+/// <param name="order">(N): the images of tail classes, then the others.</param>
+/// <param name="tailImages">How many are of a tail class.</param>
+internal readonly struct ContrastiveBatchRows(ArrayView<float> features, int stride, int width, bool isAligned, ArrayView<int> order, int tailImages)
+{
+    /// <summary>Fours from a row of a tile to the next in shared memory; odd, so that the rows of a column lie in different banks.</summary>
+    public const int Pitch = (ContrastivePlan.Chunk / 4) + 1;
+
+    private readonly ArrayView<float> features = features;
+    private readonly ArrayView<int> order = order;
+    private readonly int stride = stride;
+    private readonly int width = width;
+    private readonly int tailImages = tailImages;
+    private readonly bool isAligned = isAligned;
+
+    /// <summary>The row's number in the batch.</summary>
+    /// <param name="row">Its place in the line.</param>
+    public int Number(int row) =>
+        row < tailImages ? order[row]
+        : row < 2 * tailImages ? order.IntLength + order[row - tailImages]
+        : row - (2 * tailImages) + (2 * order.IntLength);
+
+    /// <summary>The image of an anchor.</summary>
+    public int Image(int anchor) => order[anchor < tailImages ? anchor : anchor - tailImages];
+
+    /// <summary>Copies a chunk of a tile of rows; what lies outside becomes 0. The caller puts a barrier after it.</summary>
+    /// <param name="tile">Receives column 4 c of row r at r * <see cref="Pitch"/> + c.</param>
+    /// <param name="firstRow">First row of the tile.</param>
+    /// <param name="endRow">The first that is not of the tile, although there may be room.</param>
+    /// <param name="firstColumn">First column of the chunk.</param>
+    public void Copy(ArrayView<Float4> tile, int firstRow, int endRow, int firstColumn)
+    {
+        // A warp copies a row. All eight are read before the first is written, so that the reads overlap.
+        var warp = Group.IdxX / 32;
+        var lane = Group.IdxX % 32;
+        var column = firstColumn + (4 * lane);
+        var row0 = Read(firstRow + warp, endRow, column);
+        var row1 = Read(firstRow + warp + 4, endRow, column);
+        var row2 = Read(firstRow + warp + 8, endRow, column);
+        var row3 = Read(firstRow + warp + 12, endRow, column);
+        var row4 = Read(firstRow + warp + 16, endRow, column);
+        var row5 = Read(firstRow + warp + 20, endRow, column);
+        var row6 = Read(firstRow + warp + 24, endRow, column);
+        var row7 = Read(firstRow + warp + 28, endRow, column);
+        var place = (warp * Pitch) + lane;
+        tile[place] = row0;
+        tile[place + (4 * Pitch)] = row1;
+        tile[place + (8 * Pitch)] = row2;
+        tile[place + (12 * Pitch)] = row3;
+        tile[place + (16 * Pitch)] = row4;
+        tile[place + (20 * Pitch)] = row5;
+        tile[place + (24 * Pitch)] = row6;
+        tile[place + (28 * Pitch)] = row7;
+    }
+
+    /// <summary>Fours of a chunk that have columns.</summary>
+    public int FoursOf(int firstColumn) => (Math.Min(ContrastivePlan.Chunk, width - firstColumn) + 3) / 4;
+
+    private Float4 Read(int row, int endRow, int column) =>
+        row < endRow ? Float4.Read(features, ((long)Number(row) * stride) + column, width - column, isAligned) : default;
+}
+
+/// <summary>The shift of the exponents, as a constant of a compiled kernel; see <see cref="FusedContrastiveLossVariant"/>.</summary>
+internal interface IExponentShift
+{
+    /// <summary>Whether it is the same for all rows.</summary>
+    bool IsFixed { get; }
+}
+
+/// <summary><see cref="FusedContrastiveLossVariant.FixedShift"/>.</summary>
+internal readonly struct FixedShift : IExponentShift
+{
+    public bool IsFixed => true;
+}
+
+/// <summary><see cref="FusedContrastiveLossVariant.RowMaximum"/>.</summary>
+internal readonly struct RowMaximum : IExponentShift
+{
+    public bool IsFixed => false;
 }

@@ -1,3 +1,5 @@
+using System.Text;
+
 namespace Pascl.Kernels.Device;
 
 /// <summary>An NVIDIA GPU through its driver: the primary context, the legacy default stream.</summary>
@@ -134,6 +136,80 @@ internal sealed class CudaDevice : KernelDevice
             if (changed)
             {
                 driver.SetCurrentContext(before);
+            }
+        }
+    }
+}
+
+/// <summary>A moment of a GPU's legacy default stream.</summary>
+internal sealed class CudaEvent : DeviceEvent
+{
+    private readonly CudaDevice device;
+    private readonly CudaDriver driver;
+    private readonly nint handle;
+
+    public CudaEvent(CudaDevice device, CudaDriver driver)
+    {
+        (this.device, this.driver) = (device, driver);
+        using var current = device.Enter();
+        handle = driver.RecordEvent(device.Name);
+    }
+
+    public override TimeSpan Since(DeviceEvent earlier)
+    {
+        using var current = device.Enter();
+        return TimeSpan.FromMilliseconds(driver.MillisecondsBetween(((CudaEvent)earlier).handle, handle, device.Name));
+    }
+
+    public override void Dispose()
+    {
+        using var current = device.Enter();
+        driver.DestroyEvent(handle);
+    }
+}
+
+/// <summary>A kernel on a GPU: a launch is one call of the driver and allocates nothing.</summary>
+internal sealed unsafe class CudaKernel : Kernel
+{
+    private readonly CudaDevice device;
+    private readonly CudaDriver driver;
+    private readonly nint module;
+    private readonly nint function;
+    private int allowedSharedBytes;
+
+    public CudaKernel(CudaDevice device, CudaDriver driver, PtxKernel kernel)
+        : base(device, kernel.Definition)
+    {
+        (this.device, this.driver) = (device, driver);
+        using var current = device.Enter();
+        module = driver.LoadModule(Encoding.UTF8.GetBytes(kernel.Text + '\0'), $"{kernel.Definition.Name} for {device.Name}");
+        function = driver.Function(module, Encoding.UTF8.GetBytes(kernel.EntryPoint + '\0'), kernel.Definition.Name);
+    }
+
+    public void Unload() => driver.UnloadModule(module);
+
+    private protected override void Run(LaunchShape shape, ReadOnlySpan<KernelArgument> arguments)
+    {
+        using var current = device.Enter();
+        if (shape.SharedBytes > allowedSharedBytes)
+        {
+            driver.AllowSharedBytes(function, shape.SharedBytes, $"{Definition.Name} on {device.Name}");
+            allowedSharedBytes = shape.SharedBytes;
+        }
+
+        fixed (KernelArgument* first = arguments)
+        {
+            var parameters = stackalloc void*[arguments.Length];
+            for (var i = 0; i < arguments.Length; i++)
+            {
+                parameters[i] = first + i;
+            }
+
+            var result = driver.Launch(function, shape, parameters);
+            if (result != 0)
+            {
+                throw new DeviceException(
+                    $"{Definition.Name} as {shape} did not start on {device.Name}: {driver.Describe(result)}. The cause may be a kernel that ran before it.");
             }
         }
     }

@@ -256,3 +256,12 @@ internal sealed unsafe class CudaDriver
             : $"CUDA error {result}";
     }
 }
+
+/// <summary>Properties of a GPU, with the numbers that the driver gives them.</summary>
+internal enum CudaDeviceAttribute
+{
+    MultiprocessorCount = 16,
+    L2CacheSize = 38,
+    ComputeCapabilityMajor = 75,
+    ComputeCapabilityMinor = 76,
+}

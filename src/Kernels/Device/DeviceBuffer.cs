@@ -69,3 +69,48 @@ public sealed class DeviceBuffer<T> : IDisposable
         }
     }
 }
+
+/// <summary>A row-major matrix in a device's memory. It does not own the memory.</summary>
+/// <param name="Address">Of element (0, 0), in the device's address space.</param>
+/// <param name="Rows">Number of rows.</param>
+/// <param name="Columns">Elements of a row; a row's elements follow one another.</param>
+/// <param name="RowStride">Elements from the start of a row to the start of the next; at least <paramref name="Columns"/>.</param>
+public readonly record struct DeviceMatrix<T>(nint Address, int Rows, int Columns, int RowStride)
+    where T : unmanaged
+{
+    /// <summary>A matrix without gaps between its rows.</summary>
+    public DeviceMatrix(nint address, int rows, int columns)
+        : this(address, rows, columns, columns)
+    {
+    }
+
+    /// <summary>Elements from the first to the last.</summary>
+    public long Length => Rows == 0 || Columns == 0 ? 0 : ((long)(Rows - 1) * RowStride) + Columns;
+
+    /// <summary>Whether every row begins at a multiple of 16 bytes, as vector loads need it.</summary>
+    public unsafe bool IsAligned => Address % 16 == 0 && (Rows < 2 || (long)RowStride * sizeof(T) % 16 == 0);
+
+    /// <summary>The matrix as a view of all elements from the first to the last.</summary>
+    public static implicit operator KernelArgument(DeviceMatrix<T> matrix) => KernelArgument.View<T>(matrix.Address, matrix.Length);
+
+    /// <inheritdoc/>
+    public override string ToString() => $"({Rows}, {Columns})";
+}
+
+/// <summary>Elements that follow one another in a device's memory. It does not own them.</summary>
+/// <param name="Address">Of the first element, in the device's address space.</param>
+/// <param name="Length">Number of elements.</param>
+public readonly record struct DeviceVector<T>(nint Address, long Length)
+    where T : unmanaged
+{
+    /// <summary>Part of the vector.</summary>
+    /// <param name="start">The first element of the part.</param>
+    /// <param name="length">Number of its elements.</param>
+    public unsafe DeviceVector<T> Slice(long start, long length) =>
+        start >= 0 && length >= 0 && start + length <= Length
+            ? new DeviceVector<T>(Address + (nint)(start * sizeof(T)), length)
+            : throw new ArgumentOutOfRangeException(nameof(start), $"Elements {start} to {start + length} are not within a vector of {Length}.");
+
+    /// <summary>The vector as a view.</summary>
+    public static implicit operator KernelArgument(DeviceVector<T> vector) => KernelArgument.View<T>(vector.Address, vector.Length);
+}

@@ -283,3 +283,16 @@ public sealed class TensorCoreContrastiveLoss : IDisposable
         ContrastiveProducts<T>.TileBytes(threads / 2) + (default(T).Stages * ContrastiveProducts<T>.TileBytes(default(T).Columns))
         + (device.IsSimulator ? TensorCore.SimulatorBytes(threads) : 0);
 }
+
+/// <summary>How <see cref="TensorCoreContrastiveLoss"/> multiplies rows. Sums are in float32 always.</summary>
+public enum ContrastivePrecision
+{
+    /// <summary>
+    /// Each number is the sum of two bfloat16, sixteen bits of significand, and three products are summed: nearly as exact as float32 arithmetic, at a third of
+    /// the speed of <see cref="BFloat16"/>.
+    /// </summary>
+    BFloat16x3,
+
+    /// <summary>Each number is rounded to bfloat16, eight bits of significand, as automatic mixed precision does.</summary>
+    BFloat16,
+}

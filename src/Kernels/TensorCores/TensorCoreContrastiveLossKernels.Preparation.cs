@@ -110,3 +110,9 @@ internal static partial class TensorCoreContrastiveLossKernels
 
     private static uint Round(float first, float second) => ((BFloat16)first).Bits | ((uint)((BFloat16)second).Bits << 16);
 }
+
+/// <summary>Device code of TensorCoreContrastiveLoss, one file for each of its steps.</summary>
+internal static partial class TensorCoreContrastiveLossKernels
+{
+    private const int WarpSize = 32;
+}

@@ -4,6 +4,28 @@ using Half = ILGPU.Half;
 
 namespace Pascl.Kernels;
 
+/// <summary>How a kernel reads and writes elements of one type: it computes in <see cref="float"/> whatever the tensors hold.</summary>
+/// <typeparam name="T">What the tensors hold.</typeparam>
+public interface IElement<T>
+    where T : unmanaged
+{
+    /// <summary>The same number.</summary>
+    static abstract float ToSingle(T value);
+
+    /// <summary>The nearest number of the type.</summary>
+    static abstract T FromSingle(float value);
+}
+
+/// <summary>Tensors of <see cref="float"/>.</summary>
+public readonly struct SingleElement : IElement<float>
+{
+    /// <inheritdoc/>
+    public static float ToSingle(float value) => value;
+
+    /// <inheritdoc/>
+    public static float FromSingle(float value) => value;
+}
+
 /// <summary>Tensors of IEEE half precision.</summary>
 public readonly struct Float16Element : IElement<Half>
 {
@@ -42,4 +64,14 @@ public readonly struct Float16Element : IElement<Half>
 
         return (ushort)(((single >> 16) & Sign) | bits);
     }
+}
+
+/// <summary>Tensors of <see cref="BFloat16"/>.</summary>
+public readonly struct BFloat16Element : IElement<BFloat16>
+{
+    /// <inheritdoc/>
+    public static float ToSingle(BFloat16 value) => value;
+
+    /// <inheritdoc/>
+    public static BFloat16 FromSingle(float value) => (BFloat16)value;
 }

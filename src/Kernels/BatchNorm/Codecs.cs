@@ -1,7 +1,8 @@
+using System.Runtime.InteropServices;
 using ILGPU;
 using Half = ILGPU.Half;
 
-namespace Pascl.Kernels.Vectors;
+namespace Pascl.Kernels;
 
 internal readonly struct SingleScalar : ICodec<float, One>
 {
@@ -63,4 +64,26 @@ internal readonly struct BFloat16Packet : ICodec<Packet, Eight>
     private static uint Pack(float low, float high) => Bits(low) | (Bits(high) << 16);
 
     private static uint Bits(float value) => BFloat16Element.FromSingle(value).Bits;
+}
+
+/// <summary>How a kernel turns what it loads into numbers, and back: one element, or 16 bytes of them.</summary>
+/// <typeparam name="TStored">What is loaded and stored.</typeparam>
+/// <typeparam name="TLanes">What is computed with.</typeparam>
+internal interface ICodec<TStored, TLanes>
+    where TStored : unmanaged
+    where TLanes : unmanaged, ILanes<TLanes>
+{
+    static abstract TLanes Read(TStored stored);
+
+    static abstract TStored Write(TLanes lanes);
+}
+
+/// <summary>16 bytes that a thread loads or stores with one instruction; its address must be a multiple of 16.</summary>
+[StructLayout(LayoutKind.Sequential, Size = 16)]
+internal readonly struct Packet(uint x, uint y, uint z, uint w)
+{
+    public readonly uint X = x;
+    public readonly uint Y = y;
+    public readonly uint Z = z;
+    public readonly uint W = w;
 }
