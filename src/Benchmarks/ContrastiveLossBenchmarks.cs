@@ -4,7 +4,7 @@ using Pascl.Benchmarks.Measuring;
 using Pascl.Benchmarks.Runs;
 using Pascl.Benchmarks.Workloads;
 using Pascl.Kernels.Device;
-using Pascl.Training.Loss;
+using Pascl.Training.Losses;
 using TorchSharp;
 using static TorchSharp.torch;
 

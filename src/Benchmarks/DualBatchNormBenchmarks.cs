@@ -4,7 +4,7 @@ using Pascl.Benchmarks.Runs;
 using Pascl.Benchmarks.Workloads;
 using Pascl.Kernels;
 using Pascl.Kernels.Device;
-using Pascl.Training.Model;
+using Pascl.Training.Networks;
 using TorchSharp;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;

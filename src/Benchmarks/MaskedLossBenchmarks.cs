@@ -5,7 +5,7 @@ using Pascl.Benchmarks.Runs;
 using Pascl.Benchmarks.Workloads;
 using Pascl.Kernels;
 using Pascl.Kernels.Device;
-using Pascl.Training.Loss;
+using Pascl.Training.Losses;
 using static TorchSharp.torch;
 
 namespace Pascl.Benchmarks;

@@ -7,7 +7,7 @@ using Pascl.Benchmarks.Baselines;
 using Pascl.Benchmarks.Measuring;
 using Pascl.Benchmarks.Runs;
 using Pascl.Benchmarks.Workloads;
-using Pascl.Training.Interop;
+using Pascl.Training.Devices;
 using TorchSharp;
 
 namespace Pascl.Benchmarks;

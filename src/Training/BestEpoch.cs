@@ -1,8 +1,7 @@
 using Pascl.Training.Checkpoints;
 using Pascl.Training.Data;
 using Pascl.Training.Evaluation;
-using Pascl.Training.Model;
-using Pascl.Training.Reporting;
+using Pascl.Training.Networks;
 
 namespace Pascl.Training;
 
@@ -13,7 +12,7 @@ namespace Pascl.Training;
 internal sealed class BestEpoch(ImageSet? heldOut, RunFolder folder)
 {
     /// <summary>The mean over classes of the branch's accuracy on the held-out images, or null where there are none.</summary>
-    public double? Accuracy(DualBranchResNet model, Branch branch)
+    public double? Accuracy(DualBranchNetwork model, Branch branch)
     {
         if (heldOut is null)
         {
@@ -26,7 +25,7 @@ internal sealed class BestEpoch(ImageSet? heldOut, RunFolder folder)
     }
 
     /// <summary>Keeps the model's weights if the last epoch of the history is the best of its phase so far.</summary>
-    public void Keep(IReadOnlyList<EpochRecord> history, CheckpointInfo info, DualBranchResNet model)
+    public void Keep(IReadOnlyList<EpochRecord> history, CheckpointInfo info, DualBranchNetwork model)
     {
         var last = history[^1];
         var earlier = history.SkipLast(1).Where(epoch => epoch.Phase == last.Phase);
@@ -37,7 +36,7 @@ internal sealed class BestEpoch(ImageSet? heldOut, RunFolder folder)
     }
 
     /// <summary>Gives the model the weights of the phase's best epoch.</summary>
-    public void Restore(string phase, DualBranchResNet model)
+    public void Restore(string phase, DualBranchNetwork model)
     {
         if (heldOut is not null && File.Exists(folder.Best(phase)))
         {

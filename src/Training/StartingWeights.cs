@@ -1,8 +1,7 @@
 using Pascl.Training.Checkpoints;
 using Pascl.Training.Methods;
-using Pascl.Training.Model;
+using Pascl.Training.Networks;
 using Pascl.Training.Recipes;
-using Pascl.Training.Reporting;
 
 namespace Pascl.Training;
 
@@ -24,20 +23,20 @@ internal static class StartingWeights
             start.Info.ClassNames.SequenceEqual(classNames), path,
             $"it has the classes {List(start.Info.ClassNames)}, but these images have {List(classNames)}");
         Require(
-            (earlier.Depth, earlier.Width) == (recipe.Depth, recipe.Width), path,
-            $"its network is {earlier.Depth} of width {earlier.Width}, but this one is {recipe.Depth} of width {recipe.Width}");
-        var (had, has) = (MethodDefinition.Of(earlier.Method), MethodDefinition.Of(recipe.Method));
+            (earlier.Network, earlier.Width) == (recipe.Network, recipe.Width), path,
+            $"its network is {earlier.Network} of width {earlier.Width}, but this one is {recipe.Network} of width {recipe.Width}");
+        var (had, has) = (MethodDefinition.Find(earlier.Method), MethodDefinition.Find(recipe.Method));
         var (columns, wanted) = (had.Head(earlier, classNames.Count).Columns, has.Head(recipe, classNames.Count).Columns);
         Require(columns == wanted, path, $"its classifier ({had.Name}) has {columns} outputs, but that of {has.Name} has {wanted}");
     }
 
     /// <summary>Copies the weights of the recipe's starting run into the network; what a method keeps beside the classifier is left out.</summary>
-    public static void Load(Recipe recipe, DualBranchResNet model)
+    public static void Load(Recipe recipe, DualBranchNetwork model)
     {
         if (recipe.StartingRun is { } path)
         {
             using var start = Checkpoint.Open(RunFolder.Open(path).Checkpoint);
-            start.LoadInto(model, exceptPrefix: DualBranchResNet.MethodPrefix);
+            start.LoadInto(model, exceptPrefix: DualBranchNetwork.MethodPrefix);
         }
     }
 

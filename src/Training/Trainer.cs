@@ -1,10 +1,11 @@
+using System.Text.Json;
 using Pascl.Training.Checkpoints;
 using Pascl.Training.Data;
+using Pascl.Training.Devices;
 using Pascl.Training.Evaluation;
-using Pascl.Training.Interop;
-using Pascl.Training.Loss;
 using Pascl.Training.Methods;
-using Pascl.Training.Model;
+using Pascl.Training.Networks;
+using Pascl.Training.Profiling;
 using Pascl.Training.Recipes;
 using Pascl.Training.Reporting;
 using TorchSharp;
@@ -52,7 +53,7 @@ public sealed class Trainer : IDisposable
     public ConvolutionReport? Convolutions { get; private set; }
 
     /// <summary>The network being trained.</summary>
-    public DualBranchResNet Model { get; }
+    public DualBranchNetwork Model { get; }
 
     /// <summary>Where it is trained, for people: <c>cuda:0 (NVIDIA H200) with ILGPU kernels</c>.</summary>
     public string Device => device.ToString();
@@ -61,11 +62,11 @@ public sealed class Trainer : IDisposable
     public IReadOnlyList<EpochRecord> History => history;
 
     /// <summary>The network of a recipe with its initial weights, on a device.</summary>
-    public static DualBranchResNet CreateModel(Recipe recipe, int classCount, ComputeDevice device)
+    public static DualBranchNetwork CreateModel(Recipe recipe, int classCount, ComputeDevice device)
     {
         var precision = recipe.Precision == Precision.Auto && device.Torch.type == DeviceType.CUDA ? Precision.BFloat16 : recipe.Precision;
-        var model = new DualBranchResNet(
-            recipe.Depth, MethodDefinition.Of(recipe.Method).Head(recipe, classCount), recipe.Width, (ulong)recipe.Seed, precision, device.Kernels);
+        var head = MethodDefinition.Find(recipe.Method).Head(recipe, classCount);
+        var model = NetworkDefinition.Find(recipe.Network).Create(new NetworkSettings(head, recipe.Width, (ulong)recipe.Seed, precision, device.Kernels));
         model.to(device.Torch);
         ChannelsLast.Convert(model);
         return model;
@@ -274,4 +275,40 @@ public sealed class Trainer : IDisposable
             $"The loss stopped being finite before step {position.Step} of epoch {position.Epoch + 1} of the {phase.Name} phase; {saved}. " +
             $"A smaller learning rate than {phase.Settings.Optimiser.LearningRate} or --precision fp32 may help.");
     }
+}
+
+/// <summary>What one epoch came to; the history of a run is a list of these.</summary>
+/// <param name="Phase">Name of the phase.</param>
+/// <param name="Epoch">Epoch within the phase, from 1.</param>
+/// <param name="Losses">Means over the epoch's steps by name: the minimised loss first, then its parts.</param>
+/// <param name="LearningRate">Learning rate of the epoch's last step.</param>
+/// <param name="ValidationAccuracy">Mean over classes of the accuracy on the held-out images, or null where none were held out.</param>
+public sealed record EpochRecord(string Phase, int Epoch, IReadOnlyDictionary<string, double> Losses, double LearningRate, double? ValidationAccuracy);
+
+/// <summary>What a run measured so far; stored in every checkpoint.</summary>
+/// <param name="Epochs">Finished epochs of all phases in order.</param>
+/// <param name="Unfinished">The epoch that was interrupted, or null at an epoch's end.</param>
+public sealed record RunHistory(IReadOnlyList<EpochRecord> Epochs, UnfinishedEpoch? Unfinished)
+{
+    /// <summary>The history as JSON; numbers keep every bit.</summary>
+    internal string ToJson() => JsonSerializer.Serialize(this);
+
+    /// <summary>Reads what <see cref="ToJson"/> wrote.</summary>
+    internal static RunHistory FromJson(string json) => JsonSerializer.Deserialize<RunHistory>(json) ?? new RunHistory([], null);
+}
+
+/// <summary>How far a run has come, all from 0.</summary>
+/// <param name="Phase">The phase of the next step.</param>
+/// <param name="Epoch">Its epoch within the phase.</param>
+/// <param name="Step">Its number within the epoch.</param>
+public readonly record struct RunPosition(int Phase, int Epoch, int Step)
+{
+    /// <summary>The start of the next epoch.</summary>
+    public RunPosition NextEpoch => new(Phase, Epoch + 1, 0);
+
+    /// <summary>The start of the next phase.</summary>
+    public RunPosition NextPhase => new(Phase + 1, 0, 0);
+
+    /// <summary>Whether no step of the phase was taken yet.</summary>
+    public bool IsPhaseStart => Epoch == 0 && Step == 0;
 }

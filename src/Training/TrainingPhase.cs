@@ -1,9 +1,8 @@
-using Pascl.Kernels;
 using Pascl.Training.Data;
-using Pascl.Training.Interop;
-using Pascl.Training.Loss;
+using Pascl.Training.Devices;
+using Pascl.Training.Losses;
 using Pascl.Training.Methods;
-using Pascl.Training.Model;
+using Pascl.Training.Networks;
 using Pascl.Training.Recipes;
 
 namespace Pascl.Training;
@@ -30,20 +29,21 @@ public sealed record TrainingPhase
     public required BatchPlan Batches { get; init; }
 
     /// <summary>Done once before the first step of the phase; not repeated when a run is resumed inside it.</summary>
-    public required Action<DualBranchResNet> Enter { get; init; }
+    public required Action<DualBranchNetwork> Enter { get; init; }
 
     /// <summary>The parameters that are trained; all others are frozen.</summary>
     public required TrainableParameters Trained { get; init; }
 
     /// <summary>Makes what is minimised, for the network that has entered the phase. The caller disposes it.</summary>
-    public required Func<DualBranchResNet, Objective> NewObjective { get; init; }
+    public required Func<DualBranchNetwork, Objective> NewObjective { get; init; }
 
     /// <summary>
     /// The first phase: the method's objective over one joint batch, [views of the images; outliers], through the main branch.
     /// </summary>
     public static TrainingPhase Representation(Recipe recipe, TrainingData data, ComputeDevice device)
     {
-        var method = MethodDefinition.Of(recipe.Method);
+        var method = MethodDefinition.Find(recipe.Method);
+        var augmentation = NetworkDefinition.Find(recipe.Network).Input.Augmentation;
         return new TrainingPhase
         {
             Name = RepresentationName,
@@ -54,9 +54,7 @@ public sealed record TrainingPhase
                 BatchSize = recipe.Representation.BatchSize,
                 OutlierBatchSize = recipe.UsesOutliers ? recipe.OutlierBatchSize : 0,
                 Views = recipe.Views,
-                Augmentation = recipe.ChangesColours
-                    ? AugmentationSettings.Cifar
-                    : AugmentationSettings.Cifar with { JitterProbability = 0, GreyscaleProbability = 0 },
+                Augmentation = recipe.ChangesColours ? augmentation : augmentation with { JitterProbability = 0, GreyscaleProbability = 0 },
                 Seed = Seed(recipe, phase: 0),
             },
             Enter = model =>
@@ -83,7 +81,7 @@ public sealed record TrainingPhase
         // With the main branch's running statistics: in-distribution statistics, tracked in the first phase, are no better a start (RESULTS.md).
         Enter = model => model.CopyMainToAuxiliary(),
         Trained = recipe.Finetuned,
-        NewObjective = _ => MethodDefinition.Of(recipe.Method).SecondObjective(recipe, data.Training.CountPerClass(), device),
+        NewObjective = _ => MethodDefinition.Find(recipe.Method).SecondObjective(recipe, data.Training.CountPerClass(), device),
     };
 
     // The phases draw their order and augmentation from streams of their own.

@@ -1,9 +1,10 @@
 using Pascl.Training.Data;
+using Pascl.Training.Devices;
 using Pascl.Training.Interop;
-using Pascl.Training.Loss;
-using Pascl.Training.Model;
+using Pascl.Training.Losses;
+using Pascl.Training.Networks;
 using Pascl.Training.Optimisation;
-using Pascl.Training.Reporting;
+using Pascl.Training.Profiling;
 using TorchSharp;
 
 namespace Pascl.Training;
@@ -11,7 +12,7 @@ namespace Pascl.Training;
 /// <summary>The steps of one phase: batch, model, loss, gradients, optimiser. <see cref="Trainer"/> runs them, and <c>profile</c> measures them.</summary>
 internal sealed class TrainingSteps : IDisposable
 {
-    private readonly DualBranchResNet model;
+    private readonly DualBranchNetwork model;
     private readonly ComputeDevice device;
     private readonly StepClock? clock;
     private readonly BatchLoader loader;
@@ -22,7 +23,7 @@ internal sealed class TrainingSteps : IDisposable
     /// <param name="data">The images.</param>
     /// <param name="device">Where the network is.</param>
     /// <param name="clock">Told when each part of a step begins, and of every batch that was prepared; null for nobody.</param>
-    public TrainingSteps(TrainingPhase phase, DualBranchResNet model, TrainingData data, ComputeDevice device, StepClock? clock = null)
+    public TrainingSteps(TrainingPhase phase, DualBranchNetwork model, TrainingData data, ComputeDevice device, StepClock? clock = null)
     {
         (Phase, this.model, this.device, this.clock) = (phase, model, device, clock);
         Optimiser = new Optimiser(phase.Settings.Optimiser, model.MakeTrainable(phase.Trained));
@@ -103,3 +104,62 @@ internal sealed class TrainingSteps : IDisposable
         Optimiser.Dispose();
     }
 }
+
+/// <summary>Sums of the loss terms of an epoch so far, kept on the model's device in double; reading them is the only time the host waits for it.</summary>
+internal sealed class LossSums : IDisposable
+{
+    private readonly torch.Tensor sums;
+    private readonly double[] reported;
+    private int stepsReported;
+
+    /// <summary>Starts with the sums of an interrupted epoch, or with zeros.</summary>
+    /// <param name="terms">How many terms the objective has.</param>
+    /// <param name="interrupted">The epoch to continue, or null.</param>
+    /// <param name="device">The model's device.</param>
+    public LossSums(int terms, UnfinishedEpoch? interrupted, torch.Device device)
+    {
+        sums = torch.tensor((interrupted?.Sums ?? new double[terms]).ToArray(), torch.float64, device).DetachFromDisposeScope(); // (terms)
+        reported = [.. interrupted?.ReportedSums ?? new double[terms]];
+        stepsReported = interrupted?.ReportedSteps ?? 0;
+    }
+
+    /// <summary>Adds the terms of one step.</summary>
+    public void Add(LossTerms terms)
+    {
+        using var scope = torch.NewDisposeScope();
+        using var noGradient = torch.no_grad();
+        sums.add_(torch.stack(terms.InOrder()).to(torch.float64));
+    }
+
+    /// <summary>Means over the <paramref name="steps"/> steps of the epoch so far.</summary>
+    public double[] EpochMeans(int steps) => [.. Read().Select(sum => sum / steps)];
+
+    /// <summary>Means since this was called last.</summary>
+    /// <param name="steps">Finished steps of the epoch.</param>
+    public double[] MeansSinceReport(int steps)
+    {
+        var now = Read();
+        var means = now.Zip(reported, (sum, before) => (sum - before) / (steps - stepsReported)).ToArray();
+        now.CopyTo(reported, 0);
+        stepsReported = steps;
+        return means;
+    }
+
+    /// <summary>What is needed to go on later.</summary>
+    public UnfinishedEpoch Interrupt() => new(Read(), reported, stepsReported);
+
+    /// <inheritdoc/>
+    public void Dispose() => sums.Dispose();
+
+    private double[] Read()
+    {
+        using var scope = torch.NewDisposeScope();
+        return sums.cpu().data<double>().ToArray();
+    }
+}
+
+/// <summary>The loss sums of an epoch that was interrupted, so that its means come out as if it had not been.</summary>
+/// <param name="Sums">Sums over the epoch's steps so far, by term of the objective.</param>
+/// <param name="ReportedSums">The sums at the last report.</param>
+/// <param name="ReportedSteps">The steps at the last report.</param>
+public sealed record UnfinishedEpoch(IReadOnlyList<double> Sums, IReadOnlyList<double> ReportedSums, int ReportedSteps);

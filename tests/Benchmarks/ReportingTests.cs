@@ -2,6 +2,7 @@ using Pascl.Benchmarks.Growth;
 using Pascl.Benchmarks.Measuring;
 using Pascl.Benchmarks.Reporting;
 using Pascl.Benchmarks.Workloads;
+using Pascl.Training.Profiling;
 using Pascl.Training.Reporting;
 using TorchSharp;
 

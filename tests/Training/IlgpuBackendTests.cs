@@ -1,5 +1,6 @@
 using Pascl.Training;
 using Pascl.Training.Data;
+using Pascl.Training.Devices;
 using Pascl.Training.Interop;
 using Pascl.Training.Optimisation;
 using Pascl.Training.Recipes;

@@ -2,8 +2,8 @@ using Pascl.Kernels;
 using Pascl.Kernels.Device;
 using Pascl.Tests.Kernels;
 using Pascl.Training.Interop;
-using Pascl.Training.Loss;
-using Pascl.Training.Model;
+using Pascl.Training.Losses;
+using Pascl.Training.Networks;
 using static TorchSharp.torch;
 
 namespace Pascl.Tests.Training;

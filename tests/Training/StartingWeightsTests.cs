@@ -33,7 +33,7 @@ public sealed class StartingWeightsTests
 
     [Test]
     public void another_classifier_is_refused() => ExpectRefusal(
-        MethodDefinition.Of(Method.Cocl).Apply(recipe), $"(pascl) has {Classes} outputs", $"that of cocl has {Classes + 1}");
+        MethodDefinition.Find(Method.Cocl).Apply(recipe), $"(pascl) has {Classes} outputs", $"that of cocl has {Classes + 1}");
 
     [Test]
     public void another_folder_is_refused() => ExpectRefusal(recipe with { StartingRun = "no-such-run" }, "no-such-run", "does not exist");

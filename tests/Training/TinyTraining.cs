@@ -1,7 +1,9 @@
 using Pascl.Training;
 using Pascl.Training.Checkpoints;
 using Pascl.Training.Data;
+using Pascl.Training.Devices;
 using Pascl.Training.Interop;
+using Pascl.Training.Profiling;
 using Pascl.Training.Recipes;
 using Pascl.Training.Reporting;
 

@@ -1,6 +1,7 @@
 using Pascl.Training;
+using Pascl.Training.Devices;
 using Pascl.Training.Interop;
-using Pascl.Training.Loss;
+using Pascl.Training.Losses;
 using Pascl.Training.Recipes;
 using TorchSharp;
 

@@ -1,6 +1,6 @@
 using Pascl.Benchmarks.Measuring;
 using Pascl.Benchmarks.Workloads;
-using Pascl.Training.Model;
+using Pascl.Training.Networks;
 using TorchSharp;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;

@@ -1,7 +1,7 @@
 using Pascl.Benchmarks.Runs;
 using Pascl.Benchmarks.Workloads;
-using Pascl.Training.Interop;
-using Pascl.Training.Loss;
+using Pascl.Training.Devices;
+using Pascl.Training.Losses;
 using static TorchSharp.torch;
 
 namespace Pascl.Benchmarks.Growth;

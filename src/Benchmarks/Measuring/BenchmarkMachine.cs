@@ -1,5 +1,5 @@
 using Pascl.Kernels.Device;
-using Pascl.Training.Reporting;
+using Pascl.Training.Profiling;
 using TorchSharp;
 using static TorchSharp.torch;
 

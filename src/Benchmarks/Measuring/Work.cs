@@ -1,4 +1,4 @@
-using Pascl.Training.Reporting;
+using Pascl.Training.Profiling;
 
 namespace Pascl.Benchmarks.Measuring;
 

@@ -1,7 +1,7 @@
 using System.Text.Json;
 using BenchmarkDotNet.Reports;
 using Pascl.Benchmarks.Measuring;
-using Pascl.Training.Reporting;
+using Pascl.Training.Profiling;
 
 namespace Pascl.Benchmarks.Reporting;
 

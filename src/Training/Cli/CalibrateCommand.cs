@@ -1,4 +1,13 @@
 using System.CommandLine;
+using System.Globalization;
+using Pascl.Training.Checkpoints;
+using Pascl.Training.Data;
+using Pascl.Training.Evaluation;
+using Pascl.Training.Evaluation.Scores;
+using Pascl.Training.Recipes;
+using Pascl.Training.Reporting;
+using Pascl.Training.Reporting.Page;
+using Spectre.Console;
 
 namespace Pascl.Training.Cli;
 
@@ -35,4 +44,173 @@ internal static class CalibrateCommand
         return command.WithConvolutionCheck().WithExamples(
             "calibrate runs/oe-1", "calibrate runs/oe-1 --tpr 0.98 --score energy", "calibrate runs/oe-1 --id photos-of-this-year");
     }
+}
+
+/// <summary>Chooses a run's threshold, stores it, and shows what it does.</summary>
+internal sealed class RunCalibration
+{
+    private readonly TrainedRun run;
+    private readonly AcceptanceScore score;
+    private readonly ShotGroups groups;
+
+    private RunCalibration(TrainedRun run, AcceptanceScore score) =>
+        (this.run, this.score, groups) = (run, score, ShotGroups.From(run.Info.TrainingCounts, ShotGroups.UsualRule(run.Info.TrainingCounts.Count)));
+
+    /// <summary>Calibrates the run in a folder.</summary>
+    /// <param name="path">The run folder.</param>
+    /// <param name="rate">The share of in-distribution images to accept.</param>
+    /// <param name="text">The score; null for the method's own.</param>
+    /// <param name="inDistribution">In-distribution images that the run was not trained on; null for its own.</param>
+    /// <param name="checksConvolutions">Whether the convolutions are checked first.</param>
+    public static int Run(string path, double rate, string? text, string? inDistribution, bool checksConvolutions)
+    {
+        AcceptanceThreshold.CheckRate(rate, "--tpr");
+        using var folder = RunFolder.Resume(path);
+        var score = Score(folder, text);
+        using var run = new TrainedRun(folder, [], checksConvolutions);
+        run.RequireItsTrainingImages();
+        var calibration = new RunCalibration(run, score);
+        calibration.Run(rate, CalibrationImages.Choose(run, inDistribution));
+        return ExitCode.Done;
+    }
+
+    // A wrong name is said before images are read, which may take minutes.
+    private static AcceptanceScore Score(RunFolder folder, string? text)
+    {
+        using var checkpoint = Checkpoint.Open(folder.Checkpoint);
+        return AcceptanceScore.Of(text, checkpoint.Info, RecipeFile.Parse(checkpoint.Info.Recipe, folder.Checkpoint));
+    }
+
+    private void Run(double rate, CalibrationImages chosen)
+    {
+        var scores = Scores(chosen.Images);
+        var threshold = AcceptanceThreshold.Of(scores, rate);
+        Checkpoint.Store(run.Folder.Checkpoint, new Calibration(score.Name, rate, threshold, scores.Length));
+        AnsiConsole.WriteLine($"Chosen on {chosen.Images.Count:N0} {chosen.Description}.");
+        if (chosen.Warning is { } warning)
+        {
+            AnsiConsole.WriteLine($"Warning: {warning}");
+        }
+
+        AnsiConsole.WriteLine(
+            string.Create(CultureInfo.InvariantCulture, $"Threshold: an image is accepted if its {score.Name} score is at most {threshold:R}."));
+        WriteAccepted(threshold, chosen, scores);
+        WriteRejected(threshold);
+        AnsiConsole.WriteLine($"Stored in {run.Folder.Checkpoint}");
+        RunPage.TryWrite(run.Folder, Console.Error);
+    }
+
+    private void WriteAccepted(double threshold, CalibrationImages chosen, double[] scores)
+    {
+        var table = new ReportTable(AnsiConsole.Console, "accepted", "images", "all", "many", "medium", "few");
+        Add("these images", chosen.Images, scores);
+        if (chosen.Images != run.Data.Test)
+        {
+            Add("test images", run.Data.Test, Scores(run.Data.Test));
+        }
+
+        table.Write("Accepted in-distribution images, %; many, medium and few: mean over the classes of the shot group");
+
+        void Add(string name, ImageSet images, double[] ofImages)
+        {
+            var shares = Accepted(images, ofImages, threshold);
+            double[] numbers = [shares.Overall, shares.Many, shares.Medium, shares.Few];
+            table.AddCells(name, [Count(images.Count), .. numbers.Select(ReportTable.Percentage)]);
+        }
+    }
+
+    private void WriteRejected(double threshold)
+    {
+        if (run.Data.OutOfDistribution.Count == 0)
+        {
+            return;
+        }
+
+        ReportTable.WidenFor(AnsiConsole.Console, run.Data.OutOfDistribution.Select(set => set.Name));
+        var table = new ReportTable(AnsiConsole.Console, "OOD set", "images", "rejected");
+        foreach (var set in run.Data.OutOfDistribution)
+        {
+            var (outScores, _) = ScoredImages.Part(set, Scores(set));
+            table.AddCells(set.Name, [Count(outScores.Length), ReportTable.Percentage(outScores.Average(score => score > threshold ? 1.0 : 0))]);
+        }
+
+        table.Write("Rejected out-of-distribution images, %");
+    }
+
+    private ShotShares Accepted(ImageSet images, double[] scores, double threshold)
+    {
+        if (images.ClassCount == 0)
+        {
+            return new(scores.Average(score => score <= threshold ? 1.0 : 0), double.NaN, double.NaN, double.NaN);
+        }
+
+        var accepted = new ClassTally(groups.ClassCount);
+        for (var i = 0; i < scores.Length; i++)
+        {
+            accepted.Add(images.Labels[i], scores[i] <= threshold);
+        }
+
+        return accepted.Shares(groups);
+    }
+
+    private double[] Scores(ImageSet images)
+    {
+        var predictions = Predictions.Of(run.Model, images);
+        EvaluationInputs.Check(images, predictions);
+        return score.Of(predictions);
+    }
+
+    private static string Count(int images) => images.ToString(CultureInfo.InvariantCulture);
+}
+
+/// <summary>The in-distribution images by which a threshold is chosen.</summary>
+/// <param name="Images">The images, with the run's classes or without any.</param>
+/// <param name="Description">What they are, after their number.</param>
+/// <param name="Warning">Why they are not what one would want, or null.</param>
+internal sealed record CalibrationImages(ImageSet Images, string Description, string? Warning)
+{
+    /// <summary>Images that the user names, else those that the run held out, else its test images with a warning.</summary>
+    /// <exception cref="InputException">The images cannot be used, or have other classes than the run.</exception>
+    public static CalibrationImages Choose(TrainedRun run, string? path)
+    {
+        if (path is not null)
+        {
+            return Read(run, path);
+        }
+
+        return run.Data.Validation is { } heldOut
+            ? new(heldOut, "training images that the run held out (--validation); they chose its best epoch and were not trained on", null)
+            : new(run.Data.Test, "images of the run's TEST SET", TestSetWarning);
+    }
+
+    private const string TestSetWarning =
+        "the run held out no images, so the threshold is chosen on the test set: its accepted share is no test of the threshold any more. " +
+        "Name other in-distribution images with --id, or train with --validation 0.1.";
+
+    private static CalibrationImages Read(TrainedRun run, string path)
+    {
+        var skipped = new List<string>();
+        var data = run.Recipe.Data;
+        var images = Datasets.ReadHeldOut(path, new ReadOptions(run.Data.Training.Height, data.SkipBroken), skipped);
+        if (images.Count == 0)
+        {
+            throw new InputException($"{path} holds no images; a threshold needs at least one.");
+        }
+
+        if (images.ClassNames.Except(run.Info.ClassNames).Any())
+        {
+            throw new InputException(
+                $"{path} has the classes {Listed(images.ClassNames)}, but the run was trained on {Listed(run.Info.ClassNames)}. " +
+                "Name in-distribution images of the same classes, or a folder of images without classes.");
+        }
+
+        var trained = data.InDistribution is { } training && Path.GetFullPath(training) == Path.GetFullPath(path);
+        return new(
+            images.ClassCount == 0 ? images : images.WithClasses(run.Info.ClassNames),
+            $"images of {path}" + (skipped.Count > 0 ? $" ({skipped.Count} broken ones left out)" : ""),
+            trained ? "the run was trained on this data set; images that it was trained on get lower scores than new ones." : null);
+    }
+
+    private static string Listed(IReadOnlyList<string> names) =>
+        string.Join(", ", names.Take(5)) + (names.Count > 5 ? $" and {names.Count - 5} more" : "");
 }

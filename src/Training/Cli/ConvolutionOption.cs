@@ -1,5 +1,5 @@
 using System.CommandLine;
-using Pascl.Training.Model;
+using Pascl.Training.Networks;
 
 namespace Pascl.Training.Cli;
 

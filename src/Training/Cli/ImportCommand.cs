@@ -1,4 +1,12 @@
 using System.CommandLine;
+using Pascl.Training.Checkpoints;
+using Pascl.Training.Checkpoints.PyTorch;
+using Pascl.Training.Data;
+using Pascl.Training.Devices;
+using Pascl.Training.Evaluation;
+using Pascl.Training.Methods;
+using Pascl.Training.Networks;
+using Pascl.Training.Recipes;
 
 namespace Pascl.Training.Cli;
 
@@ -36,3 +44,118 @@ internal static class ImportCommand
             "import model.safetensors --recipe runs/oe-1/recipe.json");
     }
 }
+
+/// <summary>An import as the user sees it: what matched, what was not used, and where the run is. Nothing is written before everything fits.</summary>
+internal static class RunImport
+{
+    private const int MostListed = 8;
+
+    public static int Read(Recipe recipe, IReadOnlyList<string> given, ImportedPaths paths, string? output, bool checksConvolutions)
+    {
+        if (paths.Classifier is not null && paths.Auxiliary is null)
+        {
+            throw new InputException("--classifier says which classifier of the finetuned file to take; name that file with --auxiliary.");
+        }
+
+        // In the first phase the authors train linear; the other classifier that some versions of their network have is left as it was drawn.
+        using var main = ImportedFile.Open(paths.Main, usual: ImportedFile.Linear);
+        if (main.HasBothBranches && paths.Auxiliary is not null)
+        {
+            throw new InputException($"{paths.Main} holds both branches already, so --auxiliary cannot be given with it.");
+        }
+
+        using var auxiliary = paths.Auxiliary is null ? null : ImportedFile.Open(paths.Auxiliary, paths.Classifier);
+        var shape = main.Shape;
+        var fitting = WithShape(recipe, given, shape, main.Path) with { Device = "cpu", Backend = Backend.Torch };
+        RequirePlainHead(fitting, shape.ClassCount);
+        var data = TrainingDataReader.Read(fitting, withOutliers: false);
+        if (data.Training.ClassCount != shape.ClassCount)
+        {
+            throw new InputException(
+                $"{main.Path} knows {shape.ClassCount} classes, but {data.Training.Name} has {data.Training.ClassCount}; "
+                + "name the images that it was trained on.");
+        }
+
+        using var device = ComputeDevice.Open(fitting.Device, fitting.Backend);
+        using var model = Trainer.CreateModel(fitting, data.Training.ClassCount, device);
+        ImportedNetwork.Fill(model, main, auxiliary);
+        Report(main);
+        if (auxiliary is not null)
+        {
+            Report(auxiliary);
+        }
+
+        if (checksConvolutions)
+        {
+            // Import computes nothing; whoever imports learns here whether this machine can.
+            ConvolutionOption.Warn(ConvolutionCheck.Run(
+                model, data.Test.Height, data.Test.Width, [.. ConvolutionUse.Evaluation([data.Test, .. data.OutOfDistribution], Predictions.UsualBatchSize)]));
+        }
+
+        // A run without finetuned weights stands before its second phase, and train --resume takes it; the other one is finished.
+        var phase = Trainer.Phases(fitting, data, device).Single(phase => phase.Branch == Branch.Auxiliary);
+        var isFinetuned = auxiliary is not null || main.HasBothBranches;
+        using var steps = new TrainingSteps(phase, model, data, device);
+        var epochs = isFinetuned ? phase.Settings.Epochs : 0;
+        var json = RecipeFile.Write(fitting with { Precision = model.Precision, Device = recipe.Device, Backend = recipe.Backend });
+        var history = new RunHistory([], null).ToJson();
+        var info = new CheckpointInfo(
+            phase.Name, epochs, (long)epochs * steps.PerEpoch, json, history, data.Training.ClassNames, data.Training.CountPerClass(),
+            ImageSize: data.Training.Height);
+        using var folder = RunFolder.Create(recipe.Preset, output);
+        folder.WriteRecipe(json);
+        Checkpoint.Save(folder.Checkpoint, info, model, steps.Optimiser);
+        Console.WriteLine($"Run folder: {folder.Root}");
+        if (!isFinetuned)
+        {
+            Console.WriteLine($"Its auxiliary branch is a copy of the main branch; finetune it with: train --resume {folder.Root}");
+        }
+
+        return ExitCode.Done;
+    }
+
+    private static void RequirePlainHead(Recipe recipe, int classCount)
+    {
+        var method = MethodDefinition.Find(recipe.Method);
+        if (method.Head(recipe, classCount) is { IsPlain: false })
+        {
+            throw new InputException(
+                $"The method {method.Name} keeps more in its network than a classifier, and import reads plain networks; name another --method.");
+        }
+    }
+
+    // The file decides; an option that says otherwise is a misunderstanding.
+    private static Recipe WithShape(Recipe recipe, IReadOnlyList<string> given, NetworkShape shape, string path)
+    {
+        if ((given.Contains("--width") && recipe.Width != shape.Width) || ((given.Contains("--network") || given.Contains("--depth")) && recipe.Network != shape.Network))
+        {
+            throw new InputException(
+                $"{path} is a {shape.Network} of width {shape.Width}, not a {recipe.Network} of width {recipe.Width}. "
+                + "Leave --network and --width out; the file decides.");
+        }
+
+        var fitting = recipe with { Network = shape.Network, Width = shape.Width };
+        fitting.Validate();
+        return fitting;
+    }
+
+    private static void Report(ImportedFile file)
+    {
+        Console.WriteLine($"{file.Path}: {file.Matched} tensors matched, 0 missing, 0 of another shape or type, {file.Unused.Count} not used");
+        foreach (var name in file.Unused.Take(MostListed))
+        {
+            Console.WriteLine($"  not used: {name}");
+        }
+
+        if (file.Unused.Count > MostListed)
+        {
+            Console.WriteLine($"  and {file.Unused.Count - MostListed} more");
+        }
+    }
+}
+
+/// <summary>The files of an import.</summary>
+/// <param name="Main">The first phase's file, or one with both branches.</param>
+/// <param name="Auxiliary">The finetuned file; null where there is none.</param>
+/// <param name="Classifier">The classifier of the finetuned file; null for the only one.</param>
+internal sealed record ImportedPaths(string Main, string? Auxiliary, string? Classifier);

@@ -1,6 +1,10 @@
 using System.CommandLine;
+using System.CommandLine.Help;
 using System.CommandLine.Invocation;
+using System.CommandLine.Parsing;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using Pascl.Kernels.Device;
 using Pascl.Training.Interop;
 using Pascl.Training.Recipes;
 
@@ -83,4 +87,176 @@ public static class PasclCommand
             .WithExamples("", "data check photos", "train --preset cifar10-lt-cpu --data DATA", "evaluate runs/first", "doctor")
             .ShowExamplesInHelp();
     }
+}
+
+/// <summary>Examples at the end of a command's <c>--help</c>.</summary>
+internal static class Examples
+{
+    private static readonly ConditionalWeakTable<Command, string[]> ByCommand = [];
+
+    /// <summary>Adds examples: whole lines as typed after the program's name, for example <c>doctor --golden golden</c>.</summary>
+    public static T WithExamples<T>(this T command, params string[] lines)
+        where T : Command
+    {
+        ByCommand.AddOrUpdate(command, lines);
+        return command;
+    }
+
+    /// <summary>The examples of a command; empty where it has none.</summary>
+    public static IReadOnlyList<string> Of(Command command) => ByCommand.TryGetValue(command, out var lines) ? lines : [];
+
+    /// <summary>Makes the help of <paramref name="root"/> and of every command below it end with its examples.</summary>
+    public static RootCommand ShowExamplesInHelp(this RootCommand root)
+    {
+        var help = root.Options.OfType<HelpOption>().Single();
+        help.Action = new HelpWithExamples((HelpAction)help.Action!);
+        return root;
+    }
+
+    private sealed class HelpWithExamples(HelpAction help) : SynchronousCommandLineAction
+    {
+        public override bool ClearsParseErrors => help.ClearsParseErrors;
+
+        public override int Invoke(ParseResult parseResult)
+        {
+            var code = help.Invoke(parseResult);
+            if (Of(parseResult.CommandResult.Command) is { Count: > 0 } lines)
+            {
+                var output = parseResult.InvocationConfiguration.Output;
+                output.WriteLine($"Examples ({RootCommand.ExecutableName} in a clone: dotnet run -c Release --project src/Training --):");
+                foreach (var line in lines)
+                {
+                    output.WriteLine($"  {RootCommand.ExecutableName} {line}".TrimEnd());
+                }
+
+                output.WriteLine();
+            }
+
+            return code;
+        }
+    }
+}
+
+/// <summary>What the program's exit code says.</summary>
+internal static class ExitCode
+{
+    public const int Done = 0;
+
+    /// <summary>The program worked, and a check that it made did not pass.</summary>
+    public const int CheckFailed = 1;
+
+    /// <summary>Arguments, data or files that the user can mend.</summary>
+    public const int BadInput = 2;
+
+    /// <summary>A defect of the program itself.</summary>
+    public const int Defect = 3;
+
+    /// <summary>Stopped by Ctrl-C after saving; the shell's convention for SIGINT.</summary>
+    public const int Interrupted = 130;
+}
+
+/// <summary>Turns an exception that ended a command into plain sentences and an exit code.</summary>
+internal static class Failure
+{
+    /// <summary>Set to 1 to see the stack trace of a defect.</summary>
+    public const string DebugVariable = "PASCL_DEBUG";
+
+    public static int Report(Exception exception, TextWriter error)
+    {
+        var cause = exception is AggregateException several ? several.Flatten().InnerExceptions[0] : exception;
+        var (sentence, code) = cause switch
+        {
+            InputException or DeviceException or IOException or UnauthorizedAccessException => (cause.Message, ExitCode.BadInput),
+            OutOfMemoryException => ("There is not enough memory. Use a smaller batch or width, or fewer images.", ExitCode.BadInput),
+            ExternalException when IsOutOfMemory(cause.Message) =>
+                ($"There is not enough memory for libtorch ({FirstLine(cause.Message)}). Use a smaller batch or width.", ExitCode.BadInput),
+            _ => (
+                $"The program failed: {cause.GetType().Name}: {FirstLine(cause.Message)} " +
+                $"This is a defect; {DebugVariable}=1 shows where it happened.", ExitCode.Defect),
+        };
+        error.WriteLine(sentence);
+        if (Environment.GetEnvironmentVariable(DebugVariable) == "1")
+        {
+            error.WriteLine(exception);
+        }
+
+        return code;
+    }
+
+    // libtorch's words for the host and for CUDA.
+    private static bool IsOutOfMemory(string message) =>
+        message.Contains("can't allocate memory", StringComparison.Ordinal) || message.Contains("out of memory", StringComparison.Ordinal);
+
+    private static string FirstLine(string message) => message.Split('\n', 2)[0].Trim();
+}
+
+/// <summary>Says in two lines what is wrong with the arguments and where the right ones are listed.</summary>
+internal static class UsageError
+{
+    private const int MostEdits = 3;
+
+    /// <summary>Writes the first error of <paramref name="parsed"/>, the nearest name that exists, and which help to read.</summary>
+    public static int Report(ParseResult parsed, TextWriter error)
+    {
+        var command = parsed.CommandResult.Command;
+        error.WriteLine(parsed.UnmatchedTokens is [var unknown, ..]
+            ? $"'{unknown}' is not an option or command of {command.Name}.{DidYouMean(command, unknown)}"
+            : Describe(parsed.Errors[0]));
+        error.WriteLine($"'{FullName(parsed.CommandResult)} --help' lists what it takes.");
+        return ExitCode.BadInput;
+    }
+
+    // System.CommandLine names the type ('System.Int32') where a value cannot be read.
+    private static string Describe(ParseError error) =>
+        error.SymbolResult is OptionResult { Tokens.Count: 1 } result
+        && Expected(result.Option.ValueType) is { } expected
+        && error.Message.Contains($"'{result.Option.ValueType}'", StringComparison.Ordinal)
+            ? $"{result.Option.Name} takes {expected}, not '{result.Tokens[0].Value}'."
+            : error.Message;
+
+    private static string? Expected(Type type)
+    {
+        type = Nullable.GetUnderlyingType(type) ?? type;
+        return type switch
+        {
+            { IsEnum: true } => $"one of {string.Join(", ", Enum.GetNames(type))}",
+            _ when type == typeof(int) || type == typeof(long) => "a whole number",
+            _ when type == typeof(uint) || type == typeof(ulong) => "a whole number from 0",
+            _ when type == typeof(double) || type == typeof(float) => "a number",
+            _ => null,
+        };
+    }
+
+    private static string DidYouMean(Command command, string unknown)
+    {
+        var nearest = command.Options.Where(option => !option.Hidden).SelectMany(option => option.Aliases.Prepend(option.Name))
+            .Concat(command.Subcommands.Where(sub => !sub.Hidden).Select(sub => sub.Name))
+            .Select(name => (Name: name, Edits: Edits(unknown, name)))
+            .Where(candidate => candidate.Edits <= MostEdits && candidate.Edits < candidate.Name.Length)
+            .DefaultIfEmpty()
+            .MinBy(candidate => candidate.Edits);
+        return nearest.Name is null ? "" : $" Did you mean {nearest.Name}?";
+    }
+
+    // Levenshtein distance: insertions, deletions and replacements that turn one word into the other.
+    private static int Edits(string from, string to)
+    {
+        var row = Enumerable.Range(0, to.Length + 1).ToArray();
+        for (var i = 1; i <= from.Length; i++)
+        {
+            var diagonal = row[0];
+            row[0] = i;
+            for (var j = 1; j <= to.Length; j++)
+            {
+                var replaced = diagonal + (from[i - 1] == to[j - 1] ? 0 : 1);
+                diagonal = row[j];
+                row[j] = Math.Min(replaced, Math.Min(row[j - 1], row[j]) + 1);
+            }
+        }
+
+        return row[to.Length];
+    }
+
+    private static string FullName(CommandResult result) =>
+        result.Parent is CommandResult parent ? $"{FullName(parent)} {result.Command.Name}" : result.Command.Name;
 }

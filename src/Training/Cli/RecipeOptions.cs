@@ -1,9 +1,9 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using Pascl.Training.Data;
-using Pascl.Training.Interop;
+using Pascl.Training.Devices;
 using Pascl.Training.Methods;
-using Pascl.Training.Model;
+using Pascl.Training.Networks;
 using Pascl.Training.Optimisation;
 using Pascl.Training.Recipes;
 
@@ -45,7 +45,8 @@ internal sealed class RecipeOptions
         Add<int>("--views", "augmented views of an image in the first phase, 1 or 2", (r, v) => r with { Views = v });
         Add<bool>("--colours", "whether the first phase changes colours beside cropping and flipping: true or false", (r, v) => r with { ChangesColours = v });
         Add<int>("--seed", "seed of weights, order and augmentation", (r, v) => r with { Seed = v });
-        Add<int>("--depth", "layers of the residual network: 18 or 34", (r, v) => r with { Depth = ParseDepth(v) });
+        Add<string>("--network", string.Join(", ", NetworkDefinition.All.Select(network => network.Name)), (r, v) => r with { Network = NetworkDefinition.Find(v).Name });
+        Add<int>("--depth", "layers of the residual network: 18 for resnet18, 34 for resnet34", (r, v) => r with { Network = NetworkOfDepth(v) });
         Add<int>("--width", "channels of the first stage; 64 is the published network", (r, v) => r with { Width = v });
         Add<Precision>("--precision", "auto, float32 (fp32) or bfloat16 (bf16)", (r, v) => r with { Precision = v }, ParsePrecision);
 
@@ -85,7 +86,7 @@ internal sealed class RecipeOptions
         Add<TailRule>("--tail-rule", "which classes are the tail: FewestImages, or HighestIndex as in the authors' code",
             (r, v) => r with { Loss = r.Loss with { TailRule = v } });
 
-        RivalOptions.AddTo(this);
+        BaselineOptions.AddTo(this);
 
         Add<int>("--finetune-epochs", "epochs of the second phase",
             (r, v) => r with { AuxiliaryBranch = r.AuxiliaryBranch with { Epochs = v } });
@@ -99,12 +100,12 @@ internal sealed class RecipeOptions
     }
 
     /// <summary>Adds an option that only some methods know.</summary>
-    public void Add<T>(string name, string description, Func<Recipe, T, Recipe> apply, IReadOnlyList<Method> methods)
+    public void Add<T>(string name, string description, Func<Recipe, T, Recipe> apply, IReadOnlyList<string> methods)
     {
-        var names = string.Join(" or ", methods.Select(method => MethodDefinition.Of(method).Name));
+        var names = string.Join(" or ", methods.Select(method => MethodDefinition.Find(method).Name));
         Add<T>(name, $"{names}: {description}", (recipe, value) => methods.Contains(recipe.Method)
             ? apply(recipe, value)
-            : throw new InputException($"{name} belongs to --method {names}, but the method is {MethodDefinition.Of(recipe.Method).Name}."));
+            : throw new InputException($"{name} belongs to --method {names}, but the method is {MethodDefinition.Find(recipe.Method).Name}."));
     }
 
     public void AddTo(Command command) => options.ForEach(command.Options.Add);
@@ -132,11 +133,11 @@ internal sealed class RecipeOptions
     private static Recipe WithSchedule(Recipe recipe, LearningRateSchedule schedule) =>
         recipe with { Representation = recipe.Representation with { Schedule = schedule } };
 
-    private static ResNetDepth ParseDepth(int layers) => layers switch
+    private static string NetworkOfDepth(int layers) => layers switch
     {
-        18 => ResNetDepth.ResNet18,
-        34 => ResNetDepth.ResNet34,
-        _ => throw new InputException($"There is no residual network of {layers} layers here; use 18 or 34."),
+        18 => SmallResNet.ResNet18.Name,
+        34 => SmallResNet.ResNet34.Name,
+        _ => throw new InputException($"There is no residual network of {layers} layers for small images here; use 18 or 34, or --network."),
     };
 
     private static Precision ParsePrecision(ArgumentResult result)
@@ -161,4 +162,61 @@ internal sealed class RecipeOptions
         options.Add(option);
         overrides.Add((result, recipe) => WasGiven(result, option) ? apply(recipe, result.GetRequiredValue(option)) : recipe);
     }
+}
+
+/// <summary>The options that change constants of the rival methods; each is refused with a method that has no such constant.</summary>
+internal static class BaselineOptions
+{
+    private static readonly string[] Energy = [Method.EnergyOutlierExposure, Method.Berl];
+
+    public static void AddTo(RecipeOptions options)
+    {
+        options.Add<double>("--energy-weight", "weight of the energy hinges", WithEnergy((e, v) => e with { Weight = v }), Energy);
+        options.Add<double>("--energy-margin", "m_in, energy that training images shall be below", WithEnergy((e, v) => e with { InDistributionMargin = v }), Energy);
+        options.Add<double>("--energy-outlier-margin", "m_out, energy that outliers shall be above", WithEnergy((e, v) => e with { OutlierMargin = v }), Energy);
+        options.Add<double>("--energy-warm-up", "share of the first phase over which the weight rises", WithEnergy((e, v) => e with { WarmUp = v }), Energy);
+        AddBerl(options);
+        AddCocl(options);
+        AddEat(options);
+    }
+
+    private static void AddBerl(RecipeOptions options)
+    {
+        options.Add<double>("--berl-gamma", "exponent of the outlier prior, in margin and weight",
+            With<double>((r, v) => r with { Berl = r.Berl with { MarginExponent = v, WeightExponent = v } }), [Method.Berl]);
+        options.Add<double>("--berl-lambda", "how far the prior moves the outlier margin",
+            With<double>((r, v) => r with { Berl = r.Berl with { MarginSlope = v } }), [Method.Berl]);
+        options.Add<bool>("--berl-detach", "whether no gradient flows through the prior",
+            With<bool>((r, v) => r with { Berl = r.Berl with { DetachesPrior = v } }), [Method.Berl]);
+    }
+
+    private static void AddCocl(RecipeOptions options)
+    {
+        options.Add<double>("--cocl-outlier-weight", "weight of the outlier column", WithCocl((c, v) => c with { OutlierWeight = v }), [Method.Cocl]);
+        options.Add<double>("--cocl-tail-weight", "weight of the tail loss", WithCocl((c, v) => c with { TailWeight = v }), [Method.Cocl]);
+        options.Add<double>("--cocl-head-weight", "weight of the head loss", WithCocl((c, v) => c with { HeadWeight = v }), [Method.Cocl]);
+        options.Add<double>("--cocl-temperature", "temperature of the tail loss", WithCocl((c, v) => c with { Temperature = v }), [Method.Cocl]);
+        options.Add<double>("--cocl-calibration", "tau of the outlier logit calibration", WithCocl((c, v) => c with { Calibration = v }), [Method.Cocl]);
+        options.Add<bool>("--cocl-next-head-class", "whether one class more is a head class, as in the authors' code",
+            With<bool>((r, v) => r with { Cocl = r.Cocl with { IncludesNextHeadClass = v } }), [Method.Cocl]);
+    }
+
+    private static void AddEat(RecipeOptions options)
+    {
+        options.Add<int>("--eat-heads", "heads over one backbone", WithEat<int>((e, v) => e with { Heads = v }), [Method.Eat]);
+        options.Add<int>("--eat-columns", "abstention columns of a head", WithEat<int>((e, v) => e with { AbstentionColumns = v }), [Method.Eat]);
+        options.Add<double>("--eat-mixed-weight", "weight of the pasted tail images", WithEat<double>((e, v) => e with { MixedWeight = v }), [Method.Eat]);
+        options.Add<double>("--eat-outlier-weight", "weight of the outliers", WithEat<double>((e, v) => e with { OutlierWeight = v }), [Method.Eat]);
+        options.Add<double>("--eat-abstention-count", "images that an abstention column counts as in the second phase; 0 leaves it out",
+            WithEat<double>((e, v) => e with { AbstentionCount = v }), [Method.Eat]);
+    }
+
+    private static Func<Recipe, T, Recipe> WithEat<T>(Func<EatRecipe, T, EatRecipe> change) => With<T>((r, v) => r with { Eat = change(r.Eat, v) });
+
+    private static Func<Recipe, double, Recipe> WithCocl(Func<CoclRecipe, double, CoclRecipe> change) => With<double>((r, v) => r with { Cocl = change(r.Cocl, v) });
+
+    private static Func<Recipe, T, Recipe> With<T>(Func<BaselinesRecipe, T, BaselinesRecipe> change) => (r, v) => r with { Baselines = change(r.Baselines, v) };
+
+    private static Func<Recipe, double, Recipe> WithEnergy(Func<EnergyRecipe, double, EnergyRecipe> change) =>
+        With<double>((r, v) => r with { Energy = change(r.Energy, v) });
 }

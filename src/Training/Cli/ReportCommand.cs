@@ -1,5 +1,4 @@
 using System.CommandLine;
-using Pascl.Training.Reporting;
 using Pascl.Training.Reporting.Page;
 
 namespace Pascl.Training.Cli;

@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.Text;
 using Pascl.Training.Deployment;
-using Pascl.Training.Deployment.Scoring;
 
 namespace Pascl.Training.Cli;
 

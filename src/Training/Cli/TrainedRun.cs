@@ -1,10 +1,9 @@
 using Pascl.Training.Checkpoints;
 using Pascl.Training.Data;
+using Pascl.Training.Devices;
 using Pascl.Training.Evaluation;
-using Pascl.Training.Interop;
-using Pascl.Training.Model;
+using Pascl.Training.Networks;
 using Pascl.Training.Recipes;
-using Pascl.Training.Reporting;
 
 namespace Pascl.Training.Cli;
 
@@ -51,7 +50,7 @@ internal sealed class TrainedRun : IDisposable
     public TrainingData Data { get; }
 
     /// <summary>The trained model.</summary>
-    public DualBranchResNet Model { get; }
+    public DualBranchNetwork Model { get; }
 
     /// <summary>Refuses training and validation images that are not those of the training.</summary>
     /// <exception cref="InputException">The images have changed since.</exception>

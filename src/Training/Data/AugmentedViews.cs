@@ -1,3 +1,8 @@
+using System.Runtime.InteropServices;
+using Pascl.Kernels;
+using Pascl.Kernels.Device;
+using Pascl.Training.Devices;
+using Pascl.Training.Interop;
 using TorchSharp;
 
 namespace Pascl.Training.Data;
@@ -19,4 +24,82 @@ internal abstract class AugmentedViews : IDisposable
     public virtual void Dispose()
     {
     }
+}
+
+/// <summary>Makes views with the calling thread of the CPU; safe to call from several at once.</summary>
+internal sealed class HostViews(ImageSet images, BatchPlan plan) : AugmentedViews
+{
+    public override torch.Device Device => torch.CPU;
+
+    public override void Make(ReadOnlySpan<int> chosen, int epoch, int stream, torch.Tensor destination)
+    {
+        var (height, width) = (images.Height, images.Width);
+        var scratch = new byte[height * width * PixelBlock.Channels];
+        var remaining = MemoryMarshal.Cast<byte, float>(destination.bytes);
+        foreach (var image in chosen)
+        {
+            var parameters = AugmentationParameters.Draw(plan.Augmentation, height, width, plan.Seed, epoch, image, stream);
+            Augmentation.Apply(images.Pixels(image), height, width, parameters, remaining[..scratch.Length], scratch);
+            remaining = remaining[scratch.Length..];
+        }
+    }
+}
+
+/// <summary>Keeps the bytes of a set in a device's memory and makes views there: nothing but the numbers of the chosen images is copied for a batch.</summary>
+internal sealed class DeviceViews : AugmentedViews
+{
+    private const int ImagesPerCopy = 4096;
+
+    private readonly ImageSet images;
+    private readonly BatchPlan plan;
+    private readonly KernelDevice device;
+    private readonly DeviceBuffer<byte> bytes;
+    private readonly DeviceAugmentation augmentation;
+
+    public DeviceViews(ImageSet images, BatchPlan plan, ComputeDevice compute)
+    {
+        (this.images, this.plan, device, Device) = (images, plan, compute.Kernels!, compute.Torch);
+        bytes = Upload(images, device);
+        augmentation = new DeviceAugmentation(device, plan.Augmentation);
+    }
+
+    public override torch.Device Device { get; }
+
+    /// <summary>Whether the sets take at most half of the memory that the device has free; the rest is for the network.</summary>
+    public static bool Fit(KernelDevice device, IEnumerable<ImageSet> sets) => sets.Sum(BytesOf) <= device.FreeMemory() / 2;
+
+    public override void Make(ReadOnlySpan<int> chosen, int epoch, int stream, torch.Tensor destination)
+    {
+        using var numbers = torch.tensor(chosen.ToArray(), torch.int32, Device); // (chosen)
+        augmentation.Apply(
+            new DeviceImages(bytes.Vector, images.Height, images.Width), TensorMemory.Vector<int>(numbers, device),
+            new AugmentationDraw(plan.Seed, epoch, stream), channelsLast: true, TensorMemory.Elements<float>(destination, device));
+    }
+
+    public override void Dispose()
+    {
+        bytes.Dispose();
+        augmentation.Dispose();
+        base.Dispose();
+    }
+
+    private static DeviceBuffer<byte> Upload(ImageSet images, KernelDevice device)
+    {
+        var buffer = device.Allocate<byte>(BytesOf(images));
+        var imageBytes = images.Height * images.Width * PixelBlock.Channels;
+        var staging = new byte[Math.Min(ImagesPerCopy, images.Count) * imageBytes];
+        foreach (var part in Enumerable.Range(0, images.Count).Chunk(ImagesPerCopy))
+        {
+            foreach (var (position, image) in part.Index())
+            {
+                images.Pixels(image).CopyTo(staging.AsSpan(position * imageBytes));
+            }
+
+            buffer.CopyFrom(staging.AsSpan(0, part.Length * imageBytes), (long)part[0] * imageBytes);
+        }
+
+        return buffer;
+    }
+
+    private static long BytesOf(ImageSet images) => (long)images.Count * images.Height * images.Width * PixelBlock.Channels;
 }

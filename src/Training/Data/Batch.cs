@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Pascl.Kernels;
 using TorchSharp;
 
 namespace Pascl.Training.Data;
@@ -54,4 +55,70 @@ public sealed record Batch(torch.Tensor Images, torch.Tensor Labels, int Views) 
         Labels.Dispose();
         MixedLabels?.Dispose();
     }
+}
+
+/// <summary>What the batches of training consist of and how they are prepared.</summary>
+public sealed record BatchPlan
+{
+    /// <summary>In-distribution images in a batch, N.</summary>
+    public required int BatchSize { get; init; }
+
+    /// <summary>Outlier images in a batch, K; 0 without outliers.</summary>
+    public int OutlierBatchSize { get; init; }
+
+    /// <summary>Augmented views of every in-distribution image, 1 or 2. Outliers have one.</summary>
+    public int Views { get; init; } = 1;
+
+    /// <summary>How images are changed at random.</summary>
+    public AugmentationSettings Augmentation { get; init; } = AugmentationSettings.Cifar;
+
+    /// <summary>Seed of the order of the images and of their augmentation.</summary>
+    public ulong Seed { get; init; }
+
+    /// <summary>Background threads that prepare batches. The batches are the same for any number.</summary>
+    public int Workers { get; init; } = 1;
+
+    /// <summary>Batches prepared ahead of the training step.</summary>
+    public int Prefetch { get; init; } = 4;
+}
+
+/// <summary>Builds any batch of one epoch; safe to call from several threads at once.</summary>
+internal sealed class BatchBuilder(ImageSet training, AugmentedViews trainingViews, AugmentedViews? outlierViews, int outlierCount, BatchPlan plan, BatchPosition first)
+{
+    private readonly int[] trainingOrder = EpochOrder.Permutation(training.Count, plan.Seed, first.Epoch, RandomStream.TrainingOrder);
+    private readonly int[] outlierOrder = EpochOrder.Permutation(outlierCount, plan.Seed, first.Epoch, RandomStream.OutlierOrder);
+
+    /// <summary>
+    /// Builds the batch at position <paramref name="step"/> of the epoch, rows [view 1; view 2; outliers]; its tensors belong to no dispose
+    /// scope.
+    /// </summary>
+    public Batch Build(int step)
+    {
+        using var scope = torch.NewDisposeScope();
+        var chosen = trainingOrder.AsSpan(step * plan.BatchSize, plan.BatchSize);
+        var rows = (plan.Views * plan.BatchSize) + plan.OutlierBatchSize;
+        var pixels = torch.empty(rows, training.Height, training.Width, PixelBlock.Channels, device: trainingViews.Device); // (Views * N + K, H, W, 3)
+        for (var view = 0; view < plan.Views; view++)
+        {
+            trainingViews.Make(chosen, first.Epoch, RandomStream.FirstView + view, pixels.narrow(0, view * plan.BatchSize, plan.BatchSize));
+        }
+
+        if (outlierViews is not null)
+        {
+            var outliers = outlierOrder.AsSpan(step * plan.OutlierBatchSize, plan.OutlierBatchSize);
+            outlierViews.Make(outliers, first.Epoch, RandomStream.Outlier, pixels.narrow(0, plan.Views * plan.BatchSize, plan.OutlierBatchSize));
+        }
+
+        return Batch.FromPixels(pixels, training, chosen, plan.Views) with { Position = first with { Step = step } };
+    }
+}
+
+/// <summary>Which batch of a phase it is.</summary>
+/// <param name="Epoch">Epoch, from 0.</param>
+/// <param name="Step">Batch within the epoch, from 0.</param>
+/// <param name="StepsPerEpoch">Batches in an epoch.</param>
+public readonly record struct BatchPosition(int Epoch, int Step, int StepsPerEpoch)
+{
+    /// <summary>The epochs that the phase will have finished after this batch, with fractions.</summary>
+    public double EpochsAfter => Epoch + ((Step + 1.0) / StepsPerEpoch);
 }

@@ -82,3 +82,13 @@ public sealed record LongTailProfile(LongTailShape Shape, double Ratio)
         return training.Select(Enumerable.Range(0, training.Count).Where(i => taken[labels[i]]++ < wanted[labels[i]]));
     }
 }
+
+/// <summary>How the number of training images falls over the classes.</summary>
+public enum LongTailShape
+{
+    /// <summary>By the same factor from class to class.</summary>
+    Exponential,
+
+    /// <summary>Once, at half of the classes.</summary>
+    Step,
+}

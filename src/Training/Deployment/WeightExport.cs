@@ -1,6 +1,6 @@
 using Pascl.Training.Checkpoints;
 using Pascl.Training.Checkpoints.PyTorch;
-using Pascl.Training.Model;
+using Pascl.Training.Networks;
 using TorchSharp;
 
 namespace Pascl.Training.Deployment;
@@ -13,7 +13,7 @@ internal static class WeightExport
     /// <param name="model">The network.</param>
     /// <param name="metadata">Strings to put beside the tensors.</param>
     /// <exception cref="InputException">The file could not be written.</exception>
-    public static void WriteSafetensors(string path, DualBranchResNet model, IReadOnlyDictionary<string, string> metadata)
+    public static void WriteSafetensors(string path, DualBranchNetwork model, IReadOnlyDictionary<string, string> metadata)
     {
         using var scope = torch.NewDisposeScope();
         var state = model.state_dict();
@@ -25,7 +25,7 @@ internal static class WeightExport
     /// <param name="model">The network.</param>
     /// <returns>The files that were written.</returns>
     /// <exception cref="InputException">A file could not be written.</exception>
-    public static string[] WriteTorch(string path, DualBranchResNet model)
+    public static string[] WriteTorch(string path, DualBranchNetwork model)
     {
         using var scope = torch.NewDisposeScope();
         var state = model.state_dict();
@@ -40,4 +40,17 @@ internal static class WeightExport
         DurableFile.Replace(file, stream => TorchWriter.Write(stream, tensors));
         return file;
     }
+}
+
+/// <summary>The files in which a trained network leaves the house.</summary>
+public enum ExportFormat
+{
+    /// <summary>One graph with both branches, for any runtime of ONNX.</summary>
+    Onnx,
+
+    /// <summary>The weights of both branches in one file.</summary>
+    Safetensors,
+
+    /// <summary>Two files for PyTorch, one per branch, in the layout of the authors' network.</summary>
+    Pth,
 }

@@ -1,3 +1,5 @@
+using Pascl.Training.Networks;
+
 namespace Pascl.Training.Evaluation;
 
 /// <summary>Everything an evaluation found, each number with its convention: the content of <c>report.json</c>.</summary>
@@ -55,4 +57,153 @@ public sealed record EvaluationReport
     /// <summary>Writes the report as JSON. The file appears whole or not at all; an earlier one stays until then.</summary>
     /// <exception cref="InputException">The file cannot be written.</exception>
     public void Write(string path) => ReportJson.Write(path, this);
+}
+
+/// <summary>What the training set was like, by which an evaluation groups the classes.</summary>
+/// <param name="TrainingCounts">Training images of each class.</param>
+/// <param name="TailClasses">Whether each class is a tail class of the loss; the others are head classes.</param>
+/// <param name="ShotRule">Where the lines between many, medium and few are drawn.</param>
+public sealed record EvaluationProtocol(IReadOnlyList<int> TrainingCounts, IReadOnlyList<bool> TailClasses, ShotRule ShotRule);
+
+/// <summary>What a method reads from the outputs of one branch for a set of images.</summary>
+/// <param name="Logits">The logits of the classes.</param>
+/// <param name="Scores">The method's out-of-distribution scores.</param>
+internal sealed record BranchReading(Logits Logits, double[] Scores)
+{
+    /// <summary>Reads rows of outputs.</summary>
+    public static BranchReading Of(RowBuffer outputs, Readout readout, Branch branch, int classCount)
+    {
+        var count = outputs.Values.Length / outputs.Columns;
+        var logits = new float[count * classCount];
+        var scores = new double[count];
+        for (var i = 0; i < count; i++)
+        {
+            var row = outputs.Values.AsSpan(i * outputs.Columns, outputs.Columns);
+            scores[i] = readout.Score(row, branch);
+            readout.ClassLogits(row, branch, logits.AsSpan(i * classCount, classCount));
+        }
+
+        return new BranchReading(new Logits(logits, classCount), scores);
+    }
+}
+
+/// <summary>The evaluation of one out-of-distribution set.</summary>
+/// <param name="Name">The set's name.</param>
+/// <param name="OutOfDistributionImages">Images of the set that show none of the classes.</param>
+/// <param name="InDistributionImages">Test images, and images of the set that show one of the classes.</param>
+/// <param name="Result">The numbers.</param>
+public sealed record OodSetReport(string Name, int OutOfDistributionImages, int InDistributionImages, OodResult Result);
+
+/// <summary>How well out-of-distribution images are detected, of one set or on average over sets.</summary>
+/// <param name="Metrics">Out-of-distribution against in-distribution images.</param>
+/// <param name="Groups">Out-of-distribution images against the test images of some classes only.</param>
+/// <param name="OperatingPoints">What usual thresholds do.</param>
+/// <param name="CorrectClassification">CCR at the usual false-positive rates.</param>
+/// <param name="Risk">Risk and coverage over test and out-of-distribution images together; to accept one of the latter is an error.</param>
+public sealed record OodResult(
+    OodMetrics Metrics,
+    OodMetricsByGroup Groups,
+    IReadOnlyList<OperatingPoint> OperatingPoints,
+    IReadOnlyList<CorrectClassification> CorrectClassification,
+    SelectiveRisk Risk)
+{
+    /// <summary>Each number's mean over at least one set, every set counting alike.</summary>
+    public static OodResult Mean(IReadOnlyList<OodResult> all) => new(
+        OodMetrics.Mean([.. all.Select(result => result.Metrics)]),
+        OodMetricsByGroup.Mean([.. all.Select(result => result.Groups)]),
+        OperatingPoint.Mean([.. all.Select(result => result.OperatingPoints)]),
+        Evaluation.CorrectClassification.Mean([.. all.Select(result => result.CorrectClassification)]),
+        SelectiveRisk.Mean([.. all.Select(result => result.Risk)]));
+}
+
+/// <summary>One way of using the two branches.</summary>
+public sealed record ReadingReport
+{
+    /// <summary>The branch that gives the out-of-distribution score.</summary>
+    public required Branch ScoreBranch { get; init; }
+
+    /// <summary>The branch that gives the class.</summary>
+    public required Branch ClassBranch { get; init; }
+
+    /// <summary>Classification of the test images.</summary>
+    public required LongTailMetrics Classification { get; init; }
+
+    /// <summary>Number of test images of each class (outer list) by predicted class (inner).</summary>
+    public required IReadOnlyList<int[]> Confusion { get; init; }
+
+    /// <summary>Calibration of the class branch's probabilities on the test images.</summary>
+    public required ReliabilityByGroup Reliability { get; init; }
+
+    /// <summary>How well the score puts wrongly classified test images behind the others.</summary>
+    public required SelectiveRisk Risk { get; init; }
+
+    /// <summary>The curve behind <see cref="Risk"/>.</summary>
+    public required RiskCoverageCurve RiskCoverage { get; init; }
+
+    /// <summary>Detection of each out-of-distribution set.</summary>
+    public required IReadOnlyList<OodSetReport> Sets { get; init; }
+
+    /// <summary>The mean over the sets, or null where there are none.</summary>
+    public required OodResult? Average { get; init; }
+
+    /// <summary>The tail classes, those taken for out-of-distribution most first; empty without out-of-distribution sets.</summary>
+    public required IReadOnlyList<ClassRejection> TailRejections { get; init; }
+}
+
+/// <summary>
+/// What an evaluation is drawn from, beside the numbers of <see cref="EvaluationReport"/>: the content of <c>figures.json</c>. Its size does not
+/// grow with the number of images.
+/// </summary>
+public sealed record EvaluationFigures
+{
+    /// <summary>The layout that this program writes and reads: raised with every change after which an earlier file cannot be read.</summary>
+    public const int CurrentLayout = 1;
+
+    /// <summary>The layout of this file.</summary>
+    public int Layout { get; init; } = CurrentLayout;
+
+    /// <summary>Curves and histograms of the deployed score.</summary>
+    public required DetectionFigures Detection { get; init; }
+
+    /// <summary>The features of some images in a plane.</summary>
+    public required FeatureMap Features { get; init; }
+
+    /// <summary>Reads figures that <see cref="Write"/> wrote.</summary>
+    /// <exception cref="InputException">The file is missing, holds no figures, or is of another layout.</exception>
+    public static EvaluationFigures Read(string path) => ReportJson.Read<EvaluationFigures>(
+        path, new("file of figures", "a file of figures", "detection", "it has no curves of detection.", CurrentLayout));
+
+    /// <summary>Writes the figures as JSON. The file appears whole or not at all; an earlier one stays until then.</summary>
+    /// <exception cref="InputException">The file cannot be written.</exception>
+    public void Write(string path) => ReportJson.Write(path, this);
+}
+
+/// <summary>How often a class is taken for out-of-distribution.</summary>
+/// <param name="Label">Label of the class.</param>
+/// <param name="Name">Name of the class.</param>
+/// <param name="TrainingImages">Training images of the class.</param>
+/// <param name="Rejection">
+/// Share of the class's test images that are rejected at the threshold of 95 % true-positive rate, mean over the out-of-distribution sets.
+/// </param>
+public sealed record ClassRejection(int Label, string Name, int TrainingImages, double Rejection);
+
+/// <summary>Counts of images of one set.</summary>
+/// <param name="Name">Name of the set.</param>
+/// <param name="Images">Images in each bin.</param>
+public sealed record NamedCounts(string Name, int[] Images);
+
+/// <summary>What is drawn of the deployed score: thinned curves of every out-of-distribution set, and where the scores lie.</summary>
+/// <param name="Curves">ROC and precision over recall, one for each set.</param>
+/// <param name="Histogram">The scores of head classes, tail classes and every set.</param>
+public sealed record DetectionFigures(IReadOnlyList<DetectionCurves> Curves, ScoreHistogram Histogram)
+{
+    internal static DetectionFigures Of(ScoredImages test, IReadOnlyList<ScoredImages> outOfDistribution, IReadOnlyList<bool> tailClasses) => new(
+        [
+            .. outOfDistribution.Select(set =>
+            {
+                var (outScores, furtherScores) = ScoredImages.Part(set.Images, set.Scores);
+                return DetectionCurves.Of(set.Images.Name, RocCurve.From(outScores, [.. test.Scores, .. furtherScores]));
+            }),
+        ],
+        ScoreHistogram.Of(test, outOfDistribution, tailClasses));
 }

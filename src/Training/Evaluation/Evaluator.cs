@@ -1,5 +1,6 @@
 using Pascl.Training.Data;
-using Pascl.Training.Model;
+using Pascl.Training.Evaluation.Scores;
+using Pascl.Training.Networks;
 
 namespace Pascl.Training.Evaluation;
 
@@ -121,4 +122,160 @@ public sealed class Evaluator
             .OrderByDescending(label => rejectionPerClass[label])
             .Select(label => new ClassRejection(label, test.ClassNames[label], protocol.TrainingCounts[label], rejectionPerClass[label])),
     ];
+}
+
+/// <summary>Refuses what cannot be evaluated, before numbers are made of it.</summary>
+internal static class EvaluationInputs
+{
+    public static void Check(ImageSet test, IReadOnlyList<ImageSet> outOfDistribution, EvaluationProtocol protocol)
+    {
+        var classCount = protocol.TrainingCounts.Count;
+        if (protocol.TailClasses.Count != classCount)
+        {
+            throw new ArgumentException(
+                $"There are {classCount} training counts but {protocol.TailClasses.Count} tail flags; there must be one per class.");
+        }
+
+        if (test.Count == 0)
+        {
+            throw new InputException($"The test set {test.Name} has no images; an evaluation needs at least one.");
+        }
+
+        var unclassified = test.Labels.IndexOf(ImageSet.NoClass);
+        if (unclassified >= 0)
+        {
+            throw new InputException($"{test.Source(unclassified)} in the test set {test.Name} has no class; every test image needs one.");
+        }
+
+        if (outOfDistribution.GroupBy(set => set.Name).FirstOrDefault(sets => sets.Count() > 1) is { } same)
+        {
+            throw new InputException(
+                $"Two out-of-distribution sets are called {same.Key}, so their numbers could not be told apart; name them: --ood NAME=PATH.");
+        }
+
+        CheckLabels(test, classCount);
+        foreach (var set in outOfDistribution)
+        {
+            CheckLabels(set, classCount);
+            if (!set.Labels.Contains(ImageSet.NoClass))
+            {
+                throw new InputException(
+                    $"The out-of-distribution set {set.Name} has {set.Count} images and none that is out of distribution " +
+                    $"(label {ImageSet.NoClass}); it needs at least one.");
+            }
+        }
+    }
+
+    public static void Check(ImageSet images, Predictions predictions)
+    {
+        foreach (var logits in (Logits[])[predictions.Main, predictions.Auxiliary])
+        {
+            if (logits.Count != images.Count)
+            {
+                throw new ArgumentException(
+                    $"{images.Name} has {images.Count} images but {logits.Count} predictions; there must be one per image.");
+            }
+
+            for (var i = 0; i < logits.Count; i++)
+            {
+                foreach (var logit in logits[i])
+                {
+                    if (!float.IsFinite(logit))
+                    {
+                        throw new InputException(
+                            $"The model gives a logit of {logit} for {images.Source(i)} in {images.Name}, so it cannot be evaluated. " +
+                            "Its training diverged; train again with a lower learning rate.");
+                    }
+                }
+            }
+        }
+    }
+
+    private static void CheckLabels(ImageSet images, int classCount)
+    {
+        for (var i = 0; i < images.Count; i++)
+        {
+            if (images.Labels[i] >= classCount)
+            {
+                throw new InputException(
+                    $"{images.Source(i)} in {images.Name} is labelled as class {images.Labels[i]}, " +
+                    $"but the model knows the classes 0 to {classCount - 1}.");
+            }
+        }
+    }
+}
+
+/// <summary>What a way of using the branches says about the in-distribution test images, and what is true of them.</summary>
+internal sealed class TestOutcome
+{
+    private readonly ShotGroups groups;
+    private readonly IReadOnlyList<bool> tailClasses;
+
+    public TestOutcome(ScoredImages test, ShotGroups groups, IReadOnlyList<bool> tailClasses)
+    {
+        (Scores, Predictions, Labels) = (test.Scores, test.Predictions, test.Images.Labels.ToArray());
+        (this.groups, this.tailClasses) = (groups, tailClasses);
+        Errors = [.. Labels.Zip(Predictions, (label, prediction) => label != prediction)];
+    }
+
+    /// <summary>The out-of-distribution score of each image.</summary>
+    public double[] Scores { get; }
+
+    /// <summary>The predicted class of each image.</summary>
+    public int[] Predictions { get; }
+
+    /// <summary>The class of each image.</summary>
+    public int[] Labels { get; }
+
+    /// <summary>Whether the predicted class is wrong.</summary>
+    public bool[] Errors { get; }
+
+    public LongTailMetrics Classification() => LongTailMetrics.Compute(Labels, Predictions, groups);
+
+    /// <summary>Images of each class (row) by predicted class (column).</summary>
+    public int[][] Confusion()
+    {
+        int[][] counts = [.. Enumerable.Range(0, groups.ClassCount).Select(_ => new int[groups.ClassCount])];
+        for (var i = 0; i < Labels.Length; i++)
+        {
+            counts[Labels[i]][Predictions[i]]++;
+        }
+
+        return counts;
+    }
+
+    /// <summary>Calibration of the predicted class's probability, given for each image.</summary>
+    public ReliabilityByGroup Reliability(double[] probabilities)
+    {
+        return new(Of(_ => true), Of(InGroup(ShotGroup.Many)), Of(InGroup(ShotGroup.Medium)), Of(InGroup(ShotGroup.Few)));
+
+        Reliability Of(Func<int, bool> ofClass) => Evaluation.Reliability.Compute(Chosen(probabilities, ofClass), Chosen(Errors, ofClass));
+    }
+
+    /// <summary>How well out-of-distribution images are told from these.</summary>
+    /// <param name="outScores">Scores of the out-of-distribution images, at least one.</param>
+    /// <param name="furtherScores">Scores of images of the classes that are not test images.</param>
+    public OodResult Detect(double[] outScores, double[] furtherScores)
+    {
+        var curve = RocCurve.From(outScores, [.. Scores, .. furtherScores]);
+        // Whoever accepts an image of no class gives it a class, and that is an error whichever it is.
+        bool[] errors = [.. Errors, .. Enumerable.Repeat(true, outScores.Length)];
+        return new(
+            OodMetrics.Compute(curve),
+            new(
+                Against(label => tailClasses[label]),
+                Against(label => !tailClasses[label]),
+                Against(InGroup(ShotGroup.Many)),
+                Against(InGroup(ShotGroup.Medium)),
+                Against(InGroup(ShotGroup.Few))),
+            OperatingPoint.Compute(curve, Scores, Labels, Predictions, groups),
+            [.. CorrectClassification.UsualRates.Select(rate => CorrectClassification.At(rate, curve, Scores, Errors))],
+            RiskCoverage.From([.. Scores, .. outScores], errors).Areas());
+
+        OodMetrics Against(Func<int, bool> ofClass) => OodMetrics.Compute(outScores, Chosen(Scores, ofClass));
+    }
+
+    private Func<int, bool> InGroup(ShotGroup group) => label => groups[label] == group;
+
+    private T[] Chosen<T>(T[] perImage, Func<int, bool> ofClass) => [.. perImage.Where((_, i) => ofClass(Labels[i]))];
 }

@@ -1,6 +1,6 @@
 using System.Globalization;
 using Pascl.Training.Data;
-using Pascl.Training.Model;
+using Pascl.Training.Networks;
 using static TorchSharp.torch;
 
 namespace Pascl.Training.Evaluation;
@@ -25,7 +25,7 @@ public sealed record FeatureMap(double[] ExplainedShare, IReadOnlyList<FeatureGr
     /// <param name="outOfDistribution">The sets to be detected; only images of no class take part.</param>
     /// <param name="tailClasses">Whether each class is a tail class.</param>
     public static FeatureMap Of(
-        DualBranchResNet model, ImageSet test, IReadOnlyList<ImageSet> outOfDistribution, IReadOnlyList<bool> tailClasses)
+        DualBranchNetwork model, ImageSet test, IReadOnlyList<ImageSet> outOfDistribution, IReadOnlyList<bool> tailClasses)
     {
         (string Name, ImageGroup Group, ImageSet Images)[] chosen =
         [
@@ -75,3 +75,10 @@ public sealed record FeatureMap(double[] ExplainedShare, IReadOnlyList<FeatureGr
     private static double Rounded(double value) =>
         double.Parse(value.ToString("G4", CultureInfo.InvariantCulture), CultureInfo.InvariantCulture);
 }
+
+/// <summary>Images of one kind in a <see cref="FeatureMap"/>.</summary>
+/// <param name="Name"><c>head</c>, <c>tail</c>, or the name of the out-of-distribution set.</param>
+/// <param name="Group">The kind.</param>
+/// <param name="X">Place of each image along the direction of most spread.</param>
+/// <param name="Y">Place of each image along the second direction.</param>
+public sealed record FeatureGroup(string Name, ImageGroup Group, double[] X, double[] Y);

@@ -97,3 +97,13 @@ public sealed record OperatingPoint(
             rejected.PerClass());
     }
 }
+
+/// <summary>The rate by which a threshold is chosen; out-of-distribution is positive.</summary>
+public enum OperatingRate
+{
+    /// <summary>Share of in-distribution images called out-of-distribution.</summary>
+    FalsePositive,
+
+    /// <summary>Share of out-of-distribution images called so.</summary>
+    TruePositive,
+}

@@ -1,5 +1,7 @@
+using System.Runtime.InteropServices;
 using Pascl.Training.Data;
-using Pascl.Training.Model;
+using Pascl.Training.Evaluation.Scores;
+using Pascl.Training.Networks;
 using TorchSharp;
 
 namespace Pascl.Training.Evaluation;
@@ -31,11 +33,11 @@ public sealed record Predictions(Logits Main, Logits Auxiliary)
 
     /// <summary>Runs a model over at least one image, in evaluation mode, unaugmented and in batches.</summary>
     /// <exception cref="OperationCanceledException">It was cancelled between two batches.</exception>
-    public static Predictions Of(DualBranchResNet model, ImageSet images, int batchSize = UsualBatchSize, CancellationToken cancellation = default) =>
+    public static Predictions Of(DualBranchNetwork model, ImageSet images, int batchSize = UsualBatchSize, CancellationToken cancellation = default) =>
         Of(model, images, batchSize, null, cancellation);
 
     /// <summary>The same; the main branch's features are kept too where there is a buffer for them.</summary>
-    internal static Predictions Of(DualBranchResNet model, ImageSet images, int batchSize, RowBuffer? features, CancellationToken cancellation)
+    internal static Predictions Of(DualBranchNetwork model, ImageSet images, int batchSize, RowBuffer? features, CancellationToken cancellation)
     {
         ArgumentOutOfRangeException.ThrowIfZero(images.Count);
         var (main, auxiliary) = (new RowBuffer(images.Count), new RowBuffer(images.Count));
@@ -52,5 +54,150 @@ public sealed record Predictions(Logits Main, Logits Auxiliary)
         }
 
         BranchReading Read(RowBuffer outputs, Branch branch) => BranchReading.Of(outputs, readout, branch, model.Head.ClassCount);
+    }
+}
+
+/// <summary>One run of the model over a set of images, kept: every out-of-distribution score but ODIN is computed from it without the model.</summary>
+/// <param name="Images">The images.</param>
+/// <param name="Predictions">The logits of both branches.</param>
+/// <param name="Features">(images, features): those of the main branch, which gives the score.</param>
+public sealed record FeaturePass(ImageSet Images, Predictions Predictions, Features Features)
+{
+    /// <summary>Runs a model over at least one image, in evaluation mode, unaugmented and in batches.</summary>
+    /// <exception cref="OperationCanceledException">It was cancelled between two batches.</exception>
+    public static FeaturePass Of(DualBranchNetwork model, ImageSet images, int batchSize = Predictions.UsualBatchSize, CancellationToken cancellation = default)
+    {
+        var features = new RowBuffer(images.Count);
+        var predictions = Predictions.Of(model, images, batchSize, features, cancellation);
+        return new FeaturePass(images, predictions, new Features(features.Values, features.Columns));
+    }
+}
+
+/// <summary>The features of one branch for a set of images: what its classifier sees, the average of the last stage over the image.</summary>
+public sealed class Features : FloatRows
+{
+    /// <summary>Wraps (images, width) row-major values.</summary>
+    /// <exception cref="ArgumentException">The values are not whole rows.</exception>
+    public Features(float[] values, int width)
+        : base(values, width, "features", "columns")
+    {
+    }
+
+    /// <summary>d, the number of features of an image.</summary>
+    public int Width => Columns;
+
+    /// <summary>(Count, Width) float64 on the CPU, in the current dispose scope.</summary>
+    /// <param name="normalised">Whether each row f is replaced by f / max(|f|, 1e-12), so that a row of zeros stays as it is.</param>
+    internal torch.Tensor ToTensor(bool normalised)
+    {
+        using var scope = torch.NewDisposeScope();
+        var rows = torch.tensor(Values, [Count, Width]).to(torch.float64);
+        return (normalised ? torch.nn.functional.normalize(rows) : rows).MoveToOuterDisposeScope();
+    }
+}
+
+/// <summary>Numbers for a set of images, one row per image in the set's order.</summary>
+public abstract class FloatRows
+{
+    private protected FloatRows(float[] values, int columns, string number, string column)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(columns);
+        if (values.Length % columns != 0)
+        {
+            throw new ArgumentException($"There are {values.Length} {number}, which is not a multiple of the {columns} {column}.");
+        }
+
+        (Values, Columns) = (values, columns);
+    }
+
+    /// <summary>Number of images.</summary>
+    public int Count => Values.Length / Columns;
+
+    /// <summary>The row of image <paramref name="index"/>.</summary>
+    public ReadOnlySpan<float> this[int index] => Values.AsSpan(index * Columns, Columns);
+
+    /// <summary>Length of a row.</summary>
+    private protected int Columns { get; }
+
+    /// <summary>All rows, one after the other.</summary>
+    internal float[] Values { get; }
+}
+
+/// <summary>Collects the rows of one batch after the other in one array.</summary>
+/// <param name="count">How many rows there will be in all.</param>
+internal sealed class RowBuffer(int count)
+{
+    private int filled;
+
+    /// <summary>The rows so far, and zeros for those to come.</summary>
+    public float[] Values { get; private set; } = [];
+
+    /// <summary>Length of a row.</summary>
+    public int Columns { get; private set; }
+
+    /// <summary>Appends a (rows, columns) tensor of any type on any device.</summary>
+    public void Append(torch.Tensor rows)
+    {
+        if (filled == 0)
+        {
+            Columns = (int)rows.shape[1];
+            Values = new float[(long)count * Columns];
+        }
+
+        var values = MemoryMarshal.Cast<byte, float>(rows.to(torch.float32).cpu().contiguous().bytes);
+        values.CopyTo(Values.AsSpan(filled));
+        filled += values.Length;
+    }
+}
+
+/// <summary>The logits of one branch for a set of images.</summary>
+public sealed class Logits : FloatRows
+{
+    /// <summary>Wraps (images, classCount) row-major values.</summary>
+    /// <exception cref="ArgumentException">The values are not whole rows.</exception>
+    public Logits(float[] values, int classCount)
+        : base(values, classCount, "logits", "classes")
+    {
+    }
+
+    /// <summary>C, the number of classes.</summary>
+    public int ClassCount => Columns;
+
+    /// <summary>The class of every image: its highest logit, the first of equal ones.</summary>
+    public int[] Classes()
+    {
+        var classes = new int[Count];
+        for (var i = 0; i < classes.Length; i++)
+        {
+            classes[i] = IndexOfMaximum(this[i]);
+        }
+
+        return classes;
+    }
+
+    /// <summary>The out-of-distribution score of every image.</summary>
+    public double[] Scores(OodScore score)
+    {
+        var scores = new double[Count];
+        for (var i = 0; i < scores.Length; i++)
+        {
+            scores[i] = score(this[i]);
+        }
+
+        return scores;
+    }
+
+    internal static int IndexOfMaximum(ReadOnlySpan<float> row)
+    {
+        var best = 0;
+        for (var i = 1; i < row.Length; i++)
+        {
+            if (row[i] > row[best])
+            {
+                best = i;
+            }
+        }
+
+        return best;
     }
 }

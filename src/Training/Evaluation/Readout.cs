@@ -1,4 +1,5 @@
-using Pascl.Training.Model;
+using Pascl.Training.Evaluation.Scores;
+using Pascl.Training.Networks;
 using static TorchSharp.torch;
 
 namespace Pascl.Training.Evaluation;
@@ -16,7 +17,7 @@ public abstract class Readout
     public virtual Branch ScoreBranch => Branch.Main;
 
     /// <summary>The reading of a network's method, by the class shares that the network keeps now.</summary>
-    public static Readout Of(DualBranchResNet model)
+    public static Readout Of(DualBranchNetwork model)
     {
         using var scope = NewDisposeScope();
         return model.Head.Readout(model.Method?.ClassShares?.cpu().data<double>().ToArray() ?? []);
@@ -32,4 +33,25 @@ public abstract class Readout
     /// <param name="branch">The branch.</param>
     /// <param name="logits">C numbers to fill.</param>
     public virtual void ClassLogits(ReadOnlySpan<float> outputs, Branch branch, Span<float> logits) => outputs.CopyTo(logits);
+}
+
+/// <summary>The reading of a plain classifier: its outputs are the logits, and the score is a function of them.</summary>
+public sealed class LogitReadout(string scoreName, string meaning, OodScore score) : Readout
+{
+    /// <summary>1 - max softmax probability.</summary>
+    public static LogitReadout MaximumSoftmax { get; } =
+        new("msp", "1 - max softmax probability of the score branch; higher = more out-of-distribution.", OodScores.MaximumSoftmax);
+
+    /// <summary>The energy at temperature 1.</summary>
+    public static LogitReadout Energy { get; } =
+        new("energy", "Energy, -log sum_c exp(z_c), of the score branch's logits z; higher = more out-of-distribution.", logits => EnergyScore.Energy(logits, temperature: 1));
+
+    /// <inheritdoc/>
+    public override string ScoreName => scoreName;
+
+    /// <inheritdoc/>
+    public override string Meaning => meaning;
+
+    /// <inheritdoc/>
+    public override double Score(ReadOnlySpan<float> outputs, Branch branch) => score(outputs);
 }

@@ -104,3 +104,102 @@ internal static class ReportJson
             writer.WriteRawValue($"[{string.Join(", ", value.Select(number => JsonSerializer.Serialize(number, options)))}]");
     }
 }
+
+/// <summary>What the numbers of a report mean, in words.</summary>
+internal static class ReportConventions
+{
+    /// <summary>The conventions of a report whose score is that of <paramref name="readout"/>.</summary>
+    public static IReadOnlyDictionary<string, string> For(Readout readout) =>
+        new Dictionary<string, string>(All) { ["score"] = readout.Meaning + " Out-of-distribution is the positive class unless stated." };
+
+    /// <summary>What the numbers of a comparison of scores mean; its metrics are those of a report.</summary>
+    public static IReadOnlyDictionary<string, string> OfScores => new Dictionary<string, string>
+    {
+        ["symbols"] =
+            "z logits, p = softmax(z) and f features of the main branch; C classes; pi_c share of class c in the training images. Statistics are of the " +
+            "training images, unaugmented. Higher = more out-of-distribution.",
+    }.Concat(All.Where(entry => entry.Key is "numbers" or "average" || entry.Key.EndsWith("Images", StringComparison.Ordinal)
+        || entry.Key.StartsWith("metrics.", StringComparison.Ordinal))).ToDictionary();
+
+    private static Dictionary<string, string> All { get; } = new()
+    {
+        ["layout"] = "Number of this file's layout; programs refuse a layout that they do not know.",
+        ["numbers"] =
+            "All rates are fractions from 0 to 1, computed in double precision. null: not defined, because there is nothing to count.",
+        ["score"] = "", // filled in by the method's readout
+        ["main"] = "Score and class from the main branch.",
+        ["auxiliary"] = "Score and class from the auxiliary branch.",
+        ["deployed"] = "Score from its scoreBranch, class from its classBranch: the method's own reading.",
+        ["average"] = "Mean over the sets, every set counting alike; null where a set's number is null. Thresholds have no mean.",
+        ["outOfDistributionImages"] = "Images of the set that show none of the classes.",
+        ["inDistributionImages"] =
+            "All test images and those images of the set that show one of the classes (SC-OOD sc_label >= 0). The latter count in the " +
+            "detection metrics of their set, not in accuracies, rejections, groups, correctClassification or risk.",
+        ["shotRule"] =
+            "rank: with the C training counts sorted descending, many = count above the one at position floor(0.34 C), few = count below " +
+            "the one at floor(0.67 C), from 0. count: many = above 100, few = below 20 training images. medium = the rest.",
+        ["many, medium, few"] = "Mean over the classes of the group that have images to count, every class counting alike.",
+        ["overall"] = "Share of all images.",
+        ["classification.accuracy"] = "Share of test images classified correctly.",
+        ["classification.macroF1"] =
+            "Mean of 2TP / (2TP + FP + FN) over the classes that occur as a label or a prediction; a class never right counts 0.",
+        ["classification.perClassAccuracy"] = "Share classified correctly of each class's test images, in label order.",
+        ["metrics.auroc"] = "Area under the ROC curve; ties of score count one half.",
+        ["metrics.auprOut"] = "Average precision, sum of (recall - recall before) * precision, step-wise; tied scores share a point.",
+        ["metrics.auprIn"] = "As auprOut with in-distribution as the positive class and the score negated.",
+        ["metrics.auprOutTrapezoid"] =
+            "Area under the precision-recall curve by the trapezoid rule from precision 1 at recall 0 (OpenOOD, pytorch-ood, SC-OOD); " +
+            "never compare it with an average precision.",
+        ["metrics.auprInTrapezoid"] = "As auprOutTrapezoid with in-distribution as the positive class and the score negated.",
+        ["metrics.fpr95"] =
+            "False-positive rate at the recall nearest to 0.95; of equally near points the one of higher recall and more false positives " +
+            "(the rule of the published PASCL and outlier-exposure numbers).",
+        ["metrics.fpr95FirstReached"] = "False-positive rate at the first recall of at least 0.95.",
+        ["metrics.fpr95InPositive"] =
+            "As fpr95 with in-distribution as the positive class: share of out-of-distribution images accepted when about 95 % of the " +
+            "others are.",
+        ["metrics.fpr95InPositiveFirstReached"] = "As fpr95FirstReached with in-distribution as the positive class.",
+        ["metrics.fpr95InPositiveStrict"] =
+            "Share of out-of-distribution images with a score below that of the floor(0.95 n)-th surest of n in-distribution images " +
+            "(the rule of SC-OOD).",
+        ["groups.tail, head"] =
+            "The metrics of the out-of-distribution images against the test images of the tail classes (tailClasses) only, and against " +
+            "those of all other classes only.",
+        ["groups.many, medium, few"] = "The same against the test images of the classes of one shot group only.",
+        ["operatingPoints"] =
+            "ACC@FPR, ACC@TPR and FPR@TPR: threshold of the ROC point (collinear points dropped) whose rate is nearest to the level, the " +
+            "first of equally near ones when thresholds fall; the point of no positives has the highest score + 1. An image is accepted " +
+            "when score <= threshold.",
+        ["operatingPoints.falsePositiveRate, truePositiveRate"] =
+            "Share of in-distribution and of out-of-distribution images with score >= threshold.",
+        ["operatingPoints.accuracy"] = "Share classified correctly among the accepted test images.",
+        ["operatingPoints.testFalsePositiveRate"] = "Share of test images with score >= threshold: FPR@TPR per shot group.",
+        ["operatingPoints.rejection, rejectionPerClass"] = "Share of test images with score > threshold.",
+        ["correctClassification"] =
+            "CCR@FPR: share of all test images that are classified correctly and have a score below the ceil(falsePositiveRate m)-th lowest " +
+            "score of the set's m out-of-distribution images (SC-OOD, OpenOOD).",
+        ["confusion"] = "Test images by class (row) and predicted class (column), in label order.",
+        ["reliability.expectedCalibrationError"] =
+            "Sum over 15 bins of (images / all images) |mean probability - share correct|; the probability is the class branch's for the " +
+            "class it predicts, bin = ceil(15 p) - 1 within 0 to 14. Groups pool the test images of their classes.",
+        ["reliability.images, meanProbability, accuracy"] = "The 15 bins; null in an empty one.",
+        ["risk.aurc, excessAurc, augrc"] =
+            "Test images in order of rising score, E(k) wrong among the first k of n, tied images sharing their errors evenly. AURC = mean of " +
+            "E(k)/k; excess = AURC less that of the same errors ranked last (E-AURC); AUGRC = mean of E(k)/n. In a set: over test and " +
+            "out-of-distribution images together, the latter counting as errors.",
+        ["riskCoverage"] = "E(k)/k at k = 1 %, 2 % ... 100 % of the test images, rounded up.",
+        ["tailRejections"] =
+            "Tail classes by the share of their test images rejected at the threshold of truePositive 0.95, mean over the sets, highest first.",
+        ["worst"] =
+            "Up to 25 test images of the highest and 25 out-of-distribution images of the lowest score as deployed; label null: none of the " +
+            "classes.",
+    };
+}
+
+/// <summary>A kind of JSON file that an evaluation leaves, and how one is told from other files.</summary>
+/// <param name="Name">What messages call it.</param>
+/// <param name="Description">The same with its article.</param>
+/// <param name="Mark">A property that every such file has.</param>
+/// <param name="WithoutMark">What is said of a file without it.</param>
+/// <param name="Layout">The layout that this program writes and reads.</param>
+internal sealed record ReportFileKind(string Name, string Description, string Mark, string WithoutMark, int Layout);

@@ -86,3 +86,63 @@ public sealed class RiskCoverage
         return accumulated;
     }
 }
+
+/// <summary>A risk-coverage curve for plotting; see <see cref="RiskCoverage.Curve"/>.</summary>
+/// <param name="Coverage">Shares of the images that are accepted, rising.</param>
+/// <param name="Risk">Share of errors among the accepted images, one per coverage.</param>
+public sealed record RiskCoverageCurve(double[] Coverage, double[] Risk);
+
+/// <summary>
+/// How well a score (higher = less confident) puts wrong answers behind right ones, as areas under risk-coverage curves. With n images in
+/// order of falling confidence and E(k) errors among the first k of them; images of equal score share their errors evenly, which is the mean
+/// over all orders of them. Every number is <see cref="double.NaN"/> without images. Definitions: Geifman, Uziel and El-Yaniv, ICLR 2019
+/// (E-AURC); Traub et al., NeurIPS 2024 (AUGRC).
+/// </summary>
+/// <param name="Aurc">(1/n) sum_k E(k)/k, the mean risk over all coverages; lower is better.</param>
+/// <param name="ExcessAurc">E-AURC: AURC less that of the same errors ranked last; 0 is perfect.</param>
+/// <param name="Augrc">(1/n) sum_k E(k)/n, the mean rate of accepted errors; lower is better.</param>
+public sealed record SelectiveRisk(double Aurc, double ExcessAurc, double Augrc)
+{
+    /// <summary>Each number's mean; not a number where one of them is not, or where there are none.</summary>
+    public static SelectiveRisk Mean(IReadOnlyList<SelectiveRisk> all) => new(
+        OodMetrics.Mean(all, risk => risk.Aurc),
+        OodMetrics.Mean(all, risk => risk.ExcessAurc),
+        OodMetrics.Mean(all, risk => risk.Augrc));
+}
+
+/// <summary>
+/// CCR@FPR, the rate of test images that are classified correctly and surer than all but a share of the out-of-distribution images. Unlike
+/// an accuracy among the accepted, it falls with every correct image that is rejected. With m out-of-distribution images the threshold is
+/// the ceil(FPR m)-th lowest of their scores, and a test image must be strictly below it. Source: the evaluators of SC-OOD and OpenOOD.
+/// </summary>
+/// <param name="FalsePositiveRate">Share of out-of-distribution images that may be accepted.</param>
+/// <param name="Rate">Share of the test images that are correct and accepted; <see cref="double.NaN"/> without any.</param>
+public sealed record CorrectClassification(double FalsePositiveRate, double Rate)
+{
+    /// <summary>The rates reported: 0.0001, 0.001, 0.01 and 0.1.</summary>
+    public static IReadOnlyList<double> UsualRates { get; } = [0.0001, 0.001, 0.01, 0.1];
+
+    /// <summary>CCR at one rate.</summary>
+    /// <param name="falsePositiveRate">Share of out-of-distribution images that may be accepted, in (0, 1].</param>
+    /// <param name="curve">The curve whose positives are the out-of-distribution images.</param>
+    /// <param name="scores">Score of each test image.</param>
+    /// <param name="errors">Whether its class is wrong.</param>
+    public static CorrectClassification At(
+        double falsePositiveRate, RocCurve curve, ReadOnlySpan<double> scores, ReadOnlySpan<bool> errors)
+    {
+        var accepted = (int)Math.Ceiling(falsePositiveRate * curve.Positives);
+        // The k-th lowest of m scores is the (m - k + 1)-th highest.
+        var threshold = curve.FirstWithTruePositives(curve.Positives - accepted + 1).Threshold;
+        var count = 0;
+        for (var i = 0; i < scores.Length; i++)
+        {
+            count += !errors[i] && scores[i] < threshold ? 1 : 0;
+        }
+
+        return new(falsePositiveRate, count / (double)scores.Length);
+    }
+
+    /// <summary>Each rate's mean over several evaluations at the same false-positive rates.</summary>
+    public static CorrectClassification[] Mean(IReadOnlyList<IReadOnlyList<CorrectClassification>> evaluations) =>
+        [.. UsualRates.Select((rate, i) => new CorrectClassification(rate, OodMetrics.Mean(evaluations, rates => rates[i].Rate)))];
+}

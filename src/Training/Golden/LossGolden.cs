@@ -3,7 +3,7 @@ using Pascl.Kernels;
 using Pascl.Kernels.Device;
 using Pascl.Training.Data;
 using Pascl.Training.Interop;
-using Pascl.Training.Loss;
+using Pascl.Training.Losses;
 using static TorchSharp.torch;
 
 namespace Pascl.Training.Golden;

@@ -1,9 +1,8 @@
 using System.Text.Json;
 using Pascl.Training.Data;
-using Pascl.Training.Interop;
-using Pascl.Training.Loss;
-using Pascl.Training.Model;
-using Pascl.Training.Recipes;
+using Pascl.Training.Devices;
+using Pascl.Training.Methods;
+using Pascl.Training.Networks;
 using static TorchSharp.torch;
 
 namespace Pascl.Training.Golden;
@@ -103,7 +102,7 @@ public static class ModelGolden
 
     // The losses of a step are those before it.
     private static List<GoldenResult> Train(
-        TrainingPhase phase, DualBranchResNet model, ComputeDevice device, Batch batch, GoldenPrecision precision, double[][] expected, string name)
+        TrainingPhase phase, DualBranchNetwork model, ComputeDevice device, Batch batch, GoldenPrecision precision, double[][] expected, string name)
     {
         phase.Enter(model);
         using var steps = new TrainingSteps(phase, model, GoldenTraining.Data, device);
@@ -125,14 +124,14 @@ public static class ModelGolden
     }
 
     // The layout changes the speed of a step and not its numbers, so nothing but this would notice it.
-    private static int ChannelsFirst(DualBranchResNet model, Batch batch)
+    private static int ChannelsFirst(DualBranchNetwork model, Batch batch)
     {
         using var scope = NewDisposeScope();
         return model.parameters().Where(parameter => parameter.dim() == 4).Append(batch.Images).Count(tensor => !tensor.permute(0, 2, 3, 1).is_contiguous());
     }
 
     // The golden numbers are those of the first eight images.
-    private static ModelOutput Evaluate(DualBranchResNet model, GoldenPrecision precision)
+    private static ModelOutput Evaluate(DualBranchNetwork model, GoldenPrecision precision)
     {
         using var batch = GoldenTraining.SecondPhaseBatch(precision.Parameters);
         using var images = batch.Images[..8];

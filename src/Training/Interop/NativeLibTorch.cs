@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 using TorchSharp;
 
 namespace Pascl.Training.Interop;
@@ -131,4 +132,92 @@ public static class NativeLibTorch
                 exception);
         }
     }
+}
+
+/// <summary>Where the native libraries came from.</summary>
+/// <param name="LibTorchFolder">The folder of libtorch; empty where loading is left to TorchSharp.</param>
+/// <param name="ShimPath">TorchSharp's native shim.</param>
+/// <param name="Status">How the shim was loaded.</param>
+/// <param name="WaitPolicy">How the threads of libtorch's arithmetic wait for each other, and who chose it.</param>
+public sealed record NativeLibTorchReport(string LibTorchFolder, string ShimPath, string Status, string WaitPolicy);
+
+/// <summary>What the loaded libtorch says about itself, through functions that TorchSharp does not wrap.</summary>
+internal static unsafe class LibTorchBuild
+{
+    /// <summary>The version, for example <c>2.10.0</c>; <c>unknown</c> where the library does not say.</summary>
+    public static string Version => Setting("TORCH_VERSION") ?? "unknown";
+
+    /// <summary>The vector instructions that libtorch chose for this CPU, for example <c>AVX512</c>.</summary>
+    public static string CpuCapability => Call("_ZN2at18get_cpu_capabilityB5cxx11Ev") ?? "unknown";
+
+    private static string? Setting(string name)
+    {
+        var configuration = Call("_ZN2at11show_configB5cxx11Ev") ?? "";
+        var start = configuration.IndexOf($"{name}=", StringComparison.Ordinal) + name.Length + 1;
+        return start > name.Length ? configuration[start..configuration.IndexOfAny([',', ' ', '\n'], start)] : null;
+    }
+
+    // std::string f(): the caller passes the place of the returned object, which begins with the address and the length of its text
+    // (libstdc++, C++11 ABI).
+    private static string? Call(string symbol)
+    {
+        var library = NativeLibTorch.EnsureLoaded().LibTorchFolder;
+        if (library.Length == 0 ||
+            !NativeLibrary.TryGetExport(NativeLibrary.Load(Path.Combine(library, "libtorch_cpu.so")), symbol, out var function))
+        {
+            return null;
+        }
+
+        var returned = stackalloc nint[4];
+        _ = ((delegate* unmanaged<nint*, nint>)function)(returned);
+        return Marshal.PtrToStringUTF8(returned[0], (int)returned[1]);
+    }
+}
+
+/// <summary>Loads a native library from bytes.</summary>
+internal static partial class NativeLibraryCopy
+{
+    private const uint CloseOnExec = 1;
+
+    /// <summary>Loads the library from memory, or from a temporary file on systems that refuse to run code from memory files.</summary>
+    /// <exception cref="DllNotFoundException">Neither worked; the message is the system loader's.</exception>
+    public static nint Load(string name, ReadOnlySpan<byte> library)
+    {
+        var handle = FromMemory(name, library);
+        return handle != 0 ? handle : FromTemporaryFile(name, library);
+    }
+
+    /// <summary>Loads the library from a file that exists in memory only (Linux memfd); 0 where that is not allowed.</summary>
+    public static nint FromMemory(string name, ReadOnlySpan<byte> library)
+    {
+        var descriptor = MemoryFileCreate(name, CloseOnExec);
+        if (descriptor < 0)
+        {
+            return 0;
+        }
+
+        // Not owned: the loader knows the library by this path, so the descriptor's number must never be given to another file.
+        using var file = new SafeFileHandle(descriptor, ownsHandle: false);
+        RandomAccess.Write(file, library, 0);
+        return NativeLibrary.TryLoad($"/proc/self/fd/{descriptor}", out var handle) ? handle : 0;
+    }
+
+    /// <summary>Loads the library from a temporary file; a loaded library stays in memory when its file is gone.</summary>
+    public static nint FromTemporaryFile(string name, ReadOnlySpan<byte> library)
+    {
+        var folder = Directory.CreateTempSubdirectory("pascl-library-");
+        try
+        {
+            var path = Path.Combine(folder.FullName, $"lib{name}.so");
+            File.WriteAllBytes(path, library);
+            return NativeLibrary.Load(path);
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+    }
+
+    [LibraryImport("libc", EntryPoint = "memfd_create", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int MemoryFileCreate(string name, uint flags);
 }

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Pascl.Kernels.Device;
+using Pascl.Training.Losses;
 using TorchSharp;
 using static TorchSharp.torch;
 

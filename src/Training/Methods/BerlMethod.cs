@@ -1,11 +1,13 @@
 using Pascl.Training.Data;
+using Pascl.Training.Devices;
 using Pascl.Training.Evaluation;
-using Pascl.Training.Interop;
-using Pascl.Training.Loss;
-using Pascl.Training.Model;
+using Pascl.Training.Losses;
+using Pascl.Training.Networks;
 using Pascl.Training.Recipes;
 using TorchSharp;
 using static Pascl.Training.Recipes.RecipeChecks;
+using static TorchSharp.torch;
+using static TorchSharp.torch.nn;
 
 namespace Pascl.Training.Methods;
 
@@ -18,7 +20,7 @@ internal sealed class BerlMethod() : EnergyMethod(Method.Berl, finetuningEpochs:
     public override void Validate(Recipe recipe)
     {
         base.Validate(recipe);
-        var berl = recipe.Rivals.Berl;
+        var berl = recipe.Baselines.Berl;
         RequireWeight(berl.MarginExponent, "BERL's gamma of the margin");
         RequireWeight(berl.WeightExponent, "BERL's gamma of the weight");
         RequireWeight(berl.MarginSlope, "BERL's lambda");
@@ -31,7 +33,7 @@ internal sealed class BerlMethod() : EnergyMethod(Method.Berl, finetuningEpochs:
 
     public override NetworkHead Head(Recipe recipe, int classCount) => base.Head(recipe, classCount) with { KeepsClassShares = true };
 
-    public override void Begin(Recipe recipe, DualBranchResNet model, TrainingData data)
+    public override void Begin(Recipe recipe, DualBranchNetwork model, TrainingData data)
     {
         var predicted = Predictions.Of(model, data.Outliers!).Main.Classes();
         var shares = new double[model.Head.ClassCount];
@@ -43,11 +45,82 @@ internal sealed class BerlMethod() : EnergyMethod(Method.Berl, finetuningEpochs:
         model.Method!.Keep(shares);
     }
 
-    public override Objective FirstObjective(Recipe recipe, int[] trainingCounts, ComputeDevice device, DualBranchResNet model)
+    public override Objective FirstObjective(Recipe recipe, int[] trainingCounts, ComputeDevice device, DualBranchNetwork model)
     {
-        var (energy, berl) = (recipe.Rivals.Energy, recipe.Rivals.Berl);
+        var (energy, berl) = (recipe.Baselines.Energy, recipe.Baselines.Berl);
         var hinge = new BalancedOutlierHinge(
             model.Method!.ClassShares!, berl.MarginExponent, berl.WeightExponent, energy.OutlierMargin, berl.MarginSlope, berl.DetachesPrior);
         return new EnergyObjective(energy, recipe.Representation.Epochs, hinge.to(device.Torch));
+    }
+}
+
+/// <summary>
+/// BERL's balance of the outlier hinge by P, the share of each class among the predictions of the start model on the outliers (Choi et al., CVPR 2023). The
+/// values are those of the authors' release for CIFAR10-LT and ResNet.
+/// </summary>
+public sealed record BerlRecipe
+{
+    /// <summary>gamma of the margin: Z = sum_c p_c P_c^gamma / sum P^gamma.</summary>
+    public double MarginExponent { get; init; } = 0.75;
+
+    /// <summary>gamma of the weight of an outlier.</summary>
+    public double WeightExponent { get; init; } = 0.75;
+
+    /// <summary>lambda: the outlier margin of the energy grows by lambda Z.</summary>
+    public double MarginSlope { get; init; } = 10;
+
+    /// <summary>Whether Z is a constant of the step; in the authors' release gradients flow through it.</summary>
+    public bool DetachesPrior { get; init; }
+}
+
+/// <summary>
+/// BERL's hinge of outliers (Choi et al., CVPR 2023): outliers that look like a class which outliers often look like count more and are pushed further. With
+/// P^g_c = P_c^g / sum P^g and Z_g(x) = sum_c P^g_c softmax(z)_c:
+/// <code>
+/// L = sum_x Z_g2 relu( m_out - E + lambda Z_g1 )^2 / sum_x Z_g2
+/// </code>
+/// </summary>
+internal sealed class BalancedOutlierHinge : Module
+{
+    private readonly double margin;
+    private readonly double slope;
+    private readonly bool detaches;
+    private readonly Tensor marginPrior;
+    private readonly Tensor weightPrior;
+
+    /// <summary>Creates the hinge.</summary>
+    /// <param name="shares">(C): P, the share of each class among the start model's predictions on outliers, float64; not disposed.</param>
+    /// <param name="marginExponent">g1.</param>
+    /// <param name="weightExponent">g2.</param>
+    /// <param name="margin">m_out.</param>
+    /// <param name="slope">lambda.</param>
+    /// <param name="detaches">Whether Z is a constant; in the authors' release gradients flow through it everywhere.</param>
+    public BalancedOutlierHinge(Tensor shares, double marginExponent, double weightExponent, double margin, double slope, bool detaches)
+        : base(nameof(BalancedOutlierHinge))
+    {
+        (this.margin, this.slope, this.detaches) = (margin, slope, detaches);
+        using var scope = NewDisposeScope();
+        using var frozen = no_grad();
+        marginPrior = Prior(shares, marginExponent); // (C)
+        weightPrior = Prior(shares, weightExponent); // (C)
+        RegisterComponents();
+    }
+
+    /// <summary>The loss of K outliers, and the share of them whose hinge is active; scalars.</summary>
+    /// <param name="logits">(K, C).</param>
+    public (Tensor Loss, Tensor ActiveShare) Terms(Tensor logits)
+    {
+        using var scope = NewDisposeScope();
+        var probabilities = detaches ? logits.detach().softmax(1) : logits.softmax(1); // (K, C)
+        var hinge = functional.relu(margin - EnergyHinge.Energy(logits) + (slope * probabilities.mv(marginPrior.to(logits.dtype))));
+        var weights = probabilities.mv(weightPrior.to(logits.dtype)); // (K)
+        var loss = (weights * hinge.square()).sum() / weights.sum();
+        return (loss.MoveToOuterDisposeScope(), EnergyHinge.Active(hinge).MoveToOuterDisposeScope());
+    }
+
+    private static Tensor Prior(Tensor shares, double exponent)
+    {
+        var powers = shares.to(ScalarType.Float64).pow(exponent);
+        return (powers / powers.sum()).DetachFromDisposeScope();
     }
 }

@@ -1,6 +1,6 @@
-using Pascl.Training.Interop;
-using Pascl.Training.Loss;
-using Pascl.Training.Model;
+using Pascl.Training.Devices;
+using Pascl.Training.Losses;
+using Pascl.Training.Networks;
 using Pascl.Training.Recipes;
 
 namespace Pascl.Training.Methods;
@@ -10,5 +10,12 @@ internal sealed class CrossEntropyMethod() : MethodDefinition(Method.CrossEntrop
 {
     public override bool UsesOutliers => false;
 
-    public override Objective FirstObjective(Recipe recipe, int[] trainingCounts, ComputeDevice device, DualBranchResNet model) => new LogitObjective(device);
+    public override Objective FirstObjective(Recipe recipe, int[] trainingCounts, ComputeDevice device, DualBranchNetwork model) => new LogitObjective(device);
+}
+
+/// <summary>Cross entropy and outlier exposure.</summary>
+internal sealed class OutlierExposureMethod() : MethodDefinition(Method.OutlierExposure)
+{
+    public override Objective FirstObjective(Recipe recipe, int[] trainingCounts, ComputeDevice device, DualBranchNetwork model) =>
+        new LogitObjective(device, recipe.Loss.OutlierWeight);
 }

@@ -88,3 +88,16 @@ public sealed record LearningRateSchedule
         return FinalFactor == 0 ? fallen : FinalFactor + ((1 - FinalFactor) * fallen);
     }
 }
+
+/// <summary>How the learning rate falls after the warm-up.</summary>
+public enum LearningRateDecay
+{
+    /// <summary>It does not.</summary>
+    Constant,
+
+    /// <summary>Along half a cosine to 0 at the end.</summary>
+    Cosine,
+
+    /// <summary>By a factor at every milestone.</summary>
+    MultiStep,
+}

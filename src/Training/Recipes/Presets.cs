@@ -1,5 +1,5 @@
 using Pascl.Training.Data;
-using Pascl.Training.Interop;
+using Pascl.Training.Devices;
 using Pascl.Training.Optimisation;
 
 namespace Pascl.Training.Recipes;
@@ -54,7 +54,7 @@ public static class Presets
         Named($"cifar10-lt-{source}", $"CIFAR10-LT, {summary}", DataFolder.FindCifar10, recipe);
 
     private static Preset Cifar100(string source, string summary, Recipe recipe) =>
-        Named($"cifar100-lt-{source}", $"CIFAR100-LT, {summary}", DataFolder.FindCifar100, recipe with { Rivals = RivalRecipe.Cifar100 });
+        Named($"cifar100-lt-{source}", $"CIFAR100-LT, {summary}", DataFolder.FindCifar100, recipe with { Baselines = BaselinesRecipe.Cifar100 });
 
     private static Preset Named(string name, string summary, Func<string, DataFolder> data, Recipe recipe) =>
         new(name, summary, data, recipe with { Preset = name });
@@ -110,3 +110,10 @@ public static class Presets
         },
     };
 }
+
+/// <summary>A recipe with a name and what it looks for in a data folder.</summary>
+/// <param name="Name">What <c>--preset</c> takes.</param>
+/// <param name="Summary">One line for the help text.</param>
+/// <param name="Data">Finds the preset's files in the folder of <c>--data</c>; null for the built-in images.</param>
+/// <param name="Recipe">The recipe, without paths.</param>
+public sealed record Preset(string Name, string Summary, Func<string, DataFolder>? Data, Recipe Recipe);

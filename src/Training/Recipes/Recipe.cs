@@ -1,7 +1,8 @@
 using Pascl.Training.Data;
-using Pascl.Training.Interop;
+using Pascl.Training.Devices;
 using Pascl.Training.Methods;
-using Pascl.Training.Model;
+using Pascl.Training.Networks;
+using Pascl.Training.Optimisation;
 using static Pascl.Training.Recipes.RecipeChecks;
 
 namespace Pascl.Training.Recipes;
@@ -12,11 +13,14 @@ namespace Pascl.Training.Recipes;
 /// </summary>
 public sealed record Recipe
 {
+    /// <summary>The version of the format of <c>recipe.json</c>; <see cref="RecipeFile"/> reads older ones.</summary>
+    public int Format { get; init; } = RecipeFile.CurrentFormat;
+
     /// <summary>The preset this recipe came from.</summary>
     public required string Preset { get; init; }
 
-    /// <summary>What the first phase is trained with.</summary>
-    public Method Method { get; init; } = Method.Pascl;
+    /// <summary>What the first phase is trained with: the name of a <see cref="MethodDefinition"/>.</summary>
+    public string Method { get; init; } = Methods.Method.Pascl;
 
     /// <summary>Seed of the weights, the order of the images and the augmentation.</summary>
     public int Seed { get; init; }
@@ -24,8 +28,8 @@ public sealed record Recipe
     /// <summary>Which images are read.</summary>
     public DataRecipe Data { get; init; } = new();
 
-    /// <summary>Number of layers of the residual network.</summary>
-    public ResNetDepth Depth { get; init; } = ResNetDepth.ResNet18;
+    /// <summary>The kind of network: the name of a <see cref="NetworkDefinition"/>.</summary>
+    public string Network { get; init; } = SmallResNet.ResNet18.Name;
 
     /// <summary>Channels of the first stage; the later ones have 2, 4 and 8 times as many. 64 is the published network.</summary>
     public int Width { get; init; } = 64;
@@ -42,8 +46,8 @@ public sealed record Recipe
     /// <summary>Weights and constants of the losses.</summary>
     public LossRecipe Loss { get; init; } = new();
 
-    /// <summary>Constants of the rival methods.</summary>
-    public RivalRecipe Rivals { get; init; } = new();
+    /// <summary>Constants of the methods that PASCL is compared with.</summary>
+    public BaselinesRecipe Baselines { get; init; } = new();
 
     /// <summary>The first phase, which learns the representation and the main branch.</summary>
     public required PhaseRecipe Representation { get; init; }
@@ -69,8 +73,11 @@ public sealed record Recipe
     /// <summary>Torch's threads for the arithmetic; null takes one per core. Results are equal bit for bit on the same number only.</summary>
     public int? Threads { get; init; }
 
+    /// <summary>Rows and columns that images are read with: the user's, else the network's; null for those of the files.</summary>
+    public int? ImageSize => Data.ImageSize ?? NetworkDefinition.Find(Network).Input.ImageSize;
+
     /// <summary>Whether the first phase sees outliers.</summary>
-    public bool UsesOutliers => MethodDefinition.Of(Method).UsesOutliers;
+    public bool UsesOutliers => MethodDefinition.Find(Method).UsesOutliers;
 
     /// <summary>The tail classes among classes with these numbers of training images.</summary>
     public TailClasses Tail(ReadOnlySpan<int> countPerClass) => new(countPerClass, Loss.TailFraction, Loss.TailRule);
@@ -79,6 +86,7 @@ public sealed record Recipe
     /// <exception cref="InputException">A value is out of its range; the message names it, its value and the range.</exception>
     public void Validate()
     {
+        _ = NetworkDefinition.Find(Network);
         Require(Width is >= 1 and <= 1024, "The width", Width, "between 1 and 1024");
         Require(Threads is null or >= 1, "The number of threads", Threads, "at least 1");
         Require(UsesOutliers ? OutlierBatchSize >= 1 : OutlierBatchSize >= 0, "The outlier batch size", OutlierBatchSize, "at least 1");
@@ -94,7 +102,7 @@ public sealed record Recipe
         Require(Data.MaximumOutliers is null or >= 1, "The number of outliers", Data.MaximumOutliers, "at least 1");
         Require(Finetuned != TrainableParameters.MainBranch, "What the second phase trains", Finetuned, "part of the auxiliary branch");
         Require(Views is 1 or 2, "The number of views", Views, "1 or 2");
-        MethodDefinition.Of(Method).Validate(this);
+        MethodDefinition.Find(Method).Validate(this);
         Validate(Representation, "first phase");
         Validate(AuxiliaryBranch, "second phase");
     }
@@ -106,5 +114,134 @@ public sealed record Recipe
         Require(IsPositive(phase.Optimiser.LearningRate), $"The learning rate of the {name}", phase.Optimiser.LearningRate, "a finite number above 0");
         RequireWeight(phase.Optimiser.WeightDecay, $"The weight decay of the {name}");
         Require(phase.Optimiser.Momentum is >= 0 and < 1, $"The momentum of the {name}", phase.Optimiser.Momentum, "at least 0 and below 1");
+    }
+}
+
+/// <summary>Which images a run reads and how the long tail is cut from them.</summary>
+public sealed record DataRecipe
+{
+    /// <summary>The in-distribution images, a folder or an archive; null for the built-in synthetic images.</summary>
+    public string? InDistribution { get; init; }
+
+    /// <summary>The auxiliary outlier images, a folder, an archive or an .npy file; null where the method uses none.</summary>
+    public string? Outliers { get; init; }
+
+    /// <summary>The out-of-distribution test sets by name; an SC-OOD layout gives several from one path.</summary>
+    public IReadOnlyList<NamedPath> OutOfDistribution { get; init; } = [];
+
+    /// <summary>Sets of an SC-OOD layout that are left out, because they show the in-distribution classes themselves.</summary>
+    public IReadOnlyList<string> ExcludedSets { get; init; } = [];
+
+    /// <summary>Side of the square images in pixels; null takes the images' own size where they agree.</summary>
+    public int? ImageSize { get; init; }
+
+    /// <summary>Whether broken images are counted and left out instead of stopping the run.</summary>
+    public bool SkipBroken { get; init; }
+
+    /// <summary>The shape of the long tail cut from the training images; null uses them as they are.</summary>
+    public LongTailShape? Profile { get; init; }
+
+    /// <summary>Images of the smallest class divided by those of the largest; used with <see cref="Profile"/>.</summary>
+    public double ImbalanceRatio { get; init; } = 0.01;
+
+    /// <summary>Share of each class's training images held out for model selection, in [0, 1); 0 selects the last epoch.</summary>
+    public double ValidationFraction { get; init; }
+
+    /// <summary>Share of each class held out as the test set where the data has no test part of its own.</summary>
+    public double TestFraction { get; init; } = 0.2;
+
+    /// <summary>The first so many outlier images are used; null uses all.</summary>
+    public int? MaximumOutliers { get; init; }
+}
+
+/// <summary>A data set on disk and the name it has in tables.</summary>
+/// <param name="Name">The name; null takes it from the data.</param>
+/// <param name="Path">Folder, archive or file, or a built-in set such as <c>noise:gaussian</c>.</param>
+public sealed record NamedPath(string? Name, string Path);
+
+/// <summary>How long and with which optimiser a phase trains.</summary>
+public sealed record PhaseRecipe
+{
+    /// <summary>Passes; an epoch is min(images / batch, outliers / outlier batch) steps, the last partial batch dropped.</summary>
+    public required int Epochs { get; init; }
+
+    /// <summary>In-distribution images per step, N.</summary>
+    public required int BatchSize { get; init; }
+
+    /// <summary>The optimiser and its learning rate at the start.</summary>
+    public required OptimiserSettings Optimiser { get; init; }
+
+    /// <summary>How the learning rate goes on from there.</summary>
+    public required LearningRateSchedule Schedule { get; init; }
+
+    /// <summary>The learning rate of the step that follows <paramref name="finishedSteps"/> steps of the phase.</summary>
+    public double LearningRate(long finishedSteps, int stepsPerEpoch) =>
+        Optimiser.LearningRate * Schedule.Multiplier(finishedSteps, stepsPerEpoch, Epochs);
+}
+
+/// <summary>Weights and constants of L = L_in + lambda1 L_out + lambda2 L_con and of the second phase's logit adjustment.</summary>
+public sealed record LossRecipe
+{
+    /// <summary>lambda1, the weight of outlier exposure.</summary>
+    public double OutlierWeight { get; init; } = 0.5;
+
+    /// <summary>lambda2, the weight of the contrastive loss.</summary>
+    public double ContrastiveWeight { get; init; } = 0.1;
+
+    /// <summary>Temperature of the contrastive similarities.</summary>
+    public double Temperature { get; init; } = 0.07;
+
+    /// <summary>k, the fraction of classes whose images are anchors: those with the fewest training images.</summary>
+    public double TailFraction { get; init; } = 0.4;
+
+    /// <summary>Which classes count as the tail.</summary>
+    public TailRule TailRule { get; init; } = TailRule.FewestImages;
+
+    /// <summary>tau of the logit adjustment in the second phase; 0 trains with plain cross entropy.</summary>
+    public double LogitAdjustment { get; init; } = 1;
+}
+
+/// <summary>Constants of the methods that PASCL is compared with; each method reads its own. docs/methods.md has the equations and the sources.</summary>
+public sealed record BaselinesRecipe
+{
+    /// <summary>The constants that the methods' authors use on CIFAR100-LT; the defaults are those of CIFAR10-LT.</summary>
+    public static BaselinesRecipe Cifar100 { get; } = new()
+    {
+        Energy = new EnergyRecipe { InDistributionMargin = -27 },
+        Berl = new BerlRecipe { MarginSlope = 100 },
+        Eat = new EatRecipe { AbstentionColumns = 30 },
+    };
+
+    /// <summary>Hinges of the energy: EnergyOE and BERL.</summary>
+    public EnergyRecipe Energy { get; init; } = new();
+
+    /// <summary>The balance of BERL.</summary>
+    public BerlRecipe Berl { get; init; } = new();
+
+    /// <summary>COCL.</summary>
+    public CoclRecipe Cocl { get; init; } = new();
+
+    /// <summary>EAT.</summary>
+    public EatRecipe Eat { get; init; } = new();
+}
+
+/// <summary>What the values of a recipe are checked with.</summary>
+internal static class RecipeChecks
+{
+    public static bool IsPositive(double value) => double.IsFinite(value) && value > 0;
+
+    public static bool IsNonNegative(double value) => double.IsFinite(value) && value >= 0;
+
+    /// <summary>Requires a weight: a finite number, at least 0.</summary>
+    public static void RequireWeight(double value, string what) => Require(IsNonNegative(value), what, value, "a finite number, at least 0");
+
+    /// <summary>Throws one sentence that names a value and its range where the value is outside of it.</summary>
+    /// <exception cref="InputException">It is.</exception>
+    public static void Require(bool holds, string what, object? value, string range)
+    {
+        if (!holds)
+        {
+            throw new InputException(FormattableString.Invariant($"{what} is {value}; it must be {range}."));
+        }
     }
 }

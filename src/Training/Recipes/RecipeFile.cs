@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 
 namespace Pascl.Training.Recipes;
@@ -6,6 +7,9 @@ namespace Pascl.Training.Recipes;
 /// <summary>Recipes as JSON. A misspelt or unknown property is an error, because an option that is read and ignored would change the outcome unseen.</summary>
 public static class RecipeFile
 {
+    /// <summary>The version of the format that is written. 1 had no version, <c>depth</c> for <c>network</c>, <c>rivals</c> and <c>b-float16</c>.</summary>
+    public const int CurrentFormat = 2;
+
     private static readonly JsonSerializerOptions Options = new()
     {
         WriteIndented = true,
@@ -19,16 +23,13 @@ public static class RecipeFile
     /// <summary>The recipe as indented JSON.</summary>
     public static string Write(Recipe recipe) => JsonSerializer.Serialize(recipe, Options);
 
-    /// <summary>The name of a method in JSON, which is also its name on the command line.</summary>
-    internal static string NameOf(Method method) => JsonSerializer.SerializeToElement(method, Options).GetString()!;
-
     /// <summary>The recipe in JSON that came from <paramref name="source"/>.</summary>
     /// <exception cref="InputException">The text is not a recipe; the message names the source and the place.</exception>
     public static Recipe Parse(string json, string source)
     {
         try
         {
-            var recipe = JsonSerializer.Deserialize<Recipe>(json, Options)
+            var recipe = Migrated(JsonNode.Parse(json), source).Deserialize<Recipe>(Options)
                 ?? throw new InputException($"{source} holds no recipe; a recipe.json of a run folder was expected.");
             recipe.Validate();
             return recipe;
@@ -37,6 +38,44 @@ public static class RecipeFile
         {
             throw new InputException(
                 $"{source} is not a recipe: {exception.Message.Split(" Path:")[0]} A recipe.json of a run folder was expected.", exception);
+        }
+    }
+
+    // The oldest format first: each step makes the next version of it.
+    private static JsonNode? Migrated(JsonNode? json, string source)
+    {
+        if (json is not JsonObject recipe)
+        {
+            return json;
+        }
+
+        var format = recipe["format"] is JsonValue value && value.TryGetValue(out int version) ? version : 1;
+        if (format > CurrentFormat)
+        {
+            throw new InputException(
+                $"{source} has the format {format}, which a newer version of Pascl wrote; this one reads up to {CurrentFormat}. Use that version.");
+        }
+
+        if (format < 2)
+        {
+            Rename("depth", "network");
+            Rename("rivals", "baselines");
+            if (recipe["precision"] is JsonValue precision && precision.TryGetValue(out string? name) && name == "b-float16")
+            {
+                recipe["precision"] = "bf16";
+            }
+
+            recipe["format"] = CurrentFormat;
+        }
+
+        return recipe;
+
+        void Rename(string earlier, string now)
+        {
+            if (recipe.Remove(earlier, out var renamed))
+            {
+                recipe[now] = renamed;
+            }
         }
     }
 
@@ -51,6 +90,34 @@ public static class RecipeFile
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             throw new InputException($"{path} cannot be read: {exception.Message} A recipe.json of a run folder was expected.", exception);
+        }
+    }
+}
+
+/// <summary>A recipe as a list of names and values.</summary>
+internal static class RecipeValues
+{
+    /// <summary>Every value of a recipe by its path, for example <c>loss.temperature</c>.</summary>
+    /// <param name="recipe">The recipe as JSON.</param>
+    public static SortedDictionary<string, string> Of(string recipe)
+    {
+        var values = new SortedDictionary<string, string>(StringComparer.Ordinal);
+        Visit(JsonNode.Parse(recipe)!, "");
+        return values;
+
+        void Visit(JsonNode? node, string path)
+        {
+            if (node is JsonObject properties)
+            {
+                foreach (var (name, child) in properties)
+                {
+                    Visit(child, path.Length == 0 ? name : $"{path}.{name}");
+                }
+            }
+            else
+            {
+                values[path] = node is JsonArray array ? array.ToJsonString() : node?.ToString() ?? "none";
+            }
         }
     }
 }

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Pascl.Training.Profiling;
 using Pascl.Training.Reporting.Page;
 
 namespace Pascl.Training.Reporting;

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Pascl.Training.Checkpoints;
+using Pascl.Training.Profiling;
 
 namespace Pascl.Training.Reporting;
 

@@ -1,4 +1,5 @@
 using Pascl.Training.Checkpoints;
+using Pascl.Training.Profiling;
 using TorchSharp;
 using TorchSharp.Modules;
 

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Pascl.Training.Cli;
+using Pascl.Training.Devices;
 using Pascl.Training.Golden;
 using Pascl.Training.Interop;
 

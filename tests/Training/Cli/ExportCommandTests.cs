@@ -6,6 +6,7 @@ using Pascl.Training;
 using Pascl.Training.Checkpoints;
 using Pascl.Training.Deployment.Onnx;
 using Pascl.Training.Evaluation;
+using Pascl.Training.Methods;
 using Pascl.Training.Recipes;
 using Pascl.Training.Reporting;
 
@@ -88,7 +89,7 @@ public sealed partial class ExportCommandTests
 
     [TestCase(Method.Cocl, "outlier-probability")]
     [TestCase(Method.Eat, "abstention-mass")]
-    public void a_method_with_a_score_of_its_own_is_calibrated_and_exported_with_it(Method method, string score)
+    public void a_method_with_a_score_of_its_own_is_calibrated_and_exported_with_it(string method, string score)
     {
         var run = Run(null, recipe with { Method = method });
         var (code, output, error) = PasclProgram.Run($"calibrate {run} --tpr 0.8");
@@ -107,7 +108,7 @@ public sealed partial class ExportCommandTests
 
     [TestCase(Method.Cocl)]
     [TestCase(Method.Eat)]
-    public void a_network_with_more_outputs_than_classes_is_not_written_for_the_authors_network(Method method)
+    public void a_network_with_more_outputs_than_classes_is_not_written_for_the_authors_network(string method)
     {
         var run = Run(null, recipe with { Method = method });
         var (code, _, error) = InProcess.Run($"export {run} --format pth");

@@ -2,7 +2,7 @@ using System.CommandLine;
 using Pascl.Training;
 using Pascl.Training.Cli;
 using Pascl.Training.Methods;
-using Pascl.Training.Model;
+using Pascl.Training.Networks;
 using Pascl.Training.Optimisation;
 using Pascl.Training.Recipes;
 
@@ -33,7 +33,7 @@ public sealed class MethodOptionsTests
         using (Assert.EnterMultipleScope())
         {
             Assert.That(RecipeFile.Write(RecipeFile.Parse(written, "recipe.json")), Is.EqualTo(written));
-            Assert.That(recipe.Rivals, Is.Not.EqualTo(new RivalRecipe()));
+            Assert.That(recipe.Baselines, Is.Not.EqualTo(new BaselinesRecipe()));
         }
     }
 
@@ -45,9 +45,9 @@ public sealed class MethodOptionsTests
         var eat = Read("--preset quickstart --method eat --eat-heads 2 --eat-columns 5 --eat-mixed-weight 1 --eat-outlier-weight 2 --eat-abstention-count 7");
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(energy.Rivals.Energy, Is.EqualTo(new EnergyRecipe { InDistributionMargin = -10, OutlierMargin = -3, Weight = 0.2, WarmUp = 0.25 }));
-            Assert.That(berl.Rivals.Berl, Is.EqualTo(new BerlRecipe { MarginExponent = 0.5, WeightExponent = 0.5, MarginSlope = 3, DetachesPrior = true }));
-            Assert.That(eat.Rivals.Eat, Is.EqualTo(new EatRecipe { Heads = 2, AbstentionColumns = 5, MixedWeight = 1, OutlierWeight = 2, AbstentionCount = 7 }));
+            Assert.That(energy.Baselines.Energy, Is.EqualTo(new EnergyRecipe { InDistributionMargin = -10, OutlierMargin = -3, Weight = 0.2, WarmUp = 0.25 }));
+            Assert.That(berl.Baselines.Berl, Is.EqualTo(new BerlRecipe { MarginExponent = 0.5, WeightExponent = 0.5, MarginSlope = 3, DetachesPrior = true }));
+            Assert.That(eat.Baselines.Eat, Is.EqualTo(new EatRecipe { Heads = 2, AbstentionColumns = 5, MixedWeight = 1, OutlierWeight = 2, AbstentionCount = 7 }));
         }
     }
 
@@ -60,7 +60,7 @@ public sealed class MethodOptionsTests
             Assert.That(recipe.Representation.Optimiser, Is.EqualTo(new OptimiserSettings(OptimiserKind.Sgd, 1e-3, 5e-4, 0.9, Nesterov: true)));
             Assert.That((recipe.Representation.Epochs, recipe.Representation.BatchSize, recipe.OutlierBatchSize), Is.EqualTo((10, 128, 256)));
             Assert.That(recipe.Representation.LearningRate(finishedSteps: 969, stepsPerEpoch: 97), Is.EqualTo(1e-6).Within(1e-8));
-            Assert.That((recipe.Views, recipe.ChangesColours, recipe.Rivals.Energy.WarmUp, recipe.AuxiliaryBranch.Epochs), Is.EqualTo((1, false, 0.0, 0)));
+            Assert.That((recipe.Views, recipe.ChangesColours, recipe.Baselines.Energy.WarmUp, recipe.AuxiliaryBranch.Epochs), Is.EqualTo((1, false, 0.0, 0)));
         }
     }
 
@@ -71,7 +71,7 @@ public sealed class MethodOptionsTests
         using (Assert.EnterMultipleScope())
         {
             Assert.That(recipe.Representation, Is.EqualTo(preset.Representation));
-            Assert.That((recipe.Views, recipe.ChangesColours, recipe.Rivals.Energy.WarmUp, recipe.AuxiliaryBranch.Epochs), Is.EqualTo((2, true, 0.5, 0)));
+            Assert.That((recipe.Views, recipe.ChangesColours, recipe.Baselines.Energy.WarmUp, recipe.AuxiliaryBranch.Epochs), Is.EqualTo((2, true, 0.5, 0)));
         }
     }
 
@@ -79,7 +79,7 @@ public sealed class MethodOptionsTests
     [TestCase("cifar100-lt-paper", -27, 100, 30)]
     public void constants_that_depend_on_the_data_come_with_the_preset(string preset, double margin, double slope, int columns)
     {
-        var rivals = Presets.Find(preset).Recipe.Rivals;
+        var rivals = Presets.Find(preset).Recipe.Baselines;
         Assert.That((rivals.Energy.InDistributionMargin, rivals.Berl.MarginSlope, rivals.Eat.AbstentionColumns), Is.EqualTo((margin, slope, columns)));
     }
 
@@ -91,9 +91,9 @@ public sealed class MethodOptionsTests
         {
             Assert.That((eat.Finetuned, eat.AuxiliaryBranch.Epochs, eat.Views), Is.EqualTo((TrainableParameters.Classifier, 10, 2)));
             Assert.That((cocl.AuxiliaryBranch.Epochs, cocl.Views), Is.EqualTo((0, 1)));
-            Assert.That(MethodDefinition.Of(Method.Cocl).Head(cocl, 10), Has.Property("Columns").EqualTo(11).And.Property("Prototypes").EqualTo(4));
-            Assert.That(MethodDefinition.Of(Method.Cocl).Head(cocl, 100), Has.Property("Columns").EqualTo(101).And.Property("Prototypes").EqualTo(40));
-            Assert.That(MethodDefinition.Of(Method.Eat).Head(eat, 10).Columns, Is.EqualTo(3 * 13));
+            Assert.That(MethodDefinition.Find(Method.Cocl).Head(cocl, 10), Has.Property("Columns").EqualTo(11).And.Property("Prototypes").EqualTo(4));
+            Assert.That(MethodDefinition.Find(Method.Cocl).Head(cocl, 100), Has.Property("Columns").EqualTo(101).And.Property("Prototypes").EqualTo(40));
+            Assert.That(MethodDefinition.Find(Method.Eat).Head(eat, 10).Columns, Is.EqualTo(3 * 13));
         }
     }
 

@@ -3,10 +3,12 @@ using Pascl.Tests.Training.Data.Formats;
 using Pascl.Tests.Training.Deployment;
 using Pascl.Training.Checkpoints;
 using Pascl.Training.Data;
+using Pascl.Training.Devices;
 using Pascl.Training.Evaluation;
 using Pascl.Training.Evaluation.Scores;
 using Pascl.Training.Interop;
-using Pascl.Training.Model;
+using Pascl.Training.Methods;
+using Pascl.Training.Networks;
 using Pascl.Training.Recipes;
 
 namespace Pascl.Tests.Training.Cli;
@@ -81,7 +83,7 @@ public sealed class ScoreCommandTests
     [TestCase(Method.Eat, "abstention-mass", Branch.Auxiliary, false)]
     [TestCase(Method.Cocl, "outlier-probability", Branch.Main, true)]
     [TestCase(Method.Cocl, "outlier-probability", Branch.Main, false)]
-    public void a_method_with_a_reading_of_its_own_is_scored_and_judged_by_it(Method method, string score, Branch branch, bool calibrated)
+    public void a_method_with_a_reading_of_its_own_is_scored_and_judged_by_it(string method, string score, Branch branch, bool calibrated)
     {
         var recipe = TinyTraining.Recipe with { Width = 4, Method = method };
         using var network = SmallNetworks.Create(recipe.Width, recipe);

@@ -7,7 +7,7 @@ using Pascl.Training.Data;
 using Pascl.Training.Evaluation;
 using Pascl.Training.Evaluation.Scores;
 using Pascl.Training.Methods;
-using Pascl.Training.Model;
+using Pascl.Training.Networks;
 using Pascl.Training.Recipes;
 using Pascl.Training.Reporting;
 
@@ -187,9 +187,9 @@ public sealed class ScoreCommandsTests
         }
     }
 
-    private void Run(string name, double validation, Method method = Method.Pascl)
+    private void Run(string name, double validation, string method = Method.Pascl)
     {
-        var tiny = MethodDefinition.Of(method).Apply(TinyTraining.Recipe);
+        var tiny = MethodDefinition.Find(method).Apply(TinyTraining.Recipe);
         var recipe = tiny with
         {
             Data = tiny.Data with { ValidationFraction = validation },

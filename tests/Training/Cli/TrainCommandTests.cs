@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using System.Text.Json;
+using Pascl.Training;
 using Pascl.Training.Evaluation;
+using Pascl.Training.Profiling;
 using Pascl.Training.Reporting;
 
 namespace Pascl.Tests.Training.Cli;

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using Pascl.Kernels;
 using Pascl.Training;
 using Pascl.Training.Data;
+using Pascl.Training.Devices;
 using Pascl.Training.Interop;
 using Pascl.Training.Recipes;
 using TorchSharp;

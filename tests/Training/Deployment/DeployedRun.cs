@@ -1,7 +1,8 @@
 using Pascl.Training;
 using Pascl.Training.Checkpoints;
+using Pascl.Training.Devices;
 using Pascl.Training.Interop;
-using Pascl.Training.Model;
+using Pascl.Training.Networks;
 using Pascl.Training.Recipes;
 using Pascl.Training.Reporting;
 

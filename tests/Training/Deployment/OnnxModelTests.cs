@@ -4,7 +4,9 @@ using Pascl.Training.Data;
 using Pascl.Training.Deployment;
 using Pascl.Training.Deployment.Onnx;
 using Pascl.Training.Evaluation;
-using Pascl.Training.Model;
+using Pascl.Training.Evaluation.Scores;
+using Pascl.Training.Methods;
+using Pascl.Training.Networks;
 using Pascl.Training.Recipes;
 using TorchSharp;
 
@@ -54,7 +56,7 @@ public sealed class OnnxModelTests
     [TestCase(Method.Eat, null, 20, 1)]
     [TestCase(Method.Eat, null, 20, 40)]
     [TestCase(Method.Eat, "msp", 40, 1)]
-    public void a_method_with_more_outputs_than_classes_is_read_as_it_reads_itself(Method method, string? score, int convolutions, double scale)
+    public void a_method_with_more_outputs_than_classes_is_read_as_it_reads_itself(string method, string? score, int convolutions, double scale)
     {
         using var network = SmallNetworks.Create(4, TinyTraining.Recipe with { Method = method });
         using (torch.no_grad())

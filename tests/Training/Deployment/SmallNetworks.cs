@@ -1,11 +1,12 @@
 using Pascl.Training.Checkpoints;
 using Pascl.Training.Data;
 using Pascl.Training.Deployment;
+using Pascl.Training.Devices;
 using Pascl.Training.Evaluation;
 using Pascl.Training.Evaluation.Scores;
 using Pascl.Training.Interop;
 using Pascl.Training.Methods;
-using Pascl.Training.Model;
+using Pascl.Training.Networks;
 using Pascl.Training.Recipes;
 using TorchSharp;
 
@@ -20,7 +21,7 @@ internal static class SmallNetworks
     /// <summary>A network of a method; where it keeps class shares, these are long-tailed.</summary>
     public static DualBranchResNet Create(int width, Recipe recipe, int classCount = 5)
     {
-        var network = Create(width, MethodDefinition.Of(recipe.Method).Head(recipe, classCount));
+        var network = Create(width, MethodDefinition.Find(recipe.Method).Head(recipe, classCount));
         double[] shares = [.. Enumerable.Range(1, classCount).Select(label => label / (classCount * (classCount + 1) / 2.0))];
         if (network.Method?.ClassShares is not null)
         {

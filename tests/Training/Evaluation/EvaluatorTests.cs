@@ -1,7 +1,7 @@
 using Pascl.Training;
 using Pascl.Training.Data;
 using Pascl.Training.Evaluation;
-using Pascl.Training.Model;
+using Pascl.Training.Networks;
 using static Pascl.Tests.Training.Evaluation.FourTestImages;
 
 namespace Pascl.Tests.Training.Evaluation;

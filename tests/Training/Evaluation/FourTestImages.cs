@@ -1,5 +1,6 @@
 using Pascl.Training.Data;
 using Pascl.Training.Evaluation;
+using Pascl.Training.Evaluation.Scores;
 
 namespace Pascl.Tests.Training.Evaluation;
 

@@ -1,6 +1,6 @@
 using Pascl.Training.Data;
 using Pascl.Training.Evaluation;
-using Pascl.Training.Model;
+using Pascl.Training.Networks;
 using TorchSharp;
 
 namespace Pascl.Tests.Training.Evaluation;

@@ -1,4 +1,5 @@
 using Pascl.Training.Interop;
+using Pascl.Training.Networks;
 using static TorchSharp.torch;
 
 namespace Pascl.Tests.Training.Interop;

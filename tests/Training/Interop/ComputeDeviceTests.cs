@@ -1,4 +1,5 @@
 using Pascl.Training;
+using Pascl.Training.Devices;
 using Pascl.Training.Interop;
 using Pascl.Training.Recipes;
 using TorchSharp;

@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using Pascl.Tests.Training.Data.Formats;
 using Pascl.Tests.Training.Deployment;
 using Pascl.Training.Checkpoints;
+using Pascl.Training.Devices;
 using Pascl.Training.Interop;
 
 namespace Pascl.Tests.Training.Interop;

@@ -1,6 +1,6 @@
 using Pascl.Kernels;
 using Pascl.Training.Golden;
-using Pascl.Training.Loss;
+using Pascl.Training.Losses;
 using static TorchSharp.torch;
 
 namespace Pascl.Tests.Training.Loss;

@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 using CsCheck;
 using Pascl.Kernels;
 using Pascl.Tests.Kernels;
-using Pascl.Training.Loss;
+using Pascl.Training.Losses;
 using static TorchSharp.torch;
 
 namespace Pascl.Tests.Training.Loss;

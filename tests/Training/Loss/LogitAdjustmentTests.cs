@@ -1,4 +1,4 @@
-using Pascl.Training.Loss;
+using Pascl.Training.Losses;
 using static TorchSharp.torch;
 
 namespace Pascl.Tests.Training.Loss;

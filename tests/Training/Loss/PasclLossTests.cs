@@ -2,7 +2,7 @@ using Pascl.Kernels;
 using Pascl.Tests.Kernels;
 using Pascl.Training.Golden;
 using Pascl.Training.Interop;
-using Pascl.Training.Loss;
+using Pascl.Training.Losses;
 using static TorchSharp.torch;
 
 namespace Pascl.Tests.Training.Loss;

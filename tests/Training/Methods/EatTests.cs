@@ -1,7 +1,6 @@
 using Pascl.Training.Evaluation;
-using Pascl.Training.Loss;
 using Pascl.Training.Methods;
-using Pascl.Training.Model;
+using Pascl.Training.Networks;
 using Pascl.Training.Recipes;
 using static TorchSharp.torch;
 
@@ -74,7 +73,7 @@ public sealed class EatTests(ScalarType type)
         var recipe = TinyTraining.Recipe with
         {
             Method = Method.Eat,
-            Rivals = new RivalRecipe { Eat = new EatRecipe { Heads = 1, AbstentionColumns = 2, AbstentionCount = count } },
+            Baselines = new BaselinesRecipe { Eat = new EatRecipe { Heads = 1, AbstentionColumns = 2, AbstentionCount = count } },
         };
         using var scope = NewDisposeScope();
         using var objective = new EatSecondObjective(new AbstentionHeads(1, 3), EatMethod.Adjustment(recipe, [6, 3, 1]), CPU);

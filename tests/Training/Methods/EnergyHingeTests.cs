@@ -1,5 +1,5 @@
 using Pascl.Training.Data;
-using Pascl.Training.Loss;
+using Pascl.Training.Methods;
 using Pascl.Training.Recipes;
 using static TorchSharp.torch;
 

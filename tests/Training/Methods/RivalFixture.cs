@@ -1,5 +1,5 @@
 using Pascl.Training.Data;
-using Pascl.Training.Model;
+using Pascl.Training.Networks;
 using static TorchSharp.torch;
 
 namespace Pascl.Tests.Training.Methods;

@@ -1,11 +1,13 @@
 using System.Runtime.InteropServices;
 using Pascl.Tests.Training.Evaluation;
 using Pascl.Training;
+using Pascl.Training.Devices;
 using Pascl.Training.Evaluation;
 using Pascl.Training.Interop;
-using Pascl.Training.Loss;
+using Pascl.Training.Losses;
 using Pascl.Training.Methods;
-using Pascl.Training.Model;
+using Pascl.Training.Networks;
+using Pascl.Training.Profiling;
 using Pascl.Training.Recipes;
 using Pascl.Training.Reporting;
 using TorchSharp;
@@ -25,7 +27,7 @@ public sealed class RivalTrainingTests
 
     [TestCase(Method.EnergyOutlierExposure, "in-distribution-hinge", "energy", Branch.Main)]
     [TestCase(Method.Eat, "in-distribution", "abstention-mass", Branch.Auxiliary)]
-    public void a_method_trains_and_is_read_by_its_own_score(Method method, string falling, string score, Branch scoreBranch)
+    public void a_method_trains_and_is_read_by_its_own_score(string method, string falling, string score, Branch scoreBranch)
     {
         var data = TinyTraining.Data;
         var recipe = Short(method, epochs: 2);
@@ -81,7 +83,7 @@ public sealed class RivalTrainingTests
     {
         var start = TinyTraining.Run(
             Short(Method.CrossEntropy, epochs: 1) with { AuxiliaryBranch = TinyTraining.Recipe.AuxiliaryBranch with { Epochs = 0 } }, parent, "start");
-        var recipe = MethodDefinition.Of(Method.Berl).Apply(TinyTraining.Recipe with { StartingRun = start.Root });
+        var recipe = MethodDefinition.Find(Method.Berl).Apply(TinyTraining.Recipe with { StartingRun = start.Root });
         recipe = recipe with { OutlierBatchSize = 32, Representation = recipe.Representation with { Epochs = 1 } };
         using var device = ComputeDevice.Open("cpu", Backend.Torch);
         using var model = Trainer.CreateModel(recipe, TinyTraining.Data.Training.ClassCount, device);
@@ -105,7 +107,7 @@ public sealed class RivalTrainingTests
     [TestCase(Method.EnergyOutlierExposure)]
     [TestCase(Method.Cocl)]
     [TestCase(Method.Eat)]
-    public void a_step_leaves_no_tensor(Method method)
+    public void a_step_leaves_no_tensor(string method)
     {
         var recipe = Short(method, epochs: 1) with { OutlierBatchSize = 8, Representation = TinyTraining.Recipe.Representation with { BatchSize = 8 } };
         using var device = ComputeDevice.Open("cpu", Backend.Torch);
@@ -122,9 +124,9 @@ public sealed class RivalTrainingTests
         Assert.That(torch.Tensor.TotalCount, Is.EqualTo(tensors));
     }
 
-    private static Recipe Short(Method method, int epochs)
+    private static Recipe Short(string method, int epochs)
     {
-        var recipe = MethodDefinition.Of(method).Apply(TinyTraining.Recipe);
+        var recipe = MethodDefinition.Find(method).Apply(TinyTraining.Recipe);
         return recipe with
         {
             Representation = recipe.Representation with { Epochs = epochs },

@@ -1,4 +1,5 @@
 using Pascl.Training.Data;
+using Pascl.Training.Methods;
 using static TorchSharp.torch;
 
 namespace Pascl.Tests.Training.Methods;

@@ -1,6 +1,7 @@
 using Pascl.Training;
+using Pascl.Training.Devices;
 using Pascl.Training.Interop;
-using Pascl.Training.Model;
+using Pascl.Training.Networks;
 using static TorchSharp.torch;
 
 namespace Pascl.Tests.Training.Model;

@@ -1,5 +1,5 @@
 using Pascl.Training.Interop;
-using Pascl.Training.Model;
+using Pascl.Training.Networks;
 using TorchSharp;
 using static TorchSharp.torch;
 

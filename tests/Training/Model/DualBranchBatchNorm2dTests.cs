@@ -1,4 +1,4 @@
-using Pascl.Training.Model;
+using Pascl.Training.Networks;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;

@@ -1,5 +1,6 @@
+using Pascl.Training.Devices;
 using Pascl.Training.Interop;
-using Pascl.Training.Model;
+using Pascl.Training.Networks;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -2,7 +2,7 @@ using Pascl.Kernels;
 using Pascl.Kernels.Device;
 using Pascl.Tests.Kernels;
 using Pascl.Training.Interop;
-using Pascl.Training.Model;
+using Pascl.Training.Networks;
 using TorchSharp;
 using static TorchSharp.torch;
 

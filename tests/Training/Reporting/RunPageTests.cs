@@ -1,4 +1,5 @@
 using System.Xml.Linq;
+using Pascl.Training;
 using Pascl.Training.Checkpoints;
 using Pascl.Training.Evaluation;
 using Pascl.Training.Reporting;

@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Pascl.Training.Profiling;
 using Pascl.Training.Reporting;
 using Spectre.Console;
 

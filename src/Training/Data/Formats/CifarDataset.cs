@@ -1,3 +1,5 @@
+using Pascl.Training.Pickling;
+
 namespace Pascl.Training.Data.Formats;
 
 /// <summary>CIFAR-10 or CIFAR-100 as published, binary or Python; CIFAR-100 with its fine classes.</summary>
@@ -93,5 +95,166 @@ internal sealed class CifarDataset : Dataset
         var names = part == TestPart ? [layout.TestFile] : layout.TrainingFiles;
         var files = names.Select(name => FileTree.Join(folder, name));
         return [.. files.Select(file => CifarRecords.Read(tree.Describe(file), tree.Read(file), layout, ClassNames.Count))];
+    }
+}
+
+/// <summary>One of the four published forms of CIFAR (A. Krizhevsky, 2009; https://www.cs.toronto.edu/~kriz/cifar.html).</summary>
+/// <param name="Format">Its name in words.</param>
+/// <param name="TrainingFiles">Files of the training part, in order.</param>
+/// <param name="TestFile">File of the test part.</param>
+/// <param name="NameFile">File of class names.</param>
+/// <param name="ClassNames">The class names where that file is missing.</param>
+/// <param name="LabelKey">Key of the labels in a pickle; null for the binary form.</param>
+/// <param name="NameKey">Key of the class names in a pickle; null for the binary form.</param>
+/// <param name="LabelBytes">Bytes before the pixels of a binary record; the last of them is the label.</param>
+internal sealed record CifarLayout(
+    string Format,
+    IReadOnlyList<string> TrainingFiles,
+    string TestFile,
+    string NameFile,
+    IReadOnlyList<string> ClassNames,
+    string? LabelKey,
+    string? NameKey,
+    int LabelBytes)
+{
+    private static readonly string[] batches = [.. Enumerable.Range(1, 5).Select(number => $"data_batch_{number}")];
+
+    public static CifarLayout TenBinary { get; } = new(
+        "CIFAR-10, binary",
+        [.. batches.Select(batch => $"{batch}.bin")],
+        "test_batch.bin",
+        "batches.meta.txt",
+        CifarNames.Ten,
+        null,
+        null,
+        1);
+
+    public static CifarLayout HundredBinary { get; } = new(
+        "CIFAR-100, binary", ["train.bin"], "test.bin", "fine_label_names.txt", CifarNames.Hundred, null, null, 2);
+
+    public static CifarLayout TenPython { get; } = new(
+        "CIFAR-10, Python", batches, "test_batch", "batches.meta", CifarNames.Ten, "labels", "label_names", 0);
+
+    public static CifarLayout HundredPython { get; } = new(
+        "CIFAR-100, Python", ["train"], "test", "meta", CifarNames.Hundred, "fine_labels", "fine_label_names", 0);
+
+    public static IReadOnlyList<CifarLayout> All { get; } = [TenBinary, HundredBinary, TenPython, HundredPython];
+
+    /// <summary>Whether the files are Python pickles.</summary>
+    public bool IsPickle => LabelKey is not null;
+}
+
+/// <summary>The class names of CIFAR-10 and CIFAR-100 in label order, as their publisher's meta files list them.</summary>
+internal static class CifarNames
+{
+    public static IReadOnlyList<string> Ten { get; } =
+        ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
+
+    /// <summary>The fine classes, in alphabetical order.</summary>
+    public static IReadOnlyList<string> Hundred { get; } =
+    [
+        "apple", "aquarium_fish", "baby", "bear", "beaver", "bed", "bee", "beetle", "bicycle", "bottle", "bowl", "boy", "bridge", "bus",
+        "butterfly", "camel", "can", "castle", "caterpillar", "cattle", "chair", "chimpanzee", "clock", "cloud", "cockroach", "couch",
+        "crab", "crocodile", "cup", "dinosaur", "dolphin", "elephant", "flatfish", "forest", "fox", "girl", "hamster", "house",
+        "kangaroo", "keyboard", "lamp", "lawn_mower", "leopard", "lion", "lizard", "lobster", "man", "maple_tree", "motorcycle",
+        "mountain", "mouse", "mushroom", "oak_tree", "orange", "orchid", "otter", "palm_tree", "pear", "pickup_truck", "pine_tree",
+        "plain", "plate", "poppy", "porcupine", "possum", "rabbit", "raccoon", "ray", "road", "rocket", "rose", "sea", "seal", "shark",
+        "shrew", "skunk", "skyscraper", "snail", "snake", "spider", "squirrel", "streetcar", "sunflower", "sweet_pepper", "table",
+        "tank", "telephone", "television", "tiger", "tractor", "train", "trout", "tulip", "turtle", "wardrobe", "whale", "willow_tree",
+        "wolf", "woman", "worm",
+    ];
+}
+
+/// <summary>The dictionaries in the Python form of CIFAR.</summary>
+internal static class CifarPickle
+{
+    public static Dictionary<string, object?> Load(string source, ReadOnlyMemory<byte> file)
+    {
+        try
+        {
+            return Unpickler.Load(file, PickledFunctions.Numpy) as Dictionary<string, object?> ?? throw new InvalidDataException("it holds no dictionary");
+        }
+        catch (InvalidDataException exception)
+        {
+            throw new InputException($"{source} cannot be read as a Python file of CIFAR: {exception.Message}.", exception);
+        }
+    }
+
+    /// <summary>The strings of a list in a dictionary.</summary>
+    public static string[] Strings(string source, ReadOnlyMemory<byte> file, string key) =>
+        Load(source, file).GetValueOrDefault(key) is List<object?> list && list.All(item => item is string or ReadOnlyMemory<byte>)
+            ? [.. list.Select(PickledText.Text)]
+            : throw new InputException($"{source} holds no list of class names \"{key}\".");
+}
+
+/// <summary>The images of one CIFAR file: 32 x 32 pixels as three planes, red, green and blue, with a label each.</summary>
+internal sealed class CifarRecords
+{
+    /// <summary>Rows and columns of an image.</summary>
+    public const int ImageSize = 32;
+
+    private const int PlaneSize = ImageSize * ImageSize;
+    private const int PixelBytes = PlaneSize * PixelBlock.Channels;
+    private readonly Func<int, ReadOnlyMemory<byte>> planes;
+
+    private CifarRecords(string source, int[] labels, int classCount, Func<int, ReadOnlyMemory<byte>> planes)
+    {
+        (Source, Labels, this.planes) = (source, labels, planes);
+        if (Array.FindIndex(labels, label => label < 0 || label >= classCount) is >= 0 and var bad)
+        {
+            throw new InputException($"{source}: record {bad} has label {labels[bad]}; expected 0 to {classCount - 1}.");
+        }
+    }
+
+    /// <summary>How messages name the file.</summary>
+    public string Source { get; }
+
+    public int[] Labels { get; }
+
+    public static CifarRecords Read(string source, ReadOnlyMemory<byte> file, CifarLayout layout, int classCount) =>
+        layout.IsPickle ? ReadPickle(source, file, layout, classCount) : ReadBinary(source, file, layout, classCount);
+
+    /// <summary>Writes image <paramref name="record"/> to <paramref name="target"/>, (32, 32, 3).</summary>
+    public void CopyPixels(int record, Span<byte> target)
+    {
+        var from = planes(record).Span;
+        for (var i = 0; i < PlaneSize; i++)
+        {
+            target[PixelBlock.Channels * i] = from[i];
+            target[(PixelBlock.Channels * i) + 1] = from[PlaneSize + i];
+            target[(PixelBlock.Channels * i) + 2] = from[(2 * PlaneSize) + i];
+        }
+    }
+
+    private static CifarRecords ReadBinary(string source, ReadOnlyMemory<byte> file, CifarLayout layout, int classCount)
+    {
+        var recordSize = layout.LabelBytes + PixelBytes;
+        var (count, rest) = Math.DivRem(file.Length, recordSize);
+        if (count == 0 || rest != 0)
+        {
+            throw new InputException(
+                $"{source} has {file.Length:N0} bytes; expected a multiple of {recordSize:N0}, the size of a record of {layout.Format}. "
+                + "The file is cut short or of another format.");
+        }
+
+        int[] labels = [.. Enumerable.Range(0, count).Select(record => (int)file.Span[(record * recordSize) + layout.LabelBytes - 1])];
+        return new CifarRecords(source, labels, classCount, record => file.Slice((record * recordSize) + layout.LabelBytes, PixelBytes));
+    }
+
+    private static CifarRecords ReadPickle(string source, ReadOnlyMemory<byte> file, CifarLayout layout, int classCount)
+    {
+        var table = CifarPickle.Load(source, file);
+        if (!table.TryGetValue("data", out var data) || data is not PickledArray { Columns: PixelBytes } images)
+        {
+            throw new InputException(
+                $"{source} holds no table \"data\" of {PixelBytes} bytes per image, so it is no {layout.Format} file.");
+        }
+
+        var list = table.GetValueOrDefault(layout.LabelKey!) as List<object?> ?? [];
+        int[] labels = [.. list.OfType<long>().Select(label => (int)Math.Clamp(label, int.MinValue, int.MaxValue))];
+        return labels.Length == list.Count && labels.Length == images.Rows && images.Rows > 0
+            ? new CifarRecords(source, labels, classCount, images.Row)
+            : throw new InputException(
+                $"{source} has {images.Rows} images and {labels.Length} labels \"{layout.LabelKey}\"; expected one per image.");
     }
 }

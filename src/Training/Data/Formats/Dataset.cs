@@ -75,3 +75,34 @@ internal abstract class Dataset
         }
     }
 }
+
+/// <summary>A data set whose images are files of a tree.</summary>
+internal abstract class FileDataset : Dataset
+{
+    /// <summary>Where the files are.</summary>
+    public required FileTree Tree { get; init; }
+
+    /// <summary>The images of each part, by its name.</summary>
+    public required IReadOnlyDictionary<string, IReadOnlyList<ImageFile>> Files { get; init; }
+
+    public override ImageSet Read(string part, string name, ReadOptions options, ICollection<string> skipped) =>
+        ImageFiles.Read(name, Tree, Files[part], ClassNames, options, skipped);
+
+    public override IReadOnlyList<(int Width, int Height, int Count)> Sizes(string part) => ImageFiles.Sizes(Tree, Files[part]);
+}
+
+/// <summary>Allocates image blocks, but not ones that cannot fit into memory.</summary>
+internal static class Allocation
+{
+    /// <summary>A block of square images for the data set at <paramref name="location"/>.</summary>
+    public static PixelBlock Of(int count, int size, string location)
+    {
+        var byteCount = (long)count * size * size * PixelBlock.Channels;
+        var available = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
+        return byteCount <= available
+            ? new PixelBlock(count, size, size)
+            : throw new InputException(
+                $"{location} holds {count:N0} images, which take {byteCount >> 20:N0} MiB at {size} x {size} pixels, "
+                + $"and this machine has {available >> 20:N0} MiB; choose a smaller image size.");
+    }
+}

@@ -93,3 +93,11 @@ internal static class ImageFiles
 
     private delegate void FileAction(int index, ReadOnlySpan<byte> bytes, ImageDecoder decoder, ParallelLoopState state);
 }
+
+/// <summary>An image file of a tree and the class of the image, or <see cref="ImageSet.NoClass"/>.</summary>
+internal readonly record struct ImageFile(string Name, int Label)
+{
+    private static readonly string[] endings = [".jpg", ".jpeg", ".png", ".bmp", ".webp"];
+
+    public static bool HasImageName(string name) => endings.Any(ending => name.EndsWith(ending, StringComparison.OrdinalIgnoreCase));
+}

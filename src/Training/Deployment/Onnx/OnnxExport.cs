@@ -1,6 +1,9 @@
 using Google.Protobuf;
 using Pascl.Training.Checkpoints;
 using Pascl.Training.Data;
+using Pascl.Training.Evaluation;
+using Pascl.Training.Methods;
+using Pascl.Training.Networks;
 
 namespace Pascl.Training.Deployment.Onnx;
 
@@ -23,5 +26,168 @@ internal static class OnnxExport
 
         DurableFile.Replace(path, stream => stream.Write(model));
         return agreement;
+    }
+}
+
+/// <summary>The branches of a network in a graph. Each is added when it is first asked for, so that one that nothing is read from is left out.</summary>
+/// <param name="graph">The graph.</param>
+/// <param name="pixels">Name of the images, (N, 3, H, W) float32 in [0, 1].</param>
+/// <param name="network">The network.</param>
+internal sealed class OnnxBranches(OnnxGraph graph, string pixels, DualBranchNetwork network)
+{
+    private readonly Dictionary<Branch, string> outputs = [];
+    private readonly Readout readout = Readout.Of(network);
+
+    /// <summary>Name of the logits of the classes, (N, C).</summary>
+    public string ClassLogits(Branch branch) => OnnxReadout.ClassLogits(graph, readout, branch, Outputs(branch));
+
+    /// <summary>Name of the method's own score, (N), where it reads more than the logits of the classes.</summary>
+    public string OwnScore() => OnnxReadout.Score(graph, readout, Outputs(readout.ScoreBranch));
+
+    // (N, columns of the classifier)
+    private string Outputs(Branch branch)
+    {
+        if (!outputs.TryGetValue(branch, out var name))
+        {
+            var folded = network.Fold(branch)
+                ?? throw new InputException("This network cannot be exported as ONNX: it has no form without BatchNorm. Nothing was written.");
+            outputs.Add(branch, name = Add(folded));
+        }
+
+        return name;
+    }
+
+    private string Add(FoldedNetwork folded)
+    {
+        var hidden = graph.Add("Relu", Add(Normalised(folded.Normalisation), folded.Stem));
+        if (folded.Pooling is { } pooling)
+        {
+            hidden = graph.Add(
+                "MaxPool",
+                [hidden],
+                ("kernel_shape", [pooling.Kernel, pooling.Kernel]),
+                ("strides", [pooling.Stride, pooling.Stride]),
+                ("pads", [pooling.Padding, pooling.Padding, pooling.Padding, pooling.Padding]));
+        }
+
+        foreach (var block in folded.Blocks)
+        {
+            var path = Add(hidden, block.Path[0]);
+            foreach (var convolution in block.Path.Skip(1))
+            {
+                path = Add(graph.Add("Relu", path), convolution);
+            }
+
+            var around = block.Shortcut is { } shortcut ? Add(hidden, shortcut) : hidden;
+            hidden = graph.Add("Relu", graph.Add("Add", path, around));
+        }
+
+        var features = graph.Add("Flatten", graph.Add("GlobalAveragePool", hidden));
+        var weight = graph.Constant(folded.ClassifierWeight, folded.Columns, folded.FeatureCount);
+        return graph.Add("Gemm", [features, weight, graph.Constant(folded.ClassifierBias, folded.Columns)], "transB", 1);
+    }
+
+    private string Normalised(ChannelNormalisation? normalisation) => normalisation is null
+        ? pixels
+        : graph.Add("Div", graph.Add("Sub", pixels, Channels(normalisation.Mean)), Channels(normalisation.StandardDeviation));
+
+    private string Channels(IReadOnlyList<float> values) => graph.Constant([.. values], 1, values.Count, 1, 1);
+
+    private string Add(string input, FoldedConvolution convolution) => graph.Add(
+        "Conv",
+        [input, graph.Constant(convolution.Weight, convolution.Shape), graph.Constant(convolution.Bias, convolution.Bias.Length)],
+        ("strides", [convolution.Stride, convolution.Stride]),
+        ("pads", [convolution.Padding, convolution.Padding, convolution.Padding, convolution.Padding]));
+}
+
+/// <summary>What an exported model says about N images with C classes.</summary>
+/// <param name="Logits">(N, C), row-major.</param>
+/// <param name="Probabilities">(N, C), row-major.</param>
+/// <param name="Scores">(N): the out-of-distribution scores.</param>
+/// <param name="Accepted">(N): the decisions; null where the model has no threshold.</param>
+internal sealed record OnnxOutputs(float[] Logits, float[] Probabilities, float[] Scores, bool[]? Accepted);
+
+/// <summary>The readings of the methods as nodes of a graph, each the equation of its <see cref="Readout"/>.</summary>
+internal static class OnnxReadout
+{
+    // Dimensions of the outputs, (N, columns), and of EAT's heads, (N, heads, columns of a head).
+    private const long Columns = 1;
+    private const long Heads = 1;
+    private const long HeadColumns = 2;
+
+    /// <summary>Adds the logits of the classes.</summary>
+    /// <param name="graph">The graph.</param>
+    /// <param name="readout">How the method reads its network.</param>
+    /// <param name="branch">The branch that the outputs are of.</param>
+    /// <param name="outputs">Name of the outputs of the branch's classifier, (N, columns).</param>
+    /// <returns>Name of the logits, (N, C).</returns>
+    /// <exception cref="InputException">The reading cannot be exported.</exception>
+    public static string ClassLogits(OnnxGraph graph, Readout readout, Branch branch, string outputs) => readout switch
+    {
+        LogitReadout => outputs,
+        OutlierColumnReadout columns => Calibrated(graph, columns, branch, outputs),
+
+        // log( (1/m) sum over the heads of p_c )
+        AbstentionReadout heads => graph.Add(
+            "Sub",
+            graph.LogSumExp(graph.Slice(LogProbabilities(graph, heads, outputs), 0, heads.ClassCount, HeadColumns), Heads),
+            graph.Scalar((float)Math.Log(heads.HeadCount))),
+        _ => throw NotKnown(readout),
+    };
+
+    /// <summary>Adds the method's own score, where it reads more than the logits of the classes.</summary>
+    /// <param name="graph">The graph.</param>
+    /// <param name="readout">How the method reads its network.</param>
+    /// <param name="outputs">Name of the outputs of <see cref="Readout.ScoreBranch"/>'s classifier, (N, columns).</param>
+    /// <returns>Name of the scores, (N).</returns>
+    /// <exception cref="InputException">The reading cannot be exported.</exception>
+    public static string Score(OnnxGraph graph, Readout readout, string outputs) => readout switch
+    {
+        // exp(z'_C) / (exp(z'_C) + sum_c exp(z'_c)) = sigmoid(z'_C - log sum_c exp(z'_c))
+        OutlierColumnReadout columns => graph.Add(
+            "Sigmoid",
+            graph.Add(
+                "Sub",
+                graph.Add("Squeeze", graph.Slice(outputs, columns.ClassCount, columns.ClassCount + 1, Columns), graph.Constant(Columns)),
+                graph.LogSumExp(Calibrated(graph, columns, readout.ScoreBranch, outputs), Columns))),
+        AbstentionReadout heads => graph.Mean(
+            graph.Add("Exp", graph.LogSumExp(graph.Slice(LogProbabilities(graph, heads, outputs), heads.ClassCount, long.MaxValue, HeadColumns), HeadColumns)), Heads),
+        _ => throw NotKnown(readout),
+    };
+
+    private static string Calibrated(OnnxGraph graph, OutlierColumnReadout readout, Branch branch, string outputs)
+    {
+        var adjustment = Array.ConvertAll(readout.Adjustment(branch), value => (float)value);
+        return graph.Add("Sub", graph.Slice(outputs, 0, readout.ClassCount, Columns), graph.Constant(adjustment, adjustment.Length));
+    }
+
+    private static string LogProbabilities(OnnxGraph graph, AbstentionReadout readout, string outputs) =>
+        graph.Add("LogSoftmax", [graph.Add("Reshape", outputs, graph.Constant(0, readout.HeadCount, -1))], "axis", HeadColumns);
+
+    private static InputException NotKnown(Readout readout) =>
+        new($"The reading of the score {readout.ScoreName} cannot be exported as ONNX; export the weights as safetensors.");
+}
+
+/// <summary>
+/// Names of what the scores are made of, for the logits z of a batch, per image: with d = z - max z of every class but the best, e = exp(d) and s = sum e. The
+/// softmax of the best class is 1 / (1 + s). Sorting takes exactly one class out where several share the highest logit.
+/// </summary>
+/// <param name="Top">(N): max z.</param>
+/// <param name="Differences">(N, C - 1): d.</param>
+/// <param name="Exponentials">(N, C - 1): e.</param>
+/// <param name="OtherSum">(N): s.</param>
+/// <param name="Total">(N): 1 + s.</param>
+internal sealed record SortedLogits(string Top, string Differences, string Exponentials, string OtherSum, string Total)
+{
+    /// <summary>Adds the nodes that compute them.</summary>
+    public static SortedLogits Of(OnnxGraph graph, string logits, int classCount)
+    {
+        var sorted = graph.AddSeveral("TopK", [logits, graph.Constant(classCount)], outputs: 2)[0];
+        var best = graph.Slice(sorted, 0, 1, dimension: 1);
+        var others = graph.Slice(sorted, 1, classCount, dimension: 1);
+        var differences = graph.Add("Sub", others, best);
+        var exponentials = graph.Add("Exp", differences);
+        var sum = graph.SumOfColumns(exponentials);
+        return new SortedLogits(graph.Add("Squeeze", best, graph.Constant(1)), differences, exponentials, sum, graph.Add("Add", sum, graph.Scalar(1)));
     }
 }

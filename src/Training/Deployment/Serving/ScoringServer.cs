@@ -117,3 +117,72 @@ internal sealed class ScoringServer : IAsyncDisposable
         return metrics.WriteTo(context.Response.Body, context.RequestAborted);
     }
 }
+
+/// <summary>Where a server listens and what it takes.</summary>
+internal sealed record ServeSettings
+{
+    /// <summary>Addresses, <c>http://HOST:PORT</c>.</summary>
+    public IReadOnlyList<string> Addresses { get; init; } = ["http://127.0.0.1:8080"];
+
+    /// <summary>Images that the network takes at once, of all requests together.</summary>
+    public int BatchSize { get; init; } = 64;
+
+    /// <summary>How long an image waits for others to share its batch.</summary>
+    public TimeSpan Wait { get; init; } = TimeSpan.FromMilliseconds(2);
+
+    /// <summary>Batches that are scored at one time.</summary>
+    public int Workers { get; init; } = Environment.ProcessorCount;
+
+    /// <summary>Bytes of a request's body, at most.</summary>
+    public int BodyLimit { get; init; } = 10 << 20;
+
+    /// <summary>Pixels of one image, at most; known from its header before anything is decoded.</summary>
+    public long PixelLimit { get; init; } = 25_000_000;
+
+    /// <summary>Images in one request, at most.</summary>
+    public int ImageLimit { get; init; } = 64;
+
+    /// <summary>Requests for scores that are worked on or wait at one time; more are turned away.</summary>
+    public int RequestLimit { get; init; } = 64;
+
+    /// <summary>How long a request may take, its upload included.</summary>
+    public TimeSpan Timeout { get; init; } = TimeSpan.FromSeconds(30);
+}
+
+/// <summary>A plain page to drop images on. It loads nothing from elsewhere, and its policy would not let it.</summary>
+internal static class ServerPage
+{
+    private const string Policy =
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+    /// <summary>Adds the page and its two files.</summary>
+    public static void Map(WebApplication app)
+    {
+        MapFile(app, "/", "page.html", "text/html; charset=utf-8");
+        MapFile(app, "/page.js", "page.js", "text/javascript; charset=utf-8");
+        MapFile(app, "/page.css", "page.css", "text/css; charset=utf-8");
+    }
+
+    private static void MapFile(WebApplication app, string path, string name, string type)
+    {
+        using var stream = typeof(ServerPage).Assembly.GetManifestResourceStream($"serving/{name}")
+            ?? throw new InvalidOperationException($"The program was built without {name}.");
+        var content = new byte[stream.Length];
+        stream.ReadExactly(content);
+        app.MapGet(path, (HttpContext context) =>
+        {
+            context.Response.Headers.ContentSecurityPolicy = Policy;
+            return Results.Bytes(content, type);
+        });
+    }
+}
+
+/// <summary>Leaves the signals to the program: the host's own lifetime would listen to Ctrl-C beside it.</summary>
+internal sealed class SilentLifetime : IHostLifetime
+{
+    /// <inheritdoc/>
+    public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    /// <inheritdoc/>
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+}

@@ -1,3 +1,7 @@
+using System.Globalization;
+using Pascl.Training.Data;
+using Pascl.Training.Networks;
+
 namespace Pascl.Training.Evaluation.Scores;
 
 /// <summary>An out-of-distribution score as the literature defines it: higher = more out-of-distribution. <see cref="ScoreKinds"/> lists all.</summary>
@@ -30,4 +34,221 @@ public abstract class ScoreKind
 
     /// <summary>Makes the score ready for one model: the function from a pass over some images to their scores.</summary>
     internal abstract Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting);
+}
+
+/// <summary>Every out-of-distribution score, by name.</summary>
+public static class ScoreKinds
+{
+    /// <summary>All scores, in the order in which tables show them.</summary>
+    public static IReadOnlyList<ScoreKind> All { get; } =
+    [
+        new MaximumSoftmaxScore(),
+        new MaximumLogitScore(),
+        new EnergyScore(),
+        new EntropyScore(),
+        new OdinScore(),
+        new MahalanobisScore(normalised: false),
+        new MahalanobisScore(normalised: true),
+        new NearestNeighbourScore(),
+        new GradNormScore(),
+        new MaximumSoftmaxPriorScore(),
+        new MaximumLogitPriorScore(),
+        new EnergyPriorScore(),
+        new EntropyPriorScore(),
+        new OdinPriorScore(),
+        new GradNormPriorScore(),
+        new MaximumSoftmaxImbalanceScore(),
+        new EnergyImbalanceScore(),
+        new FeatureImbalanceScore(new MahalanobisScore(normalised: false), strength: 0.01),
+        new FeatureImbalanceScore(new GradNormScore(), strength: 10),
+    ];
+
+    /// <summary>Those that a deployed model computes, see <see cref="ScoreKind.IsOfLogits"/>.</summary>
+    public static IEnumerable<ScoreKind> OfLogits => All.Where(kind => kind.IsOfLogits);
+
+    /// <summary>The score of a name.</summary>
+    /// <exception cref="InputException">There is none; the message lists the names.</exception>
+    public static ScoreKind Find(string name) =>
+        All.FirstOrDefault(kind => kind.Name == name)
+        ?? throw new InputException($"There is no score '{name}'; the scores are {string.Join(", ", All.Select(kind => kind.Name))}.");
+}
+
+/// <summary>A number that a score can be given.</summary>
+/// <param name="Name">How it is written, for example <c>temperature</c>.</param>
+/// <param name="Default">Its value where it is not given.</param>
+/// <param name="Meaning">What it is, in words.</param>
+/// <param name="Range">The numbers it may be.</param>
+public sealed record ScoreParameter(string Name, double Default, string Meaning, ScoreParameterRange Range)
+{
+    /// <summary>Reads a value; <paramref name="score"/> names the score in messages.</summary>
+    /// <exception cref="InputException">It is not a number of the range.</exception>
+    internal double Parse(string text, string score) =>
+        double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var value) && IsAllowed(value)
+            ? value
+            : throw new InputException($"{Name} of the score {score} is '{text}'; it must be {RangeInWords}.");
+
+    private string RangeInWords => Range switch
+    {
+        ScoreParameterRange.Positive => "a number above 0",
+        ScoreParameterRange.NonNegative => "a number, at least 0",
+        ScoreParameterRange.PositiveInteger => "a whole number, at least 1",
+        _ => "a whole number, at least 0",
+    };
+
+    private bool IsAllowed(double value) => double.IsFinite(value) && Range switch
+    {
+        ScoreParameterRange.Positive => value > 0,
+        ScoreParameterRange.NonNegative => value >= 0,
+        ScoreParameterRange.PositiveInteger => value >= 1 && IsCount(value),
+        _ => value >= 0 && IsCount(value),
+    };
+
+    private static bool IsCount(double value) => double.IsInteger(value) && value <= int.MaxValue;
+}
+
+/// <summary>The finite numbers that a parameter of a score may be.</summary>
+public enum ScoreParameterRange
+{
+    /// <summary>Above 0.</summary>
+    Positive,
+
+    /// <summary>0 or more.</summary>
+    NonNegative,
+
+    /// <summary>1, 2, 3, ...</summary>
+    PositiveInteger,
+
+    /// <summary>0, 1, 2, ...</summary>
+    NonNegativeInteger,
+}
+
+/// <summary>A score with the values of its parameters, as <c>energy</c>, <c>energy:temperature=2</c> or <c>odin:temperature=100:epsilon=0.002</c>.</summary>
+public sealed class ScoreSpecification
+{
+    /// <summary>What stands for every score with its default values.</summary>
+    public const string All = "all";
+
+    private readonly Dictionary<string, double> values;
+
+    private ScoreSpecification(ScoreKind kind, Dictionary<string, double> values) => (Kind, this.values) = (kind, values);
+
+    /// <summary>The score.</summary>
+    public ScoreKind Kind { get; }
+
+    /// <summary>The value of every parameter, given or default.</summary>
+    public IReadOnlyDictionary<string, double> Values => values;
+
+    /// <summary>Reads <c>NAME</c> or <c>NAME:PARAMETER=VALUE...</c>.</summary>
+    /// <exception cref="InputException">There is no such score or parameter, or a value is out of its range.</exception>
+    public static ScoreSpecification Parse(string text)
+    {
+        var parts = text.Split(':', StringSplitOptions.TrimEntries);
+        var kind = ScoreKinds.Find(parts[0]);
+        var values = kind.Parameters.ToDictionary(parameter => parameter.Name, parameter => parameter.Default);
+        foreach (var part in parts.Skip(1))
+        {
+            var (name, value) = part.Split('=', 2) is [var before, var after] ? (before, after) : (part, "");
+            var parameter = kind.Parameters.FirstOrDefault(parameter => parameter.Name == name) ?? throw new InputException(
+                $"The score {kind.Name} has no parameter '{name}'; " + (kind.Parameters.Count == 0
+                    ? "it takes none."
+                    : $"it takes {string.Join(" and ", kind.Parameters.Select(p => p.Name))}, as in {kind.Name}:{kind.Parameters[0].Name}=NUMBER."));
+            values[name] = parameter.Parse(value, kind.Name);
+        }
+
+        return new ScoreSpecification(kind, values);
+    }
+
+    /// <summary>Reads scores with commas between them; <see cref="All"/> stands for every one. A score named twice counts once.</summary>
+    /// <exception cref="InputException">A name or a value is wrong.</exception>
+    public static IReadOnlyList<ScoreSpecification> ParseList(string text) =>
+    [
+        .. text.Split(',', StringSplitOptions.TrimEntries)
+            .SelectMany(item => item == All ? ScoreKinds.All.Select(kind => kind.Name) : [item])
+            .Select(Parse)
+            .DistinctBy(specification => specification.ToString()),
+    ];
+
+    /// <summary>The name and the values that are not the default; <see cref="Parse"/> reads it back.</summary>
+    public override string ToString() => Kind.Name + string.Concat(
+        Kind.Parameters
+            .Where(parameter => values[parameter.Name] != parameter.Default)
+            .Select(parameter => string.Create(CultureInfo.InvariantCulture, $":{parameter.Name}={values[parameter.Name]}")));
+
+    /// <summary>The score as a function of an image's logits of the main branch, for a deployed model.</summary>
+    /// <param name="trainingCounts">Training images of each class, as the checkpoint stores them.</param>
+    /// <exception cref="InputException">The score needs more than logits, see <see cref="ScoreKind.IsOfLogits"/>.</exception>
+    public OodScore OfLogits(IReadOnlyList<int> trainingCounts) => RequireLogits().Of(this, ClassPrior.Of(trainingCounts));
+
+    /// <summary>Refuses a score that needs more than logits.</summary>
+    internal LogitScoreKind RequireLogits() => Kind as LogitScoreKind ?? throw new InputException(
+        $"The score {Kind.Name} needs more than an image's logits; a deployed model computes one of " +
+        $"{string.Join(", ", ScoreKinds.OfLogits.Select(other => other.Name))}.");
+
+    /// <summary>Makes the score ready for one model.</summary>
+    public FittedScore Fit(ScoreFitting fitting) => new(this, Kind.Fit(this, fitting));
+}
+
+/// <summary>A score made ready for one model.</summary>
+public sealed class FittedScore
+{
+    private readonly Func<FeaturePass, double[]> scores;
+
+    internal FittedScore(ScoreSpecification specification, Func<FeaturePass, double[]> scores) =>
+        (Specification, this.scores) = (specification, scores);
+
+    /// <summary>The score and its parameters.</summary>
+    public ScoreSpecification Specification { get; }
+
+    /// <summary>The score of every image of a pass: higher = more out-of-distribution.</summary>
+    /// <exception cref="InputException">A score is not a number, because the model's logits or features are not finite.</exception>
+    public double[] Scores(FeaturePass pass)
+    {
+        var result = scores(pass);
+        return Array.FindIndex(result, double.IsNaN) is >= 0 and var image
+            ? throw new InputException(
+                $"The score {Specification} of {pass.Images.Source(image)} in {pass.Images.Name} is not a number: the model's logits or features are not " +
+                "finite. Its training diverged; train again with a lower learning rate.")
+            : result;
+    }
+}
+
+/// <summary>What scores are fitted on: a trained model and its training images. No test image and no outlier takes part.</summary>
+public sealed class ScoreFitting
+{
+    private readonly Lazy<FeaturePass> pass;
+
+    /// <summary>Prepares to fit on a pass that was made already.</summary>
+    /// <param name="model">The trained model.</param>
+    /// <param name="trainingPass">Its pass over the images it was trained on, unaugmented; every class has at least one.</param>
+    public ScoreFitting(DualBranchNetwork model, FeaturePass trainingPass)
+        : this(model, trainingPass.Images, () => trainingPass)
+    {
+    }
+
+    /// <summary>Prepares to fit; the model runs over the training images when the first score asks for them, and only once.</summary>
+    /// <param name="model">The trained model.</param>
+    /// <param name="training">The images it was trained on, unaugmented; every class has at least one.</param>
+    public ScoreFitting(DualBranchNetwork model, ImageSet training)
+        : this(model, training, () => FeaturePass.Of(model, training))
+    {
+    }
+
+    private ScoreFitting(DualBranchNetwork model, ImageSet training, Func<FeaturePass> run)
+    {
+        (Model, Training) = (model, training);
+        Prior = ClassPrior.Of(training.CountPerClass());
+        pass = new(run);
+    }
+
+    /// <summary>The trained model.</summary>
+    public DualBranchNetwork Model { get; }
+
+    /// <summary>The images it was trained on.</summary>
+    public ImageSet Training { get; }
+
+    /// <summary>The pass over them.</summary>
+    public FeaturePass TrainingPass => pass.Value;
+
+    /// <summary>pi: the share of every class in the training images.</summary>
+    internal double[] Prior { get; }
 }

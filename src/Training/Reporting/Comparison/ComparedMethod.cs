@@ -1,3 +1,6 @@
+using MathNet.Numerics.Distributions;
+using Pascl.Training.Devices;
+using Pascl.Training.Evaluation;
 using Pascl.Training.Recipes;
 
 namespace Pascl.Training.Reporting.Comparison;
@@ -53,4 +56,102 @@ public sealed record ComparedMethod(string Name, IReadOnlyList<ComparedRun> Runs
             .ToArray();
         return differing.Length == 0 ? method : $"{method} ({string.Join(", ", differing)})";
     }
+}
+
+/// <summary>A number by which runs are compared.</summary>
+/// <param name="Key">Its name in files.</param>
+/// <param name="Title">Its name in tables.</param>
+/// <param name="HigherIsBetter">Whether a higher number is better.</param>
+/// <param name="OfDetection">Reads it from the detection of a set, where it is of that kind.</param>
+/// <param name="OfClassification">Reads it from the classification of the test images, where it is of that kind.</param>
+public sealed record ComparedMetric(
+    string Key,
+    string Title,
+    bool HigherIsBetter,
+    Func<OodResult, double>? OfDetection = null,
+    Func<LongTailMetrics, double>? OfClassification = null)
+{
+    /// <summary>Area under the ROC curve.</summary>
+    public static ComparedMetric Auroc { get; } = new("auroc", "AUROC", true, result => result.Metrics.Auroc);
+
+    /// <summary>Average precision, out-of-distribution positive.</summary>
+    public static ComparedMetric Aupr { get; } = new("aupr", "AUPR", true, result => result.Metrics.AuprOut);
+
+    /// <summary>False-positive rate at the recall nearest to 0.95, out-of-distribution positive.</summary>
+    public static ComparedMetric Fpr95 { get; } = new("fpr95", "FPR95", false, result => result.Metrics.Fpr95);
+
+    /// <summary>AUROC against the test images of the tail classes only.</summary>
+    public static ComparedMetric TailAuroc { get; } = new("tail_auroc", "AUROC tail", true, result => result.Groups.Tail.Auroc);
+
+    /// <summary>Accuracy on the test images.</summary>
+    public static ComparedMetric Accuracy { get; } =
+        new("accuracy", "ACC", true, OfClassification: classification => classification.Accuracy.Overall);
+
+    /// <summary>Mean accuracy of the few-shot classes.</summary>
+    public static ComparedMetric FewShotAccuracy { get; } =
+        new("few_shot_accuracy", "ACC few", true, OfClassification: classification => classification.Accuracy.Few);
+
+    /// <summary>All of them, in the order of tables.</summary>
+    public static IReadOnlyList<ComparedMetric> All { get; } = [Auroc, Aupr, Fpr95, TailAuroc, Accuracy, FewShotAccuracy];
+}
+
+/// <summary>How two methods differ on the same seeds, seed by seed.</summary>
+/// <param name="Method">The method.</param>
+/// <param name="Baseline">The one that it is compared with.</param>
+/// <param name="Seeds">The seeds that both have.</param>
+/// <param name="Differences">By number: method less baseline, one per seed.</param>
+public sealed record PairedDifference(
+    string Method, string Baseline, IReadOnlyList<int> Seeds, IReadOnlyDictionary<Quantity, Summary> Differences);
+
+/// <summary>One number that every compared run has.</summary>
+/// <param name="Reading">Which branches it is of.</param>
+/// <param name="Set">The out-of-distribution set; null for the mean over the sets, and for a number of the test images.</param>
+/// <param name="Metric">Which number.</param>
+public sealed record Quantity(Reading Reading, string? Set, ComparedMetric Metric)
+{
+    /// <summary>The number of one run, as a fraction.</summary>
+    /// <param name="report">The run's report.</param>
+    /// <param name="sets">The sets that the average is taken over.</param>
+    public double Of(EvaluationReport report, IReadOnlyList<string> sets)
+    {
+        var reading = Reading switch
+        {
+            Reading.Main => report.Main,
+            Reading.Auxiliary => report.Auxiliary,
+            _ => report.Deployed,
+        };
+        return Metric.OfClassification is { } classification ? classification(reading.Classification)
+            : Set is null ? OodMetrics.Mean(sets, OfSet)
+            : OfSet(Set);
+
+        double OfSet(string name) => Metric.OfDetection!(reading.Sets.Single(set => set.Name == name).Result);
+    }
+}
+
+/// <summary>What several runs say about a number.</summary>
+/// <param name="Values">The number of each run.</param>
+public sealed record Summary(double[] Values)
+{
+    /// <summary>Number of runs, n.</summary>
+    public int Count => Values.Length;
+
+    /// <summary>The mean.</summary>
+    public double Mean => Values.Average();
+
+    /// <summary>The sample's standard deviation, sqrt(sum (x - mean)^2 / (n - 1)); not a number for one run.</summary>
+    public double StandardDeviation
+    {
+        get
+        {
+            var mean = Mean;
+            return Count < 2 ? double.NaN : Math.Sqrt(Values.Sum(value => (value - mean) * (value - mean)) / (Count - 1));
+        }
+    }
+
+    /// <summary>
+    /// How far the 95 % confidence interval of the mean reaches to each side by Student's t, t(0.975, n - 1) sd / sqrt(n); not a number for
+    /// one run.
+    /// </summary>
+    public double ConfidenceReach =>
+        Count < 2 ? double.NaN : StudentT.InvCDF(0, 1, Count - 1, 0.975) * StandardDeviation / Math.Sqrt(Count);
 }

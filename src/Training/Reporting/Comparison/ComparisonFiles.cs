@@ -1,5 +1,8 @@
+using System.Globalization;
 using System.Text;
+using System.Text.Json;
 using Pascl.Training.Checkpoints;
+using Pascl.Training.Evaluation;
 
 namespace Pascl.Training.Reporting.Comparison;
 
@@ -35,5 +38,136 @@ public static class ComparisonFiles
         var path = Path.Combine(folder, $"comparison.{extension}");
         DurableFile.Replace(path, stream => stream.Write(Encoding.UTF8.GetBytes(text)));
         return path;
+    }
+}
+
+/// <summary>
+/// A comparison as comma-separated values (RFC 4180): a line for every method, number and seed, as a fraction; empty where it is not
+/// defined.
+/// </summary>
+internal static class ComparisonCsv
+{
+    public static string Write(RunComparison comparison)
+    {
+        var text = new StringBuilder();
+        AppendLine("method", "seed", "reading", "set", "metric", "value");
+        foreach (var method in comparison.Methods)
+        {
+            foreach (var quantity in comparison.Quantities)
+            {
+                foreach (var (seed, value) in method.Seeds.Zip(comparison.Of(method, quantity).Values))
+                {
+                    AppendLine(
+                        method.Name,
+                        seed.ToString(CultureInfo.InvariantCulture),
+                        quantity.Reading.ToString().ToLowerInvariant(),
+                        quantity.Metric.OfDetection is null ? "" : quantity.Set ?? "average",
+                        quantity.Metric.Key,
+                        double.IsNaN(value) ? "" : value.ToString("R", CultureInfo.InvariantCulture));
+                }
+            }
+        }
+
+        return text.ToString();
+
+        void AppendLine(params ReadOnlySpan<string> fields)
+        {
+            text.AppendJoin(',', fields.ToArray().Select(Quote)).Append("\r\n");
+        }
+    }
+
+    private static string Quote(string field) =>
+        field.AsSpan().ContainsAny(",\"\r\n") ? $"\"{field.Replace("\"", "\"\"")}\"" : field;
+}
+
+/// <summary>A comparison as JSON: fractions, null where a number is not defined.</summary>
+internal static class ComparisonJson
+{
+    public static string Write(RunComparison comparison) => JsonSerializer.Serialize(
+        new
+        {
+            Statistics =
+                "standardDeviation divides by n - 1; confidenceInterval is that of the mean at 95 % by Student's t. Intervals of several numbers " +
+                "or pairs are not corrected for their number.",
+            comparison.Notes,
+            comparison.Sets,
+            Methods = comparison.Methods.Select(method => new
+            {
+                method.Name,
+                method.Seeds,
+                Runs = method.Runs.Select(run => run.Folder),
+                // A method can bring its own score, so what the numbers mean is said for each.
+                method.Runs[0].Report.Conventions,
+                Results = comparison.Quantities.Select(quantity => Result(quantity, comparison.Of(method, quantity))),
+            }),
+            Differences = comparison.Differences.Select(pair => new
+            {
+                pair.Method,
+                pair.Baseline,
+                pair.Seeds,
+                Results = pair.Differences.Select(difference => Result(difference.Key, difference.Value)),
+            }),
+        },
+        ReportJson.Options);
+
+    private static object Result(Quantity quantity, Summary summary) => new
+    {
+        quantity.Reading,
+        Set = quantity.Metric.OfDetection is null ? null : quantity.Set ?? "average",
+        Metric = quantity.Metric.Key,
+        quantity.Metric.HigherIsBetter,
+        N = summary.Count,
+        summary.Mean,
+        summary.StandardDeviation,
+        ConfidenceInterval = new[] { summary.Mean - summary.ConfidenceReach, summary.Mean + summary.ConfidenceReach },
+        summary.Values,
+    };
+}
+
+/// <summary>A comparison as Markdown.</summary>
+internal static class ComparisonMarkdown
+{
+    private const string Special = "\\`*_{}[]<>#|~&";
+
+    public static string Write(RunComparison comparison)
+    {
+        var text = new StringBuilder("# Comparison of runs\n\n");
+        foreach (var note in comparison.Notes)
+        {
+            text.Append($"* {Escape(note)}\n");
+        }
+
+        foreach (var table in ComparisonTables.All(comparison))
+        {
+            text.Append($"\n## {Escape(table.Title)}\n\n");
+            AppendRow(table.Columns);
+            AppendRow(table.Columns.Select(_ => "---"));
+            foreach (var row in table.Rows)
+            {
+                AppendRow(row.Select(Escape));
+            }
+        }
+
+        text.Append("\n## Runs\n\n");
+        foreach (var run in comparison.Methods.SelectMany(method => method.Runs.Select(run => (method.Name, run))))
+        {
+            text.Append($"* {Escape(run.Name)}, seed {run.run.Recipe.Seed}: {Escape(run.run.Folder)}\n");
+        }
+
+        return text.ToString();
+
+        void AppendRow(IEnumerable<string> cells) => text.Append($"| {string.Join(" | ", cells)} |\n");
+    }
+
+    /// <summary>Text that reads the same in Markdown: nothing in it is a link, HTML, emphasis or the end of a cell.</summary>
+    public static string Escape(string text)
+    {
+        var escaped = new StringBuilder(text.Length);
+        foreach (var letter in text)
+        {
+            escaped.Append(char.IsControl(letter) ? " " : Special.Contains(letter) ? $"\\{letter}" : letter.ToString());
+        }
+
+        return escaped.ToString();
     }
 }

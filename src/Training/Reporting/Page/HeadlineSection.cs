@@ -2,7 +2,6 @@ using System.Globalization;
 using System.Xml.Linq;
 using Pascl.Training.Checkpoints;
 using Pascl.Training.Evaluation;
-using Pascl.Training.Recipes;
 using Pascl.Training.Reporting.Comparison;
 using Pascl.Training.Reporting.Html;
 
@@ -14,7 +13,7 @@ internal static class HeadlineSection
     public static IEnumerable<XElement> Of(RunRecord record, DateTimeOffset now)
     {
         yield return HtmlPage.Paragraph(
-            $"Method {RecipeFile.NameOf(record.Recipe.Method)}, preset {record.Recipe.Preset}, seed {record.Recipe.Seed}, width {record.Recipe.Width}. " +
+            $"Method {record.Recipe.Method}, preset {record.Recipe.Preset}, seed {record.Recipe.Seed}, width {record.Recipe.Width}. " +
             $"{State(record)} Written on {now.ToString("yyyy-MM-dd 'at' HH:mm:ss zzz", CultureInfo.InvariantCulture)}.");
         if (record.IsTrained)
         {

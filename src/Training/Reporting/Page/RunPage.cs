@@ -1,6 +1,10 @@
+using System.Globalization;
 using System.Text;
 using System.Xml.Linq;
 using Pascl.Training.Checkpoints;
+using Pascl.Training.Evaluation;
+using Pascl.Training.Networks;
+using Pascl.Training.Recipes;
 using Pascl.Training.Reporting.Html;
 
 namespace Pascl.Training.Reporting.Page;
@@ -53,5 +57,83 @@ internal static class RunPage
                 ? (XElement[])[.. DetectionSection.Of(report, record.Figures, record.Calibration), .. ClassSection.Of(report), .. WorstSection.Of(report, record.Worst)]
                 : [],
             .. RecipeSection.Of(record),
+        ]);
+}
+
+/// <summary>Every value that was used, and where the run was trained.</summary>
+internal static class RecipeSection
+{
+    public static IEnumerable<XElement> Of(RunRecord record)
+    {
+        yield return HtmlPage.Section(
+            "Recipe and machine",
+            [
+                HtmlPage.Details(new(
+                    "recipe, every value",
+                    ["value", "is"],
+                    [.. RecipeValues.Of(RecipeFile.Write(record.Recipe)).Select(value => (string[])[value.Key, value.Value])])),
+                .. record.Machine.Count == 0
+                    ? []
+                    : (XElement[])
+                    [
+                        HtmlPage.Details(new(
+                            "machine that the run was trained on", ["part", "is"], [.. record.Machine.Select(part => (string[])[part.Key, part.Value])])),
+                    ],
+                .. record.Convolutions.Count == 0
+                    ? []
+                    : (XElement[])
+                    [
+                        HtmlPage.Details(new(
+                            "convolutions on that machine, compared with double precision",
+                            ["convolution", "how it is computed, and its largest error"],
+                            [.. record.Convolutions.Select(part => (string[])[part.Key[ConvolutionReport.RowPrefix.Length..], part.Value])])),
+                    ],
+                HtmlPage.Paragraph($"Folder: {record.Folder}"),
+            ]);
+    }
+}
+
+/// <summary>The images that the score gets most wrong, as a picture and as lists.</summary>
+internal static class WorstSection
+{
+    public static IEnumerable<XElement> Of(EvaluationReport report, byte[]? picture)
+    {
+        var worst = report.Worst;
+        yield return HtmlPage.Section(
+            "Most wrong images",
+            [
+                .. picture is null ? [] : (XElement[])[Picture(worst, picture)],
+                HtmlPage.Details(List(report, "test images of the highest score", worst.InDistribution)),
+                .. worst.OutOfDistribution.Count == 0
+                    ? []
+                    : (XElement[])[HtmlPage.Details(List(report, "OOD images of the lowest score", worst.OutOfDistribution))],
+            ]);
+    }
+
+    private static XElement Picture(WorstImages worst, byte[] picture) => new(
+        "figure",
+        HtmlPage.Wide(
+            "Picture of the most wrong images",
+            new XElement(
+                "img",
+                new XAttribute("src", $"data:image/png;base64,{Convert.ToBase64String(picture)}"),
+                new XAttribute(
+                    "alt",
+                    $"{worst.InDistribution.Count} test images that look most out-of-distribution to the model, then {worst.OutOfDistribution.Count} " +
+                    "out-of-distribution images that look most familiar; the lists below name each of them."))),
+        new XElement("figcaption", "The test images of the highest score, and below them the OOD images of the lowest."));
+
+    private static TextTable List(EvaluationReport report, string title, IReadOnlyList<WorstImage> images) => new(
+        title,
+        ["image", "set", "class", "taken for", "score"],
+        [
+            .. images.Select(image => (string[])
+            [
+                image.Source,
+                image.Set,
+                image.Label is { } label ? report.ClassNames[label] : "none",
+                report.ClassNames[image.Prediction],
+                image.Score.ToString("0.0000", CultureInfo.InvariantCulture),
+            ]),
         ]);
 }

@@ -1,7 +1,8 @@
 using System.Text.Json;
 using Pascl.Training.Checkpoints;
 using Pascl.Training.Evaluation;
-using Pascl.Training.Model;
+using Pascl.Training.Networks;
+using Pascl.Training.Profiling;
 using Pascl.Training.Recipes;
 
 namespace Pascl.Training.Reporting.Page;

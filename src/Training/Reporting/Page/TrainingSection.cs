@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Xml.Linq;
+using Pascl.Training.Profiling;
 using Pascl.Training.Recipes;
 using Pascl.Training.Reporting.Html;
 

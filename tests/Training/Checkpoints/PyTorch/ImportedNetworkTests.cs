@@ -2,8 +2,9 @@ using Pascl.Tests.Training.Deployment;
 using Pascl.Training;
 using Pascl.Training.Checkpoints.PyTorch;
 using Pascl.Training.Deployment;
+using Pascl.Training.Devices;
 using Pascl.Training.Interop;
-using Pascl.Training.Model;
+using Pascl.Training.Networks;
 using TorchSharp;
 
 namespace Pascl.Tests.Training.Checkpoints.PyTorch;

@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 using Pascl.Tests.Training.Deployment;
 using Pascl.Training.Checkpoints.PyTorch;
 using Pascl.Training.Deployment;
-using Pascl.Training.Model;
+using Pascl.Training.Networks;
 using TorchSharp;
 
 namespace Pascl.Tests.Training.Checkpoints.PyTorch;

@@ -7,7 +7,6 @@ using System.Text.RegularExpressions;
 using Pascl.Tests.Training.Data.Formats;
 using Pascl.Training.Checkpoints;
 using Pascl.Training.Deployment;
-using Pascl.Training.Deployment.Scoring;
 using Pascl.Training.Deployment.Serving;
 
 namespace Pascl.Tests.Training.Deployment.Serving;

@@ -2,7 +2,7 @@ using CsCheck;
 using Pascl.Training.Data;
 using Pascl.Training.Evaluation;
 using Pascl.Training.Evaluation.Scores;
-using Pascl.Training.Model;
+using Pascl.Training.Networks;
 
 namespace Pascl.Tests.Training.Evaluation.Scores;
 

@@ -116,5 +116,5 @@ public sealed class LogitScoresTests
         }
     });
 
-    private static Pascl.Training.Evaluation.OodScore Score(string text, int[] trainingCounts) => ScoreSpecification.Parse(text).OfLogits(trainingCounts);
+    private static OodScore Score(string text, int[] trainingCounts) => ScoreSpecification.Parse(text).OfLogits(trainingCounts);
 }

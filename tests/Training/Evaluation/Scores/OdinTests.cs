@@ -1,7 +1,7 @@
 using Pascl.Training.Data;
 using Pascl.Training.Evaluation;
 using Pascl.Training.Evaluation.Scores;
-using Pascl.Training.Model;
+using Pascl.Training.Networks;
 using static TorchSharp.torch;
 
 namespace Pascl.Tests.Training.Evaluation.Scores;

@@ -1,0 +1,87 @@
+using System.Globalization;
+using Pascl.Kernels.Device;
+using TorchSharp;
+
+namespace Pascl.Training.Devices;
+
+/// <summary>Where a run computes: torch's device, and beside it the device of the kernels where they are used.</summary>
+public sealed class ComputeDevice : IDisposable
+{
+    private ComputeDevice(torch.Device torch, KernelDevice? kernels) => (Torch, Kernels) = (torch, kernels);
+
+    /// <summary>Where the tensors are.</summary>
+    public torch.Device Torch { get; }
+
+    /// <summary>What the losses and BatchNorm run on, in the same memory; null where they are plain torch operations.</summary>
+    public KernelDevice? Kernels { get; }
+
+    /// <summary>Opens a device.</summary>
+    /// <param name="device"><c>cpu</c>, <c>cuda:i</c>, or <c>auto</c>: the first GPU that this libtorch can use, and the CPU where there is none.</param>
+    /// <param name="backend">What computes the losses and BatchNorm.</param>
+    /// <exception cref="InputException">There is no such device, or this libtorch cannot use it.</exception>
+    /// <exception cref="DeviceException">The kernels cannot use it.</exception>
+    public static ComputeDevice Open(string device, Backend backend)
+    {
+        var gpu = GpuIndex(device);
+        var usesKernels = backend == Backend.Ilgpu || (backend == Backend.Auto && gpu is not null);
+        var kernels = !usesKernels ? null : KernelDevice.Open(gpu is { } index ? $"cuda:{index}" : "simulator");
+        return new ComputeDevice(gpu is null ? torch.CPU : new torch.Device(DeviceType.CUDA, gpu.Value), kernels);
+    }
+
+    /// <inheritdoc/>
+    public override string ToString() => Kernels switch
+    {
+        null => $"{Torch} with torch operations",
+        { IsSimulator: true } => "cpu with ILGPU kernels on the simulator, which checks them and is far too slow to train",
+        _ => $"{Kernels.Name} with ILGPU kernels",
+    };
+
+    /// <inheritdoc/>
+    public void Dispose() => Kernels?.Dispose();
+
+    // The number of a GPU that libtorch can use, or null for the CPU.
+    private static int? GpuIndex(string device)
+    {
+        const string Gpu = "cuda:";
+        switch (device)
+        {
+            case "cpu":
+                return null;
+            case "auto":
+                return torch.cuda.is_available() ? 0 : null;
+            case var _ when device.StartsWith(Gpu, StringComparison.Ordinal)
+                && int.TryParse(device.AsSpan(Gpu.Length), NumberStyles.None, CultureInfo.InvariantCulture, out var index):
+                RequireGpu(device, index);
+                return index;
+            default:
+                throw new InputException($"There is no device {device}; use auto, cpu, or cuda: and the number of a GPU, such as cuda:0.");
+        }
+    }
+
+    private static void RequireGpu(string device, int index)
+    {
+        if (!torch.cuda.is_available())
+        {
+            throw new InputException(
+                $"{device} cannot be used: this libtorch finds no GPU. Let LIBTORCH_PATH name the lib folder of a PyTorch with CUDA, or use --device cpu.");
+        }
+
+        if (index >= torch.cuda.device_count())
+        {
+            throw new InputException($"There is no {device}; libtorch finds {torch.cuda.device_count()} GPU(s), numbered from 0.");
+        }
+    }
+}
+
+/// <summary>What computes the losses and BatchNorm; convolutions and matrix products are torch's in every case.</summary>
+public enum Backend
+{
+    /// <summary><see cref="Ilgpu"/> on a GPU, <see cref="Torch"/> on the CPU.</summary>
+    Auto,
+
+    /// <summary>Plain torch operations.</summary>
+    Torch,
+
+    /// <summary>The kernels of <c>Pascl.Kernels</c>. On the CPU they run on a simulator, which checks them and is far too slow to train.</summary>
+    Ilgpu,
+}

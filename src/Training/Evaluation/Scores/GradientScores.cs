@@ -1,0 +1,141 @@
+using Pascl.Training.Data;
+using Pascl.Training.Networks;
+using static TorchSharp.torch;
+
+namespace Pascl.Training.Evaluation.Scores;
+
+/// <summary>
+/// - sum_j |f_j| * sum_c |p_c - 1/C|: the L1 norm of the gradient of the cross entropy to the uniform distribution with respect to the weights of the
+/// classifier, which is (p - 1/C) f', so that no gradient need be computed.
+/// </summary>
+internal sealed class GradNormScore() : ScoreKind(
+    "gradnorm", "-(sum |f|) (sum |p - 1/C|)", "Huang, Geng and Li, NeurIPS 2021, in closed form for the last layer")
+{
+    internal override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting)
+    {
+        var uniform = fitting.Prior.Select(_ => 1.0 / fitting.Prior.Length).ToArray();
+        return pass => Scores(pass, uniform);
+    }
+
+    /// <summary>The score with another distribution in the place of the uniform one.</summary>
+    internal static double[] Scores(FeaturePass pass, double[] reference)
+    {
+        var scores = new double[pass.Features.Count];
+        for (var i = 0; i < scores.Length; i++)
+        {
+            var norm = 0.0;
+            foreach (var feature in pass.Features[i])
+            {
+                norm += Math.Abs((double)feature);
+            }
+
+            scores[i] = -norm * Softmax.Of(pass.Predictions.Main[i]).Zip(reference, (p, q) => Math.Abs(p - q)).Sum();
+        }
+
+        return scores;
+    }
+}
+
+/// <summary>- sum_j |f_j| * sum_c |p_c - pi_c|: GradNorm with the class prior in the place of the uniform distribution.</summary>
+internal sealed class GradNormPriorScore() : ScoreKind("gradnorm-prior", "-(sum |f|) (sum |p - pi|)", "RP+GradNorm of Jiang et al., ICML 2023")
+{
+    internal override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting) =>
+        pass => GradNormScore.Scores(pass, fitting.Prior);
+}
+
+/// <summary>1 - max_c softmax(z(x~) / T)_c with x~ of <see cref="InputPerturbation"/>.</summary>
+internal sealed class OdinScore() : ScoreKind(
+    "odin",
+    "1 - max softmax(z(x~) / T), x~ = x - epsilon sign( dCE(z / T, argmax z) / dx ), sign 0 = 0, x in [0, 1], x~ not clipped",
+    "Liang, Li and Srikant, ICLR 2018",
+    InputPerturbation.Temperature,
+    InputPerturbation.Epsilon(0.0014))
+{
+    internal override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting) =>
+        pass => Scores(specification, fitting, pass);
+
+    internal static double[] Scores(ScoreSpecification specification, ScoreFitting fitting, FeaturePass pass)
+    {
+        var temperature = specification.Values[InputPerturbation.Temperature.Name];
+        return InputPerturbation.Logits(fitting.Model, pass, specification).Scores(logits => OodScores.MaximumSoftmax(logits, temperature));
+    }
+}
+
+/// <summary>- max_c softmax(z(x~) / T)_c * (1 - cos(p(x), pi)): ODIN counts less where the prediction looks like the class prior.</summary>
+internal sealed class OdinPriorScore() : ScoreKind(
+    "odin-prior",
+    "-max softmax(z(x~) / T) * (1 - cos(p, pi)), p of the unchanged image at T = 1",
+    "RW+ODIN of Jiang et al., ICML 2023",
+    InputPerturbation.Temperature,
+    InputPerturbation.Epsilon(0))
+{
+    internal override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting) => pass =>
+    {
+        var unlike = pass.Predictions.Main.Scores(logits => ClassPrior.Dissimilarity(Softmax.Of(logits), fitting.Prior));
+        return [.. OdinScore.Scores(specification, fitting, pass).Zip(unlike, (odin, factor) => (odin - 1) * factor)];
+    };
+}
+
+/// <summary>
+/// ODIN's step on the image: x~ = x - epsilon sign( d CE(z(x) / T, y^) / dx ) with y^ = argmax z(x). It raises the largest probability, and more so for
+/// in-distribution images. Where the gradient is exactly zero the pixel stays; x~ is not clipped to [0, 1]. Images enter the network in [0, 1], so
+/// epsilon is in units of that range.
+/// </summary>
+internal static class InputPerturbation
+{
+    private const string EpsilonName = "epsilon";
+
+    public static readonly ScoreParameter Temperature = new("temperature", 1000, "T", ScoreParameterRange.Positive);
+
+    /// <summary>Epsilon with its usual value.</summary>
+    public static ScoreParameter Epsilon(double usual) =>
+        new(EpsilonName, usual, "step on the image, whose range is 1", ScoreParameterRange.NonNegative);
+
+    /// <summary>Whether a score takes the step, for which the images' gradients are needed.</summary>
+    public static bool IsTakenBy(ScoreSpecification specification) => specification.Values.TryGetValue(EpsilonName, out var epsilon) && epsilon > 0;
+
+    /// <summary>The main branch's logits of the images after the step; without a step those of the pass.</summary>
+    public static Logits Logits(DualBranchNetwork model, FeaturePass pass, ScoreSpecification specification)
+    {
+        var (temperature, epsilon) = (specification.Values[Temperature.Name], specification.Values[EpsilonName]);
+        return epsilon == 0 && model.Head.Columns == model.Head.ClassCount ? pass.Predictions.Main : Logits(model, pass.Images, temperature, epsilon);
+    }
+
+    /// <summary>The images after the step, in the current dispose scope.</summary>
+    /// <param name="logits">The network in evaluation mode, so that no image depends on the others: (B, 3, H, W) to (B, C).</param>
+    /// <param name="images">(B, 3, H, W).</param>
+    /// <param name="temperature">T.</param>
+    /// <param name="epsilon">The length of the step in every pixel and channel.</param>
+    public static Tensor Apply(Func<Tensor, Tensor> logits, Tensor images, double temperature, double epsilon)
+    {
+        using var scope = NewDisposeScope();
+        var inputs = images.detach().requires_grad_(true);
+        var scaled = logits(inputs) / temperature;
+        using var predicted = scaled.argmax(1);
+
+        // Times T, which leaves the sign as it is: at T = 1000 small gradients would round to zero.
+        var loss = nn.functional.cross_entropy(scaled, predicted, reduction: nn.Reduction.Sum) * temperature;
+        var gradient = autograd.grad([loss], [inputs])[0];
+        return (inputs - (epsilon * gradient.sign())).detach().MoveToOuterDisposeScope();
+    }
+
+    private static Logits Logits(DualBranchNetwork model, ImageSet images, double temperature, double epsilon)
+    {
+        var rows = new RowBuffer(images.Count);
+        return model.InEvaluationMode(() =>
+        {
+            EvaluationBatches.ForEach(images, Predictions.UsualBatchSize, model.parameters().First().device, Perturb);
+            return new Logits(rows.Values, rows.Columns);
+        });
+
+        void Perturb(Tensor batch)
+        {
+            var perturbed = Apply(MainLogits, batch, temperature, epsilon);
+            using var frozen = no_grad();
+            rows.Append(MainLogits(perturbed));
+        }
+
+        // A method's further outputs come after those of the classes (of its first head) and take no part.
+        Tensor MainLogits(Tensor batch) => model.forward(batch, Branch.Main).Logits.narrow(1, 0, model.Head.ClassCount);
+    }
+}

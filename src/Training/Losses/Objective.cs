@@ -1,0 +1,93 @@
+using Pascl.Training.Data;
+using Pascl.Training.Devices;
+using Pascl.Training.Networks;
+using Pascl.Training.Profiling;
+using TorchSharp;
+using static TorchSharp.torch;
+using static TorchSharp.torch.nn;
+
+namespace Pascl.Training.Losses;
+
+/// <summary>What a phase minimises: the loss of a step from what the network made of its batch.</summary>
+public abstract class Objective : IDisposable
+{
+    /// <summary>Names of the terms in logs: the minimised loss, then its parts and what else is measured of them.</summary>
+    public abstract IReadOnlyList<string> TermNames { get; }
+
+    /// <summary>The rows that go through the network for a batch whose tensors are in the current dispose scope; the batch itself, or more rows mixed from it.</summary>
+    internal virtual Batch Input(Batch batch) => batch;
+
+    /// <summary>The terms of a step, as many as <see cref="TermNames"/>. Nothing in it reads back from the device.</summary>
+    /// <param name="output">The network's output for the rows of the batch.</param>
+    /// <param name="batch">What <see cref="Input"/> gave.</param>
+    /// <param name="clock">Told which part of the loss begins; null for nobody.</param>
+    internal abstract LossTerms Terms(BranchOutput output, Batch batch, StepClock? clock = null);
+
+    /// <summary>The terms' values with their names.</summary>
+    internal Dictionary<string, double> Named(IReadOnlyList<double> values) => TermNames.Zip(values).ToDictionary(pair => pair.First, pair => pair.Second);
+
+    /// <inheritdoc/>
+    public virtual void Dispose() => GC.SuppressFinalize(this);
+}
+
+/// <summary>The loss of one step and what it is made of; scalars on the model's device.</summary>
+/// <param name="Total">What is minimised.</param>
+/// <param name="InDistribution">L_in, cross entropy of the in-distribution rows.</param>
+/// <param name="Outliers">The term of the outliers' outputs before its weight, such as outlier exposure; null where the objective has none.</param>
+/// <param name="Further">The objective's further terms, such as the contrastive loss before its weight; null where it has none.</param>
+public sealed record LossTerms(torch.Tensor Total, torch.Tensor InDistribution, torch.Tensor? Outliers = null, IReadOnlyList<torch.Tensor>? Further = null)
+{
+    /// <summary>All terms in the order of <see cref="Objective.TermNames"/>.</summary>
+    internal List<torch.Tensor> InOrder()
+    {
+        var terms = new List<torch.Tensor>(4) { Total, InDistribution };
+        if (Outliers is not null)
+        {
+            terms.Add(Outliers);
+        }
+
+        if (Further is not null)
+        {
+            terms.AddRange(Further);
+        }
+
+        return terms;
+    }
+}
+
+/// <summary>Cross entropy of the in-distribution rows, with outlier exposure where the batch has outliers: L = L_in + lambda1 L_out.</summary>
+internal sealed class LogitObjective : Objective
+{
+    private readonly Module<Tensor, Tensor, LossTerms> loss;
+    private readonly long? columns;
+
+    /// <summary>Creates the objective.</summary>
+    /// <param name="device">What it computes on: by kernels where the device has them.</param>
+    /// <param name="outlierWeight">lambda1; null without outliers.</param>
+    /// <param name="adjustment">Added to the logits of in-distribution rows, by class; null for plain cross entropy.</param>
+    /// <param name="columns">The first so many outputs are the logits of the classes; null where all are.</param>
+    public LogitObjective(ComputeDevice device, double? outlierWeight = null, double[]? adjustment = null, long? columns = null)
+    {
+        this.columns = columns;
+        TermNames = outlierWeight is null ? ["total", "in-distribution"] : ["total", "in-distribution", "outliers"];
+        Module<Tensor, Tensor, LossTerms> objective = device.Kernels is { } kernels
+            ? new ObjectiveKernelLoss(kernels, outlierWeight ?? 0, adjustment)
+            : new ObjectiveTorchLoss(outlierWeight ?? 0, adjustment);
+        loss = objective.to(device.Torch);
+    }
+
+    public override IReadOnlyList<string> TermNames { get; }
+
+    internal override LossTerms Terms(BranchOutput output, Batch batch, StepClock? clock = null)
+    {
+        clock?.Begin(StepPart.LossOfLogits);
+        using var labels = batch.Labels.repeat(batch.Views); // (Views * N)
+        return loss.forward(columns is { } first && first < output.Logits.shape[1] ? output.Logits.narrow(1, 0, first).contiguous() : output.Logits, labels);
+    }
+
+    public override void Dispose()
+    {
+        loss.Dispose();
+        base.Dispose();
+    }
+}

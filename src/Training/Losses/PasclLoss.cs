@@ -1,0 +1,151 @@
+using Pascl.Kernels;
+using Pascl.Kernels.Device;
+using Pascl.Training.Interop;
+using TorchSharp;
+using static TorchSharp.torch;
+using static TorchSharp.torch.nn;
+
+namespace Pascl.Training.Losses;
+
+/// <summary>
+/// The partial and asymmetric contrastive loss (Wang et al., ICML 2022): tail-class images are pulled towards their class and pushed away from the other tail
+/// classes and from the outliers. Head-class images take no part, and outliers are only ever pushed away from.
+/// </summary>
+/// <remarks>
+/// With s_ij = f_i . f_j / temperature, anchors A (the rows of tail-class images, both views), outliers O, and P_i the other anchors of i's class:
+/// <code>
+/// L = 1/|A| sum_{i in A} w_i ( -1/|P_i| sum_{p in P_i} ( s_ip - log sum_{j in A + O, j != i} exp(s_ij) ) )
+/// </code>
+/// A batch without a tail-class image gives 0, with gradients that are zero. On the CPU the labels are read and only the rows that take part are computed
+/// (<c>HostContrastiveLossFunction</c>), in float64 where the features are, else in float32. Elsewhere nothing is read back from the device: selection is
+/// by masks. <see cref="FusedContrastiveLossReference"/> is the same in double precision.
+/// <para>
+/// With a <see cref="KernelDevice"/>, kernels compute the loss in float32 (<see cref="FusedContrastiveLoss"/>): one launch forward, one backward. Graphs of
+/// those, and on the CPU, are differentiable once and are best run backward by <see cref="KernelGradients.Backward"/>.
+/// </para>
+/// </remarks>
+public sealed class PasclLoss : Module<Tensor, Tensor, Tensor>
+{
+    private readonly double temperature;
+    private readonly bool[] tailFlags;
+    private readonly HostMaskedLoss rowLoss;
+    private readonly ContrastiveMasks masks;
+    private readonly Tensor classWeightsOfKernels;
+    private readonly FusedContrastiveLossOperation? operation;
+
+    /// <summary>Creates the loss for a classification task with C classes.</summary>
+    /// <param name="tailClasses">C flags: whether the class belongs to the tail.</param>
+    /// <param name="temperature">Divides the similarities; above 0.</param>
+    /// <param name="classWeights">C weights of the anchors by class; 1 for each class where it is null.</param>
+    /// <param name="device">What kernels run on, the device of the features; null for torch's operations.</param>
+    public PasclLoss(IReadOnlyList<bool> tailClasses, double temperature, IReadOnlyList<double>? classWeights = null, KernelDevice? device = null)
+        : base(nameof(PasclLoss))
+    {
+        if (classWeights is not null && classWeights.Count != tailClasses.Count)
+        {
+            throw new ArgumentException(
+                $"There are {classWeights.Count} class weights for {tailClasses.Count} classes; there must be one per class.", nameof(classWeights));
+        }
+
+        if (!(temperature > 0))
+        {
+            throw new ArgumentOutOfRangeException(nameof(temperature), temperature, "The temperature must be above 0.");
+        }
+
+        this.temperature = temperature;
+        double[] weights = [.. classWeights ?? Enumerable.Repeat(1.0, tailClasses.Count)];
+        tailFlags = [.. tailClasses];
+        rowLoss = new HostMaskedLoss(weights, temperature);
+        masks = new ContrastiveMasks(tailFlags, weights);
+        classWeightsOfKernels = tensor(Array.ConvertAll(weights, weight => (float)weight)).DetachFromDisposeScope(); // (C)
+        operation = device is null ? null : new FusedContrastiveLossOperation(new FusedContrastiveLoss(device, temperature), device);
+        RegisterComponents();
+    }
+
+    /// <summary>Computes the loss of a batch, a scalar.</summary>
+    /// <param name="features">(2N + K, d), rows of unit length: the first view of N images, their second view, and K outliers.</param>
+    /// <param name="labels">(N), int64: the images' classes.</param>
+    public override Tensor forward(Tensor features, Tensor labels)
+    {
+        var anchorRows = 2 * labels.shape[0];
+        if (features.dim() != 2 || features.shape[0] < anchorRows)
+        {
+            throw new ArgumentException(
+                $"features is ({string.Join(", ", features.shape)}) for {labels.shape[0]} labels; it must be (2 * {labels.shape[0]} + outliers, width).", nameof(features));
+        }
+
+        using var scope = NewDisposeScope();
+        if (operation is not null)
+        {
+            var rows = features.to(ScalarType.Float32).contiguous();
+            return FusedContrastiveLossFunction.Loss(operation, rows, labels, masks.IsTailClass, classWeightsOfKernels).MoveToOuterDisposeScope();
+        }
+
+        return (features.device_type == DeviceType.CPU ? OnHost(features, labels) : ByTorch(features, labels)).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            operation?.Kernels.Dispose();
+        }
+
+        base.Dispose(disposing);
+    }
+
+    // The labels are on the CPU already, and about one row in twenty-five is an anchor.
+    private Tensor OnHost(Tensor features, Tensor labels)
+    {
+        var rows = (features.dtype == ScalarType.Float64 ? features : features.to(ScalarType.Float32)).contiguous();
+        var classes = labels.data<long>().ToArray();
+        return HostContrastiveLossFunction.Loss(rowLoss, rows, ContrastiveParticipants.Of(classes, (int)rows.shape[0], tailFlags));
+    }
+
+    // Elsewhere reading the labels would make the host wait.
+    private Tensor ByTorch(Tensor features, Tensor labels)
+    {
+        var (exclusion, targets) = masks.Of(features, labels);
+        var anchors = features.narrow(0, 0, targets.shape[0]) / temperature; // (2N, d)
+        var similarity = exclusion.addmm(anchors, features.t(), beta: 1, alpha: 1); // (2N, 2N + K)
+        return functional.cross_entropy(similarity, targets, reduction: Reduction.Sum);
+    }
+}
+
+/// <summary>The rows of a batch that take part in the contrastive loss: the images of tail classes, which are its anchors, then the outliers.</summary>
+/// <param name="Rows">(M + K): their numbers in the batch.</param>
+/// <param name="AnchorClasses">(M): the classes of the first M.</param>
+internal sealed record ContrastiveParticipants(int[] Rows, int[] AnchorClasses)
+{
+    /// <summary>Picks them.</summary>
+    /// <param name="labels">(N): the classes of the images, which are the first N rows and again the next N.</param>
+    /// <param name="rowCount">2N + K.</param>
+    /// <param name="isTailClass">(C).</param>
+    /// <exception cref="ArgumentException">A label is not one of the C classes.</exception>
+    public static ContrastiveParticipants Of(ReadOnlySpan<long> labels, int rowCount, bool[] isTailClass)
+    {
+        var (rows, classes) = (new List<int>(rowCount), new List<int>());
+        for (var row = 0; row < 2 * labels.Length; row++)
+        {
+            var label = labels[row % labels.Length];
+            if (label < 0 || label >= isTailClass.Length)
+            {
+                throw new ArgumentException($"There is a label {label}, but the classes are 0 to {isTailClass.Length - 1}.");
+            }
+
+            if (isTailClass[label])
+            {
+                rows.Add(row);
+                classes.Add((int)label);
+            }
+        }
+
+        for (var row = 2 * labels.Length; row < rowCount; row++)
+        {
+            rows.Add(row);
+        }
+
+        return new ContrastiveParticipants([.. rows], [.. classes]);
+    }
+}

@@ -1,0 +1,100 @@
+using Pascl.Training.Data;
+using Pascl.Training.Devices;
+using Pascl.Training.Losses;
+using Pascl.Training.Networks;
+using Pascl.Training.Recipes;
+
+namespace Pascl.Training.Methods;
+
+/// <summary>The names of the methods that come with Pascl, as recipes and the command line have them; each is a class in <c>Methods/</c>.</summary>
+public static class Method
+{
+    /// <summary>Cross entropy of the in-distribution images alone; no outliers.</summary>
+    public const string CrossEntropy = "ce";
+
+    /// <summary>Cross entropy and outlier exposure (Hendrycks et al., ICLR 2019).</summary>
+    public const string OutlierExposure = "oe";
+
+    /// <summary>Cross entropy, outlier exposure and the partial asymmetric contrastive loss (Wang et al., ICML 2022).</summary>
+    public const string Pascl = "pascl";
+
+    /// <summary>Cross entropy and squared hinges of the energy (Liu et al., NeurIPS 2020).</summary>
+    public const string EnergyOutlierExposure = "energy-oe";
+
+    /// <summary>Balanced energy regularisation (Choi et al., CVPR 2023).</summary>
+    public const string Berl = "berl";
+
+    /// <summary>Calibrated outlier class learning (Miao et al., AAAI 2024).</summary>
+    public const string Cocl = "cocl";
+
+    /// <summary>Dynamic outlier class learning with tail CutMix (Wei et al., AAAI 2024).</summary>
+    public const string Eat = "eat";
+}
+
+/// <summary>
+/// A method: what its network has, what its phases minimise, and how its outputs are read. Each one is a class, listed in <see cref="All"/>; another assembly adds
+/// its own by <see cref="Register"/> before it reads a recipe.
+/// </summary>
+/// <param name="name">Its name on the command line and in <c>recipe.json</c>.</param>
+public abstract class MethodDefinition(string name)
+{
+    private static readonly List<MethodDefinition> all =
+        [new CrossEntropyMethod(), new OutlierExposureMethod(), new PasclMethod(), new EnergyOutlierExposureMethod(), new BerlMethod(), new CoclMethod(), new EatMethod()];
+
+    /// <summary>All methods in the order of the help text.</summary>
+    public static IReadOnlyList<MethodDefinition> All => all;
+
+    /// <summary>The method's name on the command line and in <c>recipe.json</c>.</summary>
+    public string Name => name;
+
+    /// <summary>Whether the first phase sees outliers.</summary>
+    public virtual bool UsesOutliers => true;
+
+    /// <summary>The method of that name.</summary>
+    /// <exception cref="InputException">There is none; the message lists them.</exception>
+    public static MethodDefinition Find(string name) => all.Find(method => method.Name == name)
+        ?? throw new InputException($"There is no method {name}; use {string.Join(", ", all.SkipLast(1).Select(method => method.Name))} or {all[^1].Name}.");
+
+    /// <summary>Makes a method available by its name.</summary>
+    /// <exception cref="ArgumentException">The name is taken.</exception>
+    public static void Register(MethodDefinition method)
+    {
+        if (all.Exists(other => other.Name == method.Name))
+        {
+            throw new ArgumentException($"There already is a method {method.Name}.", nameof(method));
+        }
+
+        all.Add(method);
+    }
+
+    /// <summary>The recipe with this method, and with what the method's source does otherwise than PASCL's.</summary>
+    public virtual Recipe Apply(Recipe recipe) => recipe with { Method = name, Views = 2 };
+
+    /// <summary>Throws one sentence for the first value that the method cannot use.</summary>
+    /// <exception cref="InputException">A value is out of its range.</exception>
+    public virtual void Validate(Recipe recipe)
+    {
+    }
+
+    /// <summary>What the network has behind its features.</summary>
+    public virtual NetworkHead Head(Recipe recipe, int classCount) => new(classCount);
+
+    /// <summary>Done once before the first step of the first phase, with the weights it starts from.</summary>
+    public virtual void Begin(Recipe recipe, DualBranchNetwork model, TrainingData data)
+    {
+    }
+
+    /// <summary>What the first phase minimises.</summary>
+    /// <param name="recipe">Weights and constants.</param>
+    /// <param name="trainingCounts">(C): training images of each class.</param>
+    /// <param name="device">What it computes on.</param>
+    /// <param name="model">The network, with what the method keeps in it.</param>
+    public abstract Objective FirstObjective(Recipe recipe, int[] trainingCounts, ComputeDevice device, DualBranchNetwork model);
+
+    /// <summary>What the second phase minimises: here cross entropy of z + tau log prior.</summary>
+    /// <param name="recipe">Weights and constants.</param>
+    /// <param name="trainingCounts">(C): training images of each class.</param>
+    /// <param name="device">What it computes on.</param>
+    public virtual Objective SecondObjective(Recipe recipe, int[] trainingCounts, ComputeDevice device) =>
+        new LogitObjective(device, adjustment: LogitAdjustment.Of(trainingCounts, recipe.Loss.LogitAdjustment), columns: trainingCounts.Length);
+}

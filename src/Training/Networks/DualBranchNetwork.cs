@@ -1,0 +1,255 @@
+using Pascl.Training.Devices;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+using static TorchSharp.torch.nn;
+
+namespace Pascl.Training.Networks;
+
+/// <summary>
+/// A network that can be trained here: shared convolutions with two branches of BatchNorm (<see cref="DualBranchBatchNorm2d"/>), behind them a linear classifier for
+/// each branch and a projection, features -> features -> ReLU -> 128. A subclass says how images become features; heads, phases, scores, checkpoints and export ask
+/// nothing else of it.
+/// </summary>
+/// <remarks>
+/// The constructor of a subclass makes its layers as fields and ends with <see cref="Complete"/>. Entries of <c>state_dict</c>: the subclass's fields, <c>linear</c>,
+/// <c>auxiliary_linear</c>, <c>projection</c> and, where a method keeps something, <c>method</c>; every BatchNorm adds <c>auxiliary</c>.
+/// </remarks>
+public abstract class DualBranchNetwork : Module<Tensor, Branch, BranchOutput>
+{
+    /// <summary>Columns of the projection.</summary>
+    public const int ProjectionWidth = 128;
+
+    /// <summary>How the names of <see cref="Method"/>'s entries in <c>state_dict</c> begin.</summary>
+    internal const string MethodPrefix = "method.";
+
+    private const string Classifier = "linear";
+    private const string AuxiliaryClassifier = "auxiliary_linear";
+
+    private readonly Linear linear;
+    private readonly Linear auxiliaryLinear;
+    private readonly Sequential projection;
+    private readonly MethodState? method;
+    private Tensor? mean;
+    private Tensor? deviation;
+
+    /// <summary>Makes what is behind the features.</summary>
+    /// <param name="name">Name of the module.</param>
+    /// <param name="settings">Head, seed and arithmetic.</param>
+    /// <param name="featureWidth">Columns of the features.</param>
+    /// <param name="input">What the images must be like.</param>
+    protected DualBranchNetwork(string name, NetworkSettings settings, int featureWidth, NetworkInput input)
+        : base(name)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(settings.Head.ClassCount, 2);
+        ArgumentOutOfRangeException.ThrowIfLessThan(settings.Width, 1);
+        (Head, FeatureWidth, Input) = (settings.Head, featureWidth, input);
+        Precision = settings.Precision != Precision.Auto ? settings.Precision : CpuFeatures.IsFastInBFloat16 ? Precision.BFloat16 : Precision.Float32;
+        linear = Linear(featureWidth, Head.Columns);
+        auxiliaryLinear = Linear(featureWidth, Head.Columns);
+        projection = Sequential(Linear(featureWidth, featureWidth), ReLU(), Linear(featureWidth, ProjectionWidth));
+        method = Head.Prototypes > 0 || Head.KeepsClassShares ? new MethodState(Head, featureWidth) : null;
+    }
+
+    /// <summary>Arithmetic of the convolutions, resolved: never <see cref="Precision.Auto"/>.</summary>
+    public Precision Precision { get; }
+
+    /// <summary>What is behind the features.</summary>
+    public NetworkHead Head { get; }
+
+    /// <summary>Columns of the features.</summary>
+    public int FeatureWidth { get; }
+
+    /// <summary>What the images must be like.</summary>
+    public NetworkInput Input { get; }
+
+    /// <summary>What the method keeps beside the classifier; null for a plain one.</summary>
+    public MethodState? Method => method;
+
+    /// <summary>Computes one branch; gradients flow to the parameters that are trainable.</summary>
+    /// <param name="images">(B, 3, H, W) in [0, 1]; fastest when stored channels last and the weights are, too (<see cref="ChannelsLast"/>).</param>
+    /// <param name="branch">Which BatchNorm and classifier to use.</param>
+    public override BranchOutput forward(Tensor images, Branch branch) => forward(images, branch, 0);
+
+    /// <summary>Computes one branch; gradients flow to the parameters that are trainable.</summary>
+    /// <param name="images">(B, 3, H, W) in [0, 1]; fastest when stored channels last and the weights are, too (<see cref="ChannelsLast"/>).</param>
+    /// <param name="branch">Which BatchNorm and classifier to use.</param>
+    /// <param name="inDistributionImages">
+    /// How many images, from the first, the auxiliary branch's running statistics track while the main branch is trained; 0 leaves them alone.
+    /// </param>
+    public BranchOutput forward(Tensor images, Branch branch, long inDistributionImages)
+    {
+        using var scope = NewDisposeScope();
+        var features = Features(images, branch, inDistributionImages);
+        return new BranchOutput(
+            ClassifierOf(branch).forward(features).MoveToOuterDisposeScope(),
+            features.MoveToOuterDisposeScope(),
+            functional.normalize(projection.forward(features)).MoveToOuterDisposeScope());
+    }
+
+    /// <summary>Both branches in evaluation mode and without gradients; the module's mode is the same afterwards.</summary>
+    /// <param name="images">(B, 3, H, W) in [0, 1].</param>
+    public ModelOutput Predict(Tensor images)
+    {
+        using var scope = NewDisposeScope();
+        using var frozen = no_grad();
+        return InEvaluationMode(() =>
+        {
+            var main = forward(images, Branch.Main);
+            var auxiliaryLogits = auxiliaryLinear.forward(Features(images, Branch.Auxiliary, 0));
+            return new ModelOutput(
+                main.Logits.MoveToOuterDisposeScope(),
+                auxiliaryLogits.MoveToOuterDisposeScope(),
+                main.Features.MoveToOuterDisposeScope(),
+                main.Projection.MoveToOuterDisposeScope());
+        });
+    }
+
+    /// <summary>Computes something in evaluation mode; the module's mode is the same afterwards.</summary>
+    internal T InEvaluationMode<T>(Func<T> compute)
+    {
+        var wasTraining = training;
+        eval();
+        try
+        {
+            return compute();
+        }
+        finally
+        {
+            train(wasTraining);
+        }
+    }
+
+    /// <summary>Overwrites the auxiliary branch's BatchNorm and classifier with those of the main branch: the start of the second phase.</summary>
+    /// <param name="keepsStatistics">Whether the auxiliary branch's running statistics stay as they are.</param>
+    public void CopyMainToAuxiliary(bool keepsStatistics = false)
+    {
+        using var scope = NewDisposeScope();
+        using var frozen = no_grad();
+        foreach (var normalisation in modules().OfType<DualBranchBatchNorm2d>())
+        {
+            normalisation.CopyMainToAuxiliary(keepsStatistics);
+        }
+
+        auxiliaryLinear.weight!.copy_(linear.weight!);
+        auxiliaryLinear.bias!.copy_(linear.bias!);
+    }
+
+    /// <summary>Freezes every parameter but the named ones, and returns those with their names in the order of <c>state_dict</c>.</summary>
+    public IReadOnlyList<(string Name, Parameter Parameter)> MakeTrainable(TrainableParameters trainable)
+    {
+        string[] normalisations = [.. named_modules().Where(module => module.module is DualBranchBatchNorm2d).Select(module => $"{module.name}.auxiliary.")];
+        var chosen = new List<(string, Parameter)>();
+        foreach (var (name, parameter) in named_parameters())
+        {
+            var isClassifier = name.StartsWith($"{AuxiliaryClassifier}.", StringComparison.Ordinal);
+            var isBatchNorm = normalisations.Any(normalisation => name.StartsWith(normalisation, StringComparison.Ordinal));
+            parameter.requires_grad = trainable switch
+            {
+                TrainableParameters.BatchNormAndClassifier => isBatchNorm || isClassifier,
+                TrainableParameters.BatchNorm => isBatchNorm,
+                TrainableParameters.Classifier => isClassifier,
+                _ => !isBatchNorm && !isClassifier,
+            };
+            if (parameter.requires_grad)
+            {
+                chosen.Add((name, parameter));
+            }
+        }
+
+        return chosen;
+    }
+
+    /// <summary>The convolutions in their order, each with the rows and columns of its input, for images of that size.</summary>
+    public abstract IEnumerable<(Convolution Convolution, long Height, long Width)> Convolutions(long height, long width);
+
+    /// <summary>One branch as it is deployed: evaluation mode, its BatchNorm folded into the convolutions, float32. Null where the network has no such form.</summary>
+    public virtual FoldedNetwork? Fold(Branch branch) => null;
+
+    /// <summary>Computes the features of a branch. A subclass multiplies here as <see cref="Precision"/> says: autocast is on.</summary>
+    /// <param name="images">(B, 3, H, W), normalised where <see cref="Input"/> says so.</param>
+    /// <param name="branch">Which BatchNorm to use.</param>
+    /// <param name="inDistributionImages">How many images the auxiliary branch's running statistics track; to be handed to every BatchNorm.</param>
+    /// <returns>(B, <see cref="FeatureWidth"/>, H', W'), whose average over the image are the features; the caller disposes it.</returns>
+    protected abstract Tensor LastStage(Tensor images, Branch branch, long inDistributionImages);
+
+    /// <summary>Registers the layers, draws the initial weights (PyTorch's defaults, from a generator of its own), and makes both branches equal.</summary>
+    protected void Complete(ulong seed)
+    {
+        RegisterComponents();
+        register_module(Classifier, linear);
+        register_module(AuxiliaryClassifier, auxiliaryLinear);
+        register_module(nameof(projection), projection);
+        if (method is not null)
+        {
+            register_module(nameof(method), method);
+        }
+
+        if (Input.Normalisation is { } normalisation)
+        {
+            // Not stored: it belongs to the kind of network, not to its weights.
+            (mean, deviation) = (Channels(normalisation.Mean), Channels(normalisation.StandardDeviation));
+            register_buffer(nameof(mean), mean, persistent: false);
+            register_buffer(nameof(deviation), deviation, persistent: false);
+        }
+
+        Initialisation.Draw(this, seed);
+        CopyMainToAuxiliary();
+
+        static Tensor Channels(IReadOnlyList<float> values) => tensor(values.ToArray()).reshape(1, -1, 1, 1).DetachFromDisposeScope();
+    }
+
+    /// <summary>A folded network's classifier.</summary>
+    protected (float[] Weight, float[] Bias) FoldClassifier(Branch branch) =>
+        (FoldedConvolution.Values(ClassifierOf(branch).weight!), FoldedConvolution.Values(ClassifierOf(branch).bias!));
+
+    private Linear ClassifierOf(Branch branch) => branch == Branch.Main ? linear : auxiliaryLinear;
+
+    // (B, 3, H, W) -> (B, features)
+    private Tensor Features(Tensor images, Branch branch, long inDistributionImages)
+    {
+        using var scope = NewDisposeScope();
+        var normalised = mean is null ? images : images.sub(get_buffer(nameof(mean))!).div_(get_buffer(nameof(deviation))!);
+        using var autocast = Autocast.Begin(images.device_type, Precision);
+        var last = LastStage(normalised, branch, inDistributionImages);
+        return last.to(linear.weight!.dtype).mean([2, 3]).MoveToOuterDisposeScope();
+    }
+}
+
+/// <summary>The two branches of BatchNorm and classifier over one set of convolutions.</summary>
+public enum Branch
+{
+    /// <summary>Trained in the first phase with outliers; gives the out-of-distribution score.</summary>
+    Main,
+
+    /// <summary>Finetuned in the second phase on in-distribution images alone; gives the class.</summary>
+    Auxiliary,
+}
+
+/// <summary>What one branch computes for a batch of B images with C classes; float32 in every precision.</summary>
+/// <param name="Logits">(B, columns of the head): the branch's classifier; C columns where it is a plain one.</param>
+/// <param name="Features">(B, features): the average of the last stage over the image.</param>
+/// <param name="Projection">(B, 128): the projection head of the contrastive loss; rows of unit length.</param>
+public sealed record BranchOutput(Tensor Logits, Tensor Features, Tensor Projection);
+
+/// <summary>What the model says about a batch of B images with C classes at inference.</summary>
+/// <param name="MainLogits">(B, C), or as many columns as the method's head has: the main branch, from which the out-of-distribution score is computed.</param>
+/// <param name="AuxiliaryLogits">As many columns: the auxiliary branch, which names the class.</param>
+/// <param name="Features">(B, features): the main branch's features.</param>
+/// <param name="Projection">(B, 128): the main branch's projection; rows of unit length.</param>
+public sealed record ModelOutput(Tensor MainLogits, Tensor AuxiliaryLogits, Tensor Features, Tensor Projection);
+
+/// <summary>Which parameters a phase trains; the others are frozen.</summary>
+public enum TrainableParameters
+{
+    /// <summary>First phase: everything but the auxiliary branch.</summary>
+    MainBranch,
+
+    /// <summary>Second phase: the auxiliary branch's BatchNorm and classifier.</summary>
+    BatchNormAndClassifier,
+
+    /// <summary>Second phase, variant: the auxiliary branch's BatchNorm alone.</summary>
+    BatchNorm,
+
+    /// <summary>Second phase, variant: the auxiliary branch's classifier alone; its BatchNorm uses the running statistics.</summary>
+    Classifier,
+}

@@ -1,0 +1,151 @@
+using Pascl.Kernels;
+using Pascl.Kernels.Device;
+using Pascl.Training.Devices;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace Pascl.Training.Networks;
+
+/// <summary>
+/// ResNet for small images with two branches of BatchNorm and classifier over one set of convolutions: a 3x3 convolution, four stages of basic blocks with
+/// width, 2, 4 and 8 times width channels (the last three halve the image), average pooling, a linear classifier per branch, and a projection head
+/// 8w -> 8w -> ReLU -> 128. Images may have any size.
+/// </summary>
+/// <remarks>
+/// The main branch's entries of <c>state_dict</c> have the names and shapes of the PyTorch network in Wang et al., ICML 2022. The auxiliary branch adds
+/// <c>auxiliary_linear</c> and, at every BatchNorm, <c>auxiliary</c>.
+/// </remarks>
+public sealed class DualBranchResNet : DualBranchNetwork
+{
+    private readonly Convolution conv1;
+    private readonly DualBranchBatchNorm2d bn1;
+    private readonly ModuleList<ResidualBlock> layer1;
+    private readonly ModuleList<ResidualBlock> layer2;
+    private readonly ModuleList<ResidualBlock> layer3;
+    private readonly ModuleList<ResidualBlock> layer4;
+
+    /// <summary>Creates the network with PyTorch's default initialisation, drawn from a generator of its own; both branches start equal.</summary>
+    /// <param name="depth">Number of blocks.</param>
+    /// <param name="classCount">C, the number of classes.</param>
+    /// <param name="width">Channels of the first stage; 64 in the literature.</param>
+    /// <param name="seed">Seed of the initial weights: the same seed gives the same weights.</param>
+    /// <param name="precision">Arithmetic of the convolutions.</param>
+    /// <param name="device">What BatchNorm's kernels run on, in the memory of the tensors; null for torch's operations.</param>
+    public DualBranchResNet(
+        ResNetDepth depth, int classCount, int width = 64, ulong seed = 0, Precision precision = Precision.Float32, KernelDevice? device = null)
+        : this(depth, new NetworkSettings(new NetworkHead(classCount), width, seed, precision, device))
+    {
+    }
+
+    /// <summary>Creates the network with another head than a plain classifier.</summary>
+    /// <param name="depth">Number of blocks.</param>
+    /// <param name="settings">Head, width, seed and arithmetic.</param>
+    public DualBranchResNet(ResNetDepth depth, NetworkSettings settings)
+        : base(nameof(DualBranchResNet), settings, SmallResNet.Widening * settings.Width, NetworkInput.SmallImages)
+    {
+        var (width, device) = (settings.Width, settings.Device);
+        var blocks = SmallResNet.Blocks(depth);
+        conv1 = new Convolution(new ConvolutionShape(3, width, Kernel: 3));
+        bn1 = new DualBranchBatchNorm2d(width, device);
+        layer1 = ResidualBlock.Stage(blocks[0], width, width, stride: 1, Block);
+        layer2 = ResidualBlock.Stage(blocks[1], width, 2 * width, stride: 2, Block);
+        layer3 = ResidualBlock.Stage(blocks[2], 2 * width, 4 * width, stride: 2, Block);
+        layer4 = ResidualBlock.Stage(blocks[3], 4 * width, 8 * width, stride: 2, Block);
+        Complete(settings.Seed);
+
+        ResidualBlock Block(long inputs, long outputs, long stride) => new BasicBlock(inputs, outputs, stride, device);
+    }
+
+    /// <inheritdoc/>
+    public override IEnumerable<(Convolution Convolution, long Height, long Width)> Convolutions(long height, long width) =>
+        [(conv1, height, width), .. ResidualBlock.Convolutions(Blocks, height, width)];
+
+    /// <inheritdoc/>
+    public override FoldedNetwork Fold(Branch branch)
+    {
+        var (weight, bias) = FoldClassifier(branch);
+        return new FoldedNetwork(FoldedConvolution.Of(conv1, bn1, branch), [.. Blocks.Select(block => block.Fold(branch))], weight, bias);
+    }
+
+    /// <inheritdoc/>
+    protected override Tensor LastStage(Tensor images, Branch branch, long inDistributionImages)
+    {
+        var stem = bn1.forward(conv1.forward(images), branch, inDistributionImages, BatchNormActivation.Rectify);
+        return ResidualBlock.Run(Blocks, stem, branch, inDistributionImages);
+    }
+
+    private IEnumerable<ResidualBlock> Blocks => layer1.Concat(layer2).Concat(layer3).Concat(layer4);
+}
+
+/// <summary>The depths of ResNet that consist of basic blocks (He et al. 2016, table 1).</summary>
+public enum ResNetDepth
+{
+    /// <summary>2 + 2 + 2 + 2 blocks.</summary>
+    ResNet18,
+
+    /// <summary>3 + 4 + 6 + 3 blocks.</summary>
+    ResNet34,
+}
+
+/// <summary>The networks of that kind: ResNet-18 and ResNet-34 for small images.</summary>
+internal sealed class SmallResNet : NetworkDefinition
+{
+    /// <summary>Channels of the last stage for each channel of the first.</summary>
+    public const int Widening = 8;
+
+    private const int Stages = 4;
+    private readonly ResNetDepth depth;
+
+    private SmallResNet(ResNetDepth depth) => this.depth = depth;
+
+    /// <summary>2 + 2 + 2 + 2 blocks.</summary>
+    public static SmallResNet ResNet18 { get; } = new(ResNetDepth.ResNet18);
+
+    /// <summary>3 + 4 + 6 + 3 blocks.</summary>
+    public static SmallResNet ResNet34 { get; } = new(ResNetDepth.ResNet34);
+
+    public override string Name => depth == ResNetDepth.ResNet18 ? "resnet18" : "resnet34";
+
+    public override DualBranchNetwork Create(NetworkSettings settings) => new DualBranchResNet(depth, settings);
+
+    internal override NetworkShape? Recognise(IReadOnlyDictionary<string, IReadOnlyList<long>> shapes, out string difference)
+    {
+        int[] blocks = [.. Enumerable.Range(1, Stages).Select(CountBlocks)];
+        var hasThirdConvolution = shapes.ContainsKey("layer1.0.conv3.weight");
+        if (hasThirdConvolution || !Blocks(depth).SequenceEqual(blocks))
+        {
+            difference = $"it has {string.Join(", ", blocks)} {(hasThirdConvolution ? "blocks of three convolutions" : "blocks")} in layer1 to layer4";
+            return null;
+        }
+
+        if (!shapes.TryGetValue("conv1.weight", out var stem) || stem is not [var width and >= 1, 3, 3, 3])
+        {
+            difference = $"its conv1.weight is ({string.Join(", ", stem ?? [])}) instead of (width, 3, 3, 3)";
+            return null;
+        }
+
+        // Checked before a network is made: the small first tensor must not decide alone how much memory that takes.
+        var widest = $"layer4.{blocks[^1] - 1}.conv2.weight";
+        var channels = (Int128)Widening * width;
+        if (!shapes.TryGetValue(widest, out var last) || last is not [var outputs, var inputs, 3, 3] || outputs != channels || inputs != channels)
+        {
+            difference = $"conv1.weight has {width} channels, so {widest} must be ({channels}, {channels}, 3, 3), not ({string.Join(", ", last ?? [])})";
+            return null;
+        }
+
+        if (!shapes.TryGetValue("linear.weight", out var classifier) || classifier is not [var classes and >= 2 and <= int.MaxValue, var features]
+            || features != channels)
+        {
+            difference = $"its classifier is ({string.Join(", ", classifier ?? [])}) instead of (classes, {channels})";
+            return null;
+        }
+
+        difference = "";
+        return new NetworkShape(Name, (int)width, (int)classes);
+
+        int CountBlocks(int stage) => Enumerable.Range(0, shapes.Count).TakeWhile(block => shapes.ContainsKey($"layer{stage}.{block}.conv1.weight")).Count();
+    }
+
+    /// <summary>Blocks of each stage.</summary>
+    internal static int[] Blocks(ResNetDepth depth) => depth == ResNetDepth.ResNet18 ? [2, 2, 2, 2] : [3, 4, 6, 3];
+}

@@ -1,0 +1,104 @@
+using Pascl.Kernels;
+using Pascl.Kernels.Device;
+using Pascl.Training.Devices;
+
+namespace Pascl.Training.Networks;
+
+/// <summary>A kind of network that recipes can name. Another assembly adds its own by <see cref="Register"/> before it reads a recipe.</summary>
+public abstract class NetworkDefinition
+{
+    private static readonly List<NetworkDefinition> all = [SmallResNet.ResNet18, SmallResNet.ResNet34, ImageNetResNet.ResNet50];
+
+    /// <summary>All kinds in the order of the help text.</summary>
+    public static IReadOnlyList<NetworkDefinition> All => all;
+
+    /// <summary>Name on the command line, in recipes and in messages.</summary>
+    public abstract string Name { get; }
+
+    /// <summary>What its images must be like.</summary>
+    public virtual NetworkInput Input => NetworkInput.SmallImages;
+
+    /// <summary>The kind of that name.</summary>
+    /// <exception cref="InputException">There is none; the message lists them.</exception>
+    public static NetworkDefinition Find(string name) => all.Find(network => network.Name == name)
+        ?? throw new InputException($"There is no network {name}; use {string.Join(", ", all.SkipLast(1).Select(network => network.Name))} or {all[^1].Name}.");
+
+    /// <summary>Makes a kind of network available by its name.</summary>
+    /// <exception cref="ArgumentException">The name is taken.</exception>
+    public static void Register(NetworkDefinition network)
+    {
+        if (all.Exists(other => other.Name == network.Name))
+        {
+            throw new ArgumentException($"There already is a network {network.Name}.", nameof(network));
+        }
+
+        all.Add(network);
+    }
+
+    /// <summary>Creates a network with initial weights.</summary>
+    public abstract DualBranchNetwork Create(NetworkSettings settings);
+
+    /// <summary>Reads width and classes off the tensors of a trained network of this kind.</summary>
+    /// <param name="shapes">The shape of every tensor, by the names of the main branch.</param>
+    /// <param name="difference">What makes it another network; empty where it is one.</param>
+    /// <returns>Null where it is another network, or networks of this kind cannot be imported.</returns>
+    internal virtual NetworkShape? Recognise(IReadOnlyDictionary<string, IReadOnlyList<long>> shapes, out string difference)
+    {
+        difference = $"{Name} cannot be imported";
+        return null;
+    }
+}
+
+/// <summary>What the weights of a network depend on, beside its kind.</summary>
+/// <param name="Head">What is behind the features.</param>
+/// <param name="Width">Channels of the first stage; 64 in the literature.</param>
+/// <param name="Seed">Seed of the initial weights: the same seed gives the same weights.</param>
+/// <param name="Precision">Arithmetic of the convolutions.</param>
+/// <param name="Device">What BatchNorm's kernels run on, in the memory of the tensors; null for torch's operations.</param>
+public sealed record NetworkSettings(
+    NetworkHead Head, int Width = 64, ulong Seed = 0, Precision Precision = Precision.Float32, KernelDevice? Device = null);
+
+/// <summary>What a network's images must be like.</summary>
+/// <param name="ImageSize">Rows and columns that images are read with where the user names none; null for those of the files.</param>
+/// <param name="Normalisation">What is subtracted from the channels, and what divides them; null for images in [0, 1].</param>
+/// <param name="Augmentation">What training does to images in the first phase.</param>
+public sealed record NetworkInput(int? ImageSize, ChannelNormalisation? Normalisation, AugmentationSettings Augmentation)
+{
+    /// <summary>Images of any size in [0, 1], augmented as the literature does with CIFAR.</summary>
+    public static NetworkInput SmallImages { get; } = new(ImageSize: null, Normalisation: null, AugmentationSettings.Cifar);
+}
+
+/// <summary>(x - mean) / standard deviation, for each channel of images in [0, 1].</summary>
+/// <param name="Mean">Red, green, blue.</param>
+/// <param name="StandardDeviation">Red, green, blue.</param>
+public sealed record ChannelNormalisation(IReadOnlyList<float> Mean, IReadOnlyList<float> StandardDeviation);
+
+/// <summary>What decides the shapes of a network.</summary>
+/// <param name="Network">Name of its kind.</param>
+/// <param name="Width">Channels of the first stage.</param>
+/// <param name="ClassCount">Number of classes.</param>
+internal sealed record NetworkShape(string Network, int Width, int ClassCount)
+{
+    /// <summary>Reads it off the tensors of a trained network.</summary>
+    /// <param name="source">What the tensors come from, for the message.</param>
+    /// <param name="shapes">The shape of every tensor, by the names of the main branch.</param>
+    /// <exception cref="InputException">They are those of another network.</exception>
+    public static NetworkShape Of(string source, IReadOnlyDictionary<string, IReadOnlyList<long>> shapes)
+    {
+        var differences = new List<string>();
+        foreach (var network in NetworkDefinition.All)
+        {
+            if (network.Recognise(shapes, out var difference) is { } shape)
+            {
+                return shape;
+            }
+
+            differences.Add(difference);
+        }
+
+        throw new InputException($"{source} holds another network than ResNet18 or ResNet34 for small images: {differences[0]}. Nothing was written.");
+    }
+
+    /// <summary>A network of this shape with a plain classifier.</summary>
+    public DualBranchNetwork Create() => NetworkDefinition.Find(Network).Create(new NetworkSettings(new NetworkHead(ClassCount), Width));
+}

@@ -1,0 +1,88 @@
+using Pascl.Training.Evaluation;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+using static TorchSharp.torch.nn;
+
+namespace Pascl.Training.Networks;
+
+/// <summary>What a method puts behind the features of the network, and how it is read.</summary>
+/// <param name="ClassCount">C, the number of classes.</param>
+/// <param name="Columns">Outputs of a branch's classifier; C for a plain classifier.</param>
+public sealed record NetworkHead(int ClassCount, int Columns)
+{
+    /// <summary>A plain classifier, read by its maximum softmax probability.</summary>
+    /// <param name="classCount">C, the number of classes.</param>
+    public NetworkHead(int classCount)
+        : this(classCount, classCount)
+    {
+    }
+
+    /// <summary>Vectors beside the classifier that are trained with everything else, as wide as the features.</summary>
+    public int Prototypes { get; init; }
+
+    /// <summary>Whether the network keeps a share for each class: a prior that its loss or its reading needs.</summary>
+    public bool KeepsClassShares { get; init; }
+
+    /// <summary>Whether there is nothing behind the features but a column for each class.</summary>
+    internal bool IsPlain => Columns == ClassCount && Prototypes == 0 && !KeepsClassShares;
+
+    /// <summary>Makes the reading from the kept class shares, which are none where nothing is kept.</summary>
+    public Func<double[], Readout> Readout { get; init; } = _ => LogitReadout.MaximumSoftmax;
+}
+
+/// <summary>What a method keeps in the network beside the classifier; trained with the network, and stored in its checkpoints.</summary>
+public sealed class MethodState : Module
+{
+    private readonly Linear? prototypes;
+    private readonly Tensor? class_shares;
+
+    internal MethodState(NetworkHead head, long features)
+        : base(nameof(MethodState))
+    {
+        prototypes = head.Prototypes > 0 ? Linear(features, head.Prototypes, hasBias: false) : null;
+        class_shares = head.KeepsClassShares ? ones(head.ClassCount, ScalarType.Float64).div_(head.ClassCount).DetachFromDisposeScope() : null; // (C)
+        RegisterComponents();
+    }
+
+    /// <summary>(T, features): the vectors that are trained beside the classifier; null where the method has none.</summary>
+    public Parameter? Prototypes => prototypes?.weight;
+
+    /// <summary>(C), float64: a share for each class, 1/C each until the first phase begins; null where the method keeps none.</summary>
+    public Tensor? ClassShares => class_shares;
+
+    /// <summary>Replaces the kept shares.</summary>
+    internal void Keep(double[] shares)
+    {
+        using var scope = NewDisposeScope();
+        class_shares!.copy_(tensor(shares));
+    }
+}
+
+/// <summary>
+/// PyTorch's default initial values of convolutions and linear layers (<c>reset_parameters</c>), drawn from a generator of its own: weights and biases are
+/// uniform within 1 / sqrt(fan-in), which is Kaiming initialisation with a = sqrt(5).
+/// </summary>
+internal static class Initialisation
+{
+    public static void Draw(nn.Module network, ulong seed)
+    {
+        using var scope = NewDisposeScope();
+        using var frozen = no_grad();
+        using var generator = new Generator(seed);
+        foreach (var layer in network.modules())
+        {
+            var (weight, bias) = layer switch
+            {
+                Convolution convolution => (convolution.Weight, null),
+                Linear linear => (linear.weight, linear.bias),
+                _ => (null, null),
+            };
+            if (weight is not null)
+            {
+                var bound = 1 / Math.Sqrt(weight.shape.Skip(1).Aggregate(1L, (product, size) => product * size));
+                weight.uniform_(-bound, bound, generator);
+                bias?.uniform_(-bound, bound, generator);
+            }
+        }
+    }
+}

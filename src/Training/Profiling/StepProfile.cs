@@ -1,0 +1,133 @@
+using System.Diagnostics;
+
+namespace Pascl.Training.Profiling;
+
+/// <summary>Where the time of training steps went, from the marks of a <see cref="StepClock"/>.</summary>
+internal sealed class StepProfile
+{
+    /// <summary>Reads a clock that has ended.</summary>
+    public StepProfile(StepClock clock)
+    {
+        Clock = clock;
+        var spans = new List<StepSpan>();
+        for (var (i, step) = (0, 0); i + 1 < clock.Marks.Count; i++)
+        {
+            var (mark, next) = (clock.Marks[i], clock.Marks[i + 1]);
+            step += mark.Part == StepPart.Data && i > 0 && clock.Marks[i - 1].Part == StepPart.Report ? 1 : 0;
+            spans.Add(new StepSpan(step, mark.Part, mark.Time, next.Time, next.AllocatedBytes - mark.AllocatedBytes));
+        }
+
+        Spans = spans;
+        Steps = [.. spans.GroupBy(span => span.Step).Select(step => (step.First().Start, step.Last().End))];
+    }
+
+    /// <summary>What was noted.</summary>
+    public StepClock Clock { get; }
+
+    /// <summary>The parts of all steps in order, without gaps.</summary>
+    public IReadOnlyList<StepSpan> Spans { get; }
+
+    /// <summary>When each step began and ended, by <see cref="Stopwatch"/>.</summary>
+    public IReadOnlyList<(long Start, long End)> Steps { get; }
+
+    /// <summary>From the beginning of the first step to the end of the last.</summary>
+    public TimeSpan Duration => Stopwatch.GetElapsedTime(Steps[0].Start, Steps[^1].End);
+
+    /// <summary>What each part came to, in the order of a step.</summary>
+    public IReadOnlyList<PartSummary> Parts => [.. Spans.GroupBy(span => span.Part).OrderBy(part => part.Key).Select(Summary)];
+
+    /// <summary>The step times, shortest first.</summary>
+    public IReadOnlyList<TimeSpan> StepTimes => [.. Steps.Select(step => Stopwatch.GetElapsedTime(step.Start, step.End)).Order()];
+
+    /// <summary>Time that a data thread took for a batch, on average; null where none was prepared.</summary>
+    public TimeSpan? TimePerBatch => Clock.Batches.Count == 0
+        ? null
+        : TimeSpan.FromTicks((long)Clock.Batches.Average(batch => Stopwatch.GetElapsedTime(batch.Start, batch.End).Ticks));
+
+    /// <summary>What each kernel came to in all steps, the longest first; waits until the device has finished the last.</summary>
+    public IReadOnlyList<KernelSummary> Kernels() =>
+    [
+        .. Clock.Launches.Select(observed => observed.Launch).GroupBy(launch => launch.Kernel.Name)
+            .Select(launches => new KernelSummary(
+                launches.Key,
+                launches.Count(),
+                launches.Aggregate(TimeSpan.Zero, (sum, launch) => sum + launch.End.Since(launch.Begin)),
+                launches.Sum(launch => launch.ArrayBytes)))
+            .OrderByDescending(kernel => kernel.Time),
+    ];
+
+    private PartSummary Summary(IGrouping<StepPart, StepSpan> part)
+    {
+        var perStep = part.GroupBy(span => span.Step).Select(step => step.Sum(span => span.End - span.Start)).ToArray();
+        return new PartSummary(
+            part.Key,
+            Stopwatch.GetElapsedTime(0, perStep.Sum() / Steps.Count),
+            Stopwatch.GetElapsedTime(0, perStep.Max()),
+            (double)perStep.Sum() / (Steps[^1].End - Steps[0].Start),
+            part.Sum(span => span.AllocatedBytes) / Steps.Count);
+    }
+}
+
+/// <summary>A part of one step.</summary>
+/// <param name="Step">Number of the step, from 0.</param>
+/// <param name="Part">What was done.</param>
+/// <param name="Start">When it began, by <see cref="System.Diagnostics.Stopwatch"/>.</param>
+/// <param name="End">When it ended.</param>
+/// <param name="AllocatedBytes">Managed bytes that the training thread allocated meanwhile.</param>
+internal readonly record struct StepSpan(int Step, StepPart Part, long Start, long End, long AllocatedBytes);
+
+/// <summary>What is known of a run after a training step: one line of the log, one update of the display.</summary>
+/// <param name="Phase">Name of the training phase.</param>
+/// <param name="Epoch">The current epoch, from 1.</param>
+/// <param name="Epochs">Epochs of the phase.</param>
+/// <param name="Step">Finished steps of the epoch, from 1.</param>
+/// <param name="Steps">Steps of an epoch.</param>
+/// <param name="Losses">Losses by name, means since the report before; the first is the one that is minimised, the others are its
+/// parts.</param>
+/// <param name="LearningRate">The learning rate of the step.</param>
+/// <param name="ImagesPerSecond">Images that went through the network per second, since the report before.</param>
+/// <param name="Seconds">Training time of the phase so far, earlier sessions of a resumed run included.</param>
+/// <param name="ResidentBytes">Memory of the process.</param>
+public sealed record StepReport(
+    string Phase,
+    int Epoch,
+    int Epochs,
+    int Step,
+    int Steps,
+    IReadOnlyDictionary<string, double> Losses,
+    double LearningRate,
+    double ImagesPerSecond,
+    double Seconds,
+    long ResidentBytes)
+{
+    /// <summary>Share of the time since the report before that was spent waiting for batches, from 0 to 1; logs of older versions have none.</summary>
+    public double DataWaitShare { get; init; }
+
+    /// <summary>When the report was made.</summary>
+    public DateTimeOffset Time { get; init; } = DateTimeOffset.UtcNow;
+
+    /// <summary>Finished steps of the phase.</summary>
+    public long TotalStep => ((Epoch - 1L) * Steps) + Step;
+
+    /// <summary>Steps of the phase.</summary>
+    public long TotalSteps => (long)Epochs * Steps;
+}
+
+/// <summary>What a part of the steps came to.</summary>
+/// <param name="Part">The part.</param>
+/// <param name="Mean">Time per step.</param>
+/// <param name="Longest">Time in the step where it took longest.</param>
+/// <param name="Share">Share of all time.</param>
+/// <param name="AllocatedBytes">Managed bytes of the training thread, per step.</param>
+internal sealed record PartSummary(StepPart Part, TimeSpan Mean, TimeSpan Longest, double Share, long AllocatedBytes);
+
+/// <summary>What the launches of one kernel came to.</summary>
+/// <param name="Kernel">Its name.</param>
+/// <param name="Launches">How many.</param>
+/// <param name="Time">The device's time of all of them; on the simulator the host's.</param>
+/// <param name="ArrayBytes">Sizes of the arrays that they were given, in all.</param>
+internal sealed record KernelSummary(string Kernel, int Launches, TimeSpan Time, long ArrayBytes)
+{
+    /// <summary>Gigabytes per second if each element is touched once.</summary>
+    public double GigabytesPerSecond => ArrayBytes / Time.TotalNanoseconds;
+}

@@ -1,0 +1,240 @@
+using System.Text;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using Pascl.Training.Checkpoints;
+using Pascl.Training.Reporting;
+
+namespace Pascl.Training;
+
+/// <summary>
+/// The folder of one run and the names of everything in it. While a process trains, it holds the folder's lock, so that no second one
+/// writes there.
+/// </summary>
+public sealed class RunFolder : IDisposable
+{
+    private const int WouldBlock = 11;
+    private const int SharingViolation = unchecked((int)0x80070020);
+
+    private static readonly JsonSerializerOptions readable = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    private readonly FileStream? heldLock;
+
+    private RunFolder(string root, FileStream? heldLock) => (Root, this.heldLock) = (root, heldLock);
+
+    /// <summary>Path of the folder.</summary>
+    public string Root { get; }
+
+    /// <summary>The recipe with every value that was used.</summary>
+    public string Recipe => Path.Combine(Root, "recipe.json");
+
+    /// <summary>One JSON object per reported step.</summary>
+    public string Log => Path.Combine(Root, "log.jsonl");
+
+    /// <summary>The last checkpoint, see <see cref="Checkpoints.Checkpoint"/>.</summary>
+    public string Checkpoint => Path.Combine(Root, "checkpoint.safetensors");
+
+    /// <summary>Where the events for TensorBoard go.</summary>
+    public string Events => Path.Combine(Root, "events");
+
+    /// <summary>Every number of the evaluation.</summary>
+    public string Report => Path.Combine(Root, "report.json");
+
+    /// <summary>The run's own report and what goes with it.</summary>
+    public EvaluationFiles Evaluation => new(Report);
+
+    /// <summary>The machine that the run was trained on, each part and what it is.</summary>
+    public string Machine => Path.Combine(Root, "machine.json");
+
+    /// <summary>
+    /// What the last process did in the folder when it ended without a word, as sentences with what to do; null where it did not. A native library that aborts takes the
+    /// process with it, so a file says what is being done while that may happen for the first time.
+    /// </summary>
+    public string? AbruptEnd => File.Exists(MarkFile) && TryRead(MarkFile) is { } doing
+        ? $"The last process that trained in {Root} ended without a word in {doing}: a native library aborted, or the process was killed. "
+            + "See what this machine computes rightly with: doctor. Another --width or --precision, the environment variable ONEDNN_MAX_CPU_ISA=AVX2, or a LIBTORCH_PATH "
+            + "that names another libtorch 2.10 may avoid it."
+        : null;
+
+    private string MarkFile => Path.Combine(Root, "doing.txt");
+
+    /// <summary>The weights of a phase's best epoch, where images were held out to choose it.</summary>
+    /// <param name="phase">Name of the phase.</param>
+    public string Best(string phase) => Path.Combine(Root, $"best-{phase}.safetensors");
+
+    /// <summary>Creates the folder of a new run.</summary>
+    /// <param name="preset">Name of the recipe, part of the default name.</param>
+    /// <param name="output">The folder to use, new or empty; <see langword="null"/> for <c>runs/DATE-PRESET</c>, with a number where that
+    /// is taken.</param>
+    /// <param name="time">The date of the default name; <see langword="null"/> for now.</param>
+    /// <exception cref="InputException">The folder holds something already or cannot be written.</exception>
+    public static RunFolder Create(string preset, string? output = null, DateTime? time = null)
+    {
+        if (output is not null)
+        {
+            var root = Path.GetFullPath(output);
+            return TryClaim(root) ?? throw new InputException(
+                File.Exists(Path.Combine(root, "recipe.json"))
+                    ? At(root).WithAbruptEnd($"{root} already holds a run; choose another --out or continue it with --resume.")
+                    : $"{root} is not an empty folder; choose another --out.");
+        }
+
+        var suffix = string.Concat(preset.Select(letter => char.IsAsciiLetterOrDigit(letter) ? letter : '-'));
+        var name = $"{time ?? DateTime.Now:yyyy-MM-dd-HHmmss}-{suffix}";
+        var path = Path.GetFullPath(Path.Combine("runs", name));
+        for (var number = 2; ; number++)
+        {
+            if (TryClaim(path) is { } folder)
+            {
+                return folder;
+            }
+
+            path = Path.GetFullPath(Path.Combine("runs", $"{name}-{number}"));
+        }
+    }
+
+    /// <summary>Opens the folder of a run to continue it.</summary>
+    /// <exception cref="InputException">It holds no checkpoint, cannot be written, or another process is training in it.</exception>
+    public static RunFolder Resume(string path)
+    {
+        var folder = Open(path);
+        return new RunFolder(folder.Root, Lock(folder.Root, FileMode.OpenOrCreate));
+    }
+
+    /// <summary>The names of everything in a run folder, whatever is there.</summary>
+    public static RunFolder At(string path) => new(Path.GetFullPath(path), null);
+
+    /// <summary>Opens the folder of a run to read it.</summary>
+    /// <exception cref="InputException">It holds no checkpoint.</exception>
+    public static RunFolder Open(string path)
+    {
+        var folder = At(path);
+        if (File.Exists(folder.Checkpoint))
+        {
+            return folder;
+        }
+
+        throw new InputException(
+            !Directory.Exists(folder.Root) ? $"{folder.Root} does not exist; the folder of a run was expected."
+            : File.Exists(folder.Recipe) ? folder.WithAbruptEnd($"{folder.Root} holds a run that stopped before its first checkpoint; start it again.")
+            : $"{folder.Root} is not the folder of a run: it has no checkpoint.safetensors.");
+    }
+
+    /// <summary>Notes what is being done until the result is disposed of; a process that ends before leaves the note for <see cref="AbruptEnd"/>.</summary>
+    /// <exception cref="InputException">It could not be written.</exception>
+    internal IDisposable Mark(string doing)
+    {
+        Write(MarkFile, doing);
+        return new MarkRemoval(MarkFile);
+    }
+
+    /// <summary>Writes <see cref="Recipe"/>, whole or not at all.</summary>
+    /// <exception cref="InputException">It could not be written.</exception>
+    public void WriteRecipe(string json) => Write(Recipe, json);
+
+    /// <summary>Writes <see cref="Machine"/>, whole or not at all.</summary>
+    /// <exception cref="InputException">It could not be written.</exception>
+    public void WriteMachine(IEnumerable<(string Name, string Value)> rows) =>
+        Write(Machine, JsonSerializer.Serialize(rows.ToDictionary(row => row.Name, row => row.Value), readable));
+
+    /// <summary>Writes <see cref="Report"/>, whole or not at all.</summary>
+    /// <exception cref="InputException">It could not be written.</exception>
+    public void WriteReport(string json) => Write(Report, json);
+
+    /// <summary>Releases the lock.</summary>
+    public void Dispose() => heldLock?.Dispose();
+
+    /// <summary><see cref="AbruptEnd"/> of the run that was started last among those beside this one; null where a process is still training in it.</summary>
+    internal string? AbruptEndOfNeighbour()
+    {
+        try
+        {
+            var last = Directory.GetParent(Root)?.EnumerateDirectories()
+                .Where(folder => folder.FullName != Root)
+                .Select(folder => At(folder.FullName))
+                .Where(run => File.Exists(run.Recipe))
+                .MaxBy(run => File.GetLastWriteTimeUtc(run.Recipe));
+            if (last?.AbruptEnd is { } abrupt)
+            {
+                Lock(last.Root, FileMode.OpenOrCreate).Dispose();
+                return abrupt;
+            }
+        }
+        catch (Exception exception) when (exception is InputException or IOException or UnauthorizedAccessException)
+        {
+            // It is in use, or cannot be read: then there is nothing to say of it.
+        }
+
+        return null;
+    }
+
+    private string WithAbruptEnd(string sentence) => AbruptEnd is { } abrupt ? $"{sentence} {abrupt}" : sentence;
+
+    private static string? TryRead(string path)
+    {
+        try
+        {
+            return File.ReadAllText(path);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
+    private static void Write(string path, string text) => DurableFile.Replace(path, stream => stream.Write(Encoding.UTF8.GetBytes(text)));
+
+    private static RunFolder? TryClaim(string root)
+    {
+        try
+        {
+            Directory.CreateDirectory(root);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            var reason = File.Exists(root) ? "a file of that name exists" : DurableFile.Reason(exception);
+            throw new InputException($"{root} could not be created: {reason}. Choose another --out.", exception);
+        }
+
+        try
+        {
+            return IsTaken() ? null : new RunFolder(root, Lock(root, FileMode.CreateNew));
+        }
+        catch (InputException) when (IsTaken())
+        {
+            // Another process took the folder between the look and the lock.
+            return null;
+        }
+
+        bool IsTaken() => Directory.EnumerateFileSystemEntries(root).Any();
+    }
+
+    private static FileStream Lock(string root, FileMode mode)
+    {
+        try
+        {
+            return new FileStream(Path.Combine(root, ".lock"), mode, FileAccess.Write, FileShare.None, 1, FileOptions.DeleteOnClose);
+        }
+        catch (IOException exception) when (exception.HResult is WouldBlock or SharingViolation)
+        {
+            throw new InputException($"{root} is in use: another process is training there.", exception);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new InputException($"{root} cannot be written: {DurableFile.Reason(exception)}. Choose another --out.", exception);
+        }
+    }
+
+    private sealed class MarkRemoval(string path) : IDisposable
+    {
+        private bool isRemoved;
+
+        public void Dispose()
+        {
+            if (!isRemoved)
+            {
+                isRemoved = true;
+                File.Delete(path);
+            }
+        }
+    }
+}
