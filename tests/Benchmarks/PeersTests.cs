@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Text.Json.Nodes;
 using Pascl.Benchmarks.Reporting;
 using Pascl.Training.Profiling;
-using Pascl.Training.Reporting;
 
 namespace Pascl.Tests.Benchmarks;
 

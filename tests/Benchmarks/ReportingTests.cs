@@ -3,7 +3,6 @@ using Pascl.Benchmarks.Measuring;
 using Pascl.Benchmarks.Reporting;
 using Pascl.Benchmarks.Workloads;
 using Pascl.Training.Profiling;
-using Pascl.Training.Reporting;
 using TorchSharp;
 
 namespace Pascl.Tests.Benchmarks;

@@ -4,7 +4,6 @@ using Pascl.Training.Devices;
 using Pascl.Training.Losses;
 using Pascl.Training.Methods;
 using Pascl.Training.Optimisation;
-using Pascl.Training.Recipes;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;

@@ -2,10 +2,8 @@ using Pascl.Training;
 using Pascl.Training.Checkpoints;
 using Pascl.Training.Data;
 using Pascl.Training.Devices;
-using Pascl.Training.Interop;
 using Pascl.Training.Profiling;
 using Pascl.Training.Recipes;
-using Pascl.Training.Reporting;
 
 namespace Pascl.Tests.Training;
 

@@ -1,7 +1,5 @@
 using Pascl.Training;
 using Pascl.Training.Devices;
-using Pascl.Training.Interop;
-using Pascl.Training.Losses;
 using Pascl.Training.Recipes;
 using TorchSharp;
 

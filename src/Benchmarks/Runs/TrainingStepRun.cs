@@ -14,7 +14,7 @@ namespace Pascl.Benchmarks.Runs;
 internal sealed class TrainingStepRun : IDisposable
 {
     private readonly ComputeDevice device = ComputeDevice.Open(BenchmarkMachine.Torch.type == DeviceType.CUDA ? "cuda:0" : "cpu", Backend.Auto);
-    private readonly DualBranchResNet model;
+    private readonly DualBranchNetwork model;
     private readonly TrainingSteps steps;
     private readonly LossSums sums;
     private readonly Batch batch;

@@ -8,7 +8,6 @@ using Pascl.Training.Deployment.Onnx;
 using Pascl.Training.Evaluation;
 using Pascl.Training.Methods;
 using Pascl.Training.Recipes;
-using Pascl.Training.Reporting;
 
 namespace Pascl.Tests.Training.Cli;
 

@@ -6,10 +6,8 @@ using Pascl.Training.Data;
 using Pascl.Training.Devices;
 using Pascl.Training.Evaluation;
 using Pascl.Training.Evaluation.Scores;
-using Pascl.Training.Interop;
 using Pascl.Training.Methods;
 using Pascl.Training.Networks;
-using Pascl.Training.Recipes;
 
 namespace Pascl.Tests.Training.Cli;
 

@@ -3,8 +3,6 @@ using Pascl.Kernels;
 using Pascl.Training;
 using Pascl.Training.Data;
 using Pascl.Training.Devices;
-using Pascl.Training.Interop;
-using Pascl.Training.Recipes;
 using TorchSharp;
 
 namespace Pascl.Tests.Training.Data;

@@ -1,10 +1,8 @@
 using Pascl.Training;
 using Pascl.Training.Checkpoints;
 using Pascl.Training.Devices;
-using Pascl.Training.Interop;
 using Pascl.Training.Networks;
 using Pascl.Training.Recipes;
-using Pascl.Training.Reporting;
 
 namespace Pascl.Tests.Training.Deployment;
 
@@ -25,7 +23,7 @@ internal static class DeployedRun
     }
 
     /// <summary>Writes a network as the run of a recipe.</summary>
-    public static void Write(TemporaryFolder folder, string name, Recipe recipe, DualBranchResNet network, Calibration? calibration)
+    public static void Write(TemporaryFolder folder, string name, Recipe recipe, DualBranchNetwork network, Calibration? calibration)
     {
         using var run = RunFolder.Create(recipe.Preset, Path.Combine(folder.Path, name));
         var json = RecipeFile.Write(recipe);

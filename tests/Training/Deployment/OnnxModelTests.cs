@@ -7,7 +7,6 @@ using Pascl.Training.Evaluation;
 using Pascl.Training.Evaluation.Scores;
 using Pascl.Training.Methods;
 using Pascl.Training.Networks;
-using Pascl.Training.Recipes;
 using TorchSharp;
 
 namespace Pascl.Tests.Training.Deployment;
@@ -34,7 +33,7 @@ public sealed class OnnxModelTests
     [Test]
     public void the_deeper_network_agrees_too()
     {
-        using var network = SmallNetworks.Create(4, depth: ResNetDepth.ResNet34);
+        using var network = SmallNetworks.Create(4, network: "resnet34");
         Assert.That(Compare(network, SmallNetworks.Deployed(network), PixelType.UInt8, SmallNetworks.Images(3, 16, 16)).Holds);
     }
 
@@ -211,7 +210,7 @@ public sealed class OnnxModelTests
         Assert.That(Directory.GetFiles(folder.Path), Has.Length.EqualTo(1));
     }
 
-    private static OnnxAgreement Compare(DualBranchResNet exported, DeployedModel deployed, PixelType input, ImageSet images) =>
+    private static OnnxAgreement Compare(DualBranchNetwork exported, DeployedModel deployed, PixelType input, ImageSet images) =>
         OnnxVerification.Compare(OnnxModel.Create(deployed with { Network = exported }, input).ToByteArray(), deployed, input, images);
 
     private static OnnxOutputs Run(DeployedModel deployed, ImageSet images)

@@ -1,10 +1,8 @@
 using Pascl.Training.Checkpoints;
 using Pascl.Training.Data;
 using Pascl.Training.Deployment;
-using Pascl.Training.Devices;
 using Pascl.Training.Evaluation;
 using Pascl.Training.Evaluation.Scores;
-using Pascl.Training.Interop;
 using Pascl.Training.Methods;
 using Pascl.Training.Networks;
 using Pascl.Training.Recipes;
@@ -15,11 +13,11 @@ namespace Pascl.Tests.Training.Deployment;
 /// <summary>Narrow networks whose every number is random, so that the branches differ everywhere, and images for them.</summary>
 internal static class SmallNetworks
 {
-    public static DualBranchResNet Create(int width, int classCount = 5, ResNetDepth depth = ResNetDepth.ResNet18, ulong seed = 1) =>
-        Create(width, new NetworkHead(classCount), depth, seed);
+    public static DualBranchNetwork Create(int width, int classCount = 5, string network = "resnet18", ulong seed = 1) =>
+        Create(width, new NetworkHead(classCount), network, seed);
 
     /// <summary>A network of a method; where it keeps class shares, these are long-tailed.</summary>
-    public static DualBranchResNet Create(int width, Recipe recipe, int classCount = 5)
+    public static DualBranchNetwork Create(int width, Recipe recipe, int classCount = 5)
     {
         var network = Create(width, MethodDefinition.Find(recipe.Method).Head(recipe, classCount));
         double[] shares = [.. Enumerable.Range(1, classCount).Select(label => label / (classCount * (classCount + 1) / 2.0))];
@@ -31,12 +29,12 @@ internal static class SmallNetworks
         return network;
     }
 
-    private static DualBranchResNet Create(int width, NetworkHead head, ResNetDepth depth = ResNetDepth.ResNet18, ulong seed = 1)
+    private static DualBranchNetwork Create(int width, NetworkHead head, string kind = "resnet18", ulong seed = 1)
     {
         using var scope = torch.NewDisposeScope();
         using var frozen = torch.no_grad();
         using var generator = new torch.Generator(seed);
-        var network = new DualBranchResNet(depth, head, width, seed, Precision.Float32);
+        var network = NetworkDefinition.Find(kind).Create(new NetworkSettings(head, width, seed));
         foreach (var (name, values) in network.state_dict())
         {
             switch (name.Split('.')[^1])
@@ -60,7 +58,7 @@ internal static class SmallNetworks
     }
 
     /// <summary>A network with its own score, or another one, and perhaps a threshold.</summary>
-    public static DeployedModel Deployed(DualBranchResNet network, string? score = null, double? threshold = null)
+    public static DeployedModel Deployed(DualBranchNetwork network, string? score = null, double? threshold = null)
     {
         var known = AcceptanceScore.Of(score, Readout.Of(network), [.. Enumerable.Repeat(10, network.Head.ClassCount)]);
         return new(
@@ -84,7 +82,7 @@ internal static class SmallNetworks
     }
 
     /// <summary>Every tensor of a network byte for byte, by name.</summary>
-    public static Dictionary<string, byte[]> Bytes(DualBranchResNet network)
+    public static Dictionary<string, byte[]> Bytes(DualBranchNetwork network)
     {
         using var scope = torch.NewDisposeScope();
         return network.state_dict().ToDictionary(entry => entry.Key, entry => entry.Value.detach().contiguous().bytes.ToArray());

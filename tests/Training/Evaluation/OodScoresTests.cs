@@ -1,5 +1,4 @@
 using CsCheck;
-using Pascl.Training.Evaluation;
 using Pascl.Training.Evaluation.Scores;
 
 namespace Pascl.Tests.Training.Evaluation;

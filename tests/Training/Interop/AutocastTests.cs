@@ -1,5 +1,4 @@
 using Pascl.Training.Devices;
-using Pascl.Training.Interop;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -1,4 +1,3 @@
-using Pascl.Training.Interop;
 using Pascl.Training.Networks;
 using static TorchSharp.torch;
 

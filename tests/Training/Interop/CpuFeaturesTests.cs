@@ -1,5 +1,4 @@
 using Pascl.Training.Devices;
-using Pascl.Training.Interop;
 
 namespace Pascl.Tests.Training.Interop;
 

@@ -1,9 +1,7 @@
 using Pascl.Training.Data;
 using Pascl.Training.Evaluation;
-using Pascl.Training.Losses;
 using Pascl.Training.Methods;
 using Pascl.Training.Networks;
-using Pascl.Training.Recipes;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 

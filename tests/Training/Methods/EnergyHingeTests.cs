@@ -1,6 +1,5 @@
 using Pascl.Training.Data;
 using Pascl.Training.Methods;
-using Pascl.Training.Recipes;
 using static TorchSharp.torch;
 
 namespace Pascl.Tests.Training.Methods;

@@ -3,13 +3,10 @@ using Pascl.Tests.Training.Evaluation;
 using Pascl.Training;
 using Pascl.Training.Devices;
 using Pascl.Training.Evaluation;
-using Pascl.Training.Interop;
-using Pascl.Training.Losses;
 using Pascl.Training.Methods;
 using Pascl.Training.Networks;
 using Pascl.Training.Profiling;
 using Pascl.Training.Recipes;
-using Pascl.Training.Reporting;
 using TorchSharp;
 
 namespace Pascl.Tests.Training.Methods;

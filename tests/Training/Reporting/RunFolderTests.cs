@@ -1,5 +1,4 @@
 using Pascl.Training;
-using Pascl.Training.Reporting;
 
 namespace Pascl.Tests.Training.Reporting;
 

@@ -1,6 +1,5 @@
 using System.Runtime.InteropServices;
 using Pascl.Training.Profiling;
-using Pascl.Training.Reporting;
 
 namespace Pascl.Tests.Training.Reporting;
 

@@ -2,8 +2,6 @@ using Pascl.Tests.Training.Deployment;
 using Pascl.Training;
 using Pascl.Training.Checkpoints.PyTorch;
 using Pascl.Training.Deployment;
-using Pascl.Training.Devices;
-using Pascl.Training.Interop;
 using Pascl.Training.Networks;
 using TorchSharp;
 
@@ -13,7 +11,7 @@ public sealed class ImportedNetworkTests
 {
     private TemporaryFolder folder = null!;
     private DisposeScope scope = null!;
-    private DualBranchResNet network = null!;
+    private DualBranchNetwork network = null!;
 
     [SetUp]
     public void SetUp() => (folder, scope, network) = (new TemporaryFolder(), torch.NewDisposeScope(), SmallNetworks.Create(2));
@@ -26,14 +24,14 @@ public sealed class ImportedNetworkTests
         folder.Dispose();
     }
 
-    [TestCase(ResNetDepth.ResNet18, 4)]
-    [TestCase(ResNetDepth.ResNet34, 2)]
-    public void two_exported_files_give_the_network_back_bit_for_bit(ResNetDepth depth, int width)
+    [TestCase("resnet18", 4)]
+    [TestCase("resnet34", 2)]
+    public void two_exported_files_give_the_network_back_bit_for_bit(string kind, int width)
     {
-        using var exported = SmallNetworks.Create(width, classCount: 7, depth);
+        using var exported = SmallNetworks.Create(width, classCount: 7, kind);
         var files = WeightExport.WriteTorch(Path.Combine(folder.Path, "model.pth"), exported);
         using var main = ImportedFile.Open(files[0]);
-        Assert.That(main.Shape, Is.EqualTo(new NetworkShape(depth, width, 7)));
+        Assert.That(main.Shape, Is.EqualTo(new NetworkShape(kind, width, 7)));
         Assert.That(SmallNetworks.Bytes(Filled(main.Shape, files[0], files[1])), Is.EqualTo(SmallNetworks.Bytes(exported)));
     }
 
@@ -170,12 +168,12 @@ public sealed class ImportedNetworkTests
         () => ImportedFile.Open(Write("twice.pth", Branch.Main, more: [("module.bn1.bias", torch.zeros(2))])),
         Throws.TypeOf<InputException>().With.Message.Contains("which are the same tensor"));
 
-    private static NetworkShape Shape => new(ResNetDepth.ResNet18, 2, 5);
+    private static NetworkShape Shape => new("resnet18", 2, 5);
 
     // The network's own file of one branch, with changed names or tensors.
     private string Write(
         string name, Branch branch, Func<string, string>? rename = null, Func<torch.Tensor, torch.Tensor>? change = null,
-        (string, torch.Tensor)[]? more = null, (string Name, torch.Tensor Tensor)? replaced = null, DualBranchResNet? from = null)
+        (string, torch.Tensor)[]? more = null, (string Name, torch.Tensor Tensor)? replaced = null, DualBranchNetwork? from = null)
     {
         var state = (from ?? network).state_dict();
         var tensors = AuthorsLayout.Names(state.Keys).Select(key =>
@@ -188,16 +186,16 @@ public sealed class ImportedNetworkTests
         return folder.Write(name, stream.ToArray());
     }
 
-    private static DualBranchResNet Filled(NetworkShape shape, string main, string? auxiliary, string? classifier = null)
+    private static DualBranchNetwork Filled(NetworkShape shape, string main, string? auxiliary, string? classifier = null)
     {
-        var imported = new DualBranchResNet(shape.Depth, shape.ClassCount, shape.Width, seed: 99, Precision.Float32);
+        var imported = NetworkDefinition.Find(shape.Network).Create(new NetworkSettings(new NetworkHead(shape.ClassCount), shape.Width, Seed: 99));
         using var mainFile = ImportedFile.Open(main);
         using var auxiliaryFile = auxiliary is null ? null : ImportedFile.Open(auxiliary, classifier);
         ImportedNetwork.Fill(imported, mainFile, auxiliaryFile);
         return imported;
     }
 
-    private void AssertMain(DualBranchResNet imported)
+    private void AssertMain(DualBranchNetwork imported)
     {
         var (expected, actual) = (SmallNetworks.Bytes(network), SmallNetworks.Bytes(imported));
         Assert.That(AuthorsLayout.Names(expected.Keys).Where(name => !actual[name].AsSpan().SequenceEqual(expected[name])), Is.Empty);

@@ -3,7 +3,6 @@ using System.Runtime.InteropServices;
 using Pascl.Tests.Training.Deployment;
 using Pascl.Training.Checkpoints.PyTorch;
 using Pascl.Training.Deployment;
-using Pascl.Training.Networks;
 using TorchSharp;
 
 namespace Pascl.Tests.Training.Checkpoints.PyTorch;
@@ -96,7 +95,7 @@ public sealed class PythonTests
 
         using var main = ImportedFile.Open(Path.Combine(folder.Path, "latest.pth"));
         using var auxiliary = ImportedFile.Open(Path.Combine(folder.Path, "best_clean_acc.pth"));
-        using var imported = new DualBranchResNet(main.Shape.Depth, main.Shape.ClassCount, main.Shape.Width);
+        using var imported = main.Shape.Create();
         ImportedNetwork.Fill(imported, main, auxiliary);
         Assert.That((main.Matched, main.Unused.Count), Is.EqualTo((126, 0)));
         Assert.That(SmallNetworks.Bytes(imported), Is.EqualTo(SmallNetworks.Bytes(network)));

@@ -2,7 +2,6 @@ using Pascl.Training;
 using Pascl.Training.Evaluation;
 using Pascl.Training.Methods;
 using Pascl.Training.Recipes;
-using Pascl.Training.Reporting;
 
 namespace Pascl.Tests.Training.Reporting.Comparison;
 

@@ -1,7 +1,6 @@
 using Pascl.Training;
 using Pascl.Training.Evaluation;
 using Pascl.Training.Methods;
-using Pascl.Training.Recipes;
 using Pascl.Training.Reporting.Comparison;
 
 namespace Pascl.Tests.Training.Reporting.Comparison;

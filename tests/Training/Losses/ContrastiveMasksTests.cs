@@ -3,7 +3,7 @@ using Pascl.Training.Golden;
 using Pascl.Training.Losses;
 using static TorchSharp.torch;
 
-namespace Pascl.Tests.Training.Loss;
+namespace Pascl.Tests.Training.Losses;
 
 public sealed class ContrastiveMasksTests
 {

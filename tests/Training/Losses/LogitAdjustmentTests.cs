@@ -1,7 +1,7 @@
 using Pascl.Training.Losses;
 using static TorchSharp.torch;
 
-namespace Pascl.Tests.Training.Loss;
+namespace Pascl.Tests.Training.Losses;
 
 public sealed class LogitAdjustmentTests
 {

@@ -5,7 +5,7 @@ using Pascl.Training.Interop;
 using Pascl.Training.Losses;
 using static TorchSharp.torch;
 
-namespace Pascl.Tests.Training.Loss;
+namespace Pascl.Tests.Training.Losses;
 
 public sealed class ObjectiveKernelLossTests
 {

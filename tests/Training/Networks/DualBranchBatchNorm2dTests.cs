@@ -3,7 +3,7 @@ using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
-namespace Pascl.Tests.Training.Model;
+namespace Pascl.Tests.Training.Networks;
 
 public sealed class DualBranchBatchNorm2dTests
 {

@@ -6,7 +6,7 @@ using Pascl.Training.Networks;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace Pascl.Tests.Training.Model;
+namespace Pascl.Tests.Training.Networks;
 
 public sealed class KernelBatchNormTests
 {
@@ -132,7 +132,7 @@ public sealed class KernelBatchNormTests
         }
     }
 
-    private static Tensor[] Gradients(DualBranchResNet model, Tensor images)
+    private static Tensor[] Gradients(DualBranchNetwork model, Tensor images)
     {
         var trained = model.MakeTrainable(TrainableParameters.MainBranch);
         var output = model.forward(images, Branch.Main, 3);

@@ -1,10 +1,9 @@
 using Pascl.Training;
 using Pascl.Training.Devices;
-using Pascl.Training.Interop;
 using Pascl.Training.Networks;
 using static TorchSharp.torch;
 
-namespace Pascl.Tests.Training.Model;
+namespace Pascl.Tests.Training.Networks;
 
 /// <summary>The check against convolutions that are wrong on purpose, because no processor is wrong in every way.</summary>
 public sealed class ConvolutionCheckTests

@@ -1,9 +1,8 @@
-using Pascl.Training.Interop;
 using Pascl.Training.Networks;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace Pascl.Tests.Training.Model;
+namespace Pascl.Tests.Training.Networks;
 
 public sealed class ConvolutionTests
 {

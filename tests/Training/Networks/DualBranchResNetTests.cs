@@ -1,10 +1,9 @@
 using Pascl.Training.Devices;
-using Pascl.Training.Interop;
 using Pascl.Training.Networks;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace Pascl.Tests.Training.Model;
+namespace Pascl.Tests.Training.Networks;
 
 public sealed class DualBranchResNetTests
 {
@@ -171,7 +170,7 @@ public sealed class DualBranchResNetTests
         Assert.That(Tensor.TotalCount, Is.AtMost(before));
     }
 
-    private static void Step(DualBranchResNet model, Tensor images)
+    private static void Step(DualBranchNetwork model, Tensor images)
     {
         using var step = NewDisposeScope();
         model.forward(images, Branch.Main).Logits.sum().backward();
