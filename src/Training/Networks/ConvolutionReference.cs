@@ -115,7 +115,8 @@ internal sealed class ConvolutionReference(
     {
         // The first column whose pixel is inside the image, and the one behind the last.
         var first = Math.Max(0, (shape.Padding - b + shape.Stride - 1) / shape.Stride);
-        var end = Math.Min(outputWidth, ((width - 1 + shape.Padding - b) / shape.Stride) + 1);
+        var room = width - 1 + shape.Padding - b;
+        var end = room < 0 ? 0 : Math.Min(outputWidth, (room / shape.Stride) + 1);
         var (gradientStep, pixelStep) = ((nint)shape.OutputChannels, (nint)(shape.Stride * shape.InputChannels));
         var sum = 0.0;
         fixed (float* gradients = outputGradient, pixels = input)

@@ -24,13 +24,10 @@ public abstract class DualBranchNetwork : Module<Tensor, Branch, BranchOutput>
 
     private const string Classifier = "linear";
     private const string AuxiliaryClassifier = "auxiliary_linear";
+    private const string Mean = "mean";
+    private const string Deviation = "deviation";
 
-    private readonly Linear linear;
-    private readonly Linear auxiliaryLinear;
-    private readonly Sequential projection;
-    private readonly MethodState? method;
-    private Tensor? mean;
-    private Tensor? deviation;
+    private readonly Ends ends;
 
     /// <summary>Makes what is behind the features.</summary>
     /// <param name="name">Name of the module.</param>
@@ -44,10 +41,11 @@ public abstract class DualBranchNetwork : Module<Tensor, Branch, BranchOutput>
         ArgumentOutOfRangeException.ThrowIfLessThan(settings.Width, 1);
         (Head, FeatureWidth, Input) = (settings.Head, featureWidth, input);
         Precision = settings.Precision != Precision.Auto ? settings.Precision : CpuFeatures.IsFastInBFloat16 ? Precision.BFloat16 : Precision.Float32;
-        linear = Linear(featureWidth, Head.Columns);
-        auxiliaryLinear = Linear(featureWidth, Head.Columns);
-        projection = Sequential(Linear(featureWidth, featureWidth), ReLU(), Linear(featureWidth, ProjectionWidth));
-        method = Head.Prototypes > 0 || Head.KeepsClassShares ? new MethodState(Head, featureWidth) : null;
+        ends = new Ends(
+            Linear(featureWidth, Head.Columns),
+            Linear(featureWidth, Head.Columns),
+            Sequential(Linear(featureWidth, featureWidth), ReLU(), Linear(featureWidth, ProjectionWidth)),
+            Head.Prototypes > 0 || Head.KeepsClassShares ? new MethodState(Head, featureWidth) : null);
     }
 
     /// <summary>Arithmetic of the convolutions, resolved: never <see cref="Precision.Auto"/>.</summary>
@@ -63,7 +61,7 @@ public abstract class DualBranchNetwork : Module<Tensor, Branch, BranchOutput>
     public NetworkInput Input { get; }
 
     /// <summary>What the method keeps beside the classifier; null for a plain one.</summary>
-    public MethodState? Method => method;
+    public MethodState? Method => ends.Method;
 
     /// <summary>Computes one branch; gradients flow to the parameters that are trainable.</summary>
     /// <param name="images">(B, 3, H, W) in [0, 1]; fastest when stored channels last and the weights are, too (<see cref="ChannelsLast"/>).</param>
@@ -83,7 +81,7 @@ public abstract class DualBranchNetwork : Module<Tensor, Branch, BranchOutput>
         return new BranchOutput(
             ClassifierOf(branch).forward(features).MoveToOuterDisposeScope(),
             features.MoveToOuterDisposeScope(),
-            functional.normalize(projection.forward(features)).MoveToOuterDisposeScope());
+            functional.normalize(ends.Projection.forward(features)).MoveToOuterDisposeScope());
     }
 
     /// <summary>Both branches in evaluation mode and without gradients; the module's mode is the same afterwards.</summary>
@@ -95,7 +93,7 @@ public abstract class DualBranchNetwork : Module<Tensor, Branch, BranchOutput>
         return InEvaluationMode(() =>
         {
             var main = forward(images, Branch.Main);
-            var auxiliaryLogits = auxiliaryLinear.forward(Features(images, Branch.Auxiliary, 0));
+            var auxiliaryLogits = ends.AuxiliaryClassifier.forward(Features(images, Branch.Auxiliary, 0));
             return new ModelOutput(
                 main.Logits.MoveToOuterDisposeScope(),
                 auxiliaryLogits.MoveToOuterDisposeScope(),
@@ -130,8 +128,8 @@ public abstract class DualBranchNetwork : Module<Tensor, Branch, BranchOutput>
             normalisation.CopyMainToAuxiliary(keepsStatistics);
         }
 
-        auxiliaryLinear.weight!.copy_(linear.weight!);
-        auxiliaryLinear.bias!.copy_(linear.bias!);
+        ends.AuxiliaryClassifier.weight!.copy_(ends.Classifier.weight!);
+        ends.AuxiliaryClassifier.bias!.copy_(ends.Classifier.bias!);
     }
 
     /// <summary>Freezes every parameter but the named ones, and returns those with their names in the order of <c>state_dict</c>.</summary>
@@ -176,20 +174,19 @@ public abstract class DualBranchNetwork : Module<Tensor, Branch, BranchOutput>
     protected void Complete(ulong seed)
     {
         RegisterComponents();
-        register_module(Classifier, linear);
-        register_module(AuxiliaryClassifier, auxiliaryLinear);
-        register_module(nameof(projection), projection);
-        if (method is not null)
+        register_module(Classifier, ends.Classifier);
+        register_module(AuxiliaryClassifier, ends.AuxiliaryClassifier);
+        register_module("projection", ends.Projection);
+        if (ends.Method is not null)
         {
-            register_module(nameof(method), method);
+            register_module("method", ends.Method);
         }
 
         if (Input.Normalisation is { } normalisation)
         {
             // Not stored: it belongs to the kind of network, not to its weights.
-            (mean, deviation) = (Channels(normalisation.Mean), Channels(normalisation.StandardDeviation));
-            register_buffer(nameof(mean), mean, persistent: false);
-            register_buffer(nameof(deviation), deviation, persistent: false);
+            register_buffer(Mean, Channels(normalisation.Mean), persistent: false);
+            register_buffer(Deviation, Channels(normalisation.StandardDeviation), persistent: false);
         }
 
         Initialisation.Draw(this, seed);
@@ -202,17 +199,20 @@ public abstract class DualBranchNetwork : Module<Tensor, Branch, BranchOutput>
     protected (float[] Weight, float[] Bias) FoldClassifier(Branch branch) =>
         (FoldedConvolution.Values(ClassifierOf(branch).weight!), FoldedConvolution.Values(ClassifierOf(branch).bias!));
 
-    private Linear ClassifierOf(Branch branch) => branch == Branch.Main ? linear : auxiliaryLinear;
+    private Linear ClassifierOf(Branch branch) => branch == Branch.Main ? ends.Classifier : ends.AuxiliaryClassifier;
 
     // (B, 3, H, W) -> (B, features)
     private Tensor Features(Tensor images, Branch branch, long inDistributionImages)
     {
         using var scope = NewDisposeScope();
-        var normalised = mean is null ? images : images.sub(get_buffer(nameof(mean))!).div_(get_buffer(nameof(deviation))!);
+        var normalised = Input.Normalisation is null ? images : images.sub(get_buffer(Mean)!).div_(get_buffer(Deviation)!);
         using var autocast = Autocast.Begin(images.device_type, Precision);
         var last = LastStage(normalised, branch, inDistributionImages);
-        return last.to(linear.weight!.dtype).mean([2, 3]).MoveToOuterDisposeScope();
+        return last.to(ends.Classifier.weight!.dtype).mean([2, 3]).MoveToOuterDisposeScope();
     }
+
+    // What is behind the features. Not fields of the module: those are registered before a subclass's, but state_dict has them last.
+    private sealed record Ends(Linear Classifier, Linear AuxiliaryClassifier, Sequential Projection, MethodState? Method);
 }
 
 /// <summary>The two branches of BatchNorm and classifier over one set of convolutions.</summary>

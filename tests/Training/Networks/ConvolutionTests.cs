@@ -16,15 +16,22 @@ public sealed class ConvolutionTests
         new(6, 4, Kernel: 3, Stride: 2, Groups: 2),
         new(6, 6, Kernel: 1, Stride: 2, Groups: 3),
         new(7, 2, Kernel: 5),
+        new(3, 4, Kernel: 7, Stride: 2),
     ];
 
+    // The second is smaller than the kernels, as the last stages are for small images.
+    private static readonly (long Height, long Width)[] Sizes = [(7, 5), (1, 1), (2, 1), (1, 4)];
+
     [Test]
-    public void every_way_gives_torchs_convolution_and_gradients_in_double([ValueSource(nameof(Shapes))] ConvolutionShape shape, [Values] ConvolutionWay way, [Values] bool channelsLast)
+    public void every_way_gives_torchs_convolution_and_gradients_in_double(
+        [ValueSource(nameof(Shapes))] ConvolutionShape shape, [ValueSource(nameof(Sizes))] (long Height, long Width) size,
+        [Values] ConvolutionWay way, [Values] bool channelsLast)
     {
         using var scope = NewDisposeScope();
         using var convolution = new Convolution(shape) { Way = way };
         convolution.to(float64);
-        var (input, gradient) = (Draw(2, shape.InputChannels, 7, 5), Draw(2, shape.OutputChannels, shape.OutputSize(7), shape.OutputSize(5)));
+        var input = Draw(2, shape.InputChannels, size.Height, size.Width);
+        var gradient = Draw(2, shape.OutputChannels, shape.OutputSize(size.Height), shape.OutputSize(size.Width));
         var weights = Draw(convolution.Weight.shape);
         var (expected, ofInput, ofWeights) = Torchs(shape, input, weights, gradient);
         var (x, w) = (Laid(input).requires_grad_(), Laid(weights).requires_grad_());
@@ -42,13 +49,15 @@ public sealed class ConvolutionTests
     }
 
     [Test]
-    public void the_plain_loops_are_torchs_convolution_and_gradients_in_double([ValueSource(nameof(Shapes))] ConvolutionShape shape)
+    public void the_plain_loops_are_torchs_convolution_and_gradients_in_double(
+        [ValueSource(nameof(Shapes))] ConvolutionShape shape, [ValueSource(nameof(Sizes))] (long Height, long Width) size)
     {
         using var scope = NewDisposeScope();
-        var (input, gradient) = (Draw(2, shape.InputChannels, 7, 5), Draw(2, shape.OutputChannels, shape.OutputSize(7), shape.OutputSize(5)));
+        var input = Draw(2, shape.InputChannels, size.Height, size.Width);
+        var gradient = Draw(2, shape.OutputChannels, shape.OutputSize(size.Height), shape.OutputSize(size.Width));
         var weights = Draw(shape.OutputChannels, shape.InputChannels / shape.Groups, shape.Kernel, shape.Kernel);
         var (output, ofInput, ofWeights) = Torchs(shape, input, weights, gradient);
-        var reference = new ConvolutionReference(shape, 2, 7, 5, ByChannel(input), Values(weights), ByChannel(gradient));
+        var reference = new ConvolutionReference(shape, 2, size.Height, size.Width, ByChannel(input), Values(weights), ByChannel(gradient));
         using (Assert.EnterMultipleScope())
         {
             AssertEqual(All(output.numel(), reference.Output), output.permute(0, 2, 3, 1));
