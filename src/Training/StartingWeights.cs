@@ -1,4 +1,3 @@
-using Pascl.Training.Checkpoints;
 using Pascl.Training.Methods;
 using Pascl.Training.Networks;
 using Pascl.Training.Recipes;
@@ -17,8 +16,8 @@ internal static class StartingWeights
             return;
         }
 
-        using var start = Checkpoint.Open(RunFolder.Open(path).Checkpoint);
-        var earlier = RecipeFile.Parse(start.Info.Recipe, path);
+        using var start = Run.Open(path);
+        var earlier = start.Recipe;
         Require(
             start.Info.ClassNames.SequenceEqual(classNames), path,
             $"it has the classes {List(start.Info.ClassNames)}, but these images have {List(classNames)}");
@@ -35,8 +34,8 @@ internal static class StartingWeights
     {
         if (recipe.StartingRun is { } path)
         {
-            using var start = Checkpoint.Open(RunFolder.Open(path).Checkpoint);
-            start.LoadInto(model, exceptPrefix: DualBranchNetwork.MethodPrefix);
+            using var start = Run.Open(path);
+            start.Checkpoint.LoadInto(model, exceptPrefix: DualBranchNetwork.MethodPrefix);
         }
     }
 

@@ -87,20 +87,20 @@ public sealed class Trainer : IDisposable
         }
     }
 
-    /// <summary>Prepares to continue from the run folder's checkpoint.</summary>
+    /// <summary>Prepares to continue a run, which stays open until <see cref="Run"/> has begun.</summary>
     /// <exception cref="InputException">The checkpoint is damaged or belongs to other data or another network.</exception>
-    public void Resume(Checkpoint checkpoint)
+    public void Resume(Run run)
     {
-        var info = checkpoint.Info;
-        RequireItsTrainingImages(info, data, folder.Root);
-        checkpoint.LoadInto(Model);
+        var info = run.Info;
+        run.RequireItsImages(data);
+        run.Checkpoint.LoadInto(Model);
         var phase = Array.FindIndex(phases, p => p.Name == info.Phase);
         using var loader = TrainingSteps.NewLoader(phases[phase], data, device);
         var stored = RunHistory.FromJson(info.History);
         history.AddRange(stored.Epochs);
         unfinished = stored.Unfinished;
         position = new RunPosition(phase, info.Epoch, (int)(info.Step - ((long)info.Epoch * loader.StepsPerEpoch)));
-        resumed = checkpoint;
+        resumed = run.Checkpoint;
     }
 
     /// <summary>
@@ -143,7 +143,6 @@ public sealed class Trainer : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        resumed?.Dispose();
         Model.Dispose();
         device.Dispose();
     }
@@ -164,16 +163,6 @@ public sealed class Trainer : IDisposable
         [TrainingPhase.Representation(recipe, data, device), TrainingPhase.AuxiliaryBranch(recipe, data, device)];
 
     /// <summary>Refuses images that are not those that a run was trained on.</summary>
-    internal static void RequireItsTrainingImages(CheckpointInfo info, TrainingData data, string root)
-    {
-        if (!info.ClassNames.SequenceEqual(data.Training.ClassNames) || !info.TrainingCounts.SequenceEqual(data.Training.CountPerClass()))
-        {
-            throw new InputException(
-                $"The run in {root} was trained on {info.TrainingCounts.Sum()} images of {info.ClassNames.Count} classes, " +
-                $"but {data.Training.Name} now gives {data.Training.Count} of {data.Training.ClassCount}. Continue it with the data it was started with.");
-        }
-    }
-
     private void RunPhase(TrainingPhase phase, RunJournal journal, CancellationToken cancellation)
     {
         if (position.IsPhaseStart)
@@ -184,7 +173,6 @@ public sealed class Trainer : IDisposable
         using var steps = new TrainingSteps(phase, Model, data, device);
         resumed?.LoadInto(steps.Optimiser);
         resumed?.RestoreRandomState();
-        resumed?.Dispose();
         resumed = null;
 
         // A native library that aborts does so in the first step of a phase; the mark says then where the process ended.
@@ -261,7 +249,8 @@ public sealed class Trainer : IDisposable
         data.Training.ClassNames,
         data.Training.CountPerClass(),
         journal.LogLength,
-        ImageSize: data.Training.Height);
+        ImageSize: data.Training.Height,
+        Data: DataFingerprint.Of(data, Recipe));
 
     private void RequireFinite(TrainingPhase phase, double[] means)
     {

@@ -44,9 +44,9 @@ internal static class TinyTraining
     public static void Resume(RunFolder stopped)
     {
         using var folder = RunFolder.Resume(stopped.Root);
-        var checkpoint = Checkpoint.Open(folder.Checkpoint);
-        using var trainer = new Trainer(RecipeFile.Parse(checkpoint.Info.Recipe, folder.Checkpoint), Data, folder);
-        trainer.Resume(checkpoint);
+        using var run = Pascl.Training.Run.Open(folder);
+        using var trainer = new Trainer(run.Recipe, Data, folder);
+        trainer.Resume(run);
         trainer.Run();
     }
 

@@ -125,7 +125,8 @@ public sealed class TrainerTests
         var recipe = TinyTraining.Recipe with { AuxiliaryBranch = WithLearningRate(TinyTraining.Recipe.AuxiliaryBranch, 1e30) };
         using var folder = RunFolder.Resume(good.Root);
         using var trainer = new Trainer(recipe, TinyTraining.Data, folder);
-        trainer.Resume(Pascl.Training.Checkpoints.Checkpoint.Open(folder.Checkpoint));
+        using var run = Pascl.Training.Run.Open(folder);
+        trainer.Resume(run);
         Assert.Multiple(() =>
         {
             Assert.That(() => trainer.Run(), Throws.InstanceOf<InputException>().With.Message.Contains("stopped being finite").And.Message.Contains("epoch 1"));
@@ -163,8 +164,10 @@ public sealed class TrainerTests
         var fewer = TinyTraining.Data with { Training = TinyTraining.Data.Training.Select(Enumerable.Range(1, TinyTraining.Data.Training.Count - 1)) };
         using var folder = RunFolder.Resume(run.Root);
         using var trainer = new Trainer(TinyTraining.Recipe, fewer, folder);
-        using var checkpoint = Pascl.Training.Checkpoints.Checkpoint.Open(folder.Checkpoint);
-        Assert.That(() => trainer.Resume(checkpoint), Throws.InstanceOf<InputException>().With.Message.Contains("data it was started with"));
+        using var opened = Pascl.Training.Run.Open(folder);
+        Assert.That(
+            () => trainer.Resume(opened),
+            Throws.InstanceOf<InputException>().With.Message.Contains("files ").And.Message.Contains("but that of the images in the built-in set is"));
     }
 
     private static double MeanOverClasses(ImageSet images, Predictions predictions)

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Pascl.Training.Data;
 using Pascl.Training.Optimisation;
 using TorchSharp;
 
@@ -154,6 +155,7 @@ public sealed class Checkpoint : IDisposable
 /// <param name="LogLength">Bytes of the run's log at this point; what lies behind them is repeated after resuming.</param>
 /// <param name="Calibration">The threshold of the deployed model; null where none was chosen yet.</param>
 /// <param name="ImageSize">Rows and columns of the images it was trained on; null in a file of an earlier version, which did not say.</param>
+/// <param name="Data">What tells its images from others; null in a file of version 1.</param>
 public sealed record CheckpointInfo(
     string Phase,
     int Epoch,
@@ -164,12 +166,14 @@ public sealed record CheckpointInfo(
     IReadOnlyList<int> TrainingCounts,
     long LogLength = 0,
     Calibration? Calibration = null,
-    int? ImageSize = null)
+    int? ImageSize = null,
+    DataFingerprint? Data = null)
 {
     private const string Format = "pascl-checkpoint";
-    private const string Version = "1";
+    private const int Version = 2;
     private const string CalibrationKey = "calibration";
     private const string ImageSizeKey = "image_size";
+    private const string DataKey = "data";
 
     /// <summary>The strings by which a file carries this record.</summary>
     internal Dictionary<string, string> ToMetadata()
@@ -185,6 +189,11 @@ public sealed record CheckpointInfo(
             metadata.Add(ImageSizeKey, Json(ImageSize));
         }
 
+        if (Data is not null)
+        {
+            metadata.Add(DataKey, Json(Data));
+        }
+
         return metadata;
     }
 
@@ -197,9 +206,11 @@ public sealed record CheckpointInfo(
             throw new InputException($"{file.Path} holds tensors but is not a checkpoint of this program.");
         }
 
-        if (Text("format_version") != Version)
+        // Version 1 had no fingerprint of the images, and recipes of format 1.
+        if (Value<int>("format_version") is < 1 or > Version)
         {
-            throw new InputException($"{file.Path} is of version {Text("format_version")}; this program reads version {Version}.");
+            throw new InputException(
+                $"{file.Path} is of version {Text("format_version")}; this program reads up to {Version}. Use the version of Pascl that wrote it, or a newer one.");
         }
 
         return new CheckpointInfo(
@@ -212,7 +223,8 @@ public sealed record CheckpointInfo(
             Value<int[]>("training_counts"),
             Value<long>("log_length"),
             file.Metadata.ContainsKey(CalibrationKey) ? Value<Calibration>(CalibrationKey) : null,
-            file.Metadata.ContainsKey(ImageSizeKey) ? Value<int>(ImageSizeKey) : null);
+            file.Metadata.ContainsKey(ImageSizeKey) ? Value<int>(ImageSizeKey) : null,
+            file.Metadata.ContainsKey(DataKey) ? Value<DataFingerprint>(DataKey) : null);
 
         string Text(string key) =>
             file.Metadata.TryGetValue(key, out var text)
@@ -235,7 +247,7 @@ public sealed record CheckpointInfo(
     private Dictionary<string, string> Position() => new()
     {
         ["format"] = Format,
-        ["format_version"] = Version,
+        ["format_version"] = Json(Version),
         ["phase"] = Phase,
         ["epoch"] = Json(Epoch),
         ["step"] = Json(Step),

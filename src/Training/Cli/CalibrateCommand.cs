@@ -4,7 +4,6 @@ using Pascl.Training.Checkpoints;
 using Pascl.Training.Data;
 using Pascl.Training.Evaluation;
 using Pascl.Training.Evaluation.Scores;
-using Pascl.Training.Recipes;
 using Pascl.Training.Reporting;
 using Pascl.Training.Reporting.Page;
 using Spectre.Console;
@@ -32,15 +31,22 @@ internal static class CalibrateCommand
             Description = "in-distribution images that the run was not trained on; default: the images it held out with --validation, "
                 + "else its test set, with a warning",
         };
+        var trainedOn = new Option<string>("--trained-on") { Description = "where the run's own in-distribution images are now, if they moved" };
+        var data = new Option<string>("--data") { Description = "where the folder with all images of the run's preset is now, if it moved" };
         var command = new Command(
             "calibrate",
             "Chooses the threshold on the out-of-distribution score that accepts a given share of held-out in-distribution images, "
             + "stores it in the checkpoint, and shows what it accepts and rejects.")
         {
-            run, rate, score, images,
+            run, rate, score, images, trainedOn, data,
         };
         command.SetAction(result => RunCalibration.Run(
-            result.GetRequiredValue(run), result.GetRequiredValue(rate), result.GetValue(score), result.GetValue(images), ConvolutionOption.IsOn(result)));
+            result.GetRequiredValue(run),
+            new MovedImages(result.GetValue(trainedOn) is { } path ? Path.GetFullPath(path) : null, Folder: result.GetValue(data)),
+            result.GetRequiredValue(rate),
+            result.GetValue(score),
+            result.GetValue(images),
+            ConvolutionOption.IsOn(result)));
         return command.WithConvolutionCheck().WithExamples(
             "calibrate runs/oe-1", "calibrate runs/oe-1 --tpr 0.98 --score energy", "calibrate runs/oe-1 --id photos-of-this-year");
     }
@@ -49,36 +55,34 @@ internal static class CalibrateCommand
 /// <summary>Chooses a run's threshold, stores it, and shows what it does.</summary>
 internal sealed class RunCalibration
 {
-    private readonly TrainedRun run;
+    private readonly Pascl.Training.Run run;
     private readonly AcceptanceScore score;
     private readonly ShotGroups groups;
 
-    private RunCalibration(TrainedRun run, AcceptanceScore score) =>
+    private RunCalibration(Pascl.Training.Run run, AcceptanceScore score) =>
         (this.run, this.score, groups) = (run, score, ShotGroups.From(run.Info.TrainingCounts, ShotGroups.UsualRule(run.Info.TrainingCounts.Count)));
 
     /// <summary>Calibrates the run in a folder.</summary>
     /// <param name="path">The run folder.</param>
+    /// <param name="moved">Where the run's own images are now.</param>
     /// <param name="rate">The share of in-distribution images to accept.</param>
     /// <param name="text">The score; null for the method's own.</param>
     /// <param name="inDistribution">In-distribution images that the run was not trained on; null for its own.</param>
     /// <param name="checksConvolutions">Whether the convolutions are checked first.</param>
-    public static int Run(string path, double rate, string? text, string? inDistribution, bool checksConvolutions)
+    public static int Run(string path, MovedImages moved, double rate, string? text, string? inDistribution, bool checksConvolutions)
     {
         AcceptanceThreshold.CheckRate(rate, "--tpr");
         using var folder = RunFolder.Resume(path);
-        var score = Score(folder, text);
-        using var run = new TrainedRun(folder, [], checksConvolutions);
-        run.RequireItsTrainingImages();
+        using var run = Pascl.Training.Run.Open(folder, moved);
+        var score = AcceptanceScore.Of(text, run.Info, run.Recipe);
+        if (checksConvolutions)
+        {
+            ConvolutionOption.Warn(run.CheckConvolutions());
+        }
+
         var calibration = new RunCalibration(run, score);
         calibration.Run(rate, CalibrationImages.Choose(run, inDistribution));
         return ExitCode.Done;
-    }
-
-    // A wrong name is said before images are read, which may take minutes.
-    private static AcceptanceScore Score(RunFolder folder, string? text)
-    {
-        using var checkpoint = Checkpoint.Open(folder.Checkpoint);
-        return AcceptanceScore.Of(text, checkpoint.Info, RecipeFile.Parse(checkpoint.Info.Recipe, folder.Checkpoint));
     }
 
     private void Run(double rate, CalibrationImages chosen)
@@ -104,9 +108,9 @@ internal sealed class RunCalibration
     {
         var table = new ReportTable(AnsiConsole.Console, "accepted", "images", "all", "many", "medium", "few");
         Add("these images", chosen.Images, scores);
-        if (chosen.Images != run.Data.Test)
+        if (chosen.Images != run.Images.Test)
         {
-            Add("test images", run.Data.Test, Scores(run.Data.Test));
+            Add("test images", run.Images.Test, Scores(run.Images.Test));
         }
 
         table.Write("Accepted in-distribution images, %; many, medium and few: mean over the classes of the shot group");
@@ -121,14 +125,14 @@ internal sealed class RunCalibration
 
     private void WriteRejected(double threshold)
     {
-        if (run.Data.OutOfDistribution.Count == 0)
+        if (run.Images.OutOfDistribution.Count == 0)
         {
             return;
         }
 
-        ReportTable.WidenFor(AnsiConsole.Console, run.Data.OutOfDistribution.Select(set => set.Name));
+        ReportTable.WidenFor(AnsiConsole.Console, run.Images.OutOfDistribution.Select(set => set.Name));
         var table = new ReportTable(AnsiConsole.Console, "OOD set", "images", "rejected");
-        foreach (var set in run.Data.OutOfDistribution)
+        foreach (var set in run.Images.OutOfDistribution)
         {
             var (outScores, _) = ScoredImages.Part(set, Scores(set));
             table.AddCells(set.Name, [Count(outScores.Length), ReportTable.Percentage(outScores.Average(score => score > threshold ? 1.0 : 0))]);
@@ -155,7 +159,7 @@ internal sealed class RunCalibration
 
     private double[] Scores(ImageSet images)
     {
-        var predictions = Predictions.Of(run.Model, images);
+        var predictions = Predictions.Of(run.Network, images);
         EvaluationInputs.Check(images, predictions);
         return score.Of(predictions);
     }
@@ -171,27 +175,27 @@ internal sealed record CalibrationImages(ImageSet Images, string Description, st
 {
     /// <summary>Images that the user names, else those that the run held out, else its test images with a warning.</summary>
     /// <exception cref="InputException">The images cannot be used, or have other classes than the run.</exception>
-    public static CalibrationImages Choose(TrainedRun run, string? path)
+    public static CalibrationImages Choose(Run run, string? path)
     {
         if (path is not null)
         {
             return Read(run, path);
         }
 
-        return run.Data.Validation is { } heldOut
+        return run.Images.Validation is { } heldOut
             ? new(heldOut, "training images that the run held out (--validation); they chose its best epoch and were not trained on", null)
-            : new(run.Data.Test, "images of the run's TEST SET", TestSetWarning);
+            : new(run.Images.Test, "images of the run's TEST SET", TestSetWarning);
     }
 
     private const string TestSetWarning =
         "the run held out no images, so the threshold is chosen on the test set: its accepted share is no test of the threshold any more. " +
         "Name other in-distribution images with --id, or train with --validation 0.1.";
 
-    private static CalibrationImages Read(TrainedRun run, string path)
+    private static CalibrationImages Read(Run run, string path)
     {
         var skipped = new List<string>();
         var data = run.Recipe.Data;
-        var images = Datasets.ReadHeldOut(path, new ReadOptions(run.Data.Training.Height, data.SkipBroken), skipped);
+        var images = Datasets.ReadHeldOut(path, new ReadOptions(run.Images.Training.Height, data.SkipBroken), skipped);
         if (images.Count == 0)
         {
             throw new InputException($"{path} holds no images; a threshold needs at least one.");

@@ -24,6 +24,8 @@ internal static class EvaluateCommand
             Description = "also compare out-of-distribution scores: all, or NAME or NAME:PARAMETER=VALUE with commas between; scores: "
                 + string.Join(", ", ScoreKinds.All.Select(kind => kind.Name)),
         };
+        var inDistribution = new Option<string>("--id") { Description = "where the run's in-distribution images are now, if they moved" };
+        var data = new Option<string>("--data") { Description = "where the folder with all images of the run's preset is now, if it moved" };
         var details = new Option<bool>("--details")
         {
             Description = "also print AUPR and FPR95 in the conventions of other papers, detection per shot group, calibration, "
@@ -31,11 +33,14 @@ internal static class EvaluateCommand
         };
         var command = new Command("evaluate", "Evaluates a trained run on its test set and on out-of-distribution sets.")
         {
-            run, sets, output, details, scores,
+            run, sets, output, details, scores, inDistribution, data,
         };
         command.SetAction(result => TrainingRun.Evaluate(
             result.GetRequiredValue(run),
-            [.. (result.GetValue(sets) ?? []).Select(RecipeOptions.ParseNamedPath)],
+            new MovedImages(
+                result.GetValue(inDistribution) is { } path ? Path.GetFullPath(path) : null,
+                OutOfDistribution: [.. (result.GetValue(sets) ?? []).Select(RecipeOptions.ParseNamedPath)],
+                Folder: result.GetValue(data)),
             result.GetValue(output),
             result.GetValue(details),
             result.GetValue(scores) is { } list ? ScoreSpecification.ParseList(list) : [],

@@ -78,7 +78,6 @@ internal static class RunExport
     {
         var watch = Stopwatch.StartNew();
         var folder = RunFolder.Open(path);
-        using var checkpoint = Checkpoint.Open(folder.Checkpoint);
         var ending = format.ToString().ToLowerInvariant();
         var file = Path.GetFullPath(output ?? Path.Combine(folder.Root, $"model.{ending}"));
         if (!Directory.Exists(Path.GetDirectoryName(file)))
@@ -87,16 +86,13 @@ internal static class RunExport
         }
 
         // What is deployed is the network in float32 on the CPU, whatever it was trained with.
-        var trained = RecipeFile.Parse(checkpoint.Info.Recipe, folder.Checkpoint);
-        var recipe = trained with { Precision = Precision.Float32, Device = "cpu", Backend = Backend.Torch };
-        using var device = ComputeDevice.Open(recipe.Device, recipe.Backend);
-        using var model = Trainer.CreateModel(recipe, checkpoint.Info.ClassNames.Count, device);
-        checkpoint.LoadInto(model);
+        using var run = Run.Open(folder, device: "cpu", precision: Precision.Float32);
+        var model = run.Network;
         RequirePlainNetwork(model, format, folder);
         string[] written = format switch
         {
-            ExportFormat.Onnx => WriteOnnx(file, folder, checkpoint.Info, recipe, model, settings, checksConvolutions),
-            ExportFormat.Safetensors => WriteSafetensors(file, checkpoint.Info, model),
+            ExportFormat.Onnx => WriteOnnx(file, folder, run.Info, run.Recipe, model, settings, checksConvolutions),
+            ExportFormat.Safetensors => WriteSafetensors(file, run.Info, model),
             _ => WeightExport.WriteTorch(file, model),
         };
         foreach (var one in written)

@@ -101,7 +101,8 @@ internal static class RunImport
         var history = new RunHistory([], null).ToJson();
         var info = new CheckpointInfo(
             phase.Name, epochs, (long)epochs * steps.PerEpoch, json, history, data.Training.ClassNames, data.Training.CountPerClass(),
-            ImageSize: data.Training.Height);
+            ImageSize: data.Training.Height,
+            Data: DataFingerprint.Of(data, fitting));
         using var folder = RunFolder.Create(recipe.Preset, output);
         folder.WriteRecipe(json);
         Checkpoint.Save(folder.Checkpoint, info, model, steps.Optimiser);

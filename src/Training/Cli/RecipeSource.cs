@@ -19,6 +19,9 @@ internal sealed class RecipeSource
     /// <param name="usual">The preset that is used where the user names nothing; null where the user must.</param>
     public RecipeSource(Preset? usual = null) => this.usual = usual;
 
+    /// <summary>The options that say where images are.</summary>
+    public static IReadOnlyList<string> NamesOfImages { get; } = ["--data", "--id", "--outliers", "--ood"];
+
     private Option[] Starts => [preset, recipeFile, dataFolder];
 
     /// <summary>Adds the options to a command, with its own after those that name the recipe.</summary>
@@ -35,6 +38,15 @@ internal sealed class RecipeSource
     /// <summary>The options that the user gave, by name.</summary>
     public IEnumerable<string> Given(ParseResult result) =>
         changes.Given(result).Concat(Starts.Where(option => RecipeOptions.WasGiven(result, option)).Select(option => option.Name));
+
+    /// <summary>Where the images of an existing run are now, by those options.</summary>
+    public static MovedImages Moved(ParseResult result) => new(
+        FullPath(result.GetValue<string>("--id")),
+        FullPath(result.GetValue<string>("--outliers")),
+        [.. (result.GetValue<string[]>("--ood") ?? []).Select(RecipeOptions.ParseNamedPath)],
+        result.GetValue<string>("--data"));
+
+    private static string? FullPath(string? path) => path is null ? null : Path.GetFullPath(path);
 
     /// <summary>The recipe as the user wants it, checked.</summary>
     /// <exception cref="InputException">The options name no recipe, or contradict one another.</exception>
@@ -76,22 +88,6 @@ internal sealed class RecipeSource
                 : throw new InputException($"The preset {start.Recipe.Preset} needs its images: --data FOLDER, or --id, --outliers and --ood by themselves.");
         }
 
-        if (start.Find is not { } find)
-        {
-            throw new InputException(
-                "--data goes with a CIFAR preset, which knows what to look for; otherwise name the images with --id, --outliers and --ood.");
-        }
-
-        var found = find(folder);
-        return start.Recipe with
-        {
-            Data = start.Recipe.Data with
-            {
-                InDistribution = Path.GetFullPath(found.InDistribution),
-                Outliers = Path.GetFullPath(found.Outliers),
-                OutOfDistribution = [new NamedPath(null, Path.GetFullPath(found.OutOfDistribution))],
-                ExcludedSets = found.OverlappingSets,
-            },
-        };
+        return Presets.InFolder(start.Recipe, folder);
     }
 }

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Runtime.InteropServices;
-using Pascl.Training.Checkpoints;
 using Pascl.Training.Data;
 using Pascl.Training.Evaluation;
 using Pascl.Training.Evaluation.Scores;
@@ -29,7 +28,8 @@ internal static class TrainCommand
             "train --preset cifar10-lt-cpu --data DATA --from runs/ce-1 --method berl --out runs/berl-1",
             "train --id photos/train --outliers web.tar.gz --ood textures=dtd --ood svhn=svhn.tar --epochs 20 --width 32",
             "train --recipe runs/oe-1/recipe.json --seed 2",
-            "train --resume runs/oe-1");
+            "train --resume runs/oe-1",
+            "train --resume runs/oe-1 --data /new/place/of/DATA");
 
         int Run(ParseResult result, CancellationToken cancellation)
         {
@@ -38,10 +38,11 @@ internal static class TrainCommand
                 return TrainingRun.Start(source.Read(result), result.GetValue(output), ConvolutionOption.IsOn(result), cancellation);
             }
 
-            string[] given = [.. source.Given(result), .. RecipeOptions.WasGiven(result, output) ? (string[])[output.Name] : []];
+            string[] given =
+                [.. source.Given(result).Except(RecipeSource.NamesOfImages), .. RecipeOptions.WasGiven(result, output) ? (string[])[output.Name] : []];
             return given.Length == 0
-                ? TrainingRun.Continue(folder, ConvolutionOption.IsOn(result), cancellation)
-                : throw new InputException($"--resume continues a run with its own recipe, so {string.Join(", ", given)} cannot be given with it.");
+                ? TrainingRun.Continue(folder, RecipeSource.Moved(result), ConvolutionOption.IsOn(result), cancellation)
+                : throw new InputException($"--resume continues a run with its own recipe, so {string.Join(", ", given)} cannot be given with it; only where its images are now.");
         }
     }
 }
@@ -66,7 +67,7 @@ internal static class TrainingRun
     }
 
     /// <summary>Continues the run in a folder from its last checkpoint.</summary>
-    public static int Continue(string path, bool checksConvolutions, CancellationToken cancellation)
+    public static int Continue(string path, MovedImages moved, bool checksConvolutions, CancellationToken cancellation)
     {
         using var folder = RunFolder.Resume(path);
         if (folder.AbruptEnd is { } abrupt)
@@ -74,33 +75,37 @@ internal static class TrainingRun
             Console.Error.WriteLine(abrupt);
         }
 
-        var checkpoint = Checkpoint.Open(folder.Checkpoint);
-        var recipe = RecipeFile.Parse(checkpoint.Info.Recipe, folder.Checkpoint);
-        var data = ReadForTraining(recipe);
-        using var trainer = new Trainer(recipe, data, folder) { ChecksConvolutions = checksConvolutions };
-        trainer.Resume(checkpoint);
+        using var run = Run.Open(folder, moved);
+        var data = ReadForTraining(run.Recipe);
+        using var trainer = new Trainer(run.Recipe, data, folder) { ChecksConvolutions = checksConvolutions };
+        trainer.Resume(run);
         return Finish(trainer, data, folder, cancellation);
     }
 
-    /// <summary>Evaluates a trained run, on the sets of its recipe or on <paramref name="sets"/>.</summary>
+    /// <summary>Evaluates a trained run, on the sets of its recipe or on others.</summary>
     /// <param name="path">The run folder.</param>
-    /// <param name="sets">The out-of-distribution sets; the run's own where there are none.</param>
-    /// <param name="output">The report's file, or an existing folder for it; null for the run folder, and for nothing with <paramref name="sets"/>.</param>
+    /// <param name="moved">Where its images are now; a report on other out-of-distribution sets is not the run's own.</param>
+    /// <param name="output">The report's file, or an existing folder for it; null for the run folder, and for nothing with other sets.</param>
     /// <param name="withDetails">Whether more tables are printed.</param>
     /// <param name="scores">The scores that are compared with each other beside the evaluation, or none.</param>
     /// <param name="checksConvolutions">Whether the convolutions are checked first.</param>
     public static int Evaluate(
-        string path, IReadOnlyList<NamedPath> sets, string? output, bool withDetails, IReadOnlyList<ScoreSpecification> scores, bool checksConvolutions)
+        string path, MovedImages moved, string? output, bool withDetails, IReadOnlyList<ScoreSpecification> scores, bool checksConvolutions)
     {
         var folder = RunFolder.Open(path);
-        var files = FilesOf(folder, sets, output);
-        using var run = new TrainedRun(folder, sets, checksConvolutions, scores.Any(InputPerturbation.IsTakenBy));
+        var files = FilesOf(folder, moved.OutOfDistribution ?? [], output);
+        using var run = Run.Open(folder, moved);
+        if (checksConvolutions)
+        {
+            ConvolutionOption.Warn(run.CheckConvolutions(scores.Any(InputPerturbation.IsTakenBy)));
+        }
+
         var passes = new Dictionary<ImageSet, FeaturePass>();
-        var (evaluation, report) = Evaluate(run.Recipe, run.Data, scores.Count == 0 ? images => Predictions.Of(run.Model, images) : Keep, withDetails);
+        var (evaluation, report) = Evaluate(run.Recipe, run.Images, scores.Count == 0 ? images => Predictions.Of(run.Network, images) : Keep, withDetails);
         var scoreReport = scores.Count == 0 ? null : Compare(run, scores, passes);
         if (files is not null)
         {
-            Write(report, files, run.Data);
+            Write(report, files, run.Images);
             AnsiConsole.WriteLine($"Report: {files.Report}");
             if (scoreReport is not null)
             {
@@ -108,13 +113,13 @@ internal static class TrainingRun
                 AnsiConsole.WriteLine($"Scores: {files.Scores}");
             }
 
-            WritePage(evaluation, run.Recipe, run.Data, run.Model, folder, files);
+            WritePage(evaluation, run.Recipe, run.Images, run.Network, folder, files);
             AnsiConsole.WriteLine($"Page: {files.Page}");
         }
 
         return ExitCode.Done;
 
-        Predictions Keep(ImageSet images) => (passes[images] = FeaturePass.Of(run.Model, images)).Predictions;
+        Predictions Keep(ImageSet images) => (passes[images] = FeaturePass.Of(run.Network, images)).Predictions;
     }
 
     private static EvaluationFiles? FilesOf(RunFolder folder, IReadOnlyList<NamedPath> sets, string? output)
@@ -130,12 +135,11 @@ internal static class TrainingRun
             : throw new InputException($"{files.Report} is the name of the page that goes with the report; end --out in .json.");
     }
 
-    private static ScoreReport Compare(TrainedRun run, IReadOnlyList<ScoreSpecification> scores, Dictionary<ImageSet, FeaturePass> passes)
+    private static ScoreReport Compare(Run run, IReadOnlyList<ScoreSpecification> scores, Dictionary<ImageSet, FeaturePass> passes)
     {
-        run.RequireItsTrainingImages();
-        var fitting = new ScoreFitting(run.Model, run.Data.Training);
+        var fitting = new ScoreFitting(run.Network, run.Images.Training);
         var report = ScoreReport.Measure(
-            passes[run.Data.Test], [.. run.Data.OutOfDistribution.Select(set => passes[set])], [.. scores.Select(score => score.Fit(fitting))]);
+            passes[run.Images.Test], [.. run.Images.OutOfDistribution.Select(set => passes[set])], [.. scores.Select(score => score.Fit(fitting))]);
         ScoreTable.Write(AnsiConsole.Console, report);
         return report;
     }

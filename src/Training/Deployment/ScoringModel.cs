@@ -1,11 +1,9 @@
 using Pascl.Training.Checkpoints;
 using Pascl.Training.Data;
 using Pascl.Training.Deployment.Onnx;
-using Pascl.Training.Devices;
 using Pascl.Training.Evaluation;
 using Pascl.Training.Evaluation.Scores;
 using Pascl.Training.Networks;
-using Pascl.Training.Recipes;
 using TorchSharp;
 
 namespace Pascl.Training.Deployment;
@@ -16,25 +14,21 @@ namespace Pascl.Training.Deployment;
 /// </summary>
 internal sealed class ScoringModel : IDisposable
 {
-    private readonly ComputeDevice device;
-    private readonly DualBranchNetwork network;
-    private readonly IReadOnlyList<string> classNames;
+    private readonly Run run;
     private readonly AcceptanceScore score;
 
-    private ScoringModel(string path, CheckpointInfo info, Recipe recipe)
+    private ScoringModel(Run run)
     {
-        (Path, classNames, Threshold) = (path, info.ClassNames, info.Calibration?.Threshold);
-        score = AcceptanceScore.Of(info.Calibration?.Score, info, recipe);
+        this.run = run;
+        score = AcceptanceScore.Of(run.Info.Calibration?.Score, run.Info, run.Recipe);
 
         // An earlier version did not note the size of the images; then they are asked for it.
-        ImageSize = info.ImageSize ?? recipe.Data.ImageSize
-            ?? TrainingDataReader.Read(recipe, withOutliers: false, withOutOfDistribution: false).Training.Height;
-        device = ComputeDevice.Open("auto", Backend.Torch);
-        network = Trainer.CreateModel(recipe, info.ClassNames.Count, device);
+        ImageSize = run.Info.ImageSize ?? run.Recipe.ImageSize
+            ?? TrainingDataReader.Read(run.Recipe, withOutliers: false, withOutOfDistribution: false).Training.Height;
     }
 
     /// <summary>The run folder.</summary>
-    public string Path { get; }
+    public string Path => run.Folder.Root;
 
     /// <summary>Rows and columns of the images that it takes.</summary>
     public int ImageSize { get; }
@@ -43,7 +37,7 @@ internal sealed class ScoringModel : IDisposable
     public string ScoreName => score.Name;
 
     /// <summary>The highest score that is accepted; null where none was chosen.</summary>
-    public double? Threshold { get; }
+    public double? Threshold => run.Info.Calibration?.Threshold;
 
     /// <summary>Reads the last checkpoint of a run.</summary>
     /// <param name="path">The run folder.</param>
@@ -54,19 +48,16 @@ internal sealed class ScoringModel : IDisposable
     /// <exception cref="InputException">There is no run, or it cannot be used.</exception>
     public static ScoringModel Open(string path, int workers)
     {
-        var folder = RunFolder.Open(path);
-        using var checkpoint = Checkpoint.Open(folder.Checkpoint);
-        var model = new ScoringModel(folder.Root, checkpoint.Info, RecipeFile.Parse(checkpoint.Info.Recipe, folder.Checkpoint));
+        var run = Run.Open(path);
         try
         {
-            checkpoint.LoadInto(model.network);
-            model.network.eval();
+            run.Network.eval();
             torch.set_num_threads(Math.Clamp(Environment.ProcessorCount / workers, 1, torch.get_num_threads()));
-            return model;
+            return new ScoringModel(run);
         }
         catch
         {
-            model.Dispose();
+            run.Dispose();
             throw;
         }
     }
@@ -75,7 +66,7 @@ internal sealed class ScoringModel : IDisposable
     /// <param name="largestBatch">Images of a full batch.</param>
     /// <exception cref="InputException">A convolution is wrong in every way.</exception>
     public ConvolutionReport CheckConvolutions(int largestBatch) => ConvolutionCheck.Run(
-        network,
+        run.Network,
         ImageSize,
         ImageSize,
         [.. new[] { 1, 2, largestBatch }.Where(images => images <= largestBatch).Distinct().Select(images => new ConvolutionUse("scores", images))]);
@@ -102,20 +93,16 @@ internal sealed class ScoringModel : IDisposable
             return [];
         }
 
-        var predictions = Predictions.Of(network, images, images.Count);
+        var predictions = Predictions.Of(run.Network, images, images.Count);
         EvaluationInputs.Check(images, predictions);
         var scores = score.Of(predictions);
         var classes = predictions.Auxiliary.Classes();
         return [.. classes.Select((label, i) => new ImageScore(
-            classNames[label], Softmax.Of(predictions.Auxiliary[i])[label], scores[i], Threshold is { } threshold ? scores[i] <= threshold : null))];
+            run.Info.ClassNames[label], Softmax.Of(predictions.Auxiliary[i])[label], scores[i], Threshold is { } threshold ? scores[i] <= threshold : null))];
     }
 
-    /// <summary>Frees the network and the device.</summary>
-    public void Dispose()
-    {
-        network.Dispose();
-        device.Dispose();
-    }
+    /// <summary>Closes the run.</summary>
+    public void Dispose() => run.Dispose();
 }
 
 /// <summary>What leaves the house: a network, and what its users must know of it.</summary>

@@ -50,6 +50,29 @@ public static class Presets
     public static Preset Find(string name) => All.FirstOrDefault(preset => preset.Name == name)
         ?? throw new InputException($"There is no preset {name}; choose one of {string.Join(", ", All.Select(preset => preset.Name))}.");
 
+    /// <summary>A preset's recipe with the images in a folder of downloads.</summary>
+    /// <exception cref="InputException">The preset has no images of its own, or the folder lacks some.</exception>
+    public static Recipe InFolder(Recipe recipe, string folder)
+    {
+        if (All.FirstOrDefault(preset => preset.Name == recipe.Preset)?.Data is not { } find)
+        {
+            throw new InputException(
+                "--data goes with a CIFAR preset, which knows what to look for; otherwise name the images with --id, --outliers and --ood.");
+        }
+
+        var found = find(folder);
+        return recipe with
+        {
+            Data = recipe.Data with
+            {
+                InDistribution = Path.GetFullPath(found.InDistribution),
+                Outliers = Path.GetFullPath(found.Outliers),
+                OutOfDistribution = [new NamedPath(null, Path.GetFullPath(found.OutOfDistribution))],
+                ExcludedSets = found.OverlappingSets,
+            },
+        };
+    }
+
     private static Preset Cifar10(string source, string summary, Recipe recipe) =>
         Named($"cifar10-lt-{source}", $"CIFAR10-LT, {summary}", DataFolder.FindCifar10, recipe);
 

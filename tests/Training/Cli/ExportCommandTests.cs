@@ -168,7 +168,7 @@ public sealed partial class ExportCommandTests
     [TestCase("import FILE", "train needs to know what to train on")]
     [TestCase("import FILE --classifier aux_linear " + Options, "name that file with --auxiliary")]
     [TestCase("import FILE --method eat " + Options, "The method eat keeps more")]
-    [TestCase("import FILE --width 64 " + Options, "width 4, not a ResNet18 of width 64")]
+    [TestCase("import FILE --width 64 " + Options, "width 4, not a resnet18 of width 64")]
     [TestCase("import FILE --auxiliary FILE " + Options, "holds both branches already")]
     public void an_import_that_cannot_be_says_why_and_writes_nothing(string line, params string[] expected)
     {

@@ -1,0 +1,159 @@
+using Pascl.Training.Checkpoints;
+using Pascl.Training.Data;
+using Pascl.Training.Devices;
+using Pascl.Training.Evaluation;
+using Pascl.Training.Networks;
+using Pascl.Training.Recipes;
+
+namespace Pascl.Training;
+
+/// <summary>
+/// A run that has a checkpoint, opened to be evaluated, deployed, compared or continued: what was trained, the network with the last weights, and its images, each
+/// made when it is first asked for.
+/// </summary>
+public sealed class Run : IDisposable
+{
+    private readonly Checkpoint checkpoint;
+    private readonly string deviceName;
+    private ComputeDevice? device;
+    private DualBranchNetwork? network;
+    private TrainingData? images;
+
+    private Run(RunFolder folder, Checkpoint checkpoint, Recipe recipe, string device) =>
+        (Folder, this.checkpoint, Recipe, deviceName) = (folder, checkpoint, recipe, device);
+
+    /// <summary>Where the run is.</summary>
+    public RunFolder Folder { get; }
+
+    /// <summary>What was trained, on which images, in which precision.</summary>
+    public Recipe Recipe { get; }
+
+    /// <summary>What the checkpoint says beside the weights.</summary>
+    public CheckpointInfo Info => checkpoint.Info;
+
+    /// <summary>The checkpoint, for what else is in it.</summary>
+    public Checkpoint Checkpoint => checkpoint;
+
+    /// <summary>The network with the weights of the checkpoint, computed by torch's operations.</summary>
+    /// <exception cref="InputException">The weights are not those of the recipe's network, or the device cannot be used.</exception>
+    public DualBranchNetwork Network
+    {
+        get
+        {
+            if (network is null)
+            {
+                device = ComputeDevice.Open(deviceName, Backend.Torch);
+                network = Trainer.CreateModel(Recipe, Info.ClassNames.Count, device);
+                checkpoint.LoadInto(network);
+            }
+
+            return network;
+        }
+    }
+
+    /// <summary>The images but the outliers.</summary>
+    /// <exception cref="InputException">They cannot be read, or are not those of the training.</exception>
+    public TrainingData Images
+    {
+        get
+        {
+            if (images is null)
+            {
+                images = TrainingDataReader.Read(Recipe, withOutliers: false);
+                RequireItsImages(images);
+            }
+
+            return images;
+        }
+    }
+
+    /// <summary>Opens the run in a folder.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="moved">Where its images are now, if not where they were.</param>
+    /// <param name="device">Where the network is computed: <c>auto</c>, <c>cpu</c> or <c>cuda:i</c>.</param>
+    /// <param name="precision">Its arithmetic; null for that of the training.</param>
+    /// <exception cref="InputException">The checkpoint is damaged, or of a newer version.</exception>
+    public static Run Open(RunFolder folder, MovedImages? moved = null, string device = "auto", Precision? precision = null)
+    {
+        var checkpoint = Checkpoint.Open(folder.Checkpoint);
+        try
+        {
+            var trained = RecipeFile.Parse(checkpoint.Info.Recipe, folder.Checkpoint);
+            var recipe = trained with { Data = (moved ?? MovedImages.None).Apply(trained), Precision = precision ?? trained.Precision };
+            return new Run(folder, checkpoint, recipe, device);
+        }
+        catch
+        {
+            checkpoint.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Opens the run in a folder.</summary>
+    /// <exception cref="InputException">There is no run, or it cannot be used.</exception>
+    public static Run Open(string path) => Open(RunFolder.Open(path));
+
+    /// <summary>Refuses images that are not those of the training: another number, other classes, other files, another split.</summary>
+    /// <exception cref="InputException">They are not; the message has both fingerprints.</exception>
+    public void RequireItsImages(TrainingData data)
+    {
+        if (Info.Data is { } trained && DataFingerprint.Of(data, Recipe) is var now && trained != now)
+        {
+            throw new InputException(
+                $"The run in {Folder.Root} was trained on other images: its fingerprint is {trained}, but that of the images in {Place} is {now}. "
+                + "Name those of the training with --id, or --data.");
+        }
+
+        // A checkpoint of an earlier version has no fingerprint.
+        if (!Info.ClassNames.SequenceEqual(data.Training.ClassNames) || !Info.TrainingCounts.SequenceEqual(data.Training.CountPerClass()))
+        {
+            throw new InputException(
+                $"The run in {Folder.Root} was trained on {Info.TrainingCounts.Sum()} images of {Info.ClassNames.Count} classes, " +
+                $"but {data.Training.Name} now gives {data.Training.Count} of {data.Training.ClassCount}. Continue it with the data it was started with.");
+        }
+    }
+
+    /// <summary>Compares the network's convolutions in an evaluation of its images with double precision on this machine.</summary>
+    /// <param name="needsImageGradients">Whether gradients of the images will be needed.</param>
+    /// <exception cref="InputException">A convolution is wrong in every way.</exception>
+    public ConvolutionReport CheckConvolutions(bool needsImageGradients = false)
+    {
+        ImageSet[] evaluated = [Images.Test, .. Images.OutOfDistribution, .. Images.Validation is { } held ? [held] : Array.Empty<ImageSet>()];
+        return ConvolutionCheck.Run(
+            Network, Images.Test.Height, Images.Test.Width, [.. ConvolutionUse.Evaluation(evaluated, Predictions.UsualBatchSize, needsImageGradients)]);
+    }
+
+    /// <summary>Frees the network and closes the checkpoint.</summary>
+    public void Dispose()
+    {
+        network?.Dispose();
+        device?.Dispose();
+        checkpoint.Dispose();
+    }
+
+    private string Place => Recipe.Data.InDistribution ?? "the built-in set";
+}
+
+/// <summary>Where the images of a run are now, each null where it was.</summary>
+/// <param name="InDistribution">The in-distribution images.</param>
+/// <param name="Outliers">The auxiliary outliers.</param>
+/// <param name="OutOfDistribution">The out-of-distribution test sets; none for the run's own.</param>
+/// <param name="Folder">The folder of the run's preset with all three.</param>
+public sealed record MovedImages(string? InDistribution = null, string? Outliers = null, IReadOnlyList<NamedPath>? OutOfDistribution = null, string? Folder = null)
+{
+    /// <summary>Nothing has moved.</summary>
+    public static MovedImages None { get; } = new();
+
+    /// <summary>The images of a recipe where they are now.</summary>
+    /// <exception cref="InputException">A folder is named for a run that no preset with images made.</exception>
+    public DataRecipe Apply(Recipe recipe)
+    {
+        var data = Folder is null ? recipe.Data : Presets.InFolder(recipe, Folder).Data;
+        return data with
+        {
+            InDistribution = InDistribution ?? data.InDistribution,
+            Outliers = Outliers ?? data.Outliers,
+            OutOfDistribution = OutOfDistribution is { Count: > 0 } ? OutOfDistribution : data.OutOfDistribution,
+        };
+    }
+}
