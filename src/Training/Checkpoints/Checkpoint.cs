@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Pascl.Training.Data;
 using Pascl.Training.Optimisation;
 using TorchSharp;
@@ -70,7 +71,7 @@ public sealed class Checkpoint : IDisposable
     /// Stores the threshold of the deployed model in an existing checkpoint. Every tensor keeps its bits, and the file is replaced whole or not at all.
     /// </summary>
     /// <exception cref="InputException">The file is no checkpoint or could not be written; it is as it was.</exception>
-    public static void Store(string path, Calibration calibration)
+    public static void Store(string path, ScoreThreshold threshold)
     {
         using var scope = torch.NewDisposeScope();
         var tensors = new Dictionary<string, torch.Tensor>();
@@ -84,7 +85,7 @@ public sealed class Checkpoint : IDisposable
 
             // What a later version may have added stays as well.
             metadata = new(checkpoint.file.Metadata);
-            foreach (var (key, value) in (checkpoint.Info with { Calibration = calibration }).ToMetadata())
+            foreach (var (key, value) in (checkpoint.Info with { Threshold = threshold }).ToMetadata())
             {
                 metadata[key] = value;
             }
@@ -153,7 +154,7 @@ public sealed class Checkpoint : IDisposable
 /// <param name="ClassNames">Class names in label order.</param>
 /// <param name="TrainingCounts">Training images per class; they define the tail and the shot groups.</param>
 /// <param name="LogLength">Bytes of the run's log at this point; what lies behind them is repeated after resuming.</param>
-/// <param name="Calibration">The threshold of the deployed model; null where none was chosen yet.</param>
+/// <param name="Threshold">That of the deployed model; null where none was chosen yet.</param>
 /// <param name="ImageSize">Rows and columns of the images it was trained on; null in a file of an earlier version, which did not say.</param>
 /// <param name="Data">What tells its images from others; null in a file of version 1.</param>
 public sealed record CheckpointInfo(
@@ -165,13 +166,13 @@ public sealed record CheckpointInfo(
     IReadOnlyList<string> ClassNames,
     IReadOnlyList<int> TrainingCounts,
     long LogLength = 0,
-    Calibration? Calibration = null,
+    ScoreThreshold? Threshold = null,
     int? ImageSize = null,
     DataFingerprint? Data = null)
 {
     private const string Format = "pascl-checkpoint";
     private const int Version = 2;
-    private const string CalibrationKey = "calibration";
+    private const string ThresholdKey = "calibration";
     private const string ImageSizeKey = "image_size";
     private const string DataKey = "data";
 
@@ -179,9 +180,9 @@ public sealed record CheckpointInfo(
     internal Dictionary<string, string> ToMetadata()
     {
         var metadata = Position();
-        if (Calibration is not null)
+        if (Threshold is not null)
         {
-            metadata.Add(CalibrationKey, Json(Calibration));
+            metadata.Add(ThresholdKey, Json(Threshold));
         }
 
         if (ImageSize is not null)
@@ -222,7 +223,7 @@ public sealed record CheckpointInfo(
             Value<string[]>("class_names"),
             Value<int[]>("training_counts"),
             Value<long>("log_length"),
-            file.Metadata.ContainsKey(CalibrationKey) ? Value<Calibration>(CalibrationKey) : null,
+            file.Metadata.ContainsKey(ThresholdKey) ? Value<ScoreThreshold>(ThresholdKey) : null,
             file.Metadata.ContainsKey(ImageSizeKey) ? Value<int>(ImageSizeKey) : null,
             file.Metadata.ContainsKey(DataKey) ? Value<DataFingerprint>(DataKey) : null);
 
@@ -267,6 +268,6 @@ public sealed record CheckpointInfo(
 /// </summary>
 /// <param name="Score">Name of the score, for example <c>msp</c>.</param>
 /// <param name="TruePositiveRate">The share of in-distribution images that was asked to be accepted.</param>
-/// <param name="Threshold">The highest score that is accepted.</param>
+/// <param name="Value">The highest score that is accepted.</param>
 /// <param name="Images">In-distribution images by which the threshold was chosen.</param>
-public sealed record Calibration(string Score, double TruePositiveRate, double Threshold, int Images);
+public sealed record ScoreThreshold(string Score, double TruePositiveRate, [property: JsonPropertyName("Threshold")] double Value, int Images);

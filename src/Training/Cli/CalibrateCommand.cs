@@ -40,6 +40,7 @@ internal static class CalibrateCommand
         {
             run, rate, score, images, trainedOn, data,
         };
+        command.Aliases.Add("threshold");
         command.SetAction(result => RunCalibration.Run(
             result.GetRequiredValue(run),
             new MovedImages(result.GetValue(trainedOn) is { } path ? Path.GetFullPath(path) : null, Folder: result.GetValue(data)),
@@ -89,7 +90,7 @@ internal sealed class RunCalibration
     {
         var scores = Scores(chosen.Images);
         var threshold = AcceptanceThreshold.Of(scores, rate);
-        Checkpoint.Store(run.Folder.Checkpoint, new Calibration(score.Name, rate, threshold, scores.Length));
+        Checkpoint.Store(run.Folder.Checkpoint, new ScoreThreshold(score.Name, rate, threshold, scores.Length));
         AnsiConsole.WriteLine($"Chosen on {chosen.Images.Count:N0} {chosen.Description}.");
         if (chosen.Warning is { } warning)
         {

@@ -126,7 +126,7 @@ internal static class RunExport
     private static string[] WriteOnnx(
         string file, RunFolder folder, CheckpointInfo info, Recipe recipe, DualBranchNetwork model, OnnxSettings settings, bool checksConvolutions)
     {
-        var (text, calibration) = ScoreOf(folder, info.Calibration, settings);
+        var (text, threshold) = ScoreOf(folder, info.Threshold, settings);
         var score = DeployedScore.Of(AcceptanceScore.Of(text, Readout.Of(model), info.TrainingCounts));
         var images = OnnxVerification.Choose(ImagesOf(recipe, settings.Images));
         if (checksConvolutions)
@@ -135,7 +135,7 @@ internal static class RunExport
                 model, images.Height, images.Width, [.. ConvolutionUse.Evaluation([images], OnnxVerification.BatchSize)]));
         }
 
-        var deployed = new DeployedModel(model, info.ClassNames, images.Height, score, calibration);
+        var deployed = new DeployedModel(model, info.ClassNames, images.Height, score, threshold);
         var agreement = OnnxExport.Write(file, deployed, settings.Input, images);
         Console.WriteLine(FormattableString.Invariant(
             $"Verified by ONNX Runtime on {agreement.Images:N0} images of {images.Name}: largest difference {agreement.Largest:0.0e+0} "));
@@ -146,24 +146,24 @@ internal static class RunExport
     }
 
     // The threshold belongs to one score, so that score is exported with it. Null stands for the method's own.
-    private static (string? Score, Calibration? Calibration) ScoreOf(RunFolder folder, Calibration? calibration, OnnxSettings settings)
+    private static (string? Score, ScoreThreshold? Threshold) ScoreOf(RunFolder folder, ScoreThreshold? threshold, OnnxSettings settings)
     {
         if (settings.WithoutThreshold)
         {
-            return (settings.Score ?? calibration?.Score, null);
+            return (settings.Score ?? threshold?.Score, null);
         }
 
-        if (calibration is null)
+        if (threshold is null)
         {
             throw new InputException(
                 $"The run in {folder.Root} has no threshold, so the model could not say which images it accepts. "
                 + $"Choose one with: calibrate {folder.Root}; or export the score alone with --without-threshold.");
         }
 
-        return settings.Score is null || settings.Score == calibration.Score
-            ? (calibration.Score, calibration)
+        return settings.Score is null || settings.Score == threshold.Score
+            ? (threshold.Score, threshold)
             : throw new InputException(
-                $"The run's threshold is one of the score {calibration.Score}, not of {settings.Score}. Calibrate it anew with: "
+                $"The run's threshold is one of the score {threshold.Score}, not of {settings.Score}. Calibrate it anew with: "
                 + $"calibrate {folder.Root} --score {settings.Score}; or export the score alone with --without-threshold.");
     }
 

@@ -20,7 +20,7 @@ internal sealed class ScoringModel : IDisposable
     private ScoringModel(Run run)
     {
         this.run = run;
-        score = AcceptanceScore.Of(run.Info.Calibration?.Score, run.Info, run.Recipe);
+        score = AcceptanceScore.Of(run.Info.Threshold?.Score, run.Info, run.Recipe);
 
         // An earlier version did not note the size of the images; then they are asked for it.
         ImageSize = run.Info.ImageSize ?? run.Recipe.ImageSize
@@ -37,7 +37,7 @@ internal sealed class ScoringModel : IDisposable
     public string ScoreName => score.Name;
 
     /// <summary>The highest score that is accepted; null where none was chosen.</summary>
-    public double? Threshold => run.Info.Calibration?.Threshold;
+    public double? Threshold => run.Info.Threshold?.Value;
 
     /// <summary>Reads the last checkpoint of a run.</summary>
     /// <param name="path">The run folder.</param>
@@ -110,9 +110,9 @@ internal sealed class ScoringModel : IDisposable
 /// <param name="ClassNames">Class names in label order.</param>
 /// <param name="ImageSize">Rows and columns of the images it is verified on.</param>
 /// <param name="Score">The out-of-distribution score.</param>
-/// <param name="Calibration">The threshold of that score; null where images are not to be accepted or rejected.</param>
+/// <param name="Threshold">That of the score; null where images are not to be accepted or rejected.</param>
 internal sealed record DeployedModel(
-    DualBranchNetwork Network, IReadOnlyList<string> ClassNames, int ImageSize, DeployedScore Score, Calibration? Calibration);
+    DualBranchNetwork Network, IReadOnlyList<string> ClassNames, int ImageSize, DeployedScore Score, ScoreThreshold? Threshold);
 
 /// <summary>
 /// An out-of-distribution score that an exported model computes by itself: one of the logits of the main branch, or the method's own where that reads more.

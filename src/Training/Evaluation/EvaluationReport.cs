@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Pascl.Training.Networks;
 
 namespace Pascl.Training.Evaluation;
@@ -132,7 +133,8 @@ public sealed record ReadingReport
     public required IReadOnlyList<int[]> Confusion { get; init; }
 
     /// <summary>Calibration of the class branch's probabilities on the test images.</summary>
-    public required ReliabilityByGroup Reliability { get; init; }
+    [JsonPropertyName("reliability")]
+    public required CalibrationByGroup Calibration { get; init; }
 
     /// <summary>How well the score puts wrongly classified test images behind the others.</summary>
     public required SelectiveRisk Risk { get; init; }

@@ -96,7 +96,7 @@ public sealed class Evaluator
             ClassBranch = classBranch,
             Classification = outcome.Classification(),
             Confusion = outcome.Confusion(),
-            Reliability = outcome.Reliability([.. testPredictions[classBranch].Scores(OodScores.MaximumSoftmax).Select(score => 1 - score)]),
+            Calibration = outcome.Calibration([.. testPredictions[classBranch].Scores(OodScores.MaximumSoftmax).Select(score => 1 - score)]),
             Risk = risk.Areas(),
             RiskCoverage = risk.Curve(),
             Sets = sets,
@@ -245,11 +245,11 @@ internal sealed class TestOutcome
     }
 
     /// <summary>Calibration of the predicted class's probability, given for each image.</summary>
-    public ReliabilityByGroup Reliability(double[] probabilities)
+    public CalibrationByGroup Calibration(double[] probabilities)
     {
         return new(Of(_ => true), Of(InGroup(ShotGroup.Many)), Of(InGroup(ShotGroup.Medium)), Of(InGroup(ShotGroup.Few)));
 
-        Reliability Of(Func<int, bool> ofClass) => Evaluation.Reliability.Compute(Chosen(probabilities, ofClass), Chosen(Errors, ofClass));
+        Calibration Of(Func<int, bool> ofClass) => Evaluation.Calibration.Compute(Chosen(probabilities, ofClass), Chosen(Errors, ofClass));
     }
 
     /// <summary>How well out-of-distribution images are told from these.</summary>

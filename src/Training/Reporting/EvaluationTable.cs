@@ -152,8 +152,8 @@ internal static class EvaluationDetails
         var table = new ReportTable(console, "reading", "ECE", "many", "medium", "few", "AURC", "E-AURC", "AUGRC");
         foreach (var (name, reading) in new[] { ("main", report.Main), ("auxiliary", report.Auxiliary), ("deployed", report.Deployed) })
         {
-            var (reliability, risk) = (reading.Reliability, reading.Risk);
-            Reliability[] groups = [reliability.Overall, reliability.Many, reliability.Medium, reliability.Few];
+            var (calibration, risk) = (reading.Calibration, reading.Risk);
+            Calibration[] groups = [calibration.Overall, calibration.Many, calibration.Medium, calibration.Few];
             table.AddRow(name, [.. groups.Select(group => group.ExpectedCalibrationError), risk.Aurc, risk.ExcessAurc, risk.Augrc]);
         }
 

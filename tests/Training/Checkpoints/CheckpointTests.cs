@@ -54,17 +54,17 @@ public sealed class CheckpointTests
     public void the_threshold_of_the_deployed_model_comes_back_where_one_was_chosen()
     {
         using var run = new TinyRun(new(OptimiserKind.Adam, 1e-3), seed: 1);
-        var calibrated = info with { Calibration = new Calibration("msp", 0.95, 0.1 + 0.2, 1000) };
+        var calibrated = info with { Threshold = new ScoreThreshold("msp", 0.95, 0.1 + 0.2, 1000) };
         Checkpoint.Save(Target, calibrated, run.Model);
         using (var checkpoint = Checkpoint.Open(Target))
         {
-            Assert.That(checkpoint.Info.Calibration, Is.EqualTo(calibrated.Calibration));
+            Assert.That(checkpoint.Info.Threshold, Is.EqualTo(calibrated.Threshold));
         }
 
         Checkpoint.Save(Target, info, run.Model);
         using (var checkpoint = Checkpoint.Open(Target))
         {
-            Assert.That(checkpoint.Info.Calibration, Is.Null);
+            Assert.That(checkpoint.Info.Threshold, Is.Null);
         }
     }
 
@@ -76,13 +76,13 @@ public sealed class CheckpointTests
         Checkpoint.Save(Target, info, run.Model, run.Optimiser);
         AddMetadata("colour", "blue");
         var before = Content();
-        Checkpoint.Store(Target, new Calibration("msp", 0.9, 0.1 + 0.2, 7));
-        Checkpoint.Store(Target, new Calibration("energy", 0.95, double.Epsilon, 8));
+        Checkpoint.Store(Target, new ScoreThreshold("msp", 0.9, 0.1 + 0.2, 7));
+        Checkpoint.Store(Target, new ScoreThreshold("energy", 0.95, double.Epsilon, 8));
         var after = Content();
         using var checkpoint = Checkpoint.Open(Target);
         Assert.Multiple(() =>
         {
-            Assert.That(checkpoint.Info.Calibration, Is.EqualTo(new Calibration("energy", 0.95, double.Epsilon, 8)));
+            Assert.That(checkpoint.Info.Threshold, Is.EqualTo(new ScoreThreshold("energy", 0.95, double.Epsilon, 8)));
             Assert.That(after.Tensors, Is.EqualTo(before.Tensors));
             Assert.That(after.Metadata.Where(entry => entry.Key != "calibration"), Is.EquivalentTo(before.Metadata));
             Assert.That(Directory.GetFiles(folder), Has.Length.EqualTo(1), "nothing else is left in the folder");

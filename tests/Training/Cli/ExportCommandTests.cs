@@ -31,7 +31,7 @@ public sealed partial class ExportCommandTests
     [Test]
     public void a_calibrated_run_becomes_a_verified_model_that_decides()
     {
-        var run = Run(new Calibration("energy", 0.9, -1.5, 100));
+        var run = Run(new ScoreThreshold("energy", 0.9, -1.5, 100));
         var (code, output, error) = InProcess.Run($"export {run} --format onnx");
         Assert.That(code, Is.Zero, error);
         using var session = new OnnxSession(File.ReadAllBytes(Path.Combine(run, "model.onnx")));
@@ -120,7 +120,7 @@ public sealed partial class ExportCommandTests
     [Test]
     public void a_threshold_of_one_score_is_not_given_to_another()
     {
-        var (code, _, error) = InProcess.Run($"export {Run(new Calibration("msp", 0.95, 0.5, 100))} --format onnx --score energy");
+        var (code, _, error) = InProcess.Run($"export {Run(new ScoreThreshold("msp", 0.95, 0.5, 100))} --format onnx --score energy");
         Assert.That((code, error), Is.EqualTo((2, error)).And.Matches<(int, string)>(_ => error.Contains("threshold is one of the score msp, not of energy")));
     }
 
@@ -199,7 +199,7 @@ public sealed partial class ExportCommandTests
     [Platform("Linux")]
     public void the_sample_uses_the_model_by_onnx_runtime_alone()
     {
-        var run = Run(new Calibration("msp", 0.95, 0.4, 100));
+        var run = Run(new ScoreThreshold("msp", 0.95, 0.4, 100));
         Assert.That(InProcess.Run($"export {run} --format onnx").Code, Is.Zero);
         using var session = new OnnxSession(File.ReadAllBytes(Path.Combine(run, "model.onnx")));
         var images = TinyTraining.Data.Test.Select([0, 40, 80]);
@@ -227,9 +227,9 @@ public sealed partial class ExportCommandTests
     }
 
     // A run folder as training leaves it, without the training.
-    private string Run(Calibration? calibration) => Run(calibration, recipe);
+    private string Run(ScoreThreshold? calibration) => Run(calibration, recipe);
 
-    private string Run(Calibration? calibration, Recipe recipe)
+    private string Run(ScoreThreshold? calibration, Recipe recipe)
     {
         var training = TinyTraining.Data.Training;
         using var network = SmallNetworks.Create(recipe.Width, recipe, training.ClassCount);
@@ -237,7 +237,7 @@ public sealed partial class ExportCommandTests
         var json = RecipeFile.Write(recipe);
         run.WriteRecipe(json);
         var info = new CheckpointInfo(
-            TrainingPhase.AuxiliaryBranchName, 1, 1, json, "{\"Epochs\":[]}", training.ClassNames, training.CountPerClass(), Calibration: calibration);
+            TrainingPhase.AuxiliaryBranchName, 1, 1, json, "{\"Epochs\":[]}", training.ClassNames, training.CountPerClass(), Threshold: calibration);
         Checkpoint.Save(run.Checkpoint, info, network);
         return run.Root;
     }

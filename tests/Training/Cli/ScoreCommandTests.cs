@@ -36,7 +36,7 @@ public sealed class ScoreCommandTests
         var predictions = Predictions.Of(network, images);
         var scores = predictions.Main.Scores(ScoreSpecification.Parse(score).OfLogits(DeployedRun.TrainingCounts));
         var threshold = scores.Average();
-        var run = DeployedRun.Write(folder, "run", new Calibration(score, 0.9, threshold, 100));
+        var run = DeployedRun.Write(folder, "run", new ScoreThreshold(score, 0.9, threshold, 100));
         var (code, output, error) = InProcess.Run($"score {run} {pictures}");
         Assert.That((code, error), Is.EqualTo((0, "")));
 
@@ -90,7 +90,7 @@ public sealed class ScoreCommandTests
         var middle = expected.Order().Skip(2).Take(2).ToArray();
         Assert.That(middle[1] - middle[0], Is.GreaterThan(4 * Rounding), "the pictures' scores differ enough to be divided");
         var threshold = middle.Average();
-        DeployedRun.Write(folder, "run", recipe, network, calibrated ? new Calibration(score, 0.6, threshold, 5) : null);
+        DeployedRun.Write(folder, "run", recipe, network, calibrated ? new ScoreThreshold(score, 0.6, threshold, 5) : null);
         var (code, output, error) = InProcess.Run($"score {Path.Combine(folder.Path, "run")} {pictures}");
         Assert.That(code, Is.Zero, error);
         using (Assert.EnterMultipleScope())

@@ -86,8 +86,8 @@ public sealed class ScoreCommandsTests
         var expected = AcceptanceThreshold.Of(scores, 0.9);
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(after.Calibration, Is.EqualTo(new Calibration("energy:temperature=2", 0.9, after.Calibration!.Threshold, data.Validation!.Count)));
-            Assert.That(after.Calibration.Threshold, Is.EqualTo(expected).Within(1e-5));
+            Assert.That(after.Threshold, Is.EqualTo(new ScoreThreshold("energy:temperature=2", 0.9, after.Threshold!.Value, data.Validation!.Count)));
+            Assert.That(after.Threshold.Value, Is.EqualTo(expected).Within(1e-5));
             Assert.That(TinyTraining.Tensors(run), Is.EqualTo(tensors));
             Assert.That(
                 (after.Recipe, after.History, after.Epoch, after.Step, after.Phase, after.LogLength),
@@ -99,7 +99,7 @@ public sealed class ScoreCommandsTests
         }
 
         Succeed($"calibrate {Validated}");
-        Assert.That(Info(run).Calibration, Is.EqualTo(new Calibration("msp", 0.95, Info(run).Calibration!.Threshold, data.Validation!.Count)));
+        Assert.That(Info(run).Threshold, Is.EqualTo(new ScoreThreshold("msp", 0.95, Info(run).Threshold!.Value, data.Validation!.Count)));
     }
 
     [Test]
@@ -107,10 +107,10 @@ public sealed class ScoreCommandsTests
     {
         using var run = RunFolder.Open(Path.Combine(folder.Path, "energy"));
         Assert.That(Succeed($"calibrate {run.Root}"), Does.Contain("its energy score is at most"));
-        Assert.That(Info(run).Calibration!.Score, Is.EqualTo("energy"));
+        Assert.That(Info(run).Threshold!.Score, Is.EqualTo("energy"));
         Assert.That(File.ReadAllText(run.Evaluation.Page), Does.Contain("its energy score is at most"), "the page says it, too");
         Succeed($"calibrate {run.Root} --score max-logit");
-        Assert.That(Info(run).Calibration!.Score, Is.EqualTo("max-logit"));
+        Assert.That(Info(run).Threshold!.Score, Is.EqualTo("max-logit"));
     }
 
     [Test]
@@ -122,7 +122,7 @@ public sealed class ScoreCommandsTests
         {
             Assert.That(output, Does.Contain("600 images of the run's TEST SET").And.Contain("Warning:").And.Contain("--validation 0.1"));
             Assert.That(output, Does.Match(@"these images +600 +100\.00 +100\.00 +100\.00 +100\.00").And.Not.Match("test images +600"));
-            Assert.That(Info(run).Calibration!.Images, Is.EqualTo(600));
+            Assert.That(Info(run).Threshold!.Images, Is.EqualTo(600));
         }
     }
 

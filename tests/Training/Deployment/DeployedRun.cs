@@ -14,7 +14,7 @@ internal static class DeployedRun
     public static IReadOnlyList<int> TrainingCounts { get; } = [400, 200, 100, 20, 10];
 
     /// <summary>Writes a run of images of 8 x 8 and returns its folder.</summary>
-    public static string Write(TemporaryFolder folder, string name, Calibration? calibration = null, Precision precision = Precision.Float32)
+    public static string Write(TemporaryFolder folder, string name, ScoreThreshold? calibration = null, Precision precision = Precision.Float32)
     {
         var recipe = TinyTraining.Recipe with { Width = 8, Precision = precision };
         using var network = SmallNetworks.Create(recipe.Width, ClassNames.Count);
@@ -23,13 +23,13 @@ internal static class DeployedRun
     }
 
     /// <summary>Writes a network as the run of a recipe.</summary>
-    public static void Write(TemporaryFolder folder, string name, Recipe recipe, DualBranchNetwork network, Calibration? calibration)
+    public static void Write(TemporaryFolder folder, string name, Recipe recipe, DualBranchNetwork network, ScoreThreshold? calibration)
     {
         using var run = RunFolder.Create(recipe.Preset, Path.Combine(folder.Path, name));
         var json = RecipeFile.Write(recipe);
         run.WriteRecipe(json);
         var info = new CheckpointInfo(
-            TrainingPhase.AuxiliaryBranchName, 1, 1, json, "{\"Epochs\":[]}", ClassNames, TrainingCounts, Calibration: calibration, ImageSize: 8);
+            TrainingPhase.AuxiliaryBranchName, 1, 1, json, "{\"Epochs\":[]}", ClassNames, TrainingCounts, Threshold: calibration, ImageSize: 8);
         Checkpoint.Save(run.Checkpoint, info, network);
     }
 }

@@ -66,7 +66,7 @@ internal static class SmallNetworks
             [.. Enumerable.Range(0, network.Head.ClassCount).Select(label => $"class {label}")],
             32,
             DeployedScore.Of(known),
-            threshold is { } value ? new Calibration(known.Name, 0.95, value, 100) : null);
+            threshold is { } value ? new ScoreThreshold(known.Name, 0.95, value, 100) : null);
     }
 
     public static ImageSet Images(int count, int height, int width)

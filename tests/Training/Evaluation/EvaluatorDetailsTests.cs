@@ -54,13 +54,13 @@ public sealed class EvaluatorDetailsTests
     [Test]
     public void calibration_is_that_of_the_branch_that_gives_the_class()
     {
-        var reliability = Evaluate().Deployed.Reliability;
+        var reliability = Evaluate().Deployed.Calibration;
         double[] probabilities = [.. ScoresOf(1, 2, 3, 4).Select(score => 1 - score)];
         Assert.Multiple(() =>
         {
             Assert.That(
                 reliability.Overall.ExpectedCalibrationError,
-                Is.EqualTo(Reliability.Compute(probabilities, [false, true, false, false]).ExpectedCalibrationError));
+                Is.EqualTo(Calibration.Compute(probabilities, [false, true, false, false]).ExpectedCalibrationError));
             Assert.That(reliability.Overall.Images.Sum(), Is.EqualTo(4));
             Assert.That(reliability.Few.ExpectedCalibrationError, Is.EqualTo((Score(3) + Score(4)) / 2).Within(1e-12));
             Assert.That(reliability.Medium.ExpectedCalibrationError, Is.EqualTo(probabilities[1]).Within(1e-12));

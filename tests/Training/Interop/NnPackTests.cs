@@ -26,7 +26,7 @@ public sealed class NnPackTests
     public void one_image_is_scored_in_float32_without_a_word_about_it()
     {
         using var folder = new TemporaryFolder();
-        var run = DeployedRun.Write(folder, "run", new Calibration("msp", 0.9, 0.5, 100), Precision.Float32);
+        var run = DeployedRun.Write(folder, "run", new ScoreThreshold("msp", 0.9, 0.5, 100), Precision.Float32);
         var (code, output, error) = PasclProgram.Run($"score {run} {folder.Write("a.png", TestImages.Plain(8, 8, 200))}");
         Assert.Multiple(() =>
         {

@@ -79,7 +79,7 @@ public sealed class EvaluationTableTests
                 metrics.Fpr95InPositiveStrict);
             AssertRow("average", [.. average.CorrectClassification.Select(rate => rate.Rate)]);
             AssertRow("few-shot", average.Groups.Few.Auroc, average.Groups.Few.AuprOut, average.Groups.Few.Fpr95);
-            var (reliability, risk) = (report.Deployed.Reliability, report.Deployed.Risk);
+            var (reliability, risk) = (report.Deployed.Calibration, report.Deployed.Risk);
             AssertRow(
                 "deployed",
                 reliability.Overall.ExpectedCalibrationError,

@@ -49,11 +49,11 @@ public sealed class RunPageTests
         RunPage.Write(folder);
         Assert.That(File.ReadAllText(folder.Evaluation.Page), Does.Contain("No threshold was chosen").And.Not.Contain(">threshold<"));
 
-        Checkpoint.Store(folder.Checkpoint, new Calibration(EvaluationReport.Read(folder.Report).Score, 0.95, 0.25, 1234));
+        Checkpoint.Store(folder.Checkpoint, new ScoreThreshold(EvaluationReport.Read(folder.Report).Score, 0.95, 0.25, 1234));
         RunPage.Write(folder);
         Assert.That(File.ReadAllText(folder.Evaluation.Page), Does.Contain("score is at most 0.25, chosen on 1,234 images so that at least 95 %").And.Contain(">threshold<"));
 
-        Checkpoint.Store(folder.Checkpoint, new Calibration("max-logit", 0.95, 0.25, 1234));
+        Checkpoint.Store(folder.Checkpoint, new ScoreThreshold("max-logit", 0.95, 0.25, 1234));
         RunPage.Write(folder);
         Assert.That(File.ReadAllText(folder.Evaluation.Page), Does.Contain("its max-logit score").And.Not.Contain(">threshold<"), "the histogram is of another score");
     }

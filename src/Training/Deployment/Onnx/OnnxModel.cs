@@ -47,10 +47,10 @@ internal static class OnnxModel
         graph.Output(logits, Logits, DataType.Float, "logits of the classes by the auxiliary branch", Batch, classCount);
         graph.Output(graph.Add("Softmax", [logits], "axis", 1), Probabilities, DataType.Float, "probability of each class", Batch, classCount);
         graph.Output(score, Score, DataType.Float, $"out-of-distribution score {deployed.Score.Name}; higher = more so", Batch);
-        if (deployed.Calibration is { } calibration)
+        if (deployed.Threshold is { } threshold)
         {
             graph.Output(
-                graph.Add("LessOrEqual", score, graph.Scalar(AtLeast(calibration.Threshold))), Accepted, DataType.Bool,
+                graph.Add("LessOrEqual", score, graph.Scalar(AtLeast(threshold.Value))), Accepted, DataType.Bool,
                 "whether the score is at most the threshold", Batch);
         }
 
@@ -74,10 +74,10 @@ internal static class OnnxModel
             ["image_size"] = deployed.ImageSize.ToString(CultureInfo.InvariantCulture),
             ["score"] = deployed.Score.Name,
         };
-        if (deployed.Calibration is { } calibration)
+        if (deployed.Threshold is { } threshold)
         {
-            metadata["threshold"] = calibration.Threshold.ToString("R", CultureInfo.InvariantCulture);
-            metadata["true_positive_rate"] = calibration.TruePositiveRate.ToString("R", CultureInfo.InvariantCulture);
+            metadata["threshold"] = threshold.Value.ToString("R", CultureInfo.InvariantCulture);
+            metadata["true_positive_rate"] = threshold.TruePositiveRate.ToString("R", CultureInfo.InvariantCulture);
         }
 
         return metadata;

@@ -53,8 +53,8 @@ internal static class OnnxVerification
     private static int OtherDecisions(OnnxOutputs outputs, double[] scores, DeployedModel deployed) => outputs.Accepted is not { } accepted
         ? 0
         : accepted.Zip(scores).Count(pair =>
-            pair.First != (pair.Second <= deployed.Calibration!.Threshold)
-            && Difference(pair.Second, deployed.Calibration.Threshold) > OnnxAgreement.Allowed);
+            pair.First != (pair.Second <= deployed.Threshold!.Value)
+            && Difference(pair.Second, deployed.Threshold.Value) > OnnxAgreement.Allowed);
 
     private static double[] Doubles(ReadOnlySpan<float> row) => Array.ConvertAll(row.ToArray(), value => (double)value);
 

@@ -19,7 +19,7 @@ internal static class ClassSection
 
     public static IEnumerable<XElement> Of(EvaluationReport report)
     {
-        yield return HtmlPage.Section("Classification", HtmlPage.Figures(Classes(report), Calibration(report), Risk(report)));
+        yield return HtmlPage.Section("Classification", HtmlPage.Figures(Classes(report), CalibrationFigure(report), Risk(report)));
     }
 
     private static XElement Classes(EvaluationReport report)
@@ -88,21 +88,21 @@ internal static class ClassSection
             ]);
     }
 
-    private static XElement Calibration(EvaluationReport report)
+    private static XElement CalibrationFigure(EvaluationReport report)
     {
         var plot = PagePlot.New("mean probability of the predicted class", "share correct");
         var ideal = plot.Add.Line(0, 0, 1, 1);
         ideal.Color = Colors.Gray;
         ideal.LinePattern = LinePattern.Dotted;
         ideal.LegendText = "ideal";
-        (string Name, Reliability Reliability)[] groups =
+        (string Name, Calibration Calibration)[] groups =
         [
-            ("all classes", report.Deployed.Reliability.Overall),
-            .. report.Deployed.Reliability.Few.Images.Sum() == 0 ? [] : new[] { ("few-shot classes", report.Deployed.Reliability.Few) },
+            ("all classes", report.Deployed.Calibration.Overall),
+            .. report.Deployed.Calibration.Few.Images.Sum() == 0 ? [] : new[] { ("few-shot classes", report.Deployed.Calibration.Few) },
         ];
         foreach (var (number, (name, reliability)) in groups.Index())
         {
-            var filled = Enumerable.Range(0, Reliability.BinCount).Where(bin => reliability.Images[bin] > 0).ToArray();
+            var filled = Enumerable.Range(0, Calibration.BinCount).Where(bin => reliability.Images[bin] > 0).ToArray();
             var line = plot.Add.Scatter(
                 filled.Select(bin => reliability.MeanProbability[bin]).ToArray(),
                 filled.Select(bin => reliability.Accuracy[bin]).ToArray(),
@@ -116,17 +116,17 @@ internal static class ClassSection
             "reliability",
             "Reliability as deployed: what the model states against what is true. Below the diagonal it is too sure of itself.",
             "Points over 15 bins of probability. Expected calibration error in per cent: " +
-            string.Join(", ", groups.Select(group => $"{group.Name} {Percent(group.Reliability.ExpectedCalibrationError)}")) + ".",
+            string.Join(", ", groups.Select(group => $"{group.Name} {Percent(group.Calibration.ExpectedCalibrationError)}")) + ".",
             new(
                 "images, mean probability and share correct in 15 bins, all classes",
                 ["probability up to, %", "images", "mean probability, %", "correct, %"],
                 [
-                    .. Enumerable.Range(0, Reliability.BinCount).Select(bin => (string[])
+                    .. Enumerable.Range(0, Calibration.BinCount).Select(bin => (string[])
                     [
-                        (100.0 * (bin + 1) / Reliability.BinCount).ToString("0.0", CultureInfo.InvariantCulture),
-                        $"{groups[0].Reliability.Images[bin]}",
-                        Percent(groups[0].Reliability.MeanProbability[bin]),
-                        Percent(groups[0].Reliability.Accuracy[bin]),
+                        (100.0 * (bin + 1) / Calibration.BinCount).ToString("0.0", CultureInfo.InvariantCulture),
+                        $"{groups[0].Calibration.Images[bin]}",
+                        Percent(groups[0].Calibration.MeanProbability[bin]),
+                        Percent(groups[0].Calibration.Accuracy[bin]),
                     ]),
                 ]));
     }

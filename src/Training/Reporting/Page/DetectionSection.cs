@@ -11,7 +11,7 @@ internal static class DetectionSection
 {
     private const int TableSteps = 10;
 
-    public static IEnumerable<XElement> Of(EvaluationReport report, EvaluationFigures? figures, Calibration? calibration)
+    public static IEnumerable<XElement> Of(EvaluationReport report, EvaluationFigures? figures, ScoreThreshold? threshold)
     {
         if (figures is not null)
         {
@@ -21,7 +21,7 @@ internal static class DetectionSection
                 HtmlPage.Figures(
                 [
                     .. curves.Count == 0 ? [] : (XElement[])[Roc(report, curves), PrecisionRecall(report, curves)],
-                    Histogram(report, figures.Detection.Histogram, calibration?.Score == report.Score ? calibration.Threshold : null),
+                    Histogram(report, figures.Detection.Histogram, threshold?.Score == report.Score ? threshold.Value : null),
                     FeatureMapFigure.Of(figures.Features),
                 ]));
         }

@@ -17,7 +17,7 @@ internal static class HeadlineSection
             $"{State(record)} Written on {now.ToString("yyyy-MM-dd 'at' HH:mm:ss zzz", CultureInfo.InvariantCulture)}.");
         if (record.IsTrained)
         {
-            yield return HtmlPage.Paragraph(Decision(record.Calibration));
+            yield return HtmlPage.Paragraph(Decision(record.Threshold));
         }
 
         foreach (var note in record.Notes)
@@ -50,11 +50,11 @@ internal static class HeadlineSection
             "this page is written anew as it goes on.";
     }
 
-    private static string Decision(Calibration? calibration) => calibration is null
+    private static string Decision(ScoreThreshold? threshold) => threshold is null
         ? "No threshold was chosen, so no image is accepted or rejected. Choose one with: calibrate RUN."
         : FormattableString.Invariant(
-            $"Threshold: an image is accepted if its {calibration.Score} score is at most {calibration.Threshold:G6}, chosen on {calibration.Images:N0} images ")
-            + FormattableString.Invariant($"so that at least {100 * calibration.TruePositiveRate:G4} % of them are accepted.");
+            $"Threshold: an image is accepted if its {threshold.Score} score is at most {threshold.Value:G6}, chosen on {threshold.Images:N0} images ")
+            + FormattableString.Invariant($"so that at least {100 * threshold.TruePositiveRate:G4} % of them are accepted.");
 
     private static IEnumerable<XElement> Results(EvaluationReport report)
     {
@@ -91,7 +91,7 @@ internal static class HeadlineSection
         var (accuracy, macroF1) = (reading.Classification.Accuracy, reading.Classification.MacroF1);
         double[] numbers =
         [
-            accuracy.Overall, accuracy.Many, accuracy.Medium, accuracy.Few, macroF1, reading.Reliability.Overall.ExpectedCalibrationError,
+            accuracy.Overall, accuracy.Many, accuracy.Medium, accuracy.Few, macroF1, reading.Calibration.Overall.ExpectedCalibrationError,
             reading.Risk.Aurc,
         ];
         return [name, .. numbers.Select(ReportTable.Percentage)];

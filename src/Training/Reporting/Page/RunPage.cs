@@ -54,7 +54,7 @@ internal static class RunPage
             .. HeadlineSection.Of(record, now),
             .. TrainingSection.Of(record),
             .. record.Report is { } report
-                ? (XElement[])[.. DetectionSection.Of(report, record.Figures, record.Calibration), .. ClassSection.Of(report), .. WorstSection.Of(report, record.Worst)]
+                ? (XElement[])[.. DetectionSection.Of(report, record.Figures, record.Threshold), .. ClassSection.Of(report), .. WorstSection.Of(report, record.Worst)]
                 : [],
             .. RecipeSection.Of(record),
         ]);

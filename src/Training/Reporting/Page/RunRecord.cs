@@ -17,7 +17,7 @@ internal sealed class RunRecord
         Folder = folder.Root;
         var checkpoint = ReadWhere(folder.Checkpoint, "so there are no curves of finished epochs", Info);
         Recipe = File.Exists(folder.Recipe) || checkpoint is null ? RecipeFile.Read(folder.Recipe) : RecipeFile.Parse(checkpoint.Recipe, folder.Checkpoint);
-        Calibration = checkpoint?.Calibration;
+        Threshold = checkpoint?.Threshold;
         Epochs = checkpoint is null ? [] : RunHistory.FromJson(checkpoint.History).Epochs;
         Steps = ReadWhere(folder.Log, "so the curves have one point for each epoch and no speed is known", RunLog.Read) ?? [];
         var machine = ReadWhere(folder.Machine, "so it is not known where the run was trained", ReadMachine) ?? [];
@@ -50,7 +50,7 @@ internal sealed class RunRecord
     public IReadOnlyList<EpochRecord> Epochs { get; }
 
     /// <summary>The threshold of the last checkpoint, or null where none was chosen.</summary>
-    public Calibration? Calibration { get; }
+    public ScoreThreshold? Threshold { get; }
 
     /// <summary>The lines of the log.</summary>
     public IReadOnlyList<StepReport> Steps { get; }

@@ -36,7 +36,7 @@ public sealed partial class ScoringServerTests
     public void OpenModel()
     {
         folder = new TemporaryFolder();
-        model = ScoringModel.Open(DeployedRun.Write(folder, "run", new Calibration("energy", 0.95, -1.1, 100)), settings.Workers);
+        model = ScoringModel.Open(DeployedRun.Write(folder, "run", new ScoreThreshold("energy", 0.95, -1.1, 100)), settings.Workers);
     }
 
     [OneTimeTearDown]

@@ -3,12 +3,12 @@ using Pascl.Training.Evaluation;
 
 namespace Pascl.Tests.Training.Evaluation;
 
-public sealed class ReliabilityTests
+public sealed class CalibrationTests
 {
     [Test]
     public void six_images_in_five_bins()
     {
-        var reliability = Reliability.Compute([0.95, 0.94, 0.62, 0.60, 0.35, 1.0], [false, true, false, false, true, false]);
+        var reliability = Calibration.Compute([0.95, 0.94, 0.62, 0.60, 0.35, 1.0], [false, true, false, false, true, false]);
         Assert.Multiple(() =>
         {
             Assert.That(reliability.ExpectedCalibrationError, Is.EqualTo(0.336667).Within(1e-6));
@@ -25,7 +25,7 @@ public sealed class ReliabilityTests
     {
         var (probabilities, errors) = (images.Select(i => i.Item1).ToArray(), images.Select(i => i.Item2).ToArray());
         Assert.That(
-            Reliability.Compute(probabilities, errors).ExpectedCalibrationError,
+            Calibration.Compute(probabilities, errors).ExpectedCalibrationError,
             Is.EqualTo(NaiveMetrics.CalibrationError(probabilities, errors)).Within(1e-12));
     });
 
@@ -35,24 +35,24 @@ public sealed class ReliabilityTests
     [TestCase(0.61, 9)]
     [TestCase(1.0, 14)]
     public void a_bin_holds_its_upper_end(double probability, int bin) =>
-        Assert.That(Array.IndexOf(Reliability.Compute([probability], [false]).Images, 1), Is.EqualTo(bin));
+        Assert.That(Array.IndexOf(Calibration.Compute([probability], [false]).Images, 1), Is.EqualTo(bin));
 
     [TestCase(false, 0.0)]
     [TestCase(true, 1.0)]
     public void a_model_that_is_always_sure_is_off_by_its_error_rate(bool wrong, double error) =>
-        Assert.That(Reliability.Compute([1, 1], [wrong, wrong]).ExpectedCalibrationError, Is.EqualTo(error));
+        Assert.That(Calibration.Compute([1, 1], [wrong, wrong]).ExpectedCalibrationError, Is.EqualTo(error));
 
     [Test]
-    public void without_images_there_is_no_error() => Assert.That(Reliability.Compute([], []).ExpectedCalibrationError, Is.NaN);
+    public void without_images_there_is_no_error() => Assert.That(Calibration.Compute([], []).ExpectedCalibrationError, Is.NaN);
 
     [Test]
     public void what_is_no_probability_is_refused()
     {
         Assert.Multiple(() =>
         {
-            Assert.That(() => Reliability.Compute([1.5], [true]), Throws.ArgumentException.With.Message.Contains("1.5"));
-            Assert.That(() => Reliability.Compute([double.NaN], [true]), Throws.ArgumentException);
-            Assert.That(() => Reliability.Compute([0.5], []), Throws.ArgumentException);
+            Assert.That(() => Calibration.Compute([1.5], [true]), Throws.ArgumentException.With.Message.Contains("1.5"));
+            Assert.That(() => Calibration.Compute([double.NaN], [true]), Throws.ArgumentException);
+            Assert.That(() => Calibration.Compute([0.5], []), Throws.ArgumentException);
         });
     }
 }

@@ -11,7 +11,7 @@ namespace Pascl.Training.Evaluation;
 /// <param name="Images">Images in each bin, n_b.</param>
 /// <param name="MeanProbability">Mean probability of each bin's images; NaN in an empty bin.</param>
 /// <param name="Accuracy">Share of each bin's images classified correctly; NaN in an empty bin.</param>
-public sealed record Reliability(double ExpectedCalibrationError, int[] Images, double[] MeanProbability, double[] Accuracy)
+public sealed record Calibration(double ExpectedCalibrationError, int[] Images, double[] MeanProbability, double[] Accuracy)
 {
     /// <summary>Number of bins.</summary>
     public const int BinCount = 15;
@@ -20,7 +20,7 @@ public sealed record Reliability(double ExpectedCalibrationError, int[] Images, 
     /// <param name="probabilities">Probability of the predicted class of each image, from 0 to 1.</param>
     /// <param name="errors">Whether that class is wrong.</param>
     /// <exception cref="ArgumentException">The numbers differ, or a probability is not from 0 to 1.</exception>
-    public static Reliability Compute(ReadOnlySpan<double> probabilities, ReadOnlySpan<bool> errors)
+    public static Calibration Compute(ReadOnlySpan<double> probabilities, ReadOnlySpan<bool> errors)
     {
         if (probabilities.Length != errors.Length)
         {
@@ -57,4 +57,4 @@ public sealed record Reliability(double ExpectedCalibrationError, int[] Images, 
 /// <param name="Many">Test images of the many-shot classes, pooled.</param>
 /// <param name="Medium">Test images of the medium-shot classes, pooled.</param>
 /// <param name="Few">Test images of the few-shot classes, pooled.</param>
-public sealed record ReliabilityByGroup(Reliability Overall, Reliability Many, Reliability Medium, Reliability Few);
+public sealed record CalibrationByGroup(Calibration Overall, Calibration Many, Calibration Medium, Calibration Few);
