@@ -97,7 +97,7 @@ public sealed class Run : IDisposable
     /// <exception cref="InputException">They are not; the message has both fingerprints.</exception>
     public void RequireItsImages(TrainingData data)
     {
-        if (Info.Data is { } trained && DataFingerprint.Of(data, Recipe) is var now && trained != now)
+        if (Info.Data is { } trained && DataFingerprint.Of(data, Recipe.Data.InDistribution, Recipe.Seed) is var now && trained != now)
         {
             throw new InputException(
                 $"The run in {Folder.Root} was trained on other images: its fingerprint is {trained}, but that of the images in {Place} is {now}. "

@@ -112,7 +112,7 @@ public sealed class Trainer : IDisposable
         if (Convolutions is null)
         {
             using var mark = folder.Mark("the check of its convolutions");
-            var training = phases[position.Phase..].Where(phase => phase.Settings.Epochs > 0).Select(ConvolutionUse.Training);
+            var training = phases[position.Phase..].Where(phase => phase.Settings.Epochs > 0).Select(phase => phase.Convolutions);
             var evaluation = ConvolutionUse.Evaluation([data.Test, .. data.OutOfDistribution, .. data.Validation is { } held ? [held] : Array.Empty<ImageSet>()], Predictions.UsualBatchSize);
             Convolutions = ConvolutionCheck.Run(Model, data.Training.Height, data.Training.Width, [.. training, .. evaluation]);
         }
@@ -250,7 +250,7 @@ public sealed class Trainer : IDisposable
         data.Training.CountPerClass(),
         journal.LogLength,
         ImageSize: data.Training.Height,
-        Data: DataFingerprint.Of(data, Recipe));
+        Data: DataFingerprint.Of(data, Recipe.Data.InDistribution, Recipe.Seed));
 
     private void RequireFinite(TrainingPhase phase, double[] means)
     {

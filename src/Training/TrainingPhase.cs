@@ -38,6 +38,15 @@ public sealed record TrainingPhase
     public required Func<DualBranchNetwork, Objective> NewObjective { get; init; }
 
     /// <summary>
+    /// What the phase sends through the convolutions. EAT adds rows to a batch, a number that differs from step to step; they are checked without those.
+    /// </summary>
+    internal ConvolutionUse Convolutions => new(
+        Name,
+        (Batches.Views * Batches.BatchSize) + Batches.OutlierBatchSize,
+        InputGradient: Trained != TrainableParameters.Classifier,
+        WeightGradient: Trained == TrainableParameters.MainBranch);
+
+    /// <summary>
     /// The first phase: the method's objective over one joint batch, [views of the images; outliers], through the main branch.
     /// </summary>
     public static TrainingPhase Representation(Recipe recipe, TrainingData data, ComputeDevice device)
@@ -55,7 +64,7 @@ public sealed record TrainingPhase
                 OutlierBatchSize = recipe.UsesOutliers ? recipe.OutlierBatchSize : 0,
                 Views = recipe.Views,
                 Augmentation = recipe.ChangesColours ? augmentation : augmentation with { JitterProbability = 0, GreyscaleProbability = 0 },
-                Seed = Seed(recipe, phase: 0),
+                Seed = recipe.SeedOf(phase: 0),
             },
             Enter = model =>
             {
@@ -76,14 +85,11 @@ public sealed record TrainingPhase
         Name = AuxiliaryBranchName,
         Settings = recipe.AuxiliaryBranch,
         Branch = Branch.Auxiliary,
-        Batches = new BatchPlan { BatchSize = recipe.AuxiliaryBranch.BatchSize, Views = 1, Seed = Seed(recipe, phase: 1) },
+        Batches = new BatchPlan { BatchSize = recipe.AuxiliaryBranch.BatchSize, Views = 1, Seed = recipe.SeedOf(phase: 1) },
 
         // With the main branch's running statistics: in-distribution statistics, tracked in the first phase, are no better a start (RESULTS.md).
         Enter = model => model.CopyMainToAuxiliary(),
         Trained = recipe.Finetuned,
         NewObjective = _ => MethodDefinition.Find(recipe.Method).SecondObjective(recipe, data.Training.CountPerClass(), device),
     };
-
-    // The phases draw their order and augmentation from streams of their own.
-    internal static ulong Seed(Recipe recipe, uint phase) => ((ulong)phase << 32) | (uint)recipe.Seed;
 }

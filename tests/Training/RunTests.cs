@@ -1,7 +1,6 @@
 using System.Text.Json.Nodes;
 using Pascl.Training;
 using Pascl.Training.Checkpoints;
-using Pascl.Training.Data;
 using Pascl.Training.Devices;
 using Pascl.Training.Methods;
 using Pascl.Training.Recipes;

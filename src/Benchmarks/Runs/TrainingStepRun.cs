@@ -31,7 +31,7 @@ internal sealed class TrainingStepRun : IDisposable
         var phase = TrainingPhase.Representation(recipe, data, device);
         model = Trainer.CreateModel(recipe, workload.Classes, device);
         phase.Enter(model);
-        ConvolutionCheck.Run(model, StepWorkload.Size, StepWorkload.Size, ConvolutionUse.Training(phase)); // as train does
+        ConvolutionCheck.Run(model, StepWorkload.Size, StepWorkload.Size, phase.Convolutions); // as train does
         steps = new TrainingSteps(phase, model, data, device);
         sums = new LossSums(steps.Objective.TermNames.Count, null, device.Torch);
         batch = MakeBatch(workload, data.Training, device.Torch);

@@ -6,8 +6,6 @@ using Pascl.Training.Data;
 using Pascl.Training.Deployment;
 using Pascl.Training.Deployment.Onnx;
 using Pascl.Training.Devices;
-using Pascl.Training.Evaluation;
-using Pascl.Training.Evaluation.Scores;
 using Pascl.Training.Networks;
 using Pascl.Training.Recipes;
 

@@ -102,7 +102,7 @@ internal static class RunImport
         var info = new CheckpointInfo(
             phase.Name, epochs, (long)epochs * steps.PerEpoch, json, history, data.Training.ClassNames, data.Training.CountPerClass(),
             ImageSize: data.Training.Height,
-            Data: DataFingerprint.Of(data, fitting));
+            Data: DataFingerprint.Of(data, fitting.Data.InDistribution, fitting.Seed));
         using var folder = RunFolder.Create(recipe.Preset, output);
         folder.WriteRecipe(json);
         Checkpoint.Save(folder.Checkpoint, info, model, steps.Optimiser);

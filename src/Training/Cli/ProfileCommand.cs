@@ -67,7 +67,7 @@ internal static class ProfileCommand
         var phase = Trainer.Phases(recipe, data, device).Single(phase => phase.Name == settings.Phase);
         phase.Enter(model);
         ConvolutionOption.Warn(settings.ChecksConvolutions
-            ? ConvolutionCheck.Run(model, data.Training.Height, data.Training.Width, ConvolutionUse.Training(phase))
+            ? ConvolutionCheck.Run(model, data.Training.Height, data.Training.Width, phase.Convolutions)
             : null);
         var ranges = NvtxRanges.Find(NativeLibTorch.EnsureLoaded().LibTorchFolder);
         var isGpu = device.Torch.type == DeviceType.CUDA;

@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
-using Pascl.Training.Recipes;
 
 namespace Pascl.Training.Data;
 
@@ -19,8 +18,11 @@ public sealed record DataFingerprint(int Training, int Validation, int Test, int
 {
     private const int Digits = 16;
 
-    /// <summary>The fingerprint of a recipe's images.</summary>
-    public static DataFingerprint Of(TrainingData data, Recipe recipe)
+    /// <summary>The fingerprint of a run's images.</summary>
+    /// <param name="data">The images.</param>
+    /// <param name="path">Where the data set lies; null for one that is drawn.</param>
+    /// <param name="splitSeed">Seed of the split.</param>
+    public static DataFingerprint Of(TrainingData data, string? path, int splitSeed)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         Append(string.Join('\n', data.Training.ClassNames));
@@ -30,13 +32,13 @@ public sealed record DataFingerprint(int Training, int Validation, int Test, int
             Append("\n\n");
             for (var i = 0; i < set?.Count; i++)
             {
-                Append(string.Create(CultureInfo.InvariantCulture, $"{BelowDataSet(set.Source(i), recipe.Data.InDistribution)}\n{set.Labels[i]}\n"));
+                Append(string.Create(CultureInfo.InvariantCulture, $"{BelowDataSet(set.Source(i), path)}\n{set.Labels[i]}\n"));
             }
         }
 
         return new DataFingerprint(
             data.Training.Count, data.Validation?.Count ?? 0, data.Test.Count, data.Training.ClassCount,
-            Convert.ToHexStringLower(hash.GetHashAndReset())[..Digits], recipe.Seed);
+            Convert.ToHexStringLower(hash.GetHashAndReset())[..Digits], splitSeed);
 
         void Append(string text) => hash.AppendData(Encoding.UTF8.GetBytes(text));
     }

@@ -1,5 +1,4 @@
 using Pascl.Training.Data;
-using Pascl.Training.Evaluation.Scores;
 using Pascl.Training.Networks;
 
 namespace Pascl.Training.Evaluation;

@@ -1,6 +1,5 @@
 using System.Runtime.InteropServices;
 using Pascl.Training.Data;
-using Pascl.Training.Evaluation.Scores;
 using Pascl.Training.Networks;
 using TorchSharp;
 
@@ -169,7 +168,7 @@ public sealed class Logits : FloatRows
         var classes = new int[Count];
         for (var i = 0; i < classes.Length; i++)
         {
-            classes[i] = IndexOfMaximum(this[i]);
+            classes[i] = Softmax.IndexOfMaximum(this[i]);
         }
 
         return classes;
@@ -185,19 +184,5 @@ public sealed class Logits : FloatRows
         }
 
         return scores;
-    }
-
-    internal static int IndexOfMaximum(ReadOnlySpan<float> row)
-    {
-        var best = 0;
-        for (var i = 1; i < row.Length; i++)
-        {
-            if (row[i] > row[best])
-            {
-                best = i;
-            }
-        }
-
-        return best;
     }
 }

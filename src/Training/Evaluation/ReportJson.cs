@@ -1,7 +1,7 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using Pascl.Training.Checkpoints;
+using Pascl.Training.Networks;
 
 namespace Pascl.Training.Evaluation;
 

@@ -1,7 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Pascl.Kernels.Device;
-using Pascl.Training.Losses;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -93,4 +92,12 @@ internal static partial class TensorMemory
     // The address of the first element, with the storage's offset; any type, any device.
     [LibraryImport("LibTorchSharp", EntryPoint = "THSTensor_data")]
     private static partial nint DataPointer(nint tensor);
+}
+
+/// <summary>The rows of a tensor in the host's memory, of any size; a span alone ends at 2^31 elements. Lives no longer than the tensor.</summary>
+internal readonly unsafe struct HostMatrix<T>(nint address, int columns)
+    where T : unmanaged
+{
+    /// <summary>The elements of a row, to read and to write.</summary>
+    public Span<T> Row(int row) => new((T*)address + ((long)row * columns), columns);
 }

@@ -1,6 +1,5 @@
 using Pascl.Training.Data;
 using Pascl.Training.Devices;
-using Pascl.Training.Evaluation;
 using Pascl.Training.Losses;
 using Pascl.Training.Networks;
 using Pascl.Training.Profiling;
@@ -55,7 +54,7 @@ internal sealed class CoclMethod() : MethodDefinition(Method.Cocl)
             model.Method!.Prototypes!,
             recipe.Tail(trainingCounts).Flags,
             HeadClasses.Flags(trainingCounts, cocl.HeadFraction, recipe.Loss.TailRule, cocl.IncludesNextHeadClass ? 1 : 0),
-            TrainingPhase.Seed(recipe, phase: 0));
+            recipe.SeedOf(phase: 0));
     }
 }
 

@@ -1,6 +1,5 @@
 using Pascl.Training.Data;
 using Pascl.Training.Devices;
-using Pascl.Training.Evaluation;
 using Pascl.Training.Losses;
 using Pascl.Training.Networks;
 using Pascl.Training.Optimisation;
@@ -9,7 +8,7 @@ using Pascl.Training.Recipes;
 using static Pascl.Training.Recipes.RecipeChecks;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
-using Softmax = Pascl.Training.Evaluation.Scores.Softmax;
+using Softmax = Pascl.Training.Networks.Softmax;
 
 namespace Pascl.Training.Methods;
 
@@ -52,7 +51,7 @@ internal sealed class EatMethod() : MethodDefinition(Method.Eat)
     {
         // The authors call the first and the last 40 % of the classes head and tail; both by the same fraction here.
         var head = HeadClasses.Flags(trainingCounts, recipe.Loss.TailFraction, recipe.Loss.TailRule);
-        var mixing = new TailCutMix(recipe.Tail(trainingCounts).Flags, head, TrainingPhase.Seed(recipe, phase: 0));
+        var mixing = new TailCutMix(recipe.Tail(trainingCounts).Flags, head, recipe.SeedOf(phase: 0));
         return new EatObjective(recipe.Baselines.Eat, Heads(recipe, trainingCounts), mixing);
     }
 

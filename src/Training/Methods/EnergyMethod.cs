@@ -1,6 +1,5 @@
 using Pascl.Training.Data;
 using Pascl.Training.Devices;
-using Pascl.Training.Evaluation;
 using Pascl.Training.Losses;
 using Pascl.Training.Networks;
 using Pascl.Training.Optimisation;

@@ -17,15 +17,6 @@ public sealed record ConvolutionUse(string Name, long Images, bool ImageGradient
     /// <summary>The batches of an evaluation; with <paramref name="imageGradient"/> also those of a score that moves the images along their gradients.</summary>
     internal static IEnumerable<ConvolutionUse> Evaluation(IEnumerable<ImageSet> sets, int batchSize, bool imageGradient = false) =>
         EvaluationBatches.Sizes(sets, batchSize).Select(images => new ConvolutionUse("evaluation", images, imageGradient));
-
-    /// <summary>
-    /// The batches of a training phase. EAT adds rows to a batch, a number that differs from step to step; they are checked without those.
-    /// </summary>
-    internal static ConvolutionUse Training(TrainingPhase phase) => new(
-        phase.Name,
-        (phase.Batches.Views * phase.Batches.BatchSize) + phase.Batches.OutlierBatchSize,
-        InputGradient: phase.Trained != TrainableParameters.Classifier,
-        WeightGradient: phase.Trained == TrainableParameters.MainBranch);
 }
 
 /// <summary>How far computed values are from the truth.</summary>

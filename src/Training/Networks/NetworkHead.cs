@@ -1,4 +1,3 @@
-using Pascl.Training.Evaluation;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;

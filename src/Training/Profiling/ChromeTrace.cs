@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Text.Json;
-using Pascl.Training.Checkpoints;
 
 namespace Pascl.Training.Profiling;
 

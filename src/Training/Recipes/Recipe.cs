@@ -79,6 +79,9 @@ public sealed record Recipe
     /// <summary>Whether the first phase sees outliers.</summary>
     public bool UsesOutliers => MethodDefinition.Find(Method).UsesOutliers;
 
+    /// <summary>Seed of a phase, counted from 0: each draws its order and augmentation from streams of its own.</summary>
+    internal ulong SeedOf(uint phase) => ((ulong)phase << 32) | (uint)Seed;
+
     /// <summary>The tail classes among classes with these numbers of training images.</summary>
     public TailClasses Tail(ReadOnlySpan<int> countPerClass) => new(countPerClass, Loss.TailFraction, Loss.TailRule);
 

@@ -1,5 +1,4 @@
 using System.Globalization;
-using Pascl.Training.Checkpoints;
 using Pascl.Training.Data;
 using Pascl.Training.Evaluation;
 using SkiaSharp;

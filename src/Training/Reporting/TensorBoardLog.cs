@@ -1,4 +1,3 @@
-using Pascl.Training.Checkpoints;
 using Pascl.Training.Profiling;
 using TorchSharp;
 using TorchSharp.Modules;

@@ -4,6 +4,7 @@ using Pascl.Training;
 using Pascl.Training.Checkpoints;
 using Pascl.Training.Cli;
 using Pascl.Training.Data;
+using Pascl.Training.Deployment;
 using Pascl.Training.Evaluation;
 using Pascl.Training.Evaluation.Scores;
 using Pascl.Training.Methods;

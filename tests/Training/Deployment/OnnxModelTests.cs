@@ -4,7 +4,6 @@ using Pascl.Training.Data;
 using Pascl.Training.Deployment;
 using Pascl.Training.Deployment.Onnx;
 using Pascl.Training.Evaluation;
-using Pascl.Training.Evaluation.Scores;
 using Pascl.Training.Methods;
 using Pascl.Training.Networks;
 using TorchSharp;

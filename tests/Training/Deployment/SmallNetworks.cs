@@ -1,8 +1,6 @@
 using Pascl.Training.Checkpoints;
 using Pascl.Training.Data;
 using Pascl.Training.Deployment;
-using Pascl.Training.Evaluation;
-using Pascl.Training.Evaluation.Scores;
 using Pascl.Training.Methods;
 using Pascl.Training.Networks;
 using Pascl.Training.Recipes;

@@ -1,6 +1,6 @@
 using Pascl.Training.Data;
 using Pascl.Training.Evaluation;
-using Pascl.Training.Evaluation.Scores;
+using Pascl.Training.Networks;
 
 namespace Pascl.Tests.Training.Evaluation;
 

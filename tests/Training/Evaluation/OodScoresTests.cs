@@ -1,5 +1,5 @@
 using CsCheck;
-using Pascl.Training.Evaluation.Scores;
+using Pascl.Training.Networks;
 
 namespace Pascl.Tests.Training.Evaluation;
 

@@ -1,7 +1,5 @@
 using Google.Protobuf;
-using Pascl.Training.Checkpoints;
 using Pascl.Training.Data;
-using Pascl.Training.Evaluation;
 using Pascl.Training.Methods;
 using Pascl.Training.Networks;
 

@@ -1,6 +1,7 @@
 using Microsoft.ML.OnnxRuntime;
 using Pascl.Training.Data;
 using Pascl.Training.Evaluation;
+using Pascl.Training.Networks;
 
 namespace Pascl.Training.Deployment.Onnx;
 
@@ -34,7 +35,7 @@ internal static class OnnxVerification
             {
                 Logits = Math.Max(agreement.Logits, Largest(outputs.Logits, chosen.SelectMany(image => Doubles(expected.Auxiliary[image])))),
                 Probabilities = Math.Max(
-                    agreement.Probabilities, Largest(outputs.Probabilities, chosen.SelectMany(image => Softmax(expected.Auxiliary[image])))),
+                    agreement.Probabilities, Largest(outputs.Probabilities, chosen.SelectMany(image => Softmax.Of(expected.Auxiliary[image])))),
                 Scores = Math.Max(agreement.Scores, Largest(outputs.Scores, chosen.Select(image => scores[image]))),
                 Decisions = agreement.Decisions + OtherDecisions(outputs, [.. chosen.Select(image => scores[image])], deployed),
             };
@@ -57,14 +58,6 @@ internal static class OnnxVerification
             && Difference(pair.Second, deployed.Threshold.Value) > OnnxAgreement.Allowed);
 
     private static double[] Doubles(ReadOnlySpan<float> row) => Array.ConvertAll(row.ToArray(), value => (double)value);
-
-    private static IEnumerable<double> Softmax(ReadOnlySpan<float> row)
-    {
-        var largest = (double)row[Logits.IndexOfMaximum(row)];
-        var exponentials = Array.ConvertAll(row.ToArray(), logit => Math.Exp(logit - largest));
-        var total = exponentials.Sum();
-        return exponentials.Select(value => value / total);
-    }
 }
 
 /// <summary>Runs an exported model by ONNX Runtime, knowing nothing of the network that it came from.</summary>

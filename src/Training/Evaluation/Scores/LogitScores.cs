@@ -1,3 +1,5 @@
+using Pascl.Training.Networks;
+
 namespace Pascl.Training.Evaluation.Scores;
 
 /// <summary>A score of the logits of an image and the class prior alone.</summary>
@@ -31,7 +33,7 @@ internal sealed class MaximumSoftmaxScore() : LogitScoreKind("msp", "1 - max p",
 /// <summary>- max_c z_c.</summary>
 internal sealed class MaximumLogitScore() : LogitScoreKind("max-logit", "-max z", "Hendrycks et al., ICML 2022")
 {
-    internal override OodScore Of(ScoreSpecification specification, double[] prior) => logits => -logits[Logits.IndexOfMaximum(logits)];
+    internal override OodScore Of(ScoreSpecification specification, double[] prior) => logits => -logits[Softmax.IndexOfMaximum(logits)];
 }
 
 /// <summary>The free energy - T log sum_c exp(z_c / T).</summary>
@@ -39,12 +41,10 @@ internal sealed class EnergyScore() : LogitScoreKind("energy", "-T log sum exp(z
 {
     internal static readonly ScoreParameter Temperature = new("temperature", 1, "T", ScoreParameterRange.Positive);
 
-    internal static double Energy(ReadOnlySpan<float> logits, double temperature) => -temperature * Softmax.LogSumExp(logits, temperature);
-
     internal override OodScore Of(ScoreSpecification specification, double[] prior)
     {
         var temperature = specification.Values[Temperature.Name];
-        return logits => Energy(logits, temperature);
+        return logits => OodScores.Energy(logits, temperature);
     }
 }
 

@@ -1,3 +1,5 @@
+using Pascl.Training.Networks;
+
 namespace Pascl.Training.Evaluation.Scores;
 
 /// <summary>How frequent the classes were in training, and how much a prediction owes to that.</summary>
@@ -65,7 +67,7 @@ internal sealed class MaximumLogitPriorScore() : LogitScoreKind(
     "the reweighting (RW) of Jiang et al., ICML 2023, applied here to the maximum logit")
 {
     internal override OodScore Of(ScoreSpecification specification, double[] prior) => logits =>
-        -logits[Logits.IndexOfMaximum(logits)] * ClassPrior.Dissimilarity(Softmax.Of(logits), prior);
+        -logits[Softmax.IndexOfMaximum(logits)] * ClassPrior.Dissimilarity(Softmax.Of(logits), prior);
 }
 
 /// <summary>- T log sum_c exp(z_c / T) * (1 - cos(p, pi)): a low energy counts less where the prediction looks like the class prior.</summary>
@@ -78,7 +80,7 @@ internal sealed class EnergyPriorScore() : LogitScoreKind(
     internal override OodScore Of(ScoreSpecification specification, double[] prior)
     {
         var temperature = specification.Values[EnergyScore.Temperature.Name];
-        return logits => EnergyScore.Energy(logits, temperature) * ClassPrior.Dissimilarity(Softmax.Of(logits), prior);
+        return logits => OodScores.Energy(logits, temperature) * ClassPrior.Dissimilarity(Softmax.Of(logits), prior);
     }
 }
 
@@ -150,7 +152,7 @@ internal sealed class EnergyImbalanceScore() : LogitScoreKind(
     internal override OodScore Of(ScoreSpecification specification, double[] prior)
     {
         var term = ImbalanceTerm.Of(specification, prior);
-        return logits => EnergyScore.Energy(logits, 1) - term(logits);
+        return logits => OodScores.Energy(logits, 1) - term(logits);
     }
 }
 

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using Pascl.Training.Checkpoints;
 using Pascl.Training.Data;
 
 namespace Pascl.Training.Evaluation.Scores;

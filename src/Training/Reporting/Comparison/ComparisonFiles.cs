@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
-using Pascl.Training.Checkpoints;
 using Pascl.Training.Evaluation;
 
 namespace Pascl.Training.Reporting.Comparison;

@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Text;
 using System.Xml.Linq;
-using Pascl.Training.Checkpoints;
 using Pascl.Training.Evaluation;
 using Pascl.Training.Networks;
 using Pascl.Training.Recipes;

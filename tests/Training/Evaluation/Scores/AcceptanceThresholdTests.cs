@@ -1,6 +1,6 @@
 using CsCheck;
 using Pascl.Training;
-using Pascl.Training.Evaluation.Scores;
+using Pascl.Training.Deployment;
 
 namespace Pascl.Tests.Training.Evaluation.Scores;
 

@@ -1,5 +1,6 @@
 using CsCheck;
 using Pascl.Training.Evaluation.Scores;
+using Pascl.Training.Networks;
 
 namespace Pascl.Tests.Training.Evaluation.Scores;
 

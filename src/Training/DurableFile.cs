@@ -1,4 +1,4 @@
-namespace Pascl.Training.Checkpoints;
+namespace Pascl.Training;
 
 /// <summary>Writes files that are either whole or not there.</summary>
 internal static class DurableFile

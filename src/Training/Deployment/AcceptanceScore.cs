@@ -1,8 +1,11 @@
+using Pascl.Training.Evaluation;
 using Pascl.Training.Checkpoints;
+using Pascl.Training.Evaluation.Scores;
 using Pascl.Training.Methods;
+using Pascl.Training.Networks;
 using Pascl.Training.Recipes;
 
-namespace Pascl.Training.Evaluation.Scores;
+namespace Pascl.Training.Deployment;
 
 /// <summary>
 /// The score by which a deployed model accepts or rejects images: the method's own, whatever its network has behind the features, or a function of the class logits
