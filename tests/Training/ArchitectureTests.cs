@@ -19,12 +19,12 @@ public sealed partial class ArchitectureTests
         ["Networks"] = ["Data", "Devices", "Interop"],
         ["Losses"] = ["Data", "Devices", "Interop", "Networks", "Profiling"],
         ["Recipes"] = ["Data", "Devices", "Methods", "Networks", "Optimisation"],
-        ["Methods"] = ["Data", "Devices", "Interop", "Losses", "Networks", "Optimisation", "Profiling", "Recipes"],
+        ["Methods"] = ["Data", "Devices", "Evaluation", "Interop", "Losses", "Networks", "Optimisation", "Profiling", "Recipes"],
         ["Checkpoints"] = ["Data", "Networks", "Optimisation", "Pickling"],
         ["Evaluation"] = ["Data", "Devices", "Networks"],
         ["Deployment"] = ["Checkpoints", "Data", "Evaluation", "Methods", "Networks", "Recipes"],
         ["Reporting"] = ["Checkpoints", "Data", "Devices", "Evaluation", "Networks", "Profiling", "Recipes"],
-        ["Golden"] = ["Data", "Devices", "Evaluation", "Losses", "Methods", "Networks", "Optimisation", "Recipes"],
+        ["Golden"] = ["Data", "Devices", "Evaluation", "Interop", "Losses", "Methods", "Networks", "Optimisation", "Recipes"],
     };
 
     // What lies in the folder itself: the spine may use every chapter but the commands, and these chapters may not use the spine.

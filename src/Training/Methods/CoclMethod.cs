@@ -113,7 +113,7 @@ internal sealed class CoclObjective : Objective
 
     public override IReadOnlyList<string> TermNames { get; } = ["total", "in-distribution", "outliers", "tail", "head"];
 
-    internal override LossTerms Terms(BranchOutput output, Batch batch, StepClock? clock = null)
+    public override LossTerms Terms(BranchOutput output, Batch batch, StepClock? clock = null)
     {
         clock?.Begin(StepPart.LossOfLogits);
         using var labels = batch.Labels.repeat(batch.Views); // (Views * N)

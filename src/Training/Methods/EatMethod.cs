@@ -99,9 +99,9 @@ internal sealed class EatObjective(EatRecipe settings, AbstentionHeads heads, Ta
 {
     public override IReadOnlyList<string> TermNames { get; } = ["total", "in-distribution", "outliers", "mixed"];
 
-    internal override Batch Input(Batch batch) => mixing.Append(batch);
+    public override Batch Input(Batch batch) => mixing.Append(batch);
 
-    internal override LossTerms Terms(BranchOutput output, Batch batch, StepClock? clock = null)
+    public override LossTerms Terms(BranchOutput output, Batch batch, StepClock? clock = null)
     {
         clock?.Begin(StepPart.LossOfLogits);
         using var labels = batch.Labels.repeat(batch.Views); // (2N)
@@ -134,7 +134,7 @@ internal sealed class EatSecondObjective : Objective
 
     public override IReadOnlyList<string> TermNames { get; } = ["total", "in-distribution"];
 
-    internal override LossTerms Terms(BranchOutput output, Batch batch, StepClock? clock = null)
+    public override LossTerms Terms(BranchOutput output, Batch batch, StepClock? clock = null)
     {
         clock?.Begin(StepPart.LossOfLogits);
         var loss = heads.Adjusted(output.Logits, batch.Labels, adjustment);

@@ -108,7 +108,7 @@ internal sealed class EnergyObjective : Objective
     public double Weight(BatchPosition position) =>
         warmUpEpochs > 0 ? settings.Weight * Math.Min(1, position.EpochsAfter / warmUpEpochs) : settings.Weight;
 
-    internal override LossTerms Terms(BranchOutput output, Batch batch, StepClock? clock = null)
+    public override LossTerms Terms(BranchOutput output, Batch batch, StepClock? clock = null)
     {
         clock?.Begin(StepPart.LossOfLogits);
         using var labels = batch.Labels.repeat(batch.Views); // (Views * N)

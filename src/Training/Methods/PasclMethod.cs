@@ -40,7 +40,7 @@ internal sealed class PasclObjective : Objective
 
     public override IReadOnlyList<string> TermNames { get; }
 
-    internal override LossTerms Terms(BranchOutput output, Batch batch, StepClock? clock = null)
+    public override LossTerms Terms(BranchOutput output, Batch batch, StepClock? clock = null)
     {
         var terms = logits.Terms(output, batch, clock);
         clock?.Begin(StepPart.ContrastiveLoss);

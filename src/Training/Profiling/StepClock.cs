@@ -5,28 +5,34 @@ using Pascl.Kernels.Device;
 namespace Pascl.Training.Profiling;
 
 /// <summary>Notes what happens in training steps and when. <see cref="StepProfile"/> says what it comes to.</summary>
-/// <param name="steps">How many steps will be noted, so that noting does not allocate.</param>
-/// <param name="wait">Called before each part, to wait until the device has finished the one before; null to measure the host as it trains.</param>
-/// <param name="ranges">Shows the parts to NVIDIA's tools; null where they are not there.</param>
-internal sealed class StepClock(int steps, Action? wait = null, NvtxRanges? ranges = null) : IDisposable
+public sealed class StepClock : IDisposable
 {
     // A step without a contrastive loss has one part less, and the optimiser twice.
     private const int MarksPerStep = 10;
 
-    private readonly List<StepMark> marks = new((steps + 1) * MarksPerStep);
+    private readonly Action? wait;
+    private readonly NvtxRanges? ranges;
+    private readonly List<StepMark> marks;
     private readonly ConcurrentQueue<PreparedBatch> prepared = new();
     private readonly ConcurrentQueue<ObservedLaunch> launches = new();
     private long allocatedBefore = GC.GetTotalAllocatedBytes(precise: true);
     private bool isOpen;
 
+    /// <summary>Creates a clock.</summary>
+    /// <param name="steps">How many steps will be noted, so that noting does not allocate.</param>
+    /// <param name="wait">Called before each part, to wait until the device has finished the one before; null to measure the host as it trains.</param>
+    /// <param name="ranges">Shows the parts to NVIDIA's tools; null where they are not there.</param>
+    internal StepClock(int steps, Action? wait = null, NvtxRanges? ranges = null) =>
+        (this.wait, this.ranges, marks) = (wait, ranges, new((steps + 1) * MarksPerStep));
+
     /// <summary>The beginnings of the parts in order, and at last the end of the last.</summary>
-    public IReadOnlyList<StepMark> Marks => marks;
+    internal IReadOnlyList<StepMark> Marks => marks;
 
     /// <summary>The batches that data threads prepared.</summary>
-    public IReadOnlyCollection<PreparedBatch> Batches => prepared;
+    internal IReadOnlyCollection<PreparedBatch> Batches => prepared;
 
     /// <summary>The launches of kernels.</summary>
-    public IReadOnlyCollection<ObservedLaunch> Launches => launches;
+    internal IReadOnlyCollection<ObservedLaunch> Launches => launches;
 
     /// <summary>Managed bytes that all threads allocated from the beginning to the end.</summary>
     public long AllocatedBytes { get; private set; }
@@ -97,7 +103,7 @@ internal sealed class StepClock(int steps, Action? wait = null, NvtxRanges? rang
 internal readonly record struct StepMark(StepPart Part, long Time, long AllocatedBytes);
 
 /// <summary>What a training step is made of.</summary>
-internal enum StepPart
+public enum StepPart
 {
     /// <summary>Waiting for the batch.</summary>
     Data,

@@ -3,10 +3,15 @@ namespace Pascl.Training.Data.Formats;
 /// <summary>
 /// What a path holds, recognised by its files: the format, the classes, and one or more parts that can be read as image sets.
 /// </summary>
-internal abstract class Dataset
+public abstract class Dataset
 {
+    /// <summary>Name of the part that is trained on.</summary>
     public const string TrainPart = "train";
+
+    /// <summary>Name of the part that is tested on.</summary>
     public const string TestPart = "test";
+
+    private static readonly List<Func<string, Dataset?>> registered = [];
 
     /// <summary>The path that was opened.</summary>
     public required string Location { get; init; }
@@ -25,10 +30,20 @@ internal abstract class Dataset
     /// <summary>Whether the parts are separate out-of-distribution sets rather than the training and test part of one set.</summary>
     public virtual bool IsCollection => false;
 
+    /// <summary>Adds a format of another assembly; it is asked before those that come with Pascl.</summary>
+    /// <param name="find">Gives the data set of a path, or null where it is of another format.</param>
+    public static void Register(Func<string, Dataset?> find) => registered.Add(find);
+
     /// <summary>Recognises what a path holds.</summary>
+    /// <exception cref="InputException">It holds none or several.</exception>
     public static Dataset Open(string path)
     {
         path = path.Length > 1 ? path.TrimEnd('/') : path;
+        if (registered.Select(find => find(path)).FirstOrDefault(found => found is not null) is { } known)
+        {
+            return known;
+        }
+
         if (NpyDataset.IsNpyName(path) && File.Exists(path))
         {
             return NpyDataset.OpenFile(path);
@@ -62,6 +77,7 @@ internal abstract class Dataset
     public abstract IReadOnlyList<(int Width, int Height, int Count)> Sizes(string part);
 
     /// <summary>Throws where the classes or the training images cannot serve as in-distribution data.</summary>
+    /// <exception cref="InputException">They cannot; the message says what is lacking.</exception>
     public void RequireClasses()
     {
         var lack = ClassNames.Count == 0 ? "no classes"

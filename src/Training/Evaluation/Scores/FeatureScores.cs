@@ -10,7 +10,7 @@ internal sealed class MahalanobisScore(bool normalised) : ScoreKind(
     "of the training images; a singular Sigma gets 1e-6 tr(Sigma)/d on its diagonal, one of zeros is replaced by the identity",
     "Lee et al., NeurIPS 2018, last layer, inputs not perturbed" + (normalised ? "; features normalised" : ""))
 {
-    internal override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting)
+    public override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting)
     {
         var gaussians = ClassGaussians.Fit(fitting.TrainingPass, normalised);
         return pass => gaussians.SmallestDistances(pass.Features);
@@ -121,7 +121,7 @@ internal sealed class NearestNeighbourScore() : ScoreKind(
         "per-class", 0, "the first so many training images of each class are neighbours, which balances the classes; 0 takes all",
         ScoreParameterRange.NonNegativeInteger);
 
-    internal override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting)
+    public override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting)
     {
         var training = fitting.TrainingPass;
         var chosen = Chosen(training.Images.Labels, training.Images.ClassCount, (int)specification.Values[PerClass.Name]);

@@ -3,23 +3,26 @@ using Pascl.Training.Networks;
 namespace Pascl.Training.Evaluation.Scores;
 
 /// <summary>A score of the logits of an image and the class prior alone.</summary>
-internal abstract class LogitScoreKind : ScoreKind
+public abstract class LogitScoreKind : ScoreKind
 {
-    private protected LogitScoreKind(string name, string definition, string source, params ScoreParameter[] parameters)
+    /// <summary>Describes the score, as <see cref="ScoreKind"/> does.</summary>
+    protected LogitScoreKind(string name, string definition, string source, params ScoreParameter[] parameters)
         : base(name, definition, source, parameters)
     {
     }
 
+    /// <inheritdoc/>
     public override bool IsOfLogits => true;
 
     /// <summary>The function from the logits of an image to its score.</summary>
     /// <param name="specification">The values of the parameters.</param>
     /// <param name="prior">pi: the share of every class in the training images.</param>
-    internal abstract OodScore Of(ScoreSpecification specification, double[] prior);
+    public abstract OodScore OfLogits(ScoreSpecification specification, double[] prior);
 
-    internal sealed override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting)
+    /// <inheritdoc/>
+    public sealed override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting)
     {
-        var score = Of(specification, fitting.Prior);
+        var score = OfLogits(specification, fitting.Prior);
         return pass => pass.Predictions.Main.Scores(score);
     }
 }
@@ -27,13 +30,13 @@ internal abstract class LogitScoreKind : ScoreKind
 /// <summary>1 - max_c p_c, see <see cref="OodScores.MaximumSoftmax(ReadOnlySpan{float})"/>.</summary>
 internal sealed class MaximumSoftmaxScore() : LogitScoreKind("msp", "1 - max p", "Hendrycks and Gimpel, ICLR 2017")
 {
-    internal override OodScore Of(ScoreSpecification specification, double[] prior) => OodScores.MaximumSoftmax;
+    public override OodScore OfLogits(ScoreSpecification specification, double[] prior) => OodScores.MaximumSoftmax;
 }
 
 /// <summary>- max_c z_c.</summary>
 internal sealed class MaximumLogitScore() : LogitScoreKind("max-logit", "-max z", "Hendrycks et al., ICML 2022")
 {
-    internal override OodScore Of(ScoreSpecification specification, double[] prior) => logits => -logits[Softmax.IndexOfMaximum(logits)];
+    public override OodScore OfLogits(ScoreSpecification specification, double[] prior) => logits => -logits[Softmax.IndexOfMaximum(logits)];
 }
 
 /// <summary>The free energy - T log sum_c exp(z_c / T).</summary>
@@ -41,7 +44,7 @@ internal sealed class EnergyScore() : LogitScoreKind("energy", "-T log sum exp(z
 {
     internal static readonly ScoreParameter Temperature = new("temperature", 1, "T", ScoreParameterRange.Positive);
 
-    internal override OodScore Of(ScoreSpecification specification, double[] prior)
+    public override OodScore OfLogits(ScoreSpecification specification, double[] prior)
     {
         var temperature = specification.Values[Temperature.Name];
         return logits => OodScores.Energy(logits, temperature);
@@ -52,7 +55,7 @@ internal sealed class EnergyScore() : LogitScoreKind("energy", "-T log sum exp(z
 internal sealed class EntropyScore() : LogitScoreKind(
     "entropy", "-sum p log p, 0 log 0 = 0", "predictive entropy, as in Lakshminarayanan et al., NeurIPS 2017")
 {
-    internal override OodScore Of(ScoreSpecification specification, double[] prior) => Entropy;
+    public override OodScore OfLogits(ScoreSpecification specification, double[] prior) => Entropy;
 
     private static double Entropy(ReadOnlySpan<float> logits)
     {

@@ -47,7 +47,7 @@ internal static class ClassPrior
 /// <summary>- max_c (p_c - pi_c): the reference of the maximum probability is the class prior and not the uniform distribution.</summary>
 internal sealed class MaximumSoftmaxPriorScore() : LogitScoreKind("msp-prior", "-max (p - pi)", "RP+MSP of Jiang et al., ICML 2023")
 {
-    internal override OodScore Of(ScoreSpecification specification, double[] prior) => logits =>
+    public override OodScore OfLogits(ScoreSpecification specification, double[] prior) => logits =>
     {
         var highest = double.NegativeInfinity;
         var probabilities = Softmax.Of(logits);
@@ -66,7 +66,7 @@ internal sealed class MaximumLogitPriorScore() : LogitScoreKind(
     "-max z * (1 - cos(p, pi)); where max z is negative the factor reverses the order",
     "the reweighting (RW) of Jiang et al., ICML 2023, applied here to the maximum logit")
 {
-    internal override OodScore Of(ScoreSpecification specification, double[] prior) => logits =>
+    public override OodScore OfLogits(ScoreSpecification specification, double[] prior) => logits =>
         -logits[Softmax.IndexOfMaximum(logits)] * ClassPrior.Dissimilarity(Softmax.Of(logits), prior);
 }
 
@@ -77,7 +77,7 @@ internal sealed class EnergyPriorScore() : LogitScoreKind(
     "RW+Energy of Jiang et al., ICML 2023",
     EnergyScore.Temperature)
 {
-    internal override OodScore Of(ScoreSpecification specification, double[] prior)
+    public override OodScore OfLogits(ScoreSpecification specification, double[] prior)
     {
         var temperature = specification.Values[EnergyScore.Temperature.Name];
         return logits => OodScores.Energy(logits, temperature) * ClassPrior.Dissimilarity(Softmax.Of(logits), prior);
@@ -93,7 +93,7 @@ internal sealed class EntropyPriorScore() : LogitScoreKind(
     "-sum p log(p / pi), 0 log 0 = 0",
     "the replaced reference (RP) of Jiang et al., ICML 2023, applied here to the entropy")
 {
-    internal override OodScore Of(ScoreSpecification specification, double[] prior) => logits =>
+    public override OodScore OfLogits(ScoreSpecification specification, double[] prior) => logits =>
     {
         var divergence = 0.0;
         var logarithms = Softmax.LogOf(logits);
@@ -136,7 +136,7 @@ internal sealed class MaximumSoftmaxImbalanceScore() : LogitScoreKind(
 {
     private static readonly ScoreParameter Strength = ImbalanceTerm.Strength(0.1);
 
-    internal override OodScore Of(ScoreSpecification specification, double[] prior)
+    public override OodScore OfLogits(ScoreSpecification specification, double[] prior)
     {
         var term = ImbalanceTerm.Of(specification, prior);
         return logits => OodScores.MaximumSoftmax(logits) - 1 + (1.0 / logits.Length) - term(logits);
@@ -149,7 +149,7 @@ internal sealed class EnergyImbalanceScore() : LogitScoreKind(
 {
     private static readonly ScoreParameter Strength = ImbalanceTerm.Strength(1);
 
-    internal override OodScore Of(ScoreSpecification specification, double[] prior)
+    public override OodScore OfLogits(ScoreSpecification specification, double[] prior)
     {
         var term = ImbalanceTerm.Of(specification, prior);
         return logits => OodScores.Energy(logits, 1) - term(logits);
@@ -168,7 +168,7 @@ internal sealed class FeatureImbalanceScore : ScoreKind
             $"{detector.Name}-imood", $"{detector.Name} - {ImbalanceTerm.Definition}", ImbalanceTerm.Source, ImbalanceTerm.Strength(strength)) =>
         this.detector = detector;
 
-    internal override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting)
+    public override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting)
     {
         var scores = detector.Fit(specification, fitting);
         var term = ImbalanceTerm.Of(specification, fitting.Prior);

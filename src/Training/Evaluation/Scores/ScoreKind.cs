@@ -11,7 +11,8 @@ namespace Pascl.Training.Evaluation.Scores;
 /// </remarks>
 public abstract class ScoreKind
 {
-    private protected ScoreKind(string name, string definition, string source, params ScoreParameter[] parameters) =>
+    /// <summary>Describes the score.</summary>
+    protected ScoreKind(string name, string definition, string source, params ScoreParameter[] parameters) =>
         (Name, Definition, Source, Parameters) = (name, definition, source, parameters);
 
     /// <summary>How it is called on the command line and in files, for example <c>max-logit</c>.</summary>
@@ -33,14 +34,13 @@ public abstract class ScoreKind
     public virtual bool IsOfLogits => false;
 
     /// <summary>Makes the score ready for one model: the function from a pass over some images to their scores.</summary>
-    internal abstract Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting);
+    public abstract Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting);
 }
 
 /// <summary>Every out-of-distribution score, by name.</summary>
 public static class ScoreKinds
 {
-    /// <summary>All scores, in the order in which tables show them.</summary>
-    public static IReadOnlyList<ScoreKind> All { get; } =
+    private static readonly List<ScoreKind> all =
     [
         new MaximumSoftmaxScore(),
         new MaximumLogitScore(),
@@ -62,6 +62,21 @@ public static class ScoreKinds
         new FeatureImbalanceScore(new MahalanobisScore(normalised: false), strength: 0.01),
         new FeatureImbalanceScore(new GradNormScore(), strength: 10),
     ];
+
+    /// <summary>All scores, in the order in which tables show them.</summary>
+    public static IReadOnlyList<ScoreKind> All => all;
+
+    /// <summary>Makes a score of another assembly available by its name.</summary>
+    /// <exception cref="ArgumentException">The name is taken.</exception>
+    public static void Register(ScoreKind kind)
+    {
+        if (all.Exists(other => other.Name == kind.Name))
+        {
+            throw new ArgumentException($"There already is a score {kind.Name}.", nameof(kind));
+        }
+
+        all.Add(kind);
+    }
 
     /// <summary>Those that a deployed model computes, see <see cref="ScoreKind.IsOfLogits"/>.</summary>
     public static IEnumerable<ScoreKind> OfLogits => All.Where(kind => kind.IsOfLogits);
@@ -177,7 +192,7 @@ public sealed class ScoreSpecification
     /// <summary>The score as a function of an image's logits of the main branch, for a deployed model.</summary>
     /// <param name="trainingCounts">Training images of each class, as the checkpoint stores them.</param>
     /// <exception cref="InputException">The score needs more than logits, see <see cref="ScoreKind.IsOfLogits"/>.</exception>
-    public OodScore OfLogits(IReadOnlyList<int> trainingCounts) => RequireLogits().Of(this, ClassPrior.Of(trainingCounts));
+    public OodScore OfLogits(IReadOnlyList<int> trainingCounts) => RequireLogits().OfLogits(this, ClassPrior.Of(trainingCounts));
 
     /// <summary>Refuses a score that needs more than logits.</summary>
     internal LogitScoreKind RequireLogits() => Kind as LogitScoreKind ?? throw new InputException(
@@ -250,5 +265,5 @@ public sealed class ScoreFitting
     public FeaturePass TrainingPass => pass.Value;
 
     /// <summary>pi: the share of every class in the training images.</summary>
-    internal double[] Prior { get; }
+    public double[] Prior { get; }
 }
