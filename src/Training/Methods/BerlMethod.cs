@@ -5,7 +5,6 @@ using Pascl.Training.Losses;
 using Pascl.Training.Networks;
 using Pascl.Training.Recipes;
 using TorchSharp;
-using static Pascl.Training.Recipes.RecipeChecks;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 
@@ -17,13 +16,10 @@ namespace Pascl.Training.Methods;
 /// </summary>
 internal sealed class BerlMethod() : EnergyMethod(Method.Berl, finetuningEpochs: 20)
 {
+    public override IReadOnlyList<RecipeOption> Options => [.. base.Options, .. BerlRecipe.Options];
+
     public override void Validate(Recipe recipe)
     {
-        base.Validate(recipe);
-        var berl = recipe.Baselines.Berl;
-        RequireWeight(berl.MarginExponent, "BERL's gamma of the margin");
-        RequireWeight(berl.WeightExponent, "BERL's gamma of the weight");
-        RequireWeight(berl.MarginSlope, "BERL's lambda");
         if (recipe.StartingRun is null)
         {
             throw new InputException(
@@ -71,6 +67,30 @@ public sealed record BerlRecipe
 
     /// <summary>Whether Z is a constant of the step; in the authors' release gradients flow through it.</summary>
     public bool DetachesPrior { get; init; }
+
+    internal static IReadOnlyList<RecipeOption> Options { get; } = Rows();
+
+    private static IReadOnlyList<RecipeOption> Rows()
+    {
+        var part = RecipeParts.Baselines.Part(all => all.Berl, (all, value) => all with { Berl = value });
+        var weightExponent = part.Option(
+            null, "exponent of the outlier prior in the weight; --berl-gamma sets both",
+            berl => berl.WeightExponent, (berl, value) => berl with { WeightExponent = value }, "BERL's gamma of the weight", OptionRanges.Weight);
+        return
+        [
+            part.Option(
+                "--berl-gamma", "exponent of the outlier prior, in margin and weight",
+                berl => berl.MarginExponent, (berl, value) => berl with { MarginExponent = value },
+                "BERL's gamma of the margin", OptionRanges.Weight).AlsoSetting(weightExponent),
+            weightExponent,
+            part.Option(
+                "--berl-lambda", "how far the prior moves the outlier margin", berl => berl.MarginSlope, (berl, value) => berl with { MarginSlope = value },
+                "BERL's lambda", OptionRanges.Weight),
+            part.Option(
+                "--berl-detach", "whether no gradient flows through the prior: true or false",
+                berl => berl.DetachesPrior, (berl, value) => berl with { DetachesPrior = value }),
+        ];
+    }
 }
 
 /// <summary>

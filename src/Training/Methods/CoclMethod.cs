@@ -5,7 +5,6 @@ using Pascl.Training.Networks;
 using Pascl.Training.Profiling;
 using Pascl.Training.Recipes;
 using TorchSharp.Modules;
-using static Pascl.Training.Recipes.RecipeChecks;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 
@@ -17,20 +16,10 @@ namespace Pascl.Training.Methods;
 /// </summary>
 internal sealed class CoclMethod() : MethodDefinition(Method.Cocl)
 {
+    public override IReadOnlyList<RecipeOption> Options => CoclRecipe.Options;
+
     public override Recipe Apply(Recipe recipe) =>
         base.Apply(recipe) with { Views = 1, AuxiliaryBranch = recipe.AuxiliaryBranch with { Epochs = 0 } };
-
-    public override void Validate(Recipe recipe)
-    {
-        var cocl = recipe.Baselines.Cocl;
-        RequireWeight(cocl.OutlierWeight, "COCL's weight of the outliers");
-        RequireWeight(cocl.TailWeight, "COCL's weight of the tail loss");
-        RequireWeight(cocl.HeadWeight, "COCL's weight of the head loss");
-        Require(IsPositive(cocl.Temperature), "COCL's temperature", cocl.Temperature, "a finite number above 0");
-        RequireWeight(cocl.HeadMargin, "COCL's margin of the head loss");
-        Require(cocl.HeadFraction is > 0 and <= 1, "COCL's head fraction", cocl.HeadFraction, "above 0 and at most 1");
-        RequireWeight(cocl.Calibration, "COCL's calibration");
-    }
 
     public override NetworkHead Head(Recipe recipe, int classCount) => new(classCount, classCount + 1)
     {
@@ -84,6 +73,36 @@ public sealed record CoclRecipe
 
     /// <summary>tau of the outlier logit calibration at evaluation, z_c - tau log prior_c for the classes; 0 leaves it out.</summary>
     public double Calibration { get; init; } = 1;
+
+    internal static IReadOnlyList<RecipeOption> Options { get; } =
+    [
+        Part.Option(
+            "--cocl-outlier-weight", "weight of the outlier column", cocl => cocl.OutlierWeight, (cocl, value) => cocl with { OutlierWeight = value },
+            "COCL's weight of the outliers", OptionRanges.Weight),
+        Part.Option(
+            "--cocl-tail-weight", "weight of the tail loss", cocl => cocl.TailWeight, (cocl, value) => cocl with { TailWeight = value },
+            "COCL's weight of the tail loss", OptionRanges.Weight),
+        Part.Option(
+            "--cocl-head-weight", "weight of the head loss", cocl => cocl.HeadWeight, (cocl, value) => cocl with { HeadWeight = value },
+            "COCL's weight of the head loss", OptionRanges.Weight),
+        Part.Option(
+            "--cocl-temperature", "temperature of the tail loss", cocl => cocl.Temperature, (cocl, value) => cocl with { Temperature = value },
+            "COCL's temperature", OptionRanges.Positive),
+        Part.Option(
+            null, "margin of the head loss", cocl => cocl.HeadMargin, (cocl, value) => cocl with { HeadMargin = value },
+            "COCL's margin of the head loss", OptionRanges.Weight),
+        Part.Option(
+            null, "fraction of classes that are head", cocl => cocl.HeadFraction, (cocl, value) => cocl with { HeadFraction = value },
+            "COCL's head fraction", OptionRanges.Share),
+        Part.Option(
+            "--cocl-calibration", "tau of the outlier logit calibration", cocl => cocl.Calibration, (cocl, value) => cocl with { Calibration = value },
+            "COCL's calibration", OptionRanges.Weight),
+        Part.Option(
+            "--cocl-next-head-class", "whether one class more is a head class, as in the authors' code: true or false",
+            cocl => cocl.IncludesNextHeadClass, (cocl, value) => cocl with { IncludesNextHeadClass = value }),
+    ];
+
+    private static RecipePart<CoclRecipe> Part => RecipeParts.Baselines.Part(all => all.Cocl, (all, value) => all with { Cocl = value });
 }
 
 /// <summary>

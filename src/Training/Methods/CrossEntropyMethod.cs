@@ -16,6 +16,8 @@ internal sealed class CrossEntropyMethod() : MethodDefinition(Method.CrossEntrop
 /// <summary>Cross entropy and outlier exposure.</summary>
 internal sealed class OutlierExposureMethod() : MethodDefinition(Method.OutlierExposure)
 {
+    public override IReadOnlyList<RecipeOption> Options => [OptionTable.OutlierWeight];
+
     public override Objective FirstObjective(Recipe recipe, int[] trainingCounts, ComputeDevice device, DualBranchNetwork model) =>
         new LogitObjective(device, recipe.Loss.OutlierWeight);
 }

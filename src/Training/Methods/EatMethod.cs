@@ -18,6 +18,8 @@ namespace Pascl.Training.Methods;
 /// </summary>
 internal sealed class EatMethod() : MethodDefinition(Method.Eat)
 {
+    public override IReadOnlyList<RecipeOption> Options => EatRecipe.Options;
+
     /// <summary>The second phase of the authors: heads alone, 10 epochs of Adam at 5e-4.</summary>
     public override Recipe Apply(Recipe recipe) => base.Apply(recipe) with
     {
@@ -30,16 +32,7 @@ internal sealed class EatMethod() : MethodDefinition(Method.Eat)
         },
     };
 
-    public override void Validate(Recipe recipe)
-    {
-        var eat = recipe.Baselines.Eat;
-        Require(recipe.Views == 2, "The number of views", recipe.Views, "2 for eat, which mixes both");
-        Require(eat.Heads is >= 1 and <= 100, "EAT's number of heads", eat.Heads, "between 1 and 100");
-        Require(eat.AbstentionColumns is >= 1 and <= 1000, "EAT's number of abstention columns", eat.AbstentionColumns, "between 1 and 1000");
-        RequireWeight(eat.MixedWeight, "EAT's weight of the mixed images");
-        RequireWeight(eat.OutlierWeight, "EAT's weight of the outliers");
-        RequireWeight(eat.AbstentionCount, "EAT's count of an abstention column");
-    }
+    public override void Validate(Recipe recipe) => Require(recipe.Views == 2, "The number of views", recipe.Views, "2 for eat, which mixes both");
 
     public override NetworkHead Head(Recipe recipe, int classCount)
     {
@@ -89,6 +82,27 @@ public sealed record EatRecipe
     /// ImageNet-LT).
     /// </summary>
     public double AbstentionCount { get; init; } = 10_000;
+
+    internal static IReadOnlyList<RecipeOption> Options { get; } =
+    [
+        Part.Option(
+            "--eat-heads", "heads over one backbone", eat => eat.Heads, (eat, value) => eat with { Heads = value },
+            "EAT's number of heads", OptionRanges.Between(1, 100)),
+        Part.Option(
+            "--eat-columns", "abstention columns of a head", eat => eat.AbstentionColumns, (eat, value) => eat with { AbstentionColumns = value },
+            "EAT's number of abstention columns", OptionRanges.Between(1, 1000)),
+        Part.Option(
+            "--eat-mixed-weight", "weight of the pasted tail images", eat => eat.MixedWeight, (eat, value) => eat with { MixedWeight = value },
+            "EAT's weight of the mixed images", OptionRanges.Weight),
+        Part.Option(
+            "--eat-outlier-weight", "weight of the outliers", eat => eat.OutlierWeight, (eat, value) => eat with { OutlierWeight = value },
+            "EAT's weight of the outliers", OptionRanges.Weight),
+        Part.Option(
+            "--eat-abstention-count", "images that an abstention column counts as in the second phase; 0 leaves it out",
+            eat => eat.AbstentionCount, (eat, value) => eat with { AbstentionCount = value }, "EAT's count of an abstention column", OptionRanges.Weight),
+    ];
+
+    private static RecipePart<EatRecipe> Part => RecipeParts.Baselines.Part(all => all.Eat, (all, value) => all with { Eat = value });
 }
 
 /// <summary>

@@ -5,7 +5,6 @@ using Pascl.Training.Networks;
 using Pascl.Training.Optimisation;
 using Pascl.Training.Profiling;
 using Pascl.Training.Recipes;
-using static Pascl.Training.Recipes.RecipeChecks;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 
@@ -18,6 +17,8 @@ internal abstract class EnergyMethod(string name, int finetuningEpochs) : Method
     private const double LearningRate = 1e-3;
     private const double FinalLearningRate = 1e-6;
 
+    public override IReadOnlyList<RecipeOption> Options => EnergyRecipe.Options;
+
     /// <summary>
     /// From initial weights the schedule stays; from a trained network (<see cref="Recipe.StartingRun"/>) it is the authors' finetuning. The second phase has no
     /// epochs unless the user asks for them.
@@ -26,15 +27,6 @@ internal abstract class EnergyMethod(string name, int finetuningEpochs) : Method
     {
         var changed = base.Apply(recipe) with { AuxiliaryBranch = recipe.AuxiliaryBranch with { Epochs = 0 } };
         return recipe.StartingRun is null ? changed : Finetuning(changed);
-    }
-
-    public override void Validate(Recipe recipe)
-    {
-        var energy = recipe.Baselines.Energy;
-        RequireWeight(energy.Weight, "The weight of the energy hinges");
-        Require(double.IsFinite(energy.InDistributionMargin), "The energy margin of the training images", energy.InDistributionMargin, "a finite number");
-        Require(double.IsFinite(energy.OutlierMargin), "The energy margin of the outliers", energy.OutlierMargin, "a finite number");
-        Require(energy.WarmUp is >= 0 and <= 1, "The warm-up of the energy hinges", energy.WarmUp, "a share of the first phase, from 0 to 1");
     }
 
     public override NetworkHead Head(Recipe recipe, int classCount) => base.Head(recipe, classCount) with { Readout = _ => LogitReadout.Energy };
@@ -79,6 +71,26 @@ public sealed record EnergyRecipe
     /// entropy.
     /// </summary>
     public double WarmUp { get; init; } = 0.5;
+
+    internal static IReadOnlyList<RecipeOption> Options { get; } =
+    [
+        Part.Option(
+            "--energy-weight", "weight of the energy hinges", energy => energy.Weight, (energy, value) => energy with { Weight = value },
+            "The weight of the energy hinges", OptionRanges.Weight),
+        Part.Option(
+            "--energy-margin", "m_in, energy that training images shall be below",
+            energy => energy.InDistributionMargin, (energy, value) => energy with { InDistributionMargin = value },
+            "The energy margin of the training images", OptionRanges.Finite),
+        Part.Option(
+            "--energy-outlier-margin", "m_out, energy that outliers shall be above",
+            energy => energy.OutlierMargin, (energy, value) => energy with { OutlierMargin = value }, "The energy margin of the outliers", OptionRanges.Finite),
+        Part.Option(
+            "--energy-warm-up", "share of the first phase over which the weight rises",
+            energy => energy.WarmUp, (energy, value) => energy with { WarmUp = value },
+            "The warm-up of the energy hinges", new OptionRange<double>(value => value is >= 0 and <= 1, "a share of the first phase, from 0 to 1")),
+    ];
+
+    private static RecipePart<EnergyRecipe> Part => RecipeParts.Baselines.Part(all => all.Energy, (all, value) => all with { Energy = value });
 }
 
 /// <summary>

@@ -50,13 +50,16 @@ public abstract class MethodDefinition(string name)
     /// <summary>Whether the first phase sees outliers.</summary>
     public virtual bool UsesOutliers => true;
 
+    /// <summary>The options that this method uses and others do not: of its own constants, and of those that it shares with some. The others refuse them.</summary>
+    public virtual IReadOnlyList<RecipeOption> Options => [];
+
     /// <summary>The method of that name.</summary>
     /// <exception cref="InputException">There is none; the message lists them.</exception>
     public static MethodDefinition Find(string name) => all.Find(method => method.Name == name)
         ?? throw new InputException($"There is no method {name}; use {string.Join(", ", all.SkipLast(1).Select(method => method.Name))} or {all[^1].Name}.");
 
     /// <summary>Makes a method available by its name.</summary>
-    /// <exception cref="ArgumentException">The name is taken.</exception>
+    /// <exception cref="ArgumentException">The name is taken, or that of one of its options.</exception>
     public static void Register(MethodDefinition method)
     {
         if (all.Exists(other => other.Name == method.Name))
@@ -64,14 +67,23 @@ public abstract class MethodDefinition(string name)
             throw new ArgumentException($"There already is a method {method.Name}.", nameof(method));
         }
 
+        var known = OptionTable.All.Where(option => option.Name is not null).ToDictionary(option => option.Name!);
+        if (method.Options.FirstOrDefault(option => option.Name is { } taken && known.TryGetValue(taken, out var other) && other != option) is { Name: { } name })
+        {
+            throw new ArgumentException($"There already is an option {name}.", nameof(method));
+        }
+
         all.Add(method);
     }
+
+    /// <summary>Takes back <see cref="Register"/>.</summary>
+    internal static void Withdraw(MethodDefinition method) => all.Remove(method);
 
     /// <summary>The recipe with this method, and with what the method's source does otherwise than PASCL's.</summary>
     public virtual Recipe Apply(Recipe recipe) => recipe with { Method = name, Views = 2 };
 
-    /// <summary>Throws one sentence for the first value that the method cannot use.</summary>
-    /// <exception cref="InputException">A value is out of its range.</exception>
+    /// <summary>Throws one sentence where the method cannot use values of others, or several together; <see cref="Options"/> have their ranges themselves.</summary>
+    /// <exception cref="InputException">It cannot.</exception>
     public virtual void Validate(Recipe recipe)
     {
     }

@@ -12,6 +12,8 @@ namespace Pascl.Training.Methods;
 /// <summary>Cross entropy, outlier exposure and the partial asymmetric contrastive loss.</summary>
 internal sealed class PasclMethod() : MethodDefinition(Method.Pascl)
 {
+    public override IReadOnlyList<RecipeOption> Options => [OptionTable.OutlierWeight, OptionTable.ContrastiveWeight, OptionTable.Temperature];
+
     public override void Validate(Recipe recipe) => Require(recipe.Views == 2, "The number of views", recipe.Views, "2 for pascl, which contrasts them");
 
     public override Objective FirstObjective(Recipe recipe, int[] trainingCounts, ComputeDevice device, DualBranchNetwork model) =>

@@ -85,38 +85,14 @@ public sealed record Recipe
     /// <summary>The tail classes among classes with these numbers of training images.</summary>
     public TailClasses Tail(ReadOnlySpan<int> countPerClass) => new(countPerClass, Loss.TailFraction, Loss.TailRule);
 
-    /// <summary>Throws one sentence for the first value that no run could use.</summary>
+    /// <summary>Throws one sentence for the first value that no run could use: each by its row of <see cref="OptionTable"/>, then what concerns several.</summary>
     /// <exception cref="InputException">A value is out of its range; the message names it, its value and the range.</exception>
     public void Validate()
     {
         _ = NetworkDefinition.Find(Network);
-        Require(Width is >= 1 and <= 1024, "The width", Width, "between 1 and 1024");
-        Require(Threads is null or >= 1, "The number of threads", Threads, "at least 1");
-        Require(UsesOutliers ? OutlierBatchSize >= 1 : OutlierBatchSize >= 0, "The outlier batch size", OutlierBatchSize, "at least 1");
-        RequireWeight(Loss.OutlierWeight, "The weight of outlier exposure");
-        RequireWeight(Loss.ContrastiveWeight, "The weight of the contrastive loss");
-        Require(IsPositive(Loss.Temperature), "The temperature", Loss.Temperature, "a finite number above 0");
-        Require(Loss.TailFraction is > 0 and <= 1, "The tail fraction", Loss.TailFraction, "above 0 and at most 1");
-        RequireWeight(Loss.LogitAdjustment, "The logit adjustment");
-        Require(Data.ImbalanceRatio is > 0 and <= 1, "The imbalance ratio", Data.ImbalanceRatio, "above 0 and at most 1");
-        Require(Data.ValidationFraction is >= 0 and < 1, "The validation fraction", Data.ValidationFraction, "at least 0 and below 1");
-        Require(Data.TestFraction is > 0 and < 1, "The test fraction", Data.TestFraction, "between 0 and 1");
-        Require(Data.ImageSize is null or (>= 8 and <= 1024), "The image size", Data.ImageSize, "between 8 and 1024 pixels");
-        Require(Data.MaximumOutliers is null or >= 1, "The number of outliers", Data.MaximumOutliers, "at least 1");
-        Require(Finetuned != TrainableParameters.MainBranch, "What the second phase trains", Finetuned, "part of the auxiliary branch");
-        Require(Views is 1 or 2, "The number of views", Views, "1 or 2");
+        OptionTable.Check(this);
+        Require(!UsesOutliers || OutlierBatchSize >= 1, "The outlier batch size", OutlierBatchSize, "at least 1");
         MethodDefinition.Find(Method).Validate(this);
-        Validate(Representation, "first phase");
-        Validate(AuxiliaryBranch, "second phase");
-    }
-
-    private static void Validate(PhaseRecipe phase, string name)
-    {
-        Require(phase.Epochs >= 0, $"The number of epochs of the {name}", phase.Epochs, "at least 0");
-        Require(phase.BatchSize >= 2, $"The batch size of the {name}", phase.BatchSize, "at least 2, because BatchNorm needs two images");
-        Require(IsPositive(phase.Optimiser.LearningRate), $"The learning rate of the {name}", phase.Optimiser.LearningRate, "a finite number above 0");
-        RequireWeight(phase.Optimiser.WeightDecay, $"The weight decay of the {name}");
-        Require(phase.Optimiser.Momentum is >= 0 and < 1, $"The momentum of the {name}", phase.Optimiser.Momentum, "at least 0 and below 1");
     }
 }
 
@@ -231,13 +207,6 @@ public sealed record BaselinesRecipe
 /// <summary>What the values of a recipe are checked with.</summary>
 internal static class RecipeChecks
 {
-    public static bool IsPositive(double value) => double.IsFinite(value) && value > 0;
-
-    public static bool IsNonNegative(double value) => double.IsFinite(value) && value >= 0;
-
-    /// <summary>Requires a weight: a finite number, at least 0.</summary>
-    public static void RequireWeight(double value, string what) => Require(IsNonNegative(value), what, value, "a finite number, at least 0");
-
     /// <summary>Throws one sentence that names a value and its range where the value is outside of it.</summary>
     /// <exception cref="InputException">It is.</exception>
     public static void Require(bool holds, string what, object? value, string range)

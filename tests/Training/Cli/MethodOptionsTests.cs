@@ -119,7 +119,7 @@ public sealed class MethodOptionsTests
         }
     }
 
-    private static Recipe Read(string options)
+    internal static Recipe Read(string options)
     {
         var source = new RecipeSource();
         var command = new Command("train");
