@@ -135,10 +135,6 @@ public sealed class RunFolder : IDisposable
     public void WriteMachine(IEnumerable<(string Name, string Value)> rows) =>
         Write(Machine, JsonSerializer.Serialize(rows.ToDictionary(row => row.Name, row => row.Value), readable));
 
-    /// <summary>Writes <see cref="Report"/>, whole or not at all.</summary>
-    /// <exception cref="InputException">It could not be written.</exception>
-    public void WriteReport(string json) => Write(Report, json);
-
     /// <summary>Releases the lock.</summary>
     public void Dispose() => heldLock?.Dispose();
 

@@ -65,6 +65,7 @@ public sealed record TrainingPhase
                 Views = recipe.Views,
                 Augmentation = recipe.ChangesColours ? augmentation : augmentation with { JitterProbability = 0, GreyscaleProbability = 0 },
                 Seed = recipe.SeedOf(phase: 0),
+                Workers = recipe.DataThreads ?? BatchPlan.WorkersForCores(Environment.ProcessorCount),
             },
             Enter = model =>
             {
@@ -85,7 +86,13 @@ public sealed record TrainingPhase
         Name = AuxiliaryBranchName,
         Settings = recipe.AuxiliaryBranch,
         Branch = Branch.Auxiliary,
-        Batches = new BatchPlan { BatchSize = recipe.AuxiliaryBranch.BatchSize, Views = 1, Seed = recipe.SeedOf(phase: 1) },
+        Batches = new BatchPlan
+        {
+            BatchSize = recipe.AuxiliaryBranch.BatchSize,
+            Views = 1,
+            Seed = recipe.SeedOf(phase: 1),
+            Workers = recipe.DataThreads ?? BatchPlan.WorkersForCores(Environment.ProcessorCount),
+        },
 
         // With the main branch's running statistics: in-distribution statistics, tracked in the first phase, are no better a start (RESULTS.md).
         Enter = model => model.CopyMainToAuxiliary(),

@@ -29,7 +29,7 @@ public sealed class StartingWeightsTests
         Assert.That(() => StartingWeights.Check(recipe, TinyTraining.Data.Training.ClassNames), Throws.Nothing);
 
     [Test]
-    public void another_width_is_refused() => ExpectRefusal(recipe with { Width = 4 }, "resnet18 of width 2", "ResNet18 of width 4");
+    public void another_width_is_refused() => ExpectRefusal(recipe with { Width = 4 }, "resnet18 of width 2", "resnet18 of width 4");
 
     [Test]
     public void another_classifier_is_refused() => ExpectRefusal(

@@ -119,6 +119,9 @@ public static class OptionTable
         RecipeParts.Whole.Option(
             "--threads", "threads of torch's arithmetic; results are bit-identical on the same number",
             recipe => recipe.Threads, (recipe, value) => recipe with { Threads = value }, "The number of threads", OptionRanges.AtLeast(1).OrNone()),
+        RecipeParts.Whole.Option(
+            "--data-threads", "threads that prepare batches; by the cores where none are named, and the same batches for any number",
+            recipe => recipe.DataThreads, (recipe, value) => recipe with { DataThreads = value }, "The number of data threads", OptionRanges.AtLeast(1).OrNone()),
     ];
 
     private static readonly RecipeOption[] FirstPhase =

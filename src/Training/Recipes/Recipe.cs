@@ -73,6 +73,9 @@ public sealed record Recipe
     /// <summary>Torch's threads for the arithmetic; null takes one per core. Results are equal bit for bit on the same number only.</summary>
     public int? Threads { get; init; }
 
+    /// <summary>Threads that prepare batches; null for a number by the cores. The batches are the same for any.</summary>
+    public int? DataThreads { get; init; }
+
     /// <summary>Rows and columns that images are read with: the user's, else the network's; null for those of the files.</summary>
     public int? ImageSize => Data.ImageSize ?? NetworkDefinition.Find(Network).Input.ImageSize;
 

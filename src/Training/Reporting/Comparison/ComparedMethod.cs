@@ -31,7 +31,7 @@ public sealed record ComparedMethod(string Name, IReadOnlyList<ComparedRun> Runs
     }
 
     private static Recipe WithoutSeed(Recipe recipe) =>
-        recipe with { Seed = 0, Device = "auto", Backend = Backend.Auto, Threads = null };
+        recipe with { Seed = 0, Device = "auto", Backend = Backend.Auto, Threads = null, DataThreads = null };
 
     private static void CheckSeeds(ComparedRun[] runs)
     {
