@@ -1,6 +1,5 @@
 using Pascl.Kernels;
 using Pascl.Kernels.Device;
-using Pascl.Tests.Kernels;
 using Pascl.Training.Interop;
 using Pascl.Training.Losses;
 using Pascl.Training.Networks;
@@ -13,7 +12,7 @@ public sealed class LaunchCountTests
 {
     private static readonly long[] Classes = [0, 2, 1, 2];
 
-    private static KernelDevice Device => Devices.Get("simulator");
+    private static KernelDevice Device => Kernels.Devices.Get("simulator");
 
     [Test]
     public void the_contrastive_loss_is_one_launch_each_way()

@@ -78,8 +78,8 @@ public sealed class MethodOptionsTests
     [TestCase("cifar100-lt-paper", -27, 100, 30)]
     public void constants_that_depend_on_the_data_come_with_the_preset(string preset, double margin, double slope, int columns)
     {
-        var rivals = Presets.Find(preset).Recipe.Baselines;
-        Assert.That((rivals.Energy.InDistributionMargin, rivals.Berl.MarginSlope, rivals.Eat.AbstentionColumns), Is.EqualTo((margin, slope, columns)));
+        var baselines = Presets.Find(preset).Recipe.Baselines;
+        Assert.That((baselines.Energy.InDistributionMargin, baselines.Berl.MarginSlope, baselines.Eat.AbstentionColumns), Is.EqualTo((margin, slope, columns)));
     }
 
     [Test]

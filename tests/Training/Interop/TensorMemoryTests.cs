@@ -1,6 +1,5 @@
 using Pascl.Kernels;
 using Pascl.Kernels.Device;
-using Pascl.Tests.Kernels;
 using Pascl.Training.Interop;
 using static TorchSharp.torch;
 
@@ -10,7 +9,7 @@ public sealed class TensorMemoryTests
 {
     private static readonly float[] Values = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11];
 
-    private static KernelDevice Device => Devices.Get("simulator");
+    private static KernelDevice Device => Kernels.Devices.Get("simulator");
 
     [Test]
     public void a_matrix_is_the_tensors_own_memory()

@@ -20,7 +20,7 @@ public sealed class ObjectiveKernelLossTests
 
     private static readonly int[] Counts = [50, 20, 10, 5, 1];
 
-    private static KernelDevice Simulator => Devices.Get("simulator");
+    private static KernelDevice Simulator => Kernels.Devices.Get("simulator");
 
     [Test]
     public void terms_and_gradient_are_those_of_torchs_operations([Values(0, 3)] int outliers, [Values] bool isAdjusted)

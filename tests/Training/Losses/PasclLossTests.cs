@@ -76,7 +76,7 @@ public sealed class PasclLossTests
     {
         using var scope = NewDisposeScope();
         using var byTorch = new PasclLoss(Tail, 0.1, Weights);
-        using var byKernels = new PasclLoss(Tail, 0.1, Weights, Devices.Get("simulator"));
+        using var byKernels = new PasclLoss(Tail, 0.1, Weights, Kernels.Devices.Get("simulator"));
         var rows = tensor(GoldenInputs.Features(5, (2 * images) + outliers, width)).reshape(-1, width).to(type);
         var (expected, actual) = (rows.to(ScalarType.Float64).clone().requires_grad_(), rows.requires_grad_());
         var labels = tensor(Enumerable.Range(0, images).Select(image => (long)(image + 2) % Tail.Length).ToArray());
@@ -101,7 +101,7 @@ public sealed class PasclLossTests
     public void ten_steps_by_kernels_lose_what_they_lose_by_torch()
     {
         using var byTorch = new PasclLoss(Tail, 0.1, Weights);
-        using var byKernels = new PasclLoss(Tail, 0.1, Weights, Devices.Get("simulator"));
+        using var byKernels = new PasclLoss(Tail, 0.1, Weights, Kernels.Devices.Get("simulator"));
         var (expected, actual) = (Train(byTorch), Train(byKernels));
         Assert.That(expected[^1], Is.LessThan(0.9 * expected[0]), "it learns");
         foreach (var (step, loss) in expected.Index())
@@ -114,7 +114,7 @@ public sealed class PasclLossTests
     public void kernels_refuse_labels_of_another_type()
     {
         using var scope = NewDisposeScope();
-        using var loss = new PasclLoss(Tail, 0.1, device: Devices.Get("simulator"));
+        using var loss = new PasclLoss(Tail, 0.1, device: Kernels.Devices.Get("simulator"));
         Assert.That(() => loss.forward(ones(4, 3), ones(2, ScalarType.Int32)), Throws.ArgumentException.With.Message.Contains("labels is a Int32 tensor"));
     }
 

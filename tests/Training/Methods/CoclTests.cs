@@ -15,7 +15,7 @@ public sealed class CoclTests(ScalarType type)
     private static readonly double[,] Outliers = { { 0, 0 }, { 3, 4 }, { 0, 1 } };
     private static readonly double[,] Drawn = { { 1, 0 }, { 0, 0 }, { 0, 3 } };
 
-    private readonly double tolerance = RivalFixture.Tolerance(type);
+    private readonly double tolerance = BaselineFixture.Tolerance(type);
 
     [Test]
     public void the_tail_loss_has_the_value_computed_by_hand()
@@ -36,7 +36,7 @@ public sealed class CoclTests(ScalarType type)
     [TestCase(0, 0.220223, 0)]
     public void calibration_has_the_values_computed_by_hand(double tau, double score, int label)
     {
-        var readout = new OutlierColumnReadout([.. RivalFixture.Prior.Select(share => tau * Math.Log(share))], calibratesAuxiliary: false);
+        var readout = new OutlierColumnReadout([.. BaselineFixture.Prior.Select(share => tau * Math.Log(share))], calibratesAuxiliary: false);
         float[] outputs = [2, 1, 0.5f, 1.2f];
         var (main, auxiliary) = (new float[3], new float[3]);
         readout.ClassLogits(outputs, Branch.Main, main);
@@ -63,7 +63,7 @@ public sealed class CoclTests(ScalarType type)
     public void one_outlier_is_its_own_farthest_and_is_still_pushed_away()
     {
         using var scope = NewDisposeScope();
-        var outlier = RivalFixture.Tensor(new double[,] { { 0.3, 0.4 } }, type, needsGradient: true);
+        var outlier = BaselineFixture.Tensor(new double[,] { { 0.3, 0.4 } }, type, needsGradient: true);
         var loss = OutlierTripletLoss.Of(outlier, Of(new double[,] { { 0, 0 } }), margin: 1);
         loss.backward();
         using (Assert.EnterMultipleScope())
@@ -79,7 +79,7 @@ public sealed class CoclTests(ScalarType type)
         using var scope = NewDisposeScope();
         using var objective = Objective(out _);
         var (logits, features) = (Of(Gradients.Values(7, 5, seed: 6)), Of(Gradients.Values(7, 4, seed: 7)));
-        var terms = objective.Terms(RivalFixture.Output(logits, features), RivalFixture.Batch([0, 3, 1, 2], outliers: 3));
+        var terms = objective.Terms(BaselineFixture.Output(logits, features), BaselineFixture.Batch([0, 3, 1, 2], outliers: 3));
         var named = objective.Named([.. terms.InOrder().Select(term => (double)term)]);
         var outliers = (logits.logsumexp(1) - logits.select(1, 4)).narrow(0, 4, 3).mean();
         using (Assert.EnterMultipleScope())
@@ -98,9 +98,9 @@ public sealed class CoclTests(ScalarType type)
     {
         using var scope = NewDisposeScope();
         using var objective = Objective(out var prototypes);
-        var logits = RivalFixture.Tensor(Gradients.Values(4, 5, seed: 8), type, needsGradient: true);
-        var features = RivalFixture.Tensor(Gradients.Values(4, 4, seed: 9), type, needsGradient: true);
-        var terms = objective.Terms(RivalFixture.Output(logits, features), RivalFixture.Batch(classes, outliers: 1));
+        var logits = BaselineFixture.Tensor(Gradients.Values(4, 5, seed: 8), type, needsGradient: true);
+        var features = BaselineFixture.Tensor(Gradients.Values(4, 4, seed: 9), type, needsGradient: true);
+        var terms = objective.Terms(BaselineFixture.Output(logits, features), BaselineFixture.Batch(classes, outliers: 1));
         terms.Total.backward();
         using (Assert.EnterMultipleScope())
         {
@@ -125,7 +125,7 @@ public sealed class CoclTests(ScalarType type)
             features[row, 0] = label < 2 ? 0.25 : 9;
         }
 
-        var terms = objective.Terms(RivalFixture.Output(Of(Gradients.Values(9, 5, seed: 13)), features), RivalFixture.Batch(classes, outliers: 3));
+        var terms = objective.Terms(BaselineFixture.Output(Of(Gradients.Values(9, 5, seed: 13)), features), BaselineFixture.Batch(classes, outliers: 3));
         Assert.That((double)terms.Further![1], Is.EqualTo(0.75).Within(1e-5));
     }
 
@@ -137,7 +137,7 @@ public sealed class CoclTests(ScalarType type)
         var (logits, features) = (Of(Gradients.Values(44, 5, seed: 10)), Of(Gradients.Values(44, 4, seed: 11)));
         int[] classes = [.. Enumerable.Range(0, 40).Select(row => row % 4)];
         double Head(int step) => (double)objective.Terms(
-            RivalFixture.Output(logits, features), RivalFixture.Batch(classes, outliers: 4, position: new BatchPosition(1, step, 9))).Further![1];
+            BaselineFixture.Output(logits, features), BaselineFixture.Batch(classes, outliers: 4, position: new BatchPosition(1, step, 9))).Further![1];
         double[] first = [.. Enumerable.Range(0, 5).Select(Head)];
         using (Assert.EnterMultipleScope())
         {
@@ -159,5 +159,5 @@ public sealed class CoclTests(ScalarType type)
         return new CoclObjective(new CoclRecipe(), prototypes, [false, false, true, true], [true, true, false, false], seed: 1);
     }
 
-    private Tensor Of(double[,] values) => RivalFixture.Tensor(values, type);
+    private Tensor Of(double[,] values) => BaselineFixture.Tensor(values, type);
 }

@@ -16,20 +16,20 @@ public sealed class EatTests(ScalarType type)
 
     private static readonly double[] MeanProbabilities = [0.235463, 0.368027, 0.066522];
 
-    private readonly double tolerance = RivalFixture.Tolerance(type);
+    private readonly double tolerance = BaselineFixture.Tolerance(type);
 
     [Test]
     public void the_virtual_label_is_the_highest_abstention_column_of_the_head()
     {
         using var scope = NewDisposeScope();
-        Assert.That((double)new AbstentionHeads(1, 3).Virtual(RivalFixture.Tensor(First, type)), Is.EqualTo(1.439646).Within(tolerance));
+        Assert.That((double)new AbstentionHeads(1, 3).Virtual(BaselineFixture.Tensor(First, type)), Is.EqualTo(1.439646).Within(tolerance));
     }
 
     [Test]
     public void heads_choose_their_virtual_labels_by_themselves_and_their_losses_are_added()
     {
         using var scope = NewDisposeScope();
-        var both = RivalFixture.Tensor(Both, type);
+        var both = BaselineFixture.Tensor(Both, type);
         var second = both.narrow(1, 5, 5);
         var expected = 1.439646 + (double)(second.logsumexp(1) - 1).sum();
         using (Assert.EnterMultipleScope())
@@ -77,7 +77,7 @@ public sealed class EatTests(ScalarType type)
         };
         using var scope = NewDisposeScope();
         using var objective = new EatSecondObjective(new AbstentionHeads(1, 3), EatMethod.Adjustment(recipe, [6, 3, 1]), CPU);
-        var terms = objective.Terms(RivalFixture.Output(RivalFixture.Tensor(First, type)), RivalFixture.Batch([2], outliers: 0));
+        var terms = objective.Terms(BaselineFixture.Output(BaselineFixture.Tensor(First, type)), BaselineFixture.Batch([2], outliers: 0));
         Assert.That((double)terms.Total, Is.EqualTo(expected).Within(tolerance));
     }
 
@@ -96,10 +96,10 @@ public sealed class EatTests(ScalarType type)
         using var scope = NewDisposeScope();
         var settings = new EatRecipe { Heads = 2, AbstentionColumns = 2, MixedWeight = 0.3, OutlierWeight = 0.2 };
         using var objective = new EatObjective(settings, new AbstentionHeads(2, 3), new([], [], seed: 0));
-        var batch = RivalFixture.Batch([0, 2], outliers: 3, views: 2) with { MixedLabels = tensor([2L, 2L]) };
-        var outputs = RivalFixture.Tensor(Gradients.Values(9, 10, seed: 4), type);
+        var batch = BaselineFixture.Batch([0, 2], outliers: 3, views: 2) with { MixedLabels = tensor([2L, 2L]) };
+        var outputs = BaselineFixture.Tensor(Gradients.Values(9, 10, seed: 4), type);
         var named = objective.Named([.. objective.Terms(
-            RivalFixture.Output(outputs), batch with { Images = empty(9, 3, 1, 1) }).InOrder().Select(term => (double)term)]);
+            BaselineFixture.Output(outputs), batch with { Images = empty(9, 3, 1, 1) }).InOrder().Select(term => (double)term)]);
         var heads = new AbstentionHeads(2, 3);
         using (Assert.EnterMultipleScope())
         {

@@ -13,14 +13,14 @@ public sealed class EnergyHingeTests(ScalarType type)
     private static readonly double[] Shares = [0.7, 0.2, 0.1];
     private static readonly double[] Never = [1, 0, 0];
 
-    private readonly double tolerance = RivalFixture.Tolerance(type);
+    private readonly double tolerance = BaselineFixture.Tolerance(type);
 
     [Test]
     public void the_hinges_of_the_fixture_have_the_values_computed_by_hand()
     {
         using var scope = NewDisposeScope();
-        var (inside, _) = EnergyHinge.InDistribution(RivalFixture.InDistribution(type), margin: -3);
-        var (outside, _) = EnergyHinge.Outliers(RivalFixture.Outliers(type), margin: -1);
+        var (inside, _) = EnergyHinge.InDistribution(BaselineFixture.InDistribution(type), margin: -3);
+        var (outside, _) = EnergyHinge.Outliers(BaselineFixture.Outliers(type), margin: -1);
         using (Assert.EnterMultipleScope())
         {
             Assert.That((double)inside, Is.EqualTo(1.338302).Within(tolerance));
@@ -34,7 +34,7 @@ public sealed class EnergyHingeTests(ScalarType type)
     {
         using var scope = NewDisposeScope();
         using var objective = new EnergyObjective(Margins, epochs: 1, isBalanced ? Balanced() : null);
-        var terms = objective.Terms(RivalFixture.Output(RivalFixture.Tensor(RivalFixture.Logits, type)), RivalFixture.Batch([0, 1], outliers: 2));
+        var terms = objective.Terms(BaselineFixture.Output(BaselineFixture.Tensor(BaselineFixture.Logits, type)), BaselineFixture.Batch([0, 1], outliers: 2));
         var named = objective.Named([.. terms.InOrder().Select(term => (double)term)]);
         using (Assert.EnterMultipleScope())
         {
@@ -50,9 +50,9 @@ public sealed class EnergyHingeTests(ScalarType type)
         using var scope = NewDisposeScope();
 
         // Energies are -2.24 and -1.55 in distribution, -1.55 and -1.86 for the outliers.
-        var (_, inside) = EnergyHinge.InDistribution(RivalFixture.InDistribution(type), margin: -2);
-        var (_, outside) = EnergyHinge.Outliers(RivalFixture.Outliers(type), margin: -1.7);
-        var (none, noneActive) = EnergyHinge.Outliers(RivalFixture.Outliers(type), margin: -5);
+        var (_, inside) = EnergyHinge.InDistribution(BaselineFixture.InDistribution(type), margin: -2);
+        var (_, outside) = EnergyHinge.Outliers(BaselineFixture.Outliers(type), margin: -1.7);
+        var (none, noneActive) = EnergyHinge.Outliers(BaselineFixture.Outliers(type), margin: -5);
         using (Assert.EnterMultipleScope())
         {
             Assert.That((double)inside, Is.EqualTo(0.5));
@@ -77,7 +77,7 @@ public sealed class EnergyHingeTests(ScalarType type)
     {
         using var scope = NewDisposeScope();
         using var hinge = Balanced();
-        Assert.That((double)hinge.Terms(RivalFixture.Outliers(type).narrow(0, 1, 1)).Loss, Is.EqualTo(2.563570).Within(tolerance));
+        Assert.That((double)hinge.Terms(BaselineFixture.Outliers(type).narrow(0, 1, 1)).Loss, Is.EqualTo(2.563570).Within(tolerance));
     }
 
     [Test]
@@ -85,15 +85,15 @@ public sealed class EnergyHingeTests(ScalarType type)
     {
         using var scope = NewDisposeScope();
         using var hinge = new BalancedOutlierHinge(tensor(Never), 0.75, 0.75, margin: -1, slope: 2, detaches: false);
-        Assert.That((double)hinge.Terms(RivalFixture.Outliers(type)).Loss, Is.Positive.And.Not.NaN);
+        Assert.That((double)hinge.Terms(BaselineFixture.Outliers(type)).Loss, Is.Positive.And.Not.NaN);
     }
 
     [Test]
     public void gradients_are_those_of_central_differences()
     {
         using var hinge = Balanced();
-        Gradients.Check(inputs => EnergyHinge.InDistribution(inputs[0], -3).Loss + EnergyHinge.Outliers(inputs[0], -1).Loss, RivalFixture.Logits);
-        Gradients.Check(inputs => hinge.Terms(inputs[0]).Loss, RivalFixture.Logits);
+        Gradients.Check(inputs => EnergyHinge.InDistribution(inputs[0], -3).Loss + EnergyHinge.Outliers(inputs[0], -1).Loss, BaselineFixture.Logits);
+        Gradients.Check(inputs => hinge.Terms(inputs[0]).Loss, BaselineFixture.Logits);
     }
 
     [Test]
@@ -102,7 +102,7 @@ public sealed class EnergyHingeTests(ScalarType type)
         using var scope = NewDisposeScope();
         using var through = Balanced();
         using var detached = Balanced(detaches: true);
-        var (first, second) = (RivalFixture.Tensor(RivalFixture.Logits, type, true), RivalFixture.Tensor(RivalFixture.Logits, type, true));
+        var (first, second) = (BaselineFixture.Tensor(BaselineFixture.Logits, type, true), BaselineFixture.Tensor(BaselineFixture.Logits, type, true));
         var (loss, same) = (through.Terms(first).Loss, detached.Terms(second).Loss);
         loss.backward();
         same.backward();

@@ -10,7 +10,7 @@ internal static class Gradients
     public static void Check(Func<Tensor[], Tensor> loss, params double[][,] values)
     {
         using var scope = NewDisposeScope();
-        var inputs = Array.ConvertAll(values, value => RivalFixture.Tensor(value, ScalarType.Float64, needsGradient: true));
+        var inputs = Array.ConvertAll(values, value => BaselineFixture.Tensor(value, ScalarType.Float64, needsGradient: true));
         loss(inputs).backward();
         for (var i = 0; i < inputs.Length; i++)
         {

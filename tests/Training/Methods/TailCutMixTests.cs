@@ -106,7 +106,7 @@ public sealed class TailCutMixTests
     // Every pixel of row r is r.
     private static Batch Numbered(int[] classes, int outliers)
     {
-        var batch = RivalFixture.Batch(classes, outliers, views: 2, new BatchPosition(0, 2, 9));
+        var batch = BaselineFixture.Batch(classes, outliers, views: 2, new BatchPosition(0, 2, 9));
         var rows = batch.Images.shape[0];
         return batch with { Images = arange(rows, dtype: ScalarType.Float32).reshape(rows, 1, 1, 1).expand(rows, Side, Side, 3).contiguous().permute(0, 3, 1, 2) };
     }

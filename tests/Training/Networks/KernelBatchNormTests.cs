@@ -15,7 +15,7 @@ public sealed class KernelBatchNormTests
 
     private DisposeScope scope = null!;
 
-    private static KernelDevice Device => Devices.Get("simulator");
+    private static KernelDevice Device => Kernels.Devices.Get("simulator");
 
     [SetUp]
     public void SetUp()

@@ -2,7 +2,7 @@ using CsCheck;
 using Pascl.Training;
 using Pascl.Training.Deployment;
 
-namespace Pascl.Tests.Training.Evaluation.Scores;
+namespace Pascl.Tests.Training.Deployment;
 
 public sealed class AcceptanceThresholdTests
 {

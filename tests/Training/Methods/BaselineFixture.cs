@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 namespace Pascl.Tests.Training.Methods;
 
 /// <summary>Two in-distribution rows and two outliers of three classes, small enough to compute every loss by hand.</summary>
-internal static class RivalFixture
+internal static class BaselineFixture
 {
     public static readonly double[,] Logits = { { 2, 0, 0 }, { 0, 1, 0 }, { 0, 0, 1 }, { 1, 1, 0 } };
 

@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
 using Pascl.Training.Profiling;
 
-namespace Pascl.Tests.Training.Reporting;
+namespace Pascl.Tests.Training.Profiling;
 
 public sealed unsafe class StepClockTests
 {

@@ -1,6 +1,6 @@
 using Pascl.Training.Devices;
 
-namespace Pascl.Tests.Training.Interop;
+namespace Pascl.Tests.Training.Devices;
 
 [Platform("Linux")]
 public sealed class CpuFeaturesTests

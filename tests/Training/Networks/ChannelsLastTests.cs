@@ -1,7 +1,7 @@
 using Pascl.Training.Networks;
 using static TorchSharp.torch;
 
-namespace Pascl.Tests.Training.Interop;
+namespace Pascl.Tests.Training.Networks;
 
 public sealed class ChannelsLastTests
 {

@@ -11,8 +11,8 @@ using TorchSharp;
 
 namespace Pascl.Tests.Training.Methods;
 
-/// <summary>Whole runs of the rival methods, of seconds.</summary>
-public sealed class RivalTrainingTests
+/// <summary>Whole runs of the baseline methods, of seconds.</summary>
+public sealed class BaselineTrainingTests
 {
     private TemporaryFolder parent = null!;
 

@@ -2,7 +2,7 @@ using Pascl.Training.Devices;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace Pascl.Tests.Training.Interop;
+namespace Pascl.Tests.Training.Devices;
 
 public sealed class AutocastTests
 {

@@ -2,7 +2,7 @@ using Pascl.Training;
 using Pascl.Training.Devices;
 using TorchSharp;
 
-namespace Pascl.Tests.Training.Interop;
+namespace Pascl.Tests.Training.Devices;
 
 public sealed class ComputeDeviceTests
 {

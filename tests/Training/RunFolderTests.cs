@@ -1,6 +1,6 @@
 using Pascl.Training;
 
-namespace Pascl.Tests.Training.Reporting;
+namespace Pascl.Tests.Training;
 
 public sealed class RunFolderTests
 {
