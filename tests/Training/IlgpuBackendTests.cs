@@ -1,3 +1,4 @@
+using Pascl.Tests.Processes;
 using Pascl.Training;
 using Pascl.Training.Data;
 using Pascl.Training.Interop;
@@ -7,6 +8,7 @@ using TorchSharp;
 
 namespace Pascl.Tests.Training;
 
+[SimulatesGpu]
 public sealed class IlgpuBackendTests
 {
     private const int Steps = 10;
