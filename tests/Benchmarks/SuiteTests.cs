@@ -2,10 +2,12 @@ using Pascl.Benchmarks;
 using Pascl.Benchmarks.Measuring;
 using Pascl.Benchmarks.Workloads;
 using Pascl.Tests.Kernels;
+using Pascl.Tests.Processes;
 
 namespace Pascl.Tests.Benchmarks;
 
 /// <summary>A suite's setup compares everything it would time, kernels included, with double precision, and throws where something is wrong.</summary>
+[SimulatesGpu]
 public sealed class SuiteTests
 {
     private static readonly LossWorkload Small =

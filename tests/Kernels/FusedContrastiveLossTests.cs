@@ -1,9 +1,11 @@
 using CsCheck;
 using Pascl.Kernels;
 using Pascl.Kernels.Device;
+using Pascl.Tests.Processes;
 
 namespace Pascl.Tests.Kernels;
 
+[SimulatesGpu]
 [TestFixtureSource(typeof(Devices), nameof(Devices.Names))]
 public sealed class FusedContrastiveLossTests(string name)
 {

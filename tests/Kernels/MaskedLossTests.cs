@@ -1,10 +1,12 @@
 using CsCheck;
 using Pascl.Kernels;
 using Pascl.Kernels.Device;
+using Pascl.Tests.Processes;
 using Pascl.Training.Golden;
 
 namespace Pascl.Tests.Kernels;
 
+[SimulatesGpu]
 [TestFixtureSource(typeof(Devices), nameof(Devices.Names))]
 public sealed class MaskedLossTests(string name)
 {

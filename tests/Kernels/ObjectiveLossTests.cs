@@ -1,3 +1,4 @@
+using Pascl.Tests.Processes;
 using System.Text.Json;
 using CsCheck;
 using Pascl.Kernels;
@@ -6,6 +7,7 @@ using Pascl.Training.Golden;
 
 namespace Pascl.Tests.Kernels;
 
+[SimulatesGpu]
 [TestFixtureSource(typeof(Devices), nameof(Devices.Names))]
 public sealed class ObjectiveLossTests(string name)
 {

@@ -1,9 +1,11 @@
 using Pascl.Kernels;
 using Pascl.Kernels.Device;
+using Pascl.Tests.Processes;
 
 namespace Pascl.Tests.Kernels;
 
 /// <summary><see cref="Similarity"/> and <see cref="MaskedLoss"/> together are the contrastive loss of the authors' code.</summary>
+[SimulatesGpu]
 [TestFixtureSource(typeof(Devices), nameof(Devices.Names))]
 public sealed class SimilarityLossGoldenTests(string name)
 {

@@ -1,7 +1,6 @@
 namespace Pascl.Tests.Packages;
 
 /// <summary>The programs that the documentation shows, and programs of other languages, over the packages of <c>dotnet pack</c> on a machine without packages.</summary>
-[NonParallelizable]
 public sealed class PackageTests
 {
     private const string FSharp =

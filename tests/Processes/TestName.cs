@@ -6,11 +6,20 @@ namespace Pascl.Tests.Processes;
 /// <summary>What a test is called between processes: NUnit numbers tests anew in each, and cases may share a full name, which are then counted.</summary>
 internal sealed record TestName(string Fixture, string FullName, int Occurrence)
 {
+    /// <summary>Whether the fixture is marked as one that simulates GPUs.</summary>
+    public bool SimulatesGpu { get; init; }
+
     /// <summary>All tests below a suite in NUnit's order.</summary>
     public static List<(ITest Test, TestName Name)> OfAll(ITest root)
     {
         var occurrences = new Dictionary<string, int>();
-        return [.. Tests(root).Select(test => (test, new TestName(FixtureOf(test).FullName, test.FullName, Count(test.FullName))))];
+        return [.. Tests(root).Select(test => (test, Name(test)))];
+
+        TestName Name(ITest test)
+        {
+            var fixture = FixtureOf(test);
+            return new(fixture.FullName, test.FullName, Count(test.FullName)) { SimulatesGpu = fixture.Properties.ContainsKey(SimulatesGpuAttribute.Name) };
+        }
 
         int Count(string name) => occurrences[name] = occurrences.GetValueOrDefault(name) + 1;
     }

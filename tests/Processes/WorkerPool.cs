@@ -13,13 +13,13 @@ internal sealed class WorkerPool(int size)
     /// <summary>Has a test run by a worker. One that dies before the test began is replaced once, because something before the test killed it.</summary>
     public WorkerResult Run(TestName test)
     {
-        var worker = Rent(test.Fixture);
+        var worker = Rent(test);
         var result = worker.Run(test);
         if (result is null && !worker.HasBegun)
         {
             Faults.Enqueue(Fault(worker, $"before {test.FullName} began, after the tests of another fixture or while it started"));
             worker.Dispose();
-            worker = Start();
+            worker = Start(test.SimulatesGpu);
             result = worker.Run(test);
         }
 
@@ -40,16 +40,21 @@ internal sealed class WorkerPool(int size)
     {
         foreach (var worker in idle)
         {
-            worker.Finish();
-            if (worker.Ending is not null)
-            {
-                Faults.Enqueue(Fault(worker, "after its last test"));
-            }
-
-            worker.Dispose();
+            End(worker);
         }
 
         idle.Clear();
+    }
+
+    private static void End(WorkerProcess worker)
+    {
+        worker.Finish();
+        if (worker.Ending is not null)
+        {
+            Faults.Enqueue(Fault(worker, "after its last test"));
+        }
+
+        worker.Dispose();
     }
 
     private static string Fault(WorkerProcess worker, string when)
@@ -58,17 +63,18 @@ internal sealed class WorkerPool(int size)
         return $"{reason} ended the worker process {when}.{(lastWords.Length == 0 ? "" : $" Its last lines:\n{lastWords}")}";
     }
 
-    private WorkerProcess Start() => new(Math.Max(1, Environment.ProcessorCount / size));
+    private WorkerProcess Start(bool simulatesGpu) => new(Math.Max(1, Environment.ProcessorCount / size), simulatesGpu);
 
     /// <summary>
     /// The worker that has the fixture set up already, else the one that waits longest: another may just have been returned between two tests of the
-    /// fixture that another thread runs.
+    /// fixture that another thread runs. A worker of the other kind is ended, so that there are never more of them than tests at the same time.
     /// </summary>
-    private WorkerProcess Rent(string fixture)
+    private WorkerProcess Rent(TestName test)
     {
+        WorkerProcess? worker = null;
         lock (idle)
         {
-            if (idle.Find(worker => worker.Fixture == fixture) is { } ready)
+            if (idle.Find(process => process.Fixture == test.Fixture) is { } ready)
             {
                 idle.Remove(ready);
                 return ready;
@@ -76,13 +82,22 @@ internal sealed class WorkerPool(int size)
 
             if (idle.Count > 0)
             {
-                var worker = idle[0];
-                idle.RemoveAt(0);
-                return worker;
+                worker = idle.Find(process => process.SimulatesGpu == test.SimulatesGpu) ?? idle[0];
+                idle.Remove(worker);
             }
         }
 
-        return Start();
+        if (worker is not null && worker.SimulatesGpu == test.SimulatesGpu)
+        {
+            return worker;
+        }
+
+        if (worker is not null)
+        {
+            End(worker);
+        }
+
+        return Start(test.SimulatesGpu);
     }
 
     private void Return(WorkerProcess worker)

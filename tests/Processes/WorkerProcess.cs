@@ -20,11 +20,12 @@ internal sealed class WorkerProcess : IDisposable
     private readonly StreamReader reader;
 
     /// <summary>Starts a worker whose loops over tensors take the threads given, unless the environment says how many.</summary>
-    public WorkerProcess(int threads)
+    public WorkerProcess(int threads, bool simulatesGpu)
     {
+        SimulatesGpu = simulatesGpu;
         var name = $"pascl-tests-{Guid.NewGuid():n}";
         pipe = new(name, PipeDirection.InOut, 1, PipeTransmissionMode.Byte, PipeOptions.Asynchronous | PipeOptions.CurrentUserOnly);
-        process = Process.Start(StartInfo(name, threads))!;
+        process = Process.Start(StartInfo(name, threads, simulatesGpu))!;
         process.StandardInput.Close();
         output = Task.WhenAll(Keep(process.StandardOutput), Keep(process.StandardError));
         reader = new(pipe, leaveOpen: true);
@@ -59,6 +60,9 @@ internal sealed class WorkerProcess : IDisposable
 
     /// <summary>Whether the test that was asked for, or its fixture's preparation, had begun.</summary>
     public bool HasBegun { get; private set; }
+
+    /// <summary>Whether it is told of one processor, for fixtures that simulate GPUs.</summary>
+    public bool SimulatesGpu { get; }
 
     /// <summary>The fixture of the last test.</summary>
     public string? Fixture { get; private set; }
@@ -96,7 +100,7 @@ internal sealed class WorkerProcess : IDisposable
         process.Dispose();
     }
 
-    private static ProcessStartInfo StartInfo(string pipe, int threads)
+    private static ProcessStartInfo StartInfo(string pipe, int threads, bool simulatesGpu)
     {
         var start = new ProcessStartInfo(Environment.ProcessPath!) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
         if (Path.GetFileNameWithoutExtension(start.FileName) == "dotnet")
@@ -107,6 +111,11 @@ internal sealed class WorkerProcess : IDisposable
         start.ArgumentList.Add(Worker.Argument);
         start.ArgumentList.Add(pipe);
         start.Environment.TryAdd("OMP_NUM_THREADS", $"{threads}");
+        if (simulatesGpu)
+        {
+            start.Environment.TryAdd("DOTNET_PROCESSOR_COUNT", "1");
+        }
+
         return start;
     }
 

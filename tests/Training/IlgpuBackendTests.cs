@@ -1,3 +1,4 @@
+using Pascl.Tests.Processes;
 using Pascl.Training;
 using Pascl.Training.Data;
 using Pascl.Training.Devices;
@@ -8,6 +9,7 @@ using TorchSharp;
 
 namespace Pascl.Tests.Training;
 
+[SimulatesGpu]
 public sealed class IlgpuBackendTests
 {
     private const int Steps = 10;

@@ -1,5 +1,6 @@
 using Pascl.Kernels;
 using Pascl.Kernels.Device;
+using Pascl.Tests.Processes;
 using Pascl.Training.Interop;
 using Pascl.Training.Losses;
 using Pascl.Training.Networks;
@@ -8,6 +9,7 @@ using static TorchSharp.torch;
 namespace Pascl.Tests.Training;
 
 /// <summary>How many kernels an operation launches forward and backward, on torch's tensors.</summary>
+[SimulatesGpu]
 public sealed class LaunchCountTests
 {
     private static readonly long[] Classes = [0, 2, 1, 2];

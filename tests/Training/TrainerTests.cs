@@ -124,7 +124,7 @@ public sealed class TrainerTests
         var kept = File.ReadAllBytes(good.Checkpoint);
         var recipe = TinyTraining.Recipe with { AuxiliaryBranch = WithLearningRate(TinyTraining.Recipe.AuxiliaryBranch, 1e30) };
         using var folder = RunFolder.Resume(good.Root);
-        using var trainer = new Trainer(recipe, TinyTraining.Data, folder);
+        using var trainer = new Trainer(recipe, TinyTraining.Few, folder);
         using var run = Pascl.Training.Run.Open(folder);
         trainer.Resume(run);
         Assert.Multiple(() =>
@@ -142,7 +142,7 @@ public sealed class TrainerTests
             Data = TinyTraining.Recipe.Data with { ValidationFraction = 0.2 },
             AuxiliaryBranch = TinyTraining.Recipe.AuxiliaryBranch with { Epochs = 0 },
         };
-        var data = TrainingDataReader.Read(recipe);
+        var data = TinyTraining.Fourth(TrainingDataReader.Read(recipe));
         using var folder = RunFolder.Create(recipe.Preset, Path.Combine(parent.Path, "run"));
         using var trainer = new Trainer(recipe, data, folder);
         trainer.Run();
@@ -161,7 +161,7 @@ public sealed class TrainerTests
     public void a_run_is_not_continued_on_other_data()
     {
         var run = TinyTraining.Run(TinyTraining.Recipe with { AuxiliaryBranch = TinyTraining.Recipe.AuxiliaryBranch with { Epochs = 0 } }, parent, "run");
-        var fewer = TinyTraining.Data with { Training = TinyTraining.Data.Training.Select(Enumerable.Range(1, TinyTraining.Data.Training.Count - 1)) };
+        var fewer = TinyTraining.Few with { Training = TinyTraining.Few.Training.Select(Enumerable.Range(1, TinyTraining.Few.Training.Count - 1)) };
         using var folder = RunFolder.Resume(run.Root);
         using var trainer = new Trainer(TinyTraining.Recipe, fewer, folder);
         using var opened = Pascl.Training.Run.Open(folder);

@@ -1,3 +1,4 @@
+using Pascl.Tests.Processes;
 using Pascl.Training;
 using Pascl.Training.Devices;
 using Pascl.Training.Recipes;
@@ -6,6 +7,7 @@ using TorchSharp;
 namespace Pascl.Tests.Training;
 
 /// <summary>What a step costs beside time: launches, managed memory, tensors that stay, and waiting. Counted, because time is not the same twice.</summary>
+[SimulatesGpu]
 public sealed class TrainingStepTests
 {
     /// <summary>The recipe with batches of a few images.</summary>

@@ -1,8 +1,10 @@
 using ILGPU;
 using Pascl.Kernels.Device;
+using Pascl.Tests.Processes;
 
 namespace Pascl.Tests.Kernels.Device;
 
+[SimulatesGpu]
 [TestFixtureSource(typeof(Devices), nameof(Devices.Names))]
 public sealed class KernelDeviceTests(string name)
 {

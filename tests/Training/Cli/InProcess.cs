@@ -26,4 +26,20 @@ internal static class InProcess
             Console.SetError(errorConsole);
         }
     }
+
+    /// <summary>Runs a command line that is refused. What is printed before that, by Spectre.Console too, goes where the tests' output goes.</summary>
+    public static (int Code, string Error) Refused(string line)
+    {
+        var console = Console.Error;
+        using var error = new StringWriter();
+        Console.SetError(error);
+        try
+        {
+            return (PasclCommand.Run(line.Split(' ')), error.ToString());
+        }
+        finally
+        {
+            Console.SetError(console);
+        }
+    }
 }

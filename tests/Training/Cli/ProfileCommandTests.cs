@@ -48,7 +48,8 @@ public sealed class ProfileCommandTests
     public void kernels_are_listed_with_their_launches_per_step()
     {
         var (code, output, error) = PasclProgram.Run(
-            "profile --width 1 --image-size 8 --batch 4 --outlier-batch 3 --threads 1 --steps 1 --warm-up-steps 0 --device cpu --backend ilgpu");
+            "profile --width 1 --image-size 8 --batch 4 --outlier-batch 3 --threads 1 --steps 1 --warm-up-steps 0 --device cpu --backend ilgpu",
+            ("DOTNET_PROCESSOR_COUNT", "1")); // Lanes of the simulator spin at its barriers where there are more.
         Assert.That(code, Is.Zero, error);
         using (Assert.EnterMultipleScope())
         {
@@ -76,7 +77,7 @@ public sealed class ProfileCommandTests
     [TestCase("--stepz 3", "Did you mean --steps?")]
     public void bad_input_ends_with_exit_code_2_and_sentences(string arguments, params string[] expected)
     {
-        var (code, _, error) = PasclProgram.Run($"profile {arguments}");
+        var (code, error) = InProcess.Refused($"profile {arguments}");
         using (Assert.EnterMultipleScope())
         {
             Assert.That(code, Is.EqualTo(2), error);

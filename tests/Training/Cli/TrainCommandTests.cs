@@ -175,7 +175,8 @@ public sealed class TrainCommandTests
     [TestCase("train --recipe no-such-recipe.json", "no-such-recipe.json")]
     [TestCase("evaluate no-such-run", "no-such-run")]
     [TestCase("report no-such-run", "no-such-run", "does not exist")]
-    public void bad_input_ends_with_exit_code_2_and_sentences(string arguments, params string[] expected) => ExpectSentence(arguments, expected);
+    public void bad_input_ends_with_exit_code_2_and_sentences(string arguments, params string[] expected) =>
+        ExpectSentence(InProcess.Refused(arguments), expected);
 
     [Test]
     public void a_report_of_the_pages_name_is_refused() => ExpectSentence($"evaluate {Whole} --out {parent.Path}/a.html", "a.html", "end --out in .json");
@@ -201,6 +202,12 @@ public sealed class TrainCommandTests
     private static void ExpectSentence(string arguments, params string[] expected)
     {
         var (code, _, error) = PasclProgram.Run(arguments);
+        ExpectSentence((code, error), expected);
+    }
+
+    private static void ExpectSentence((int Code, string Error) refused, string[] expected)
+    {
+        var (code, error) = refused;
         Assert.Multiple(() =>
         {
             Assert.That(code, Is.EqualTo(2), error);

@@ -1,5 +1,6 @@
 using Pascl.Kernels.Device;
 using Pascl.Tests.Kernels;
+using Pascl.Tests.Processes;
 using Pascl.Training.Golden;
 using Pascl.Training.Interop;
 using Pascl.Training.Losses;
@@ -7,6 +8,7 @@ using static TorchSharp.torch;
 
 namespace Pascl.Tests.Training.Losses;
 
+[SimulatesGpu]
 public sealed class ObjectiveKernelLossTests
 {
     private const int Classes = 5;

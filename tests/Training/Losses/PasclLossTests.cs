@@ -1,5 +1,6 @@
 using Pascl.Kernels;
 using Pascl.Tests.Kernels;
+using Pascl.Tests.Processes;
 using Pascl.Training.Golden;
 using Pascl.Training.Interop;
 using Pascl.Training.Losses;
@@ -7,6 +8,7 @@ using static TorchSharp.torch;
 
 namespace Pascl.Tests.Training.Losses;
 
+[SimulatesGpu]
 public sealed class PasclLossTests
 {
     private static readonly bool[] Tail = [false, false, true, true, true];

@@ -26,7 +26,7 @@ public sealed class BaselineTrainingTests
     [TestCase(Method.Eat, "in-distribution", "abstention-mass", Branch.Auxiliary)]
     public void a_method_trains_and_is_read_by_its_own_score(string method, string falling, string score, Branch scoreBranch)
     {
-        var data = TinyTraining.Data;
+        var data = TinyTraining.Few;
         var recipe = Short(method, epochs: 2);
         using var folder = RunFolder.Create(recipe.Preset, Path.Combine(parent.Path, "run"));
         using var trainer = new Trainer(recipe, data, folder);
@@ -61,7 +61,7 @@ public sealed class BaselineTrainingTests
         TinyTraining.Resume(stopped);
         var tensors = TinyTraining.Tensors(stopped);
         var history = TinyTraining.History(stopped);
-        var counts = TinyTraining.Data.Training.CountPerClass();
+        var counts = TinyTraining.Few.Training.CountPerClass();
         using (Assert.EnterMultipleScope())
         {
             Assert.That(tensors, Is.EqualTo(TinyTraining.Tensors(whole)));
@@ -81,12 +81,12 @@ public sealed class BaselineTrainingTests
         var start = TinyTraining.Run(
             Short(Method.CrossEntropy, epochs: 1) with { AuxiliaryBranch = TinyTraining.Recipe.AuxiliaryBranch with { Epochs = 0 } }, parent, "start");
         var recipe = MethodDefinition.Find(Method.Berl).Apply(TinyTraining.Recipe with { StartingRun = start.Root });
-        recipe = recipe with { OutlierBatchSize = 32, Representation = recipe.Representation with { Epochs = 1 } };
+        recipe = recipe with { OutlierBatchSize = 8, Representation = recipe.Representation with { Epochs = 1 } };
         using var device = ComputeDevice.Open("cpu", Backend.Torch);
-        using var model = Trainer.CreateModel(recipe, TinyTraining.Data.Training.ClassCount, device);
-        Trainer.Phases(recipe, TinyTraining.Data, device)[0].Enter(model);
+        using var model = Trainer.CreateModel(recipe, TinyTraining.Few.Training.ClassCount, device);
+        Trainer.Phases(recipe, TinyTraining.Few, device)[0].Enter(model);
 
-        var outliers = TinyTraining.Data.Outliers!;
+        var outliers = TinyTraining.Few.Outliers!;
         var classes = Predictions.Of(model, outliers).Main.Classes();
         var shares = Enumerable.Range(0, model.Head.ClassCount).Select(label => classes.Count(c => c == label) / (double)outliers.Count);
         var run = TinyTraining.Run(recipe, parent, "run");
@@ -108,10 +108,10 @@ public sealed class BaselineTrainingTests
     {
         var recipe = Short(method, epochs: 1) with { OutlierBatchSize = 8, Representation = TinyTraining.Recipe.Representation with { BatchSize = 8 } };
         using var device = ComputeDevice.Open("cpu", Backend.Torch);
-        using var model = Trainer.CreateModel(recipe, TinyTraining.Data.Training.ClassCount, device);
-        var phase = Trainer.Phases(recipe, TinyTraining.Data, device)[0];
-        using var steps = new TrainingSteps(phase, model, TinyTraining.Data, device);
-        using var loader = TrainingSteps.NewLoader(phase, TinyTraining.Data, device);
+        using var model = Trainer.CreateModel(recipe, TinyTraining.Few.Training.ClassCount, device);
+        var phase = Trainer.Phases(recipe, TinyTraining.Few, device)[0];
+        using var steps = new TrainingSteps(phase, model, TinyTraining.Few, device);
+        using var loader = TrainingSteps.NewLoader(phase, TinyTraining.Few, device);
         using var sums = new LossSums(steps.Objective.TermNames.Count, null, device.Torch);
         using var batch = loader.Epoch(0).First();
         model.train();

@@ -1,6 +1,7 @@
 using Pascl.Kernels;
 using Pascl.Kernels.Device;
 using Pascl.Tests.Kernels;
+using Pascl.Tests.Processes;
 using Pascl.Training.Interop;
 using Pascl.Training.Networks;
 using TorchSharp;
@@ -8,6 +9,7 @@ using static TorchSharp.torch;
 
 namespace Pascl.Tests.Training.Networks;
 
+[SimulatesGpu]
 public sealed class KernelBatchNormTests
 {
     // Sums of 4 * 6 values, and fewer than 20 other operations; the largest numbers are about 4, and so are the factors that they meet.
