@@ -1,8 +1,8 @@
-using Pascl.Tests.Processes;
 using System.Text.Json;
 using CsCheck;
 using Pascl.Kernels;
 using Pascl.Kernels.Device;
+using Pascl.Tests.Processes;
 using Pascl.Training.Golden;
 
 namespace Pascl.Tests.Kernels;

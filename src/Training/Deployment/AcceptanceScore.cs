@@ -1,5 +1,5 @@
-using Pascl.Training.Evaluation;
 using Pascl.Training.Checkpoints;
+using Pascl.Training.Evaluation;
 using Pascl.Training.Evaluation.Scores;
 using Pascl.Training.Methods;
 using Pascl.Training.Networks;
