@@ -145,9 +145,14 @@ public sealed record MovedImages(string? InDistribution = null, string? Outliers
     public static MovedImages None { get; } = new();
 
     /// <summary>The images of a recipe where they are now.</summary>
-    /// <exception cref="InputException">A folder is named for a run that no preset with images made.</exception>
+    /// <exception cref="InputException">The run's images are drawn, or a folder is named for a run that no preset with images made.</exception>
     public DataRecipe Apply(Recipe recipe)
     {
+        if (recipe.Data.InDistribution is null && (InDistribution ?? Outliers ?? Folder) is { } path)
+        {
+            throw new InputException($"The run was trained on the built-in images, which are drawn anew and lie nowhere, so they are not in {path}; leave that out.");
+        }
+
         var data = Folder is null ? recipe.Data : Presets.InFolder(recipe, Folder).Data;
         return data with
         {

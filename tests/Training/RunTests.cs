@@ -57,6 +57,24 @@ public sealed class RunTests
     }
 
     [Test]
+    public void drawn_images_are_nowhere_else()
+    {
+        var moved = new MovedImages(InDistribution: "photos");
+        Assert.That(
+            () => moved.Apply(TinyTraining.Recipe), Throws.TypeOf<InputException>().With.Message.Contains("built-in images").And.Message.Contains("not in photos"));
+    }
+
+    // Written with the run above: the threshold's value has the name that it had.
+    [Test]
+    public void a_threshold_of_the_first_version_is_read()
+    {
+        using var checkpoint = Checkpoint.Open(Path.Combine(archives, "format-1", "checkpoint.safetensors"));
+        var threshold = checkpoint.Info.Threshold!;
+        Assert.That((threshold.Score, threshold.TruePositiveRate, threshold.Images), Is.EqualTo(("outlier-probability", 0.95, 600)));
+        Assert.That(threshold.Value, Is.GreaterThan(0).And.LessThan(1));
+    }
+
+    [Test]
     public void a_recipe_of_a_newer_format_is_refused_with_its_version()
     {
         var recipe = JsonNode.Parse(RecipeFile.Write(TinyTraining.Recipe))!;

@@ -52,7 +52,13 @@ internal sealed class RecipeSource
     /// <exception cref="InputException">The options name no recipe, or contradict one another.</exception>
     public Recipe Read(ParseResult result)
     {
-        var hasImages = changes.Given(result).Contains("--id");
+        var given = changes.Given(result).ToList();
+        if (given.Contains("--network") && given.Contains("--depth"))
+        {
+            throw new InputException("--network and --depth both name the network; give one of them.");
+        }
+
+        var hasImages = given.Contains("--id");
         var recipe = changes.Apply(result, WithData(Start(result, hasImages), result.GetValue(dataFolder), hasImages));
         recipe.Validate();
         return recipe;

@@ -108,20 +108,19 @@ internal sealed class SmallResNet : NetworkDefinition
 
     public override DualBranchNetwork Create(NetworkSettings settings) => new DualBranchResNet(depth, settings);
 
-    internal override NetworkShape? Recognise(IReadOnlyDictionary<string, IReadOnlyList<long>> shapes, out string difference)
+    internal override Recognition Recognise(IReadOnlyDictionary<string, IReadOnlyList<long>> shapes)
     {
         int[] blocks = [.. Enumerable.Range(1, Stages).Select(CountBlocks)];
         var hasThirdConvolution = shapes.ContainsKey("layer1.0.conv3.weight");
         if (hasThirdConvolution || !Blocks(depth).SequenceEqual(blocks))
         {
-            difference = $"it has {string.Join(", ", blocks)} {(hasThirdConvolution ? "blocks of three convolutions" : "blocks")} in layer1 to layer4";
-            return null;
+            return new(
+                null, 0, $"it has {string.Join(", ", blocks)} {(hasThirdConvolution ? "blocks of three convolutions" : "blocks")} in layer1 to layer4");
         }
 
         if (!shapes.TryGetValue("conv1.weight", out var stem) || stem is not [var width and >= 1, 3, 3, 3])
         {
-            difference = $"its conv1.weight is ({string.Join(", ", stem ?? [])}) instead of (width, 3, 3, 3)";
-            return null;
+            return new(null, 1, $"its conv1.weight is ({string.Join(", ", stem ?? [])}) instead of (width, 3, 3, 3)");
         }
 
         // Checked before a network is made: the small first tensor must not decide alone how much memory that takes.
@@ -129,19 +128,15 @@ internal sealed class SmallResNet : NetworkDefinition
         var channels = (Int128)Widening * width;
         if (!shapes.TryGetValue(widest, out var last) || last is not [var outputs, var inputs, 3, 3] || outputs != channels || inputs != channels)
         {
-            difference = $"conv1.weight has {width} channels, so {widest} must be ({channels}, {channels}, 3, 3), not ({string.Join(", ", last ?? [])})";
-            return null;
+            return new(
+                null, 2, $"conv1.weight has {width} channels, so {widest} must be ({channels}, {channels}, 3, 3), not ({string.Join(", ", last ?? [])})");
         }
 
-        if (!shapes.TryGetValue("linear.weight", out var classifier) || classifier is not [var classes and >= 2 and <= int.MaxValue, var features]
-            || features != channels)
-        {
-            difference = $"its classifier is ({string.Join(", ", classifier ?? [])}) instead of (classes, {channels})";
-            return null;
-        }
-
-        difference = "";
-        return new NetworkShape(Name, (int)width, (int)classes);
+        return shapes.TryGetValue("linear.weight", out var classifier)
+            && classifier is [var classes and >= 2 and <= int.MaxValue, var features]
+            && features == channels
+            ? new(new NetworkShape(Name, (int)width, (int)classes), 4)
+            : new(null, 3, $"its classifier is ({string.Join(", ", classifier ?? [])}) instead of (classes, {channels})");
 
         int CountBlocks(int stage) => Enumerable.Range(0, shapes.Count).TakeWhile(block => shapes.ContainsKey($"layer{stage}.{block}.conv1.weight")).Count();
     }

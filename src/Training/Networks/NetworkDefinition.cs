@@ -40,13 +40,8 @@ public abstract class NetworkDefinition
 
     /// <summary>Reads width and classes off the tensors of a trained network of this kind.</summary>
     /// <param name="shapes">The shape of every tensor, by the names of the main branch.</param>
-    /// <param name="difference">What makes it another network; empty where it is one.</param>
-    /// <returns>Null where it is another network, or networks of this kind cannot be imported.</returns>
-    internal virtual NetworkShape? Recognise(IReadOnlyDictionary<string, IReadOnlyList<long>> shapes, out string difference)
-    {
-        difference = $"{Name} cannot be imported";
-        return null;
-    }
+    /// <returns>Null where networks of this kind cannot be imported.</returns>
+    internal virtual Recognition? Recognise(IReadOnlyDictionary<string, IReadOnlyList<long>> shapes) => null;
 }
 
 /// <summary>What the weights of a network depend on, beside its kind.</summary>
@@ -85,20 +80,18 @@ internal sealed record NetworkShape(string Network, int Width, int ClassCount)
     /// <exception cref="InputException">They are those of another network.</exception>
     public static NetworkShape Of(string source, IReadOnlyDictionary<string, IReadOnlyList<long>> shapes)
     {
-        var differences = new List<string>();
-        foreach (var network in NetworkDefinition.All)
-        {
-            if (network.Recognise(shapes, out var difference) is { } shape)
-            {
-                return shape;
-            }
-
-            differences.Add(difference);
-        }
-
-        throw new InputException($"{source} holds another network than ResNet18 or ResNet34 for small images: {differences[0]}. Nothing was written.");
+        // What is said of another network is the difference from the kind that it has most of.
+        var closest = NetworkDefinition.All.Select(network => network.Recognise(shapes)).OfType<Recognition>().MaxBy(recognition => recognition.Agreement)!;
+        return closest.Shape
+            ?? throw new InputException($"{source} holds another network than ResNet18 or ResNet34 for small images: {closest.Difference}. Nothing was written.");
     }
 
     /// <summary>A network of this shape with a plain classifier.</summary>
     public DualBranchNetwork Create() => NetworkDefinition.Find(Network).Create(new NetworkSettings(new NetworkHead(ClassCount), Width));
 }
+
+/// <summary>What a kind of network makes of somebody's tensors.</summary>
+/// <param name="Shape">The network; null where it is another one.</param>
+/// <param name="Agreement">How many of the checks held, in the order in which a reader would make them.</param>
+/// <param name="Difference">The first that did not, as a part of a sentence; empty where all held.</param>
+internal sealed record Recognition(NetworkShape? Shape, int Agreement, string Difference = "");

@@ -22,6 +22,7 @@ public sealed partial class RecipeOptionsTests
     [TestCase("--method ce --outlier-batch 8", "--outlier-batch belongs to a method that sees outliers, but the method is ce.")]
     [TestCase("--method ce --outliers web", "--outliers belongs to a method that sees outliers, but the method is ce.")]
     [TestCase("--method ce --max-outliers 8", "--max-outliers belongs to a method that sees outliers, but the method is ce.")]
+    [TestCase("--network resnet50 --depth 34", "--network and --depth both name the network; give one of them.")]
     [TestCase("--eat-heads 2", "--eat-heads belongs to --method eat, but the method is pascl.")]
     public void an_option_that_the_recipe_does_not_use_is_refused(string options, string sentence) =>
         Assert.That(() => MethodOptionsTests.Read("--preset quickstart " + options), Throws.TypeOf<InputException>().With.Message.EqualTo(sentence));

@@ -163,6 +163,16 @@ public sealed class ImportedNetworkTests
         Assert.That(() => short18.Shape, Throws.TypeOf<InputException>().With.Message.Contains("it has 2, 2, 2, 1 blocks in layer1 to layer4"));
     }
 
+    [TestCase("resnet18")]
+    [TestCase("resnet34")]
+    public void another_stem_is_named_as_the_difference_for_every_depth(string kind)
+    {
+        using var known = SmallNetworks.Create(2, network: kind);
+        var path = Write("stem.pth", Branch.Main, replaced: ("conv1.weight", torch.zeros(2, 3, 7, 7)), from: known);
+        using var file = ImportedFile.Open(path);
+        Assert.That(() => file.Shape, Throws.TypeOf<InputException>().With.Message.Contains("its conv1.weight is (2, 3, 7, 7) instead of (width, 3, 3, 3)"));
+    }
+
     [Test]
     public void a_tensor_with_and_without_prefix_is_ambiguous() => Assert.That(
         () => ImportedFile.Open(Write("twice.pth", Branch.Main, more: [("module.bn1.bias", torch.zeros(2))])),
