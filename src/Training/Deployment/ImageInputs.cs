@@ -67,7 +67,7 @@ internal sealed record ImageInput(string Source, Func<ReadOnlyMemory<byte>> Read
 
 /// <summary>
 /// Paths with wildcards, for shells that do not expand them and for lists too long for a command line: <c>*</c> and <c>?</c> within a name, <c>**</c> for any
-/// number of folders. Microsoft.Extensions.FileSystemGlobbing has no <c>?</c>, gives no folders, and follows links.
+/// number of folders. Microsoft.Extensions.FileSystemGlobbing has no <c>?</c> and gives no folders.
 /// </summary>
 internal static class GlobPattern
 {
