@@ -28,6 +28,11 @@ public static class OptionTable
 
     private static readonly OptionUse ByOutliers = new("a method that sees outliers", recipe => recipe.UsesOutliers, recipe => $"the method is {recipe.Method}");
 
+    private static readonly OptionUse ByReadOutliers = new(
+        "images of --id and a method that sees outliers",
+        recipe => recipe.UsesOutliers && recipe.Data.InDistribution is not null,
+        recipe => recipe.UsesOutliers ? "the images are the built-in ones, which have outliers of their own" : $"the method is {recipe.Method}");
+
     private static readonly OptionUse ByProfile = new("--profile", recipe => recipe.Data.Profile is not null, _ => "the recipe has none");
 
     private static readonly OptionUse BySgd = new(
@@ -56,7 +61,7 @@ public static class OptionTable
             data => data.InDistribution, (data, value) => data with { InDistribution = value }),
         RecipeParts.Data.Option(
             "--outliers", "auxiliary outlier images: folder, archive or .npy", data => data.Outliers, (data, value) => data with { Outliers = value })
-            with { Use = ByOutliers },
+            with { Use = ByReadOutliers },
         RecipeParts.Data.Option(
             "--ood", "out-of-distribution test set: NAME=PATH or PATH, or built-in noise:gaussian, noise:rademacher, noise:blobs; may be repeated",
             data => data.OutOfDistribution, (data, value) => data with { OutOfDistribution = value }),
