@@ -13,14 +13,13 @@ namespace Pascl.Training;
 /// </summary>
 public sealed class Run : IDisposable
 {
-    private readonly Checkpoint checkpoint;
     private readonly string deviceName;
     private ComputeDevice? device;
     private DualBranchNetwork? network;
     private TrainingData? images;
 
     private Run(RunFolder folder, Checkpoint checkpoint, Recipe recipe, string device) =>
-        (Folder, this.checkpoint, Recipe, deviceName) = (folder, checkpoint, recipe, device);
+        (Folder, Checkpoint, Recipe, deviceName) = (folder, checkpoint, recipe, device);
 
     /// <summary>Where the run is.</summary>
     public RunFolder Folder { get; }
@@ -29,10 +28,10 @@ public sealed class Run : IDisposable
     public Recipe Recipe { get; }
 
     /// <summary>What the checkpoint says beside the weights.</summary>
-    public CheckpointInfo Info => checkpoint.Info;
+    public CheckpointInfo Info => Checkpoint.Info;
 
     /// <summary>The checkpoint, for what else is in it.</summary>
-    public Checkpoint Checkpoint => checkpoint;
+    public Checkpoint Checkpoint { get; }
 
     /// <summary>The network with the weights of the checkpoint, computed by torch's operations.</summary>
     /// <exception cref="InputException">The weights are not those of the recipe's network, or the device cannot be used.</exception>
@@ -44,7 +43,7 @@ public sealed class Run : IDisposable
             {
                 device = ComputeDevice.Open(deviceName, Backend.Torch);
                 network = Trainer.CreateModel(Recipe, Info.ClassNames.Count, device);
-                checkpoint.LoadInto(network);
+                Checkpoint.LoadInto(network);
             }
 
             return network;
@@ -128,7 +127,7 @@ public sealed class Run : IDisposable
     {
         network?.Dispose();
         device?.Dispose();
-        checkpoint.Dispose();
+        Checkpoint.Dispose();
     }
 
     private string Place => Recipe.Data.InDistribution ?? "the built-in set";
@@ -156,9 +155,11 @@ public sealed record MovedImages(string? InDistribution = null, string? Outliers
         var data = Folder is null ? recipe.Data : Presets.InFolder(recipe, Folder).Data;
         return data with
         {
-            InDistribution = InDistribution ?? data.InDistribution,
-            Outliers = Outliers ?? data.Outliers,
+            InDistribution = FullPath(InDistribution) ?? data.InDistribution,
+            Outliers = FullPath(Outliers) ?? data.Outliers,
             OutOfDistribution = OutOfDistribution is { Count: > 0 } ? OutOfDistribution : data.OutOfDistribution,
         };
+
+        static string? FullPath(string? path) => path is null ? null : Path.GetFullPath(path);
     }
 }

@@ -27,6 +27,7 @@ public sealed class Trainer : IDisposable
     private readonly TrainingPhase[] phases;
     private readonly BestEpoch best;
     private readonly List<EpochRecord> history = [];
+    private readonly Lazy<DataFingerprint> fingerprint;
     private RunPosition position;
     private Checkpoint? resumed;
     private UnfinishedEpoch? unfinished;
@@ -41,6 +42,7 @@ public sealed class Trainer : IDisposable
         best = new BestEpoch(data.Validation, folder);
         Model = CreateModel(recipe, data.Training.ClassCount, device);
         Recipe = recipe with { Precision = Model.Precision };
+        fingerprint = new(() => DataFingerprint.Of(data, Recipe.Data.InDistribution, Recipe.Seed));
     }
 
     /// <summary>What is run: the given recipe with the precision that this machine chose, so that it can be repeated and continued elsewhere.</summary>
@@ -250,7 +252,7 @@ public sealed class Trainer : IDisposable
         data.Training.CountPerClass(),
         journal.LogLength,
         ImageSize: data.Training.Height,
-        Data: DataFingerprint.Of(data, Recipe.Data.InDistribution, Recipe.Seed));
+        Data: fingerprint.Value);
 
     private void RequireFinite(TrainingPhase phase, double[] means)
     {

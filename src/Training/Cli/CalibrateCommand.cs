@@ -43,7 +43,7 @@ internal static class CalibrateCommand
         command.Aliases.Add("threshold");
         command.SetAction(result => RunCalibration.Run(
             result.GetRequiredValue(run),
-            new MovedImages(result.GetValue(trainedOn) is { } path ? Path.GetFullPath(path) : null, Folder: result.GetValue(data)),
+            new MovedImages(result.GetValue(trainedOn), Folder: result.GetValue(data)),
             result.GetRequiredValue(rate),
             result.GetValue(score),
             result.GetValue(images),

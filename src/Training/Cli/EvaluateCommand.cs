@@ -38,7 +38,7 @@ internal static class EvaluateCommand
         command.SetAction(result => TrainingRun.Evaluate(
             result.GetRequiredValue(run),
             new MovedImages(
-                result.GetValue(inDistribution) is { } path ? Path.GetFullPath(path) : null,
+                result.GetValue(inDistribution),
                 OutOfDistribution: [.. (result.GetValue(sets) ?? []).Select(RecipeOptions.ParseNamedPath)],
                 Folder: result.GetValue(data)),
             result.GetValue(output),

@@ -41,12 +41,10 @@ internal sealed class RecipeSource
 
     /// <summary>Where the images of an existing run are now, by those options.</summary>
     public static MovedImages Moved(ParseResult result) => new(
-        FullPath(result.GetValue<string>("--id")),
-        FullPath(result.GetValue<string>("--outliers")),
+        result.GetValue<string>("--id"),
+        result.GetValue<string>("--outliers"),
         [.. (result.GetValue<string[]>("--ood") ?? []).Select(RecipeOptions.ParseNamedPath)],
         result.GetValue<string>("--data"));
-
-    private static string? FullPath(string? path) => path is null ? null : Path.GetFullPath(path);
 
     /// <summary>The recipe as the user wants it, checked.</summary>
     /// <exception cref="InputException">The options name no recipe, or contradict one another.</exception>

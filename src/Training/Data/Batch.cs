@@ -78,7 +78,7 @@ public sealed record BatchPlan
     /// <summary>Background threads that prepare batches. The batches are the same for any number.</summary>
     public int Workers { get; init; } = 1;
 
-    /// <summary>As many workers as keep a training step of many cores fed, one of four cores and eight at most: a batch takes a small part of a step's time.</summary>
+    /// <summary>One worker of four cores, eight at most. On two cores a step waits less than half a per cent of its time for it (RESULTS.md); on many cores it was not measured.</summary>
     public static int WorkersForCores(int cores) => Math.Clamp(cores / 4, 1, 8);
 
     /// <summary>Batches prepared ahead of the training step.</summary>

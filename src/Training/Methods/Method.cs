@@ -38,11 +38,12 @@ public static class Method
 /// <param name="name">Its name on the command line and in <c>recipe.json</c>.</param>
 public abstract class MethodDefinition(string name)
 {
-    private static readonly List<MethodDefinition> all =
-        [new CrossEntropyMethod(), new OutlierExposureMethod(), new PasclMethod(), new EnergyOutlierExposureMethod(), new BerlMethod(), new CoclMethod(), new EatMethod()];
+    private static readonly NamedParts<MethodDefinition> all = new(
+        "method", method => method.Name,
+        new CrossEntropyMethod(), new OutlierExposureMethod(), new PasclMethod(), new EnergyOutlierExposureMethod(), new BerlMethod(), new CoclMethod(), new EatMethod());
 
     /// <summary>All methods in the order of the help text.</summary>
-    public static IReadOnlyList<MethodDefinition> All => all;
+    public static IReadOnlyList<MethodDefinition> All => all.All;
 
     /// <summary>The method's name on the command line and in <c>recipe.json</c>.</summary>
     public string Name => name;
@@ -55,18 +56,12 @@ public abstract class MethodDefinition(string name)
 
     /// <summary>The method of that name.</summary>
     /// <exception cref="InputException">There is none; the message lists them.</exception>
-    public static MethodDefinition Find(string name) => all.Find(method => method.Name == name)
-        ?? throw new InputException($"There is no method {name}; use {string.Join(", ", all.SkipLast(1).Select(method => method.Name))} or {all[^1].Name}.");
+    public static MethodDefinition Find(string name) => all.Find(name);
 
     /// <summary>Makes a method available by its name.</summary>
     /// <exception cref="ArgumentException">The name is taken, or that of one of its options.</exception>
     public static void Register(MethodDefinition method)
     {
-        if (all.Exists(other => other.Name == method.Name))
-        {
-            throw new ArgumentException($"There already is a method {method.Name}.", nameof(method));
-        }
-
         var known = OptionTable.All.Where(option => option.Name is not null).ToDictionary(option => option.Name!);
         if (method.Options.FirstOrDefault(option => option.Name is { } taken && known.TryGetValue(taken, out var other) && other != option) is { Name: { } name })
         {

@@ -1,8 +1,5 @@
-using Pascl.Kernels;
 using Pascl.Kernels.Device;
 using Pascl.Training.Devices;
-using TorchSharp.Modules;
-using static TorchSharp.torch;
 
 namespace Pascl.Training.Networks;
 
@@ -15,15 +12,8 @@ namespace Pascl.Training.Networks;
 /// The main branch's entries of <c>state_dict</c> have the names and shapes of the PyTorch network in Wang et al., ICML 2022. The auxiliary branch adds
 /// <c>auxiliary_linear</c> and, at every BatchNorm, <c>auxiliary</c>.
 /// </remarks>
-public sealed class DualBranchResNet : DualBranchNetwork
+public sealed class DualBranchResNet : ResidualNetwork
 {
-    private readonly Convolution conv1;
-    private readonly DualBranchBatchNorm2d bn1;
-    private readonly ModuleList<ResidualBlock> layer1;
-    private readonly ModuleList<ResidualBlock> layer2;
-    private readonly ModuleList<ResidualBlock> layer3;
-    private readonly ModuleList<ResidualBlock> layer4;
-
     /// <summary>Creates the network with PyTorch's default initialisation, drawn from a generator of its own; both branches start equal.</summary>
     /// <param name="depth">Number of blocks.</param>
     /// <param name="classCount">C, the number of classes.</param>
@@ -41,40 +31,11 @@ public sealed class DualBranchResNet : DualBranchNetwork
     /// <param name="depth">Number of blocks.</param>
     /// <param name="settings">Head, width, seed and arithmetic.</param>
     public DualBranchResNet(ResNetDepth depth, NetworkSettings settings)
-        : base(nameof(DualBranchResNet), settings, SmallResNet.Widening * settings.Width, NetworkInput.SmallImages)
+        : base(
+            nameof(DualBranchResNet), settings, NetworkInput.SmallImages, new ConvolutionShape(3, settings.Width, Kernel: 3), pooling: null,
+            SmallResNet.Blocks(depth), expansion: 1, (inputs, outputs, stride) => new BasicBlock(inputs, outputs, stride, settings.Device))
     {
-        var (width, device) = (settings.Width, settings.Device);
-        var blocks = SmallResNet.Blocks(depth);
-        conv1 = new Convolution(new ConvolutionShape(3, width, Kernel: 3));
-        bn1 = new DualBranchBatchNorm2d(width, device);
-        layer1 = ResidualBlock.Stage(blocks[0], width, width, stride: 1, Block);
-        layer2 = ResidualBlock.Stage(blocks[1], width, 2 * width, stride: 2, Block);
-        layer3 = ResidualBlock.Stage(blocks[2], 2 * width, 4 * width, stride: 2, Block);
-        layer4 = ResidualBlock.Stage(blocks[3], 4 * width, 8 * width, stride: 2, Block);
-        Complete(settings.Seed);
-
-        ResidualBlock Block(long inputs, long outputs, long stride) => new BasicBlock(inputs, outputs, stride, device);
     }
-
-    /// <inheritdoc/>
-    public override IEnumerable<(Convolution Convolution, long Height, long Width)> Convolutions(long height, long width) =>
-        [(conv1, height, width), .. ResidualBlock.Convolutions(Blocks, height, width)];
-
-    /// <inheritdoc/>
-    public override FoldedNetwork Fold(Branch branch)
-    {
-        var (weight, bias) = FoldClassifier(branch);
-        return new FoldedNetwork(FoldedConvolution.Of(conv1, bn1, branch), [.. Blocks.Select(block => block.Fold(branch))], weight, bias);
-    }
-
-    /// <inheritdoc/>
-    protected override Tensor LastStage(Tensor images, Branch branch, long inDistributionImages)
-    {
-        var stem = bn1.forward(conv1.forward(images), branch, inDistributionImages, BatchNormActivation.Rectify);
-        return ResidualBlock.Run(Blocks, stem, branch, inDistributionImages);
-    }
-
-    private IEnumerable<ResidualBlock> Blocks => layer1.Concat(layer2).Concat(layer3).Concat(layer4);
 }
 
 /// <summary>The depths of ResNet that consist of basic blocks (He et al. 2016, table 1).</summary>
@@ -91,7 +52,7 @@ public enum ResNetDepth
 internal sealed class SmallResNet : NetworkDefinition
 {
     /// <summary>Channels of the last stage for each channel of the first.</summary>
-    public const int Widening = 8;
+    public const int Widening = ResidualNetwork.Widening;
 
     private const int Stages = 4;
     private readonly ResNetDepth depth;

@@ -7,10 +7,11 @@ namespace Pascl.Training.Networks;
 /// <summary>A kind of network that recipes can name. Another assembly adds its own by <see cref="Register"/> before it reads a recipe.</summary>
 public abstract class NetworkDefinition
 {
-    private static readonly List<NetworkDefinition> all = [SmallResNet.ResNet18, SmallResNet.ResNet34, ImageNetResNet.ResNet50];
+    private static readonly NamedParts<NetworkDefinition> all = new(
+        "network", network => network.Name, SmallResNet.ResNet18, SmallResNet.ResNet34, ImageNetResNet.ResNet50);
 
     /// <summary>All kinds in the order of the help text.</summary>
-    public static IReadOnlyList<NetworkDefinition> All => all;
+    public static IReadOnlyList<NetworkDefinition> All => all.All;
 
     /// <summary>Name on the command line, in recipes and in messages.</summary>
     public abstract string Name { get; }
@@ -20,20 +21,11 @@ public abstract class NetworkDefinition
 
     /// <summary>The kind of that name.</summary>
     /// <exception cref="InputException">There is none; the message lists them.</exception>
-    public static NetworkDefinition Find(string name) => all.Find(network => network.Name == name)
-        ?? throw new InputException($"There is no network {name}; use {string.Join(", ", all.SkipLast(1).Select(network => network.Name))} or {all[^1].Name}.");
+    public static NetworkDefinition Find(string name) => all.Find(name);
 
     /// <summary>Makes a kind of network available by its name.</summary>
     /// <exception cref="ArgumentException">The name is taken.</exception>
-    public static void Register(NetworkDefinition network)
-    {
-        if (all.Exists(other => other.Name == network.Name))
-        {
-            throw new ArgumentException($"There already is a network {network.Name}.", nameof(network));
-        }
-
-        all.Add(network);
-    }
+    public static void Register(NetworkDefinition network) => all.Add(network);
 
     /// <summary>Creates a network with initial weights.</summary>
     public abstract DualBranchNetwork Create(NetworkSettings settings);

@@ -40,8 +40,8 @@ public abstract class ScoreKind
 /// <summary>Every out-of-distribution score, by name.</summary>
 public static class ScoreKinds
 {
-    private static readonly List<ScoreKind> all =
-    [
+    private static readonly NamedParts<ScoreKind> all = new(
+        "score", kind => kind.Name,
         new MaximumSoftmaxScore(),
         new MaximumLogitScore(),
         new EnergyScore(),
@@ -60,23 +60,14 @@ public static class ScoreKinds
         new MaximumSoftmaxImbalanceScore(),
         new EnergyImbalanceScore(),
         new FeatureImbalanceScore(new MahalanobisScore(normalised: false), strength: 0.01),
-        new FeatureImbalanceScore(new GradNormScore(), strength: 10),
-    ];
+        new FeatureImbalanceScore(new GradNormScore(), strength: 10));
 
     /// <summary>All scores, in the order in which tables show them.</summary>
-    public static IReadOnlyList<ScoreKind> All => all;
+    public static IReadOnlyList<ScoreKind> All => all.All;
 
     /// <summary>Makes a score of another assembly available by its name.</summary>
     /// <exception cref="ArgumentException">The name is taken.</exception>
-    public static void Register(ScoreKind kind)
-    {
-        if (all.Exists(other => other.Name == kind.Name))
-        {
-            throw new ArgumentException($"There already is a score {kind.Name}.", nameof(kind));
-        }
-
-        all.Add(kind);
-    }
+    public static void Register(ScoreKind kind) => all.Add(kind);
 
     /// <summary>Those that a deployed model computes, see <see cref="ScoreKind.IsOfLogits"/>.</summary>
     public static IEnumerable<ScoreKind> OfLogits => All.Where(kind => kind.IsOfLogits);

@@ -8,6 +8,90 @@ using static TorchSharp.torch.nn;
 namespace Pascl.Training.Networks;
 
 /// <summary>
+/// A residual network (He et al. 2016): a convolution with BatchNorm and ReLU, perhaps maximum pooling, and four stages of blocks, of which the last three double the
+/// channels and halve the image.
+/// </summary>
+public abstract class ResidualNetwork : DualBranchNetwork
+{
+    /// <summary>Channels of the last stage for each channel of the first.</summary>
+    internal const int Widening = 8;
+
+    private readonly Convolution conv1;
+    private readonly DualBranchBatchNorm2d bn1;
+    private readonly ModuleList<ResidualBlock> layer1;
+    private readonly ModuleList<ResidualBlock> layer2;
+    private readonly ModuleList<ResidualBlock> layer3;
+    private readonly ModuleList<ResidualBlock> layer4;
+    private readonly FoldedPooling? pooling;
+
+    /// <summary>Creates the network with PyTorch's default initialisation; both branches start equal.</summary>
+    /// <param name="name">Name of the module.</param>
+    /// <param name="settings">Head, width, seed and arithmetic.</param>
+    /// <param name="input">What the images must be like.</param>
+    /// <param name="stem">The first convolution.</param>
+    /// <param name="pooling">What follows it; null for nothing.</param>
+    /// <param name="blocks">Blocks of each stage.</param>
+    /// <param name="expansion">Channels of a stage's output for each of its width.</param>
+    /// <param name="create">Makes a block of (input channels, output channels, stride).</param>
+    private protected ResidualNetwork(
+        string name, NetworkSettings settings, NetworkInput input, ConvolutionShape stem, FoldedPooling? pooling,
+        IReadOnlyList<int> blocks, int expansion, Func<long, long, long, ResidualBlock> create)
+        : base(name, settings, Widening * expansion * settings.Width, input)
+    {
+        this.pooling = pooling;
+        conv1 = new Convolution(stem);
+        bn1 = new DualBranchBatchNorm2d(stem.OutputChannels, settings.Device);
+        var channels = expansion * settings.Width;
+        layer1 = ResidualBlock.Stage(blocks[0], stem.OutputChannels, channels, stride: 1, create);
+        layer2 = ResidualBlock.Stage(blocks[1], channels, 2 * channels, stride: 2, create);
+        layer3 = ResidualBlock.Stage(blocks[2], 2 * channels, 4 * channels, stride: 2, create);
+        layer4 = ResidualBlock.Stage(blocks[3], 4 * channels, 8 * channels, stride: 2, create);
+        Complete(settings.Seed);
+    }
+
+    private IEnumerable<ResidualBlock> Blocks => layer1.Concat(layer2).Concat(layer3).Concat(layer4);
+
+    /// <inheritdoc/>
+    public override IEnumerable<(Convolution Convolution, long Height, long Width)> Convolutions(long height, long width)
+    {
+        return [(conv1, height, width), .. ResidualBlock.Convolutions(Blocks, AfterStem(height), AfterStem(width))];
+
+        long AfterStem(long size) => pooling?.OutputSize(conv1.Shape.OutputSize(size)) ?? conv1.Shape.OutputSize(size);
+    }
+
+    /// <inheritdoc/>
+    public override FoldedNetwork Fold(Branch branch)
+    {
+        var (weight, bias) = FoldClassifier(branch);
+        return new FoldedNetwork(FoldedConvolution.Of(conv1, bn1, branch), [.. Blocks.Select(block => block.Fold(branch))], weight, bias)
+        {
+            Normalisation = Input.Normalisation,
+            Pooling = pooling,
+        };
+    }
+
+    /// <inheritdoc/>
+    protected override Tensor LastStage(Tensor images, Branch branch, long inDistributionImages)
+    {
+        var stem = bn1.forward(conv1.forward(images), branch, inDistributionImages, BatchNormActivation.Rectify);
+        return ResidualBlock.Run(Blocks, Pooled(stem), branch, inDistributionImages);
+    }
+
+    private Tensor Pooled(Tensor stem)
+    {
+        if (pooling is null)
+        {
+            return stem;
+        }
+
+        using (stem)
+        {
+            return functional.max_pool2d(stem, pooling.Kernel, pooling.Stride, pooling.Padding);
+        }
+    }
+}
+
+/// <summary>
 /// A block of a residual network (He et al. 2016): convolutions, each followed by BatchNorm and all but the last by ReLU, and a way around them,
 /// relu(path(x) + shortcut(x)).
 /// </summary>
