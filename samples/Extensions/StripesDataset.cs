@@ -47,5 +47,8 @@ public sealed class StripesDataset : Dataset
     }
 
     /// <inheritdoc/>
-    public override IReadOnlyList<(int Width, int Height, int Count)> Sizes(string part) => [(32, 32, part == TrainPart ? count : count / 2)];
+    public override int Count(string part) => part == TrainPart ? count : count / 2;
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<(int Width, int Height, int Count)> Sizes(string part) => [(32, 32, Count(part))];
 }

@@ -14,18 +14,19 @@ namespace Pascl.Training;
 public sealed class Run : IDisposable
 {
     private readonly string deviceName;
+    private readonly bool isOnOtherSets;
     private ComputeDevice? device;
     private DualBranchNetwork? network;
     private TrainingData? images;
 
-    private Run(RunFolder folder, Checkpoint checkpoint, Recipe recipe, string device) =>
-        (Folder, Checkpoint, Recipe, deviceName) = (folder, checkpoint, recipe, device);
+    private Run(RunFolder folder, Checkpoint checkpoint, Recipe recipe, string device, bool isOnOtherSets) =>
+        (Folder, Checkpoint, Recipe, deviceName, this.isOnOtherSets) = (folder, checkpoint, recipe, device, isOnOtherSets);
 
     /// <summary>Where the run is.</summary>
     public RunFolder Folder { get; }
 
     /// <summary>What was trained, on which images, in which precision.</summary>
-    public Recipe Recipe { get; }
+    public Recipe Recipe { get; private set; }
 
     /// <summary>What the checkpoint says beside the weights.</summary>
     public CheckpointInfo Info => Checkpoint.Info;
@@ -79,7 +80,7 @@ public sealed class Run : IDisposable
         {
             var trained = RecipeFile.Parse(checkpoint.Info.Recipe, folder.Checkpoint);
             var recipe = trained with { Data = (moved ?? MovedImages.None).Apply(trained), Precision = precision ?? trained.Precision };
-            return new Run(folder, checkpoint, recipe, device);
+            return new Run(folder, checkpoint, recipe, device, moved?.OutOfDistribution is { Count: > 0 });
         }
         catch
         {
@@ -92,35 +93,83 @@ public sealed class Run : IDisposable
     /// <exception cref="InputException">There is no run, or it cannot be used.</exception>
     public static Run Open(string path) => Open(RunFolder.Open(path));
 
-    /// <summary>Refuses images that are not those of the training: another number, other classes, other files, another split.</summary>
-    /// <exception cref="InputException">They are not; the message has both fingerprints.</exception>
+    /// <summary>Whether the run's in-distribution images are where they were, or drawn.</summary>
+    public bool HasItsImages => Recipe.Data.InDistribution is not { } path || Path.Exists(path) || IsInArchive(path);
+
+    /// <summary>Leaves out-of-distribution sets out that are no longer there, for what can do without them. Before <see cref="Images"/> is asked for.</summary>
+    /// <returns>Their paths.</returns>
+    public IReadOnlyList<string> LeaveOutMissingSets()
+    {
+        var missing = Recipe.Data.OutOfDistribution.Where(set => !NoiseSets.IsName(set.Path) && !Path.Exists(set.Path) && !IsInArchive(set.Path)).ToList();
+        Recipe = Recipe with { Data = Recipe.Data with { OutOfDistribution = [.. Recipe.Data.OutOfDistribution.Except(missing)] } };
+        return [.. missing.Select(set => set.Path)];
+    }
+
+    /// <summary>Refuses images that are not those of the training: another number, other classes, other files, another split, other pixels.</summary>
+    /// <exception cref="InputException">They are not; the message says what differs.</exception>
     public void RequireItsImages(TrainingData data)
     {
-        if (Info.Data is { } trained && DataFingerprint.Of(data, Recipe.Data.InDistribution, Recipe.Seed) is var now && trained != now)
+        RequireItsClasses(data);
+        if (Info.Data is not { } trained)
+        {
+            // A checkpoint of an earlier version has no fingerprint.
+            return;
+        }
+
+        var now = DataFingerprint.Of(data, Recipe.Data.InDistribution, Recipe.SplitSeed);
+        if (!trained.HasFilesOf(now))
         {
             throw new InputException(
                 $"The run in {Folder.Root} was trained on other images: its fingerprint is {trained}, but that of the images in {Place} is {now}. "
                 + "Name those of the training with --id, or --data.");
         }
 
-        // A checkpoint of an earlier version has no fingerprint.
-        if (!Info.ClassNames.SequenceEqual(data.Training.ClassNames) || !Info.TrainingCounts.SequenceEqual(data.Training.CountPerClass()))
+        var others = data.OutOfDistribution.Select(set => set.Name).ToHashSet();
+        foreach (var (before, after) in trained.Differences(now).Where(pair => !isOnOtherSets || !others.Contains(pair.Here.Set)))
         {
+            var advice = others.Contains(before.Set) ? "To evaluate on other sets, name them with --ood; the report of the run is then left as it is."
+                : before.Set == SetFingerprint.Outliers ? "Put those of the training back, or name them with --outliers."
+                : "Put those of the training back, or name them with --id, or --data.";
             throw new InputException(
-                $"The run in {Folder.Root} was trained on {Info.TrainingCounts.Sum()} images of {Info.ClassNames.Count} classes, " +
-                $"but {data.Training.Name} now gives {data.Training.Count} of {data.Training.ClassCount}. Continue it with the data it was started with.");
+                $"The images of the set {before.Set} are not those of the run in {Folder.Root}, although they have their names: the run has {before.Images:N0} with the hash "
+                + $"{before.Pixels}, but there are {after.Images:N0} with the hash {after.Pixels}. {advice}");
+        }
+    }
+
+    private void RequireItsClasses(TrainingData data)
+    {
+        var (names, counts) = (data.Training.ClassNames, data.Training.CountPerClass());
+        if (!Info.ClassNames.SequenceEqual(names))
+        {
+            string[] differences =
+                [.. Info.ClassNames.Except(names).Select(name => $"{name} is missing"), .. names.Except(Info.ClassNames).Select(name => $"{name} is new")];
+            throw new InputException(
+                $"The run in {Folder.Root} was trained on other classes than {Place} has: "
+                + $"{(differences.Length > 0 ? Shortened(differences) : $"the order was {Shortened(Info.ClassNames)}, and is {Shortened(names)}")}. Use the images that it was trained on.");
+        }
+
+        if (!Info.TrainingCounts.SequenceEqual(counts))
+        {
+            var differences = names.Index().Where(name => Info.TrainingCounts[name.Index] != counts[name.Index])
+                .Select(name => $"{name.Item} had {Info.TrainingCounts[name.Index]:N0} and has {counts[name.Index]:N0}");
+            throw new InputException(
+                $"The run in {Folder.Root} was trained on another number of images of some classes than {Place} has: {Shortened([.. differences])}. "
+                + "Use the images that it was trained on.");
         }
     }
 
     /// <summary>Compares the network's convolutions in an evaluation of its images with double precision on this machine.</summary>
     /// <param name="needsImageGradients">Whether gradients of the images will be needed.</param>
     /// <exception cref="InputException">A convolution is wrong in every way.</exception>
-    public ConvolutionReport CheckConvolutions(bool needsImageGradients = false)
-    {
-        ImageSet[] evaluated = [Images.Test, .. Images.OutOfDistribution, .. Images.Validation is { } held ? [held] : Array.Empty<ImageSet>()];
-        return ConvolutionCheck.Run(
-            Network, Images.Test.Height, Images.Test.Width, [.. ConvolutionUse.Evaluation(evaluated, Predictions.UsualBatchSize, needsImageGradients)]);
-    }
+    public ConvolutionReport CheckConvolutions(bool needsImageGradients = false) =>
+        CheckConvolutions([Images.Test, .. Images.OutOfDistribution, .. Images.Validation is { } held ? [held] : Array.Empty<ImageSet>()], needsImageGradients);
+
+    /// <summary>The same for images that are not the run's.</summary>
+    /// <exception cref="InputException">A convolution is wrong in every way.</exception>
+    public ConvolutionReport CheckConvolutions(ImageSet images) => CheckConvolutions([images], needsImageGradients: false);
+
+    private ConvolutionReport CheckConvolutions(ImageSet[] evaluated, bool needsImageGradients) => ConvolutionCheck.Run(
+        Network, evaluated[0].Height, evaluated[0].Width, [.. ConvolutionUse.Evaluation(evaluated, Predictions.UsualBatchSize, needsImageGradients)]);
 
     /// <summary>Frees the network and closes the checkpoint.</summary>
     public void Dispose()
@@ -131,6 +180,11 @@ public sealed class Run : IDisposable
     }
 
     private string Place => Recipe.Data.InDistribution ?? "the built-in set";
+
+    private static string Shortened(IReadOnlyList<string> items) => string.Join(", ", items.Take(5)) + (items.Count > 5 ? $", and {items.Count - 5} more" : "");
+
+    // ARCHIVE/inner/folder
+    private static bool IsInArchive(string path) => Path.GetDirectoryName(path) is { Length: > 0 } above && (File.Exists(above) || IsInArchive(above));
 }
 
 /// <summary>Where the images of a run are now, each null where it was.</summary>

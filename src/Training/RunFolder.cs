@@ -11,6 +11,7 @@ namespace Pascl.Training;
 /// </summary>
 public sealed class RunFolder : IDisposable
 {
+    private const string LockFile = ".lock";
     private const int WouldBlock = 11;
     private const int SharingViolation = unchecked((int)0x80070020);
 
@@ -50,7 +51,7 @@ public sealed class RunFolder : IDisposable
     /// </summary>
     public string? AbruptEnd => File.Exists(MarkFile) && TryRead(MarkFile) is { } doing
         ? $"The last process that trained in {Root} ended without a word in {doing}: a native library aborted, or the process was killed. "
-            + "See what this machine computes rightly with: doctor. Another --width or --precision, the environment variable ONEDNN_MAX_CPU_ISA=AVX2, or a LIBTORCH_PATH "
+            + "See what this machine computes rightly with: pascl doctor. Another --width or --precision, the environment variable ONEDNN_MAX_CPU_ISA=AVX2, or a LIBTORCH_PATH "
             + "that names another libtorch 2.10 may avoid it."
         : null;
 
@@ -71,10 +72,7 @@ public sealed class RunFolder : IDisposable
         if (output is not null)
         {
             var root = Path.GetFullPath(output);
-            return TryClaim(root) ?? throw new InputException(
-                File.Exists(Path.Combine(root, "recipe.json"))
-                    ? At(root).WithAbruptEnd($"{root} already holds a run; choose another --out or continue it with --resume.")
-                    : $"{root} is not an empty folder; choose another --out.");
+            return TryClaim(root) ?? throw Taken(root);
         }
 
         var suffix = string.Concat(preset.Select(letter => char.IsAsciiLetterOrDigit(letter) ? letter : '-'));
@@ -91,12 +89,32 @@ public sealed class RunFolder : IDisposable
         }
     }
 
-    /// <summary>Opens the folder of a run to continue it.</summary>
-    /// <exception cref="InputException">It holds no checkpoint, cannot be written, or another process is training in it.</exception>
+    /// <summary>Whether a run was begun here and stopped before its first checkpoint.</summary>
+    public bool IsBeforeFirstCheckpoint => !File.Exists(Checkpoint) && File.Exists(Recipe);
+
+    /// <summary>Opens the folder of a run to continue it, or to begin it again where it stopped before its first checkpoint.</summary>
+    /// <exception cref="InputException">It holds no run, cannot be written, or another process is training in it.</exception>
     public static RunFolder Resume(string path)
     {
-        var folder = Open(path);
+        var folder = At(path);
+        folder = folder.IsBeforeFirstCheckpoint ? folder : Open(path);
         return new RunFolder(folder.Root, Lock(folder.Root, FileMode.OpenOrCreate));
+    }
+
+    /// <summary>The run beside others in a folder that was begun last; for a scheduler that starts the same command again.</summary>
+    /// <exception cref="InputException">There is none.</exception>
+    public static string Latest(string folder) =>
+        (Directory.Exists(folder) ? Directory.EnumerateDirectories(folder) : []).Where(run => File.Exists(At(run).Recipe)).MaxBy(run => File.GetLastWriteTimeUtc(At(run).Recipe))
+            ?? throw new InputException($"{Path.GetFullPath(folder)} holds no run to continue; begin one without --resume.");
+
+    /// <summary>Throws where the folder of a new run is taken, before anything is read for it.</summary>
+    /// <exception cref="InputException">It is.</exception>
+    public static void RequireFree(string? output)
+    {
+        if (output is not null && Directory.Exists(output) && IsTaken(output))
+        {
+            throw Taken(Path.GetFullPath(output));
+        }
     }
 
     /// <summary>The names of everything in a run folder, whatever is there.</summary>
@@ -113,8 +131,9 @@ public sealed class RunFolder : IDisposable
         }
 
         throw new InputException(
-            !Directory.Exists(folder.Root) ? $"{folder.Root} does not exist; the folder of a run was expected."
-            : File.Exists(folder.Recipe) ? folder.WithAbruptEnd($"{folder.Root} holds a run that stopped before its first checkpoint; start it again.")
+            File.Exists(folder.Root) ? $"{folder.Root} is a file; name the folder of a run{(Path.GetDirectoryName(folder.Root) is { } above && File.Exists(At(above).Checkpoint) ? $", {above}" : "")}."
+            : !Directory.Exists(folder.Root) ? $"{folder.Root} does not exist; the folder of a run was expected."
+            : File.Exists(folder.Recipe) ? folder.WithAbruptEnd($"{folder.Root} holds a run that stopped before its first checkpoint; begin it again with: pascl train --resume {folder.Root}")
             : $"{folder.Root} is not the folder of a run: it has no checkpoint.safetensors.");
     }
 
@@ -192,22 +211,28 @@ public sealed class RunFolder : IDisposable
 
         try
         {
-            return IsTaken() ? null : new RunFolder(root, Lock(root, FileMode.CreateNew));
+            return IsTaken(root) ? null : new RunFolder(root, Lock(root, FileMode.OpenOrCreate));
         }
-        catch (InputException) when (IsTaken())
+        catch (InputException) when (File.Exists(Path.Combine(root, LockFile)))
         {
             // Another process took the folder between the look and the lock.
             return null;
         }
-
-        bool IsTaken() => Directory.EnumerateFileSystemEntries(root).Any();
     }
+
+    // A lock that nobody holds was left by a process that was killed before it wrote anything.
+    private static bool IsTaken(string root) => Directory.EnumerateFileSystemEntries(root).Any(entry => Path.GetFileName(entry) != LockFile);
+
+    private static InputException Taken(string root) => new(
+        File.Exists(At(root).Recipe)
+            ? At(root).WithAbruptEnd($"{root} already holds a run; choose another --out or continue it with --resume.")
+            : $"{root} is not an empty folder, or another process begins a run there; choose another --out.");
 
     private static FileStream Lock(string root, FileMode mode)
     {
         try
         {
-            return new FileStream(Path.Combine(root, ".lock"), mode, FileAccess.Write, FileShare.None, 1, FileOptions.DeleteOnClose);
+            return new FileStream(Path.Combine(root, LockFile), mode, FileAccess.Write, FileShare.None, 1, FileOptions.DeleteOnClose);
         }
         catch (IOException exception) when (exception.HResult is WouldBlock or SharingViolation)
         {

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text.Json;
 using Pascl.Training.Checkpoints;
 using Pascl.Training.Data;
@@ -30,6 +31,8 @@ public sealed class Trainer : IDisposable
     private readonly Lazy<DataFingerprint> fingerprint;
     private RunPosition position;
     private Checkpoint? resumed;
+    private ScoreThreshold? threshold;
+    private long lastSave = Stopwatch.GetTimestamp();
     private UnfinishedEpoch? unfinished;
 
     /// <summary>Prepares a run from its beginning.</summary>
@@ -38,11 +41,19 @@ public sealed class Trainer : IDisposable
         (this.data, this.folder) = (data, folder);
         PrepareTorch(recipe);
         device = ComputeDevice.Open(recipe.Device, recipe.Backend);
-        phases = Phases(recipe, data, device);
-        best = new BestEpoch(data.Validation, folder);
-        Model = CreateModel(recipe, data.Training.ClassCount, device);
-        Recipe = recipe with { Precision = Model.Precision };
-        fingerprint = new(() => DataFingerprint.Of(data, Recipe.Data.InDistribution, Recipe.Seed));
+        try
+        {
+            phases = Phases(recipe, data, device);
+            best = new BestEpoch(data.Validation, folder);
+            Model = CreateModel(recipe, data.Training.ClassCount, device);
+            Recipe = recipe with { Precision = Model.Precision };
+            fingerprint = new(() => DataFingerprint.Of(data, Recipe.Data.InDistribution, Recipe.SplitSeed));
+        }
+        catch
+        {
+            device.Dispose();
+            throw;
+        }
     }
 
     /// <summary>What is run: the given recipe with the precision that this machine chose, so that it can be repeated and continued elsewhere.</summary>
@@ -53,6 +64,15 @@ public sealed class Trainer : IDisposable
 
     /// <summary>What <see cref="CheckConvolutions"/> found; null before it.</summary>
     public ConvolutionReport? Convolutions { get; private set; }
+
+    /// <summary>Longest time between two checkpoints; one is written after every epoch in any case.</summary>
+    public TimeSpan CheckpointInterval { get; init; } = UsualCheckpointInterval;
+
+    /// <summary>The interval where none is asked for: what a power cut costs.</summary>
+    public static TimeSpan UsualCheckpointInterval { get; } = TimeSpan.FromMinutes(10);
+
+    /// <summary>Whether nothing is left to train: the run was finished when it was resumed.</summary>
+    public bool IsFinished => position.Phase == phases.Length - 1 && position.Epoch >= phases[^1].Settings.Epochs;
 
     /// <summary>The network being trained.</summary>
     public DualBranchNetwork Model { get; }
@@ -97,12 +117,21 @@ public sealed class Trainer : IDisposable
         run.RequireItsImages(data);
         run.Checkpoint.LoadInto(Model);
         var phase = Array.FindIndex(phases, p => p.Name == info.Phase);
+        if (phase < 0)
+        {
+            throw new InputException(
+                $"{run.Folder.Checkpoint} is of a phase {info.Phase}; expected {string.Join(" or ", phases.Select(p => p.Name))}. Use the version of Pascl that wrote it.");
+        }
+
         using var loader = TrainingSteps.NewLoader(phases[phase], data, device);
         var stored = RunHistory.FromJson(info.History);
         history.AddRange(stored.Epochs);
         unfinished = stored.Unfinished;
         position = new RunPosition(phase, info.Epoch, (int)(info.Step - ((long)info.Epoch * loader.StepsPerEpoch)));
         resumed = run.Checkpoint;
+
+        // That of these weights; the first step makes others.
+        threshold = info.Threshold;
     }
 
     /// <summary>
@@ -164,10 +193,10 @@ public sealed class Trainer : IDisposable
     internal static TrainingPhase[] Phases(Recipe recipe, TrainingData data, ComputeDevice device) =>
         [TrainingPhase.Representation(recipe, data, device), TrainingPhase.AuxiliaryBranch(recipe, data, device)];
 
-    /// <summary>Refuses images that are not those that a run was trained on.</summary>
     private void RunPhase(TrainingPhase phase, RunJournal journal, CancellationToken cancellation)
     {
-        if (position.IsPhaseStart)
+        // A checkpoint at the start of a phase was written behind its entrance, by an import or after a phase without epochs.
+        if (position.IsPhaseStart && resumed is null)
         {
             phase.Enter(Model);
         }
@@ -198,6 +227,7 @@ public sealed class Trainer : IDisposable
         foreach (var images in steps.Epoch(position.Epoch, position.Step, sums))
         {
             mark.Dispose();
+            threshold = null;
             journal.Count(images);
             position = position with { Step = position.Step + 1 };
             var isLast = position.Step == steps.PerEpoch;
@@ -206,7 +236,7 @@ public sealed class Trainer : IDisposable
                 Report(steps, sums, journal);
             }
 
-            if (cancellation.IsCancellationRequested && !isLast)
+            if (!isLast && (cancellation.IsCancellationRequested || Stopwatch.GetElapsedTime(lastSave) >= CheckpointInterval))
             {
                 RequireFinite(steps.Phase, sums.EpochMeans(position.Step));
                 Save(steps, journal, sums.Interrupt());
@@ -239,8 +269,12 @@ public sealed class Trainer : IDisposable
         journal.WritePage();
     }
 
-    private void Save(TrainingSteps steps, RunJournal journal, UnfinishedEpoch? interrupted) =>
+    private void Save(TrainingSteps steps, RunJournal journal, UnfinishedEpoch? interrupted)
+    {
+        RequireFiniteWeights(steps.Phase);
         Checkpoint.Save(folder.Checkpoint, Info(steps, journal, interrupted), Model, steps.Optimiser);
+        lastSave = Stopwatch.GetTimestamp();
+    }
 
     private CheckpointInfo Info(TrainingSteps steps, RunJournal journal, UnfinishedEpoch? interrupted) => new(
         steps.Phase.Name,
@@ -251,19 +285,37 @@ public sealed class Trainer : IDisposable
         data.Training.ClassNames,
         data.Training.CountPerClass(),
         journal.LogLength,
-        ImageSize: data.Training.Height,
-        Data: fingerprint.Value);
+        threshold,
+        data.Training.Height,
+        fingerprint.Value);
 
     private void RequireFinite(TrainingPhase phase, double[] means)
     {
-        if (means.All(double.IsFinite))
+        if (!means.All(double.IsFinite))
         {
-            return;
+            throw Diverged(phase, "The loss");
         }
+    }
 
+    // A loss may stay finite while the weights have grown beyond use, so a good checkpoint is not replaced by its loss alone.
+    private void RequireFiniteWeights(TrainingPhase phase)
+    {
+        using var scope = torch.NewDisposeScope();
+        using var frozen = torch.no_grad();
+        foreach (var (name, tensor) in Model.state_dict())
+        {
+            if (tensor.is_floating_point() && tensor.numel() > 0 && !float.IsFinite(tensor.detach().to(torch.float32).square().sum().item<float>()))
+            {
+                throw Diverged(phase, $"The sum of the squares of {name}");
+            }
+        }
+    }
+
+    private InputException Diverged(TrainingPhase phase, string what)
+    {
         var saved = File.Exists(folder.Checkpoint) ? $"the last good checkpoint is kept in {folder.Root}" : "there is no checkpoint yet";
-        throw new InputException(
-            $"The loss stopped being finite before step {position.Step} of epoch {position.Epoch + 1} of the {phase.Name} phase; {saved}. " +
+        return new InputException(
+            $"{what} stopped being finite before step {position.Step} of epoch {position.Epoch + 1} of the {phase.Name} phase; {saved}. " +
             $"A smaller learning rate than {phase.Settings.Optimiser.LearningRate} or --precision fp32 may help.");
     }
 }

@@ -1,4 +1,5 @@
 using Pascl.Training.Data;
+using Pascl.Training.Data.Formats;
 using Pascl.Training.Recipes;
 
 namespace Pascl.Training;
@@ -20,51 +21,112 @@ public static class TrainingDataReader
     {
         var options = new SyntheticOptions();
         var images = SyntheticImages.Create((ulong)recipe.Seed, options with { Size = recipe.ImageSize ?? options.Size });
-        var skipped = new List<string>();
+        var (skipped, remarks) = (new List<string>(), new List<string>());
         var outOfDistribution = recipe.Data.OutOfDistribution.Count == 0 || !withOutOfDistribution
             ? images.OutOfDistribution
-            : OutOfDistribution(recipe.Data, images.Training, skipped);
-        return Split(recipe, images.Training, images.Test, recipe.UsesOutliers ? images.Outliers : null, outOfDistribution, skipped);
+            : OutOfDistribution(recipe.Data, Open(recipe.Data), images.Training, skipped, remarks);
+        return Split(recipe, images.Training, images.Test, recipe.UsesOutliers ? images.Outliers : null, outOfDistribution, skipped, remarks);
     }
 
     private static TrainingData FromDisk(Recipe recipe, string path, bool withOutliers, bool withOutOfDistribution)
     {
         var data = recipe.Data;
+
+        // All of them are opened, which shows most mistakes, before the pixels of any are read.
+        var inDistribution = Dataset.Open(path);
+        inDistribution.RequireClasses();
         if (withOutliers && data.Outliers is null)
         {
             throw new InputException("The method needs auxiliary outlier images: name them with --outliers PATH, or train without them with --method ce.");
         }
 
+        var outliers = withOutliers ? Dataset.Open(data.Outliers!) : null;
+        var remarks = new List<string>();
         if (withOutOfDistribution && data.OutOfDistribution.Count == 0)
         {
-            throw new InputException(
-                "No out-of-distribution test set is named: give at least one with --ood NAME=PATH, or there is nothing to measure detection on.");
+            data = data with { OutOfDistribution = [.. NoiseSets.Names.Select(name => new NamedPath(null, name))] };
+            remarks.Add(
+                "No out-of-distribution test set is named (--ood NAME=PATH), so detection is measured on drawn noise, which is easier to detect than any photograph.");
         }
 
-        var inDistribution = Datasets.ReadInDistribution(path, new ReadOptions(recipe.ImageSize, data.SkipBroken));
-        var options = new ReadOptions(inDistribution.Training.Height, data.SkipBroken);
-        var skipped = inDistribution.Skipped.ToList();
-        var outliers = withOutliers ? Datasets.ReadOutliers(data.Outliers!, options, skipped) : null;
-        var outOfDistribution = withOutOfDistribution ? OutOfDistribution(data, inDistribution.Training, skipped) : [];
-        return Split(recipe, inDistribution.Training, inDistribution.Test, outliers, outOfDistribution, skipped);
+        var sets = withOutOfDistribution ? Open(data) : [];
+        if (outliers is not null)
+        {
+            Datasets.RequireOutliers(outliers, data.Outliers!);
+            RequireBatch(outliers, recipe);
+        }
+
+        foreach (var dataset in new[] { inDistribution, outliers }.Concat(sets).OfType<Dataset>())
+        {
+            remarks.AddRange(dataset.Notes.Concat(dataset.Problems));
+        }
+
+        var read = Datasets.InDistributionOf(inDistribution, path, new ReadOptions(recipe.ImageSize, data.SkipBroken));
+        var skipped = read.Skipped.ToList();
+        var options = new ReadOptions(read.Training.Height, data.SkipBroken);
+        var outlierImages = outliers is null ? null : Datasets.OutliersOf(outliers, data.Outliers!, options, skipped);
+        var outOfDistribution = withOutOfDistribution ? OutOfDistribution(data, sets, read.Training, skipped, remarks) : [];
+        return Split(recipe, read.Training, read.Test, outlierImages, outOfDistribution, skipped, remarks);
     }
 
-    private static List<ImageSet> OutOfDistribution(DataRecipe data, ImageSet training, List<string> skipped)
+    private static void RequireBatch(Dataset outliers, Recipe recipe)
+    {
+        var count = outliers.Count(Dataset.TrainPart);
+        if (count < recipe.OutlierBatchSize && recipe.Representation.Epochs > 0)
+        {
+            throw new InputException(
+                $"{recipe.Data.Outliers} has {count} outlier images, but one batch takes {recipe.OutlierBatchSize}; add images or choose a smaller --outlier-batch.");
+        }
+    }
+
+    private static List<Dataset?> Open(DataRecipe data) => [.. data.OutOfDistribution.Select(set => NoiseSets.IsName(set.Path) ? null : Dataset.Open(set.Path))];
+
+    private static List<ImageSet> OutOfDistribution(
+        DataRecipe data, IReadOnlyList<Dataset?> opened, ImageSet training, List<string> skipped, List<string> remarks)
     {
         var options = new ReadOptions(training.Height, data.SkipBroken);
-        var sets = data.OutOfDistribution
-            .SelectMany(set => Datasets.ReadOutOfDistribution(set.Name, set.Path, options, skipped))
-            .Where(set => !data.ExcludedSets.Contains(set.Name))
-            .ToList();
-        CheckClasses(sets, training.ClassCount);
+        var sets = new List<ImageSet>();
+        foreach (var (set, dataset) in data.OutOfDistribution.Zip(opened))
+        {
+            var read = dataset is null
+                ? Datasets.ReadOutOfDistribution(set.Name, set.Path, options, skipped)
+                : Datasets.OutOfDistributionOf(dataset, set.Name, set.Path, options, skipped);
+            foreach (var images in read)
+            {
+                // A set that is named by itself is meant; the preset's exclusions are for the sets of a layout.
+                if (dataset?.IsCollection == true && set.Name is null && data.ExcludedSets.Contains(images.Name))
+                {
+                    remarks.Add($"The set {images.Name} of {set.Path} is left out: it shows the in-distribution classes themselves. Name it with --ood NAME=PATH to measure on it all the same.");
+                }
+                else
+                {
+                    sets.Add(images);
+                }
+            }
+        }
+
+        CheckSets(sets, training.ClassCount);
         return sets;
     }
 
     private static TrainingData Split(
-        Recipe recipe, ImageSet all, ImageSet? test, ImageSet? outliers, IReadOnlyList<ImageSet> outOfDistribution, IReadOnlyList<string> skipped)
+        Recipe recipe,
+        ImageSet all,
+        ImageSet? test,
+        ImageSet? outliers,
+        IReadOnlyList<ImageSet> outOfDistribution,
+        IReadOnlyList<string> skipped,
+        List<string> remarks)
     {
         var data = recipe.Data;
-        var (training, tests) = test is null ? HoldOut.Split(all, data.TestFraction, (ulong)recipe.Seed) : (all, test);
+        var seed = (ulong)recipe.SplitSeed;
+        var (training, tests) = test is null ? HoldOut.Split(all, data.TestFraction, seed) : (all, test);
+        var counts = tests.CountPerClass();
+        string[] untested = [.. tests.ClassNames.Where((_, label) => counts[label] == 0)];
+        if (untested.Length > 0)
+        {
+            remarks.Add($"{untested.Length} of {counts.Length} classes have no test image ({Listed(untested)}), so that nothing is known of them: accuracy and detection are those of the others.");
+        }
 
         if (data.Profile is { } shape)
         {
@@ -74,19 +136,26 @@ public static class TrainingDataReader
         ImageSet? validation = null;
         if (data.ValidationFraction > 0)
         {
-            (training, validation) = HoldOut.Split(training, data.ValidationFraction, (ulong)recipe.Seed);
+            (training, validation) = HoldOut.Split(training, data.ValidationFraction, seed);
         }
 
         if (outliers is not null && data.MaximumOutliers is { } maximum && maximum < outliers.Count)
         {
-            outliers = outliers.Select(Enumerable.Range(0, maximum));
+            outliers = outliers.Select(data.SplitSeed is null
+                ? Enumerable.Range(0, maximum)
+                : EpochOrder.Permutation(outliers.Count, seed, 0, RandomStream.HoldOut).Take(maximum).Order());
         }
 
-        return new TrainingData(training, validation, tests, outliers, outOfDistribution, skipped);
+        return new TrainingData(training, validation, tests, outliers, outOfDistribution, skipped) { Remarks = remarks };
     }
 
-    private static void CheckClasses(IEnumerable<ImageSet> sets, int classCount)
+    private static void CheckSets(List<ImageSet> sets, int classCount)
     {
+        if (sets.GroupBy(set => set.Name).FirstOrDefault(same => same.Count() > 1) is { } twice)
+        {
+            throw new InputException($"Two out-of-distribution sets are called {twice.Key}; give one of them another name with --ood NAME=PATH.");
+        }
+
         foreach (var set in sets)
         {
             foreach (var label in set.Labels)
@@ -100,4 +169,6 @@ public static class TrainingDataReader
             }
         }
     }
+
+    private static string Listed(string[] names) => string.Join(", ", names.Take(5)) + (names.Length > 5 ? $" and {names.Length - 5} more" : "");
 }

@@ -140,9 +140,43 @@ public sealed class RunFolderTests
             Assert.That(() => RunFolder.Resume("missing"), Throws.TypeOf<InputException>().With.Message.Contains("missing does not exist"));
             Assert.That(() => RunFolder.Resume("empty"), Throws.TypeOf<InputException>().With.Message.Contains("not the folder of a run"));
             Assert.That(
-                () => RunFolder.Resume("early"),
+                () => RunFolder.Open("early"),
                 Throws.TypeOf<InputException>().With.Message.Contains("stopped before its first checkpoint"));
         });
+    }
+
+    [Test]
+    public void a_run_that_stopped_before_its_first_checkpoint_can_begin_again()
+    {
+        using (var run = RunFolder.Create("quick", "early"))
+        {
+            run.WriteRecipe("{}");
+        }
+
+        using var again = RunFolder.Resume("early");
+        Assert.That(again.IsBeforeFirstCheckpoint);
+    }
+
+    [Test]
+    public void a_lock_that_a_killed_process_left_takes_no_folder()
+    {
+        Directory.CreateDirectory("killed");
+        File.WriteAllText("killed/.lock", "");
+        using var run = RunFolder.Create("quick", "killed");
+        Assert.That(() => RunFolder.Create("quick", "killed"), Throws.TypeOf<InputException>().With.Message.Contains("another process begins a run there"));
+    }
+
+    [Test]
+    public void a_file_in_the_place_of_a_run_names_its_folder()
+    {
+        using (var run = RunFolder.Create("quick", "mine"))
+        {
+            File.WriteAllText(run.Checkpoint, "");
+        }
+
+        Assert.That(
+            () => RunFolder.Open("mine/checkpoint.safetensors"),
+            Throws.TypeOf<InputException>().With.Message.EndsWith($"is a file; name the folder of a run, {Path.GetFullPath("mine")}."));
     }
 
     [Test]
@@ -154,7 +188,7 @@ public sealed class RunFolderTests
         {
             Assert.That(run.AbruptEnd, Does.Contain(run.Root).And.Contain("the first step of its representation phase").And.Contain("doctor"));
             Assert.That(() => RunFolder.Create("quick", "mine"), Throws.TypeOf<InputException>().With.Message.Contains("already holds a run").And.Message.Contains("first step"));
-            Assert.That(() => RunFolder.Open("mine"), Throws.TypeOf<InputException>().With.Message.Contains("start it again").And.Message.Contains("first step"));
+            Assert.That(() => RunFolder.Open("mine"), Throws.TypeOf<InputException>().With.Message.Contains("begin it again").And.Message.Contains("first step"));
         }
 
         Assert.That(run.AbruptEnd, Is.Null);

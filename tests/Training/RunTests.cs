@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Pascl.Tests.Training.Data.Formats;
 using Pascl.Training;
 using Pascl.Training.Checkpoints;
 using Pascl.Training.Devices;
@@ -30,7 +31,8 @@ public sealed class RunTests
         {
             using (Assert.EnterMultipleScope())
             {
-                Assert.That((run.Recipe.Format, run.Recipe.Network, run.Recipe.Precision, run.Recipe.Method), Is.EqualTo((2, "resnet18", Precision.BFloat16, Method.Cocl)));
+                Assert.That((run.Recipe.Format, run.Recipe.Network, run.Recipe.Precision, run.Recipe.Method), Is.EqualTo((3, "resnet18", Precision.BFloat16, Method.Cocl)));
+                Assert.That(run.Recipe.Data.SplitSeed, Is.Null, "it held out by the seed of the run");
                 Assert.That(run.Info.Data, Is.Null);
                 Assert.That(run.Recipe.Baselines.Cocl.OutlierWeight, Is.EqualTo(0.05));
                 Assert.That(run.Images.Test.Count, Is.EqualTo(600));
@@ -52,7 +54,7 @@ public sealed class RunTests
         trainer.Resume(run);
         trainer.Run();
         using var continued = Checkpoint.Open(locked.Checkpoint);
-        Assert.That(JsonNode.Parse(continued.Info.Recipe)!["format"]!.GetValue<int>(), Is.EqualTo(2));
+        Assert.That(JsonNode.Parse(continued.Info.Recipe)!["format"]!.GetValue<int>(), Is.EqualTo(RecipeFile.CurrentFormat));
         Assert.That(continued.Info.Data, Is.Not.Null);
     }
 
@@ -78,15 +80,15 @@ public sealed class RunTests
     public void a_recipe_of_a_newer_format_is_refused_with_its_version()
     {
         var recipe = JsonNode.Parse(RecipeFile.Write(TinyTraining.Recipe))!;
-        recipe["format"] = 3;
+        recipe["format"] = RecipeFile.CurrentFormat + 1;
         Assert.That(
             () => RecipeFile.Parse(recipe.ToJsonString(), "recipe.json"),
             Throws.TypeOf<InputException>().With.Message.EqualTo(
-                "recipe.json has the format 3, which a newer version of Pascl wrote; this one reads up to 2. Use that version."));
+                "recipe.json has the format 4, which a newer version of Pascl wrote; this one reads up to 3. Use that version."));
     }
 
     [Test]
-    public void images_that_moved_are_named_anew_and_others_are_refused_with_both_fingerprints()
+    public void images_that_moved_are_named_anew_and_others_are_refused()
     {
         var first = Path.Combine(folder.Path, "here.tar.gz");
         var second = Path.Combine(folder.Path, "there.tar.gz");
@@ -103,12 +105,109 @@ public sealed class RunTests
             Assert.That(Evaluate($"--id {second}").Code, Is.Zero);
             var (refused, _, message) = Evaluate($"--id {Path.Combine(archives, "tin100-lt-jpeg.tar.gz")}");
             Assert.That(refused, Is.EqualTo(2));
-            Assert.That(message, Does.Contain("trained on other images: its fingerprint is")
-                .And.Contain("242 training, 0 held-out and 100 test images of 10 classes, files ").And.Contain("is 96 training, 0 held-out and 20 test images"));
+            Assert.That(message, Does.Contain("trained on other classes than").And.Contain("airplane is missing").And.Contain("more"));
         }
 
         (int Code, string Output, string Error) Evaluate(string where = "") =>
             PasclProgram.Run($"evaluate {run} --check-convolutions off {where}".TrimEnd());
+    }
+
+    [TestCaseSource(nameof(Changes))]
+    public void images_that_are_not_those_of_the_training_are_refused_with_what_differs(Action<string> change, string expected)
+    {
+        var root = SmallRun();
+        change(folder.Path);
+        using var run = Run.Open(root);
+        Assert.That(() => run.Images, Throws.TypeOf<InputException>().With.Message.Contains(expected));
+    }
+
+    private static IEnumerable<TestCaseData> Changes()
+    {
+        yield return Change(at => Directory.Move($"{at}/id/train/cat", $"{at}/id/train/zebra"), "cat is missing, zebra is new").SetArgDisplayNames("a class is renamed");
+        yield return Change(at => Directory.Delete($"{at}/id/train/dog", true), "dog is missing").SetArgDisplayNames("a class is gone");
+        yield return Change(
+            at =>
+            {
+                Directory.Move($"{at}/id/train/cat", $"{at}/id/train/x");
+                Directory.Move($"{at}/id/train/dog", $"{at}/id/train/cat");
+                Directory.Move($"{at}/id/train/x", $"{at}/id/train/dog");
+            },
+            "cat had 4 and has 3, dog had 3 and has 4").SetArgDisplayNames("two classes are swapped");
+        yield return Change(at => File.Move($"{at}/id/train/cat/0.png", $"{at}/id/train/cat/9.png"), "fingerprint is").SetArgDisplayNames("a file is renamed");
+        yield return Change(at => File.Copy($"{at}/id/train/cat/1.png", $"{at}/id/train/cat/0.png", true), "set training are not those").SetArgDisplayNames("a training image is replaced");
+        yield return Change(at => File.Copy($"{at}/id/train/cat/1.png", $"{at}/id/test/cat/0.png", true), "set test are not those").SetArgDisplayNames("a test image is replaced");
+        yield return Change(at => File.Copy($"{at}/id/train/cat/1.png", $"{at}/far/0.png", true), "set far are not those").SetArgDisplayNames("an image of an OOD set is replaced");
+
+        static TestCaseData Change(Action<string> change, string expected) => new(
+            (Action<string>)(at =>
+            {
+                change(at);
+                foreach (var test in (string[])["cat", "dog", "owl"])
+                {
+                    // The test part goes with the training part.
+                    if (!Directory.Exists($"{at}/id/train/{test}"))
+                    {
+                        Directory.Delete($"{at}/id/test/{test}", true);
+                    }
+                }
+            }),
+            expected);
+    }
+
+    [Test]
+    public void a_run_in_another_place_with_its_images_is_the_same_run()
+    {
+        var root = SmallRun();
+        Directory.CreateDirectory($"{folder.Path}/there");
+        Directory.Move($"{folder.Path}/id", $"{folder.Path}/there/id");
+        Directory.Move($"{folder.Path}/far", $"{folder.Path}/there/far");
+        var moved = new MovedImages($"{folder.Path}/there/id", OutOfDistribution: [new NamedPath("far", $"{folder.Path}/there/far")]);
+        using var run = Run.Open(RunFolder.Open(root), moved);
+        Assert.That(run.Images.Test.Count, Is.EqualTo(3));
+    }
+
+    [Test]
+    public void sets_that_are_gone_can_be_left_out()
+    {
+        var root = SmallRun();
+        Directory.Delete($"{folder.Path}/far", true);
+        using var run = Run.Open(root);
+        Assert.That(run.LeaveOutMissingSets(), Is.EqualTo((string[])[$"{folder.Path}/far"]));
+        Assert.That(run.Images.OutOfDistribution, Has.Count.EqualTo(3), "noise stands in for them");
+    }
+
+    // Three classes of a few pictures of eight pixels, and no step.
+    private string SmallRun()
+    {
+        var random = new Random(0);
+        foreach (var (name, count) in (string[])["cat", "dog", "owl"] is var names ? names.Zip((int[])[4, 3, 2]) : [])
+        {
+            Write($"id/train/{name}", count);
+            Write($"id/test/{name}", 1);
+        }
+
+        Write("far", 2);
+        var recipe = TinyTraining.Recipe with
+        {
+            Method = Method.CrossEntropy,
+            Data = new DataRecipe { InDistribution = $"{folder.Path}/id", OutOfDistribution = [new NamedPath("far", $"{folder.Path}/far")] },
+            Representation = TinyTraining.Recipe.Representation with { Epochs = 0, BatchSize = 2 },
+            AuxiliaryBranch = TinyTraining.Recipe.AuxiliaryBranch with { Epochs = 0, BatchSize = 2 },
+        };
+        using var created = RunFolder.Create("small", $"{folder.Path}/run");
+        using var trainer = new Trainer(recipe, TrainingDataReader.Read(recipe), created) { ChecksConvolutions = false };
+        trainer.Run();
+        return created.Root;
+
+        void Write(string name, int count)
+        {
+            for (var i = 0; i < count; i++)
+            {
+                var pixels = new byte[8 * 8 * 3];
+                random.NextBytes(pixels);
+                folder.Write($"{name}/{i}.png", TestImages.Png(8, 8, pixels));
+            }
+        }
     }
 
     private string CopyOf(string sample)

@@ -1,4 +1,5 @@
 using Pascl.Training;
+using Pascl.Training.Data;
 using Pascl.Training.Methods;
 using Pascl.Training.Recipes;
 
@@ -26,7 +27,7 @@ public sealed class StartingWeightsTests
 
     [Test]
     public void a_run_of_the_same_network_and_classes_fits() =>
-        Assert.That(() => StartingWeights.Check(recipe, TinyTraining.Data.Training.ClassNames), Throws.Nothing);
+        Assert.That(() => StartingWeights.Check(recipe, TinyTraining.Data), Throws.Nothing);
 
     [Test]
     public void another_width_is_refused() => ExpectRefusal(recipe with { Width = 4 }, "resnet18 of width 2", "resnet18 of width 4");
@@ -40,13 +41,18 @@ public sealed class StartingWeightsTests
 
     [Test]
     public void other_classes_are_refused() => Assert.That(
-        () => StartingWeights.Check(recipe, ["cat", "dog"]), Throws.InstanceOf<InputException>().With.Message.Contains("these images have cat, dog"));
+        () => StartingWeights.Check(recipe, Renamed), Throws.InstanceOf<InputException>().With.Message.Contains("these images have cat, dog"));
+
+    private static TrainingData Renamed => TinyTraining.Data with
+    {
+        Training = new ImageSet("renamed", new PixelBlock(2, 8, 8), [0, 1], ["cat", "dog"]),
+    };
 
     private static int Classes => TinyTraining.Data.Training.ClassCount;
 
     private static void ExpectRefusal(Recipe recipe, params string[] parts)
     {
-        var refusal = Assert.Throws<InputException>(() => StartingWeights.Check(recipe, TinyTraining.Data.Training.ClassNames))!;
+        var refusal = Assert.Throws<InputException>(() => StartingWeights.Check(recipe, TinyTraining.Data))!;
         foreach (var part in parts)
         {
             Assert.That(refusal.Message, Does.Contain(part));

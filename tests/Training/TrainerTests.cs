@@ -1,4 +1,5 @@
 using Pascl.Training;
+using Pascl.Training.Checkpoints;
 using Pascl.Training.Data;
 using Pascl.Training.Evaluation;
 using Pascl.Training.Methods;
@@ -71,6 +72,50 @@ public sealed class TrainerTests
             .Where(name => name.StartsWith("model.", StringComparison.Ordinal) && !before[name].AsSpan().SequenceEqual(after[name]))
             .ToList();
         Assert.That(changed, Is.Not.Empty.And.All.Contains("auxiliary"));
+    }
+
+    [Test]
+    public void a_finished_run_that_is_resumed_keeps_its_weights_and_its_threshold()
+    {
+        using var run = TinyTraining.Run(TinyTraining.Recipe with { Representation = TinyTraining.Recipe.Representation with { Epochs = 1 } }, parent, "finished");
+        var before = TinyTraining.Tensors(run);
+        var threshold = new ScoreThreshold("msp", 0.95, 0.5, 10);
+        Checkpoint.Store(run.Checkpoint, threshold);
+        TinyTraining.Resume(run);
+        using var after = Checkpoint.Open(run.Checkpoint);
+        Assert.That(after.Info.Threshold, Is.EqualTo(threshold));
+        Assert.That(TinyTraining.Tensors(run), Is.EqualTo(before));
+    }
+
+    [Test]
+    public void a_checkpoint_by_time_changes_nothing()
+    {
+        using var folder = RunFolder.Create("timed", Path.Combine(parent.Path, "timed"));
+        using (var trainer = new Trainer(TinyTraining.Recipe, TinyTraining.Few, folder) { CheckpointInterval = TimeSpan.Zero })
+        {
+            trainer.Run();
+        }
+
+        Assert.That(TinyTraining.Tensors(folder), Is.EqualTo(TinyTraining.Tensors(whole)));
+        Assert.That(TinyTraining.History(folder), Is.EqualTo(TinyTraining.History(whole)).Using<EpochRecord>((a, b) => a.Losses.SequenceEqual(b.Losses)));
+    }
+
+    [Test]
+    public void weights_beyond_use_do_not_replace_a_good_checkpoint()
+    {
+        using var run = TinyTraining.Run(TinyTraining.Recipe with { Representation = TinyTraining.Recipe.Representation with { Epochs = 0 } }, parent, "good");
+        var before = File.ReadAllBytes(run.Checkpoint);
+        using var folder = RunFolder.Resume(run.Root);
+        using var opened = Run.Open(folder);
+        using var trainer = new Trainer(opened.Recipe, TinyTraining.Few, folder);
+        trainer.Resume(opened);
+        using (TorchSharp.torch.no_grad())
+        {
+            trainer.Model.parameters().First().fill_(6e37f);
+        }
+
+        Assert.That(() => trainer.Run(), Throws.TypeOf<InputException>().With.Message.Contains("stopped being finite").And.Message.Contains("last good checkpoint is kept"));
+        Assert.That(File.ReadAllBytes(run.Checkpoint), Is.EqualTo(before));
     }
 
     [Test]
@@ -167,7 +212,7 @@ public sealed class TrainerTests
         using var opened = Pascl.Training.Run.Open(folder);
         Assert.That(
             () => trainer.Resume(opened),
-            Throws.InstanceOf<InputException>().With.Message.Contains("files ").And.Message.Contains("but that of the images in the built-in set is"));
+            Throws.InstanceOf<InputException>().With.Message.Contains("another number of images of some classes").And.Message.Contains("had 150 and has 149"));
     }
 
     private static double MeanOverClasses(ImageSet images, Predictions predictions)

@@ -33,17 +33,21 @@ internal static class CalibrateCommand
         };
         var trainedOn = new Option<string>("--trained-on") { Description = "where the run's own in-distribution images are now, if they moved" };
         var data = new Option<string>("--data") { Description = "where the folder with all images of the run's preset is now, if it moved" };
+        var sets = new Option<string[]>("--ood") { Description = RecipeOptions.OutOfDistributionHelp + ", whose rejected share is shown instead of that of the run's own sets" };
         var command = new Command(
             "calibrate",
             "Chooses the threshold on the out-of-distribution score that accepts a given share of held-out in-distribution images, "
             + "stores it in the checkpoint, and shows what it accepts and rejects.")
         {
-            run, rate, score, images, trainedOn, data,
+            run, rate, score, images, trainedOn, data, sets,
         };
         command.Aliases.Add("threshold");
         command.SetAction(result => RunCalibration.Run(
             result.GetRequiredValue(run),
-            new MovedImages(result.GetValue(trainedOn), Folder: result.GetValue(data)),
+            new MovedImages(
+                result.GetValue(trainedOn),
+                OutOfDistribution: [.. (result.GetValue(sets) ?? []).Select(RecipeOptions.ParseNamedPath)],
+                Folder: result.GetValue(data)),
             result.GetRequiredValue(rate),
             result.GetValue(score),
             result.GetValue(images),
@@ -76,13 +80,18 @@ internal sealed class RunCalibration
         using var folder = RunFolder.Resume(path);
         using var run = Pascl.Training.Run.Open(folder, moved);
         var score = AcceptanceScore.Of(text, run.Info, run.Recipe);
-        if (checksConvolutions)
+        foreach (var missing in moved.OutOfDistribution is { Count: > 0 } ? [] : run.LeaveOutMissingSets())
         {
-            ConvolutionOption.Warn(run.CheckConvolutions());
+            Console.WriteLine($"Note: {missing} is not there any more, so the share of its images that is rejected is left out; name sets with --ood.");
         }
 
-        var calibration = new RunCalibration(run, score);
-        calibration.Run(rate, CalibrationImages.Choose(run, inDistribution));
+        var chosen = CalibrationImages.Choose(run, inDistribution);
+        if (checksConvolutions)
+        {
+            ConvolutionOption.Warn(run.HasItsImages ? run.CheckConvolutions() : run.CheckConvolutions(chosen.Images));
+        }
+
+        new RunCalibration(run, score).Run(rate, chosen);
         return ExitCode.Done;
     }
 
@@ -90,18 +99,25 @@ internal sealed class RunCalibration
     {
         var scores = Scores(chosen.Images);
         var threshold = AcceptanceThreshold.Of(scores, rate);
-        Checkpoint.Store(run.Folder.Checkpoint, new ScoreThreshold(score.Name, rate, threshold, scores.Length));
-        AnsiConsole.WriteLine($"Chosen on {chosen.Images.Count:N0} {chosen.Description}.");
-        if (chosen.Warning is { } warning)
+        if (run.Info.Threshold is { } earlier)
         {
-            AnsiConsole.WriteLine($"Warning: {warning}");
+            Console.WriteLine(string.Create(
+                CultureInfo.InvariantCulture,
+                $"Replaces the threshold {earlier.Value:R} on {earlier.Score}, chosen on {earlier.Images:N0} images to accept {earlier.TruePositiveRate:P0} of them."));
         }
 
-        AnsiConsole.WriteLine(
+        Checkpoint.Store(run.Folder.Checkpoint, new ScoreThreshold(score.Name, rate, threshold, scores.Length));
+        Console.WriteLine($"Chosen on {chosen.Images.Count:N0} {chosen.Description}.");
+        if (chosen.Warning is { } warning)
+        {
+            Console.WriteLine($"Warning: {warning}");
+        }
+
+        Console.WriteLine(
             string.Create(CultureInfo.InvariantCulture, $"Threshold: an image is accepted if its {score.Name} score is at most {threshold:R}."));
         WriteAccepted(threshold, chosen, scores);
         WriteRejected(threshold);
-        AnsiConsole.WriteLine($"Stored in {run.Folder.Checkpoint}");
+        Console.WriteLine($"Stored in {run.Folder.Checkpoint}");
         RunPage.TryWrite(run.Folder, Console.Error);
     }
 
@@ -109,7 +125,7 @@ internal sealed class RunCalibration
     {
         var table = new ReportTable(AnsiConsole.Console, "accepted", "images", "all", "many", "medium", "few");
         Add("these images", chosen.Images, scores);
-        if (chosen.Images != run.Images.Test)
+        if (run.HasItsImages && chosen.Images != run.Images.Test)
         {
             Add("test images", run.Images.Test, Scores(run.Images.Test));
         }
@@ -126,7 +142,7 @@ internal sealed class RunCalibration
 
     private void WriteRejected(double threshold)
     {
-        if (run.Images.OutOfDistribution.Count == 0)
+        if (!run.HasItsImages || run.Images.OutOfDistribution.Count == 0)
         {
             return;
         }
@@ -196,7 +212,7 @@ internal sealed record CalibrationImages(ImageSet Images, string Description, st
     {
         var skipped = new List<string>();
         var data = run.Recipe.Data;
-        var images = Datasets.ReadHeldOut(path, new ReadOptions(run.Images.Training.Height, data.SkipBroken), skipped);
+        var images = Datasets.ReadHeldOut(path, new ReadOptions(run.Info.ImageSize ?? run.Images.Training.Height, data.SkipBroken), skipped);
         if (images.Count == 0)
         {
             throw new InputException($"{path} holds no images; a threshold needs at least one.");

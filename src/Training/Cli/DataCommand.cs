@@ -6,30 +6,51 @@ namespace Pascl.Training.Cli;
 /// <summary><c>data check</c>: what a path holds, and whether it is fit for training or testing.</summary>
 public static class DataCommand
 {
+    /// <summary>Name of the command.</summary>
+    internal const string Name = "data";
+
     private const int ListedSizes = 4;
 
     /// <summary>The command <c>data</c> with what it can do.</summary>
     public static Command Create()
     {
-        var path = new Argument<string>("PATH")
+        var paths = new Argument<string[]>("PATH")
         {
-            Description = "A folder, an archive (.tar, .tar.gz, .tgz), a folder inside an archive (ARCHIVE/inner/folder), or a file .npy.",
+            Description = "Folders, archives (.tar, .tar.gz, .tgz), folders inside an archive (ARCHIVE/inner/folder), or files .npy.",
+            Arity = ArgumentArity.OneOrMore,
         };
         var check = new Command(
             "check",
             "Read every image and say what the path holds: format, sizes, images per class, imbalance, and what is wrong. "
+            + "Of several paths it also says which images they share. "
             + "Exit code 0 if all is well, 1 if something is wrong, 2 if the path cannot be used.")
         {
-            path,
+            paths,
         };
-        check.SetAction(parsed => Check(parsed.GetValue(path)!));
-        check.WithExamples("data check photos", "data check cifar-10-python.tar.gz", "data check downloads.tar/photos/train");
-        return new Command("data", "Look at image data sets.") { check };
+        check.SetAction(parsed => Check(parsed.GetValue(paths)!));
+        check.WithExamples("data check photos", "data check photos outliers textures", "data check cifar-10-python.tar.gz", "data check downloads.tar/photos/train");
+        return new Command(Name, "Look at image data sets.") { check };
     }
 
-    private static int Check(string path)
+    private static int Check(string[] paths)
     {
-        var found = DatasetCheck.Run(path);
+        (string Path, DatasetCheck Check)[] found = [.. paths.Select(path => (path, DatasetCheck.Run(path)))];
+        foreach (var (path, check) in found)
+        {
+            Write(path, check);
+        }
+
+        var shared = found.Length > 1 ? DatasetCheck.Shared(found) : [];
+        if (shared.Count > 0)
+        {
+            ConsoleTable.Write("Shared images", ["between the paths"], [.. shared.Select(sentence => new[] { sentence })]);
+        }
+
+        return shared.Count == 0 && Array.TrueForAll(found, check => check.Check.Problems.Count == 0) ? ExitCode.Done : ExitCode.CheckFailed;
+    }
+
+    private static void Write(string path, DatasetCheck found)
+    {
         ConsoleTable.Write("Data set", ["path", path], [.. Facts(found)]);
         if (found.ClassNames.Count > 0)
         {
@@ -41,7 +62,10 @@ public static class DataCommand
             ConsoleTable.Write("Problems", [$"{found.Problems.Count:N0} found"], [.. found.Problems.Select(problem => new[] { problem })]);
         }
 
-        return found.Problems.Count == 0 ? ExitCode.Done : ExitCode.CheckFailed;
+        if (found.Notes.Count > 0)
+        {
+            ConsoleTable.Write("Notes", ["on how it is read"], [.. found.Notes.Select(note => new[] { note })]);
+        }
     }
 
     private static IEnumerable<string[]> Facts(DatasetCheck found)

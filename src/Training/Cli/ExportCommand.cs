@@ -155,14 +155,14 @@ internal static class RunExport
         {
             throw new InputException(
                 $"The run in {folder.Root} has no threshold, so the model could not say which images it accepts. "
-                + $"Choose one with: calibrate {folder.Root}; or export the score alone with --without-threshold.");
+                + $"Choose one with: pascl calibrate {folder.Root}; or export the score alone with --without-threshold.");
         }
 
         return settings.Score is null || settings.Score == threshold.Score
             ? (threshold.Score, threshold)
             : throw new InputException(
                 $"The run's threshold is one of the score {threshold.Score}, not of {settings.Score}. Calibrate it anew with: "
-                + $"calibrate {folder.Root} --score {settings.Score}; or export the score alone with --without-threshold.");
+                + $"pascl calibrate {folder.Root} --score {settings.Score}; or export the score alone with --without-threshold.");
     }
 
     private static ImageSet ImagesOf(Recipe recipe, string? path)

@@ -102,14 +102,14 @@ internal static class RunImport
         var info = new CheckpointInfo(
             phase.Name, epochs, (long)epochs * steps.PerEpoch, json, history, data.Training.ClassNames, data.Training.CountPerClass(),
             ImageSize: data.Training.Height,
-            Data: DataFingerprint.Of(data, fitting.Data.InDistribution, fitting.Seed));
+            Data: DataFingerprint.Of(data, fitting.Data.InDistribution, fitting.SplitSeed));
         using var folder = RunFolder.Create(recipe.Preset, output);
         folder.WriteRecipe(json);
         Checkpoint.Save(folder.Checkpoint, info, model, steps.Optimiser);
         Console.WriteLine($"Run folder: {folder.Root}");
         if (!isFinetuned)
         {
-            Console.WriteLine($"Its auxiliary branch is a copy of the main branch; finetune it with: train --resume {folder.Root}");
+            Console.WriteLine($"Its auxiliary branch is a copy of the main branch; finetune it with: pascl train --resume {folder.Root}");
         }
 
         return ExitCode.Done;

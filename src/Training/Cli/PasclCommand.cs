@@ -13,6 +13,11 @@ namespace Pascl.Training.Cli;
 /// <summary>The program's command line: every command, and the one place where an error becomes sentences and an exit code.</summary>
 public static class PasclCommand
 {
+    private const int NoWidth = 10_000;
+
+    /// <summary>How messages and help call the program, whatever file it was started from.</summary>
+    internal const string Invocation = "pascl";
+
     /// <summary>
     /// Runs the command that <paramref name="arguments"/> name and returns the exit code: 0 done, 1 a check failed, 2 bad input,
     /// 3 a defect of the program, 130 interrupted.
@@ -23,13 +28,19 @@ public static class PasclCommand
     {
         try
         {
+            if (Console.IsOutputRedirected)
+            {
+                // A file or a pipe has no columns; a path that is broken into lines is no path.
+                Spectre.Console.AnsiConsole.Profile.Width = NoWidth;
+            }
+
             var parsed = root.Parse(arguments);
             if (parsed.Action is ParseErrorAction)
             {
                 return UsageError.Report(parsed, Console.Error);
             }
 
-            if (parsed.CommandResult.Command.Name is not (PtxCommand.Name or CompareCommand.Name or ReportCommand.Name))
+            if (NeedsLibTorch(parsed))
             {
                 NativeLibTorch.EnsureLoaded();
             }
@@ -42,12 +53,19 @@ public static class PasclCommand
         }
     }
 
+    // Loading it takes longer than all that these do.
+    private static bool NeedsLibTorch(ParseResult parsed) =>
+        parsed.Action is not Examples.HelpWithExamples
+        && parsed.Action != parsed.RootCommandResult.Command.Options.OfType<VersionOption>().FirstOrDefault()?.Action
+        && parsed.CommandResult.Command.Name is not (PtxCommand.Name or CompareCommand.Name or ReportCommand.Name)
+        && !parsed.CommandResult.Command.Parents.Any(parent => parent.Name == DataCommand.Name);
+
     // A command whose action takes a cancellation token is asked to stop by the first Ctrl-C and may take the time it needs to save; any
     // other ends at once.
     private static int Invoke(ParseResult parsed)
     {
         using var interruption =
-            parsed.Action is AsynchronousCommandLineAction ? new Interruption(PosixSignal.SIGINT, PosixSignal.SIGTERM) : null;
+            parsed.Action is AsynchronousCommandLineAction ? new Interruption(PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP) : null;
         var token = interruption?.Token ?? default;
         try
         {
@@ -82,7 +100,7 @@ public static class PasclCommand
             PtxCommand.Create(),
             ConvolutionDoctor.Create(),
         };
-        root.SetAction((_, cancellation) => Task.FromResult(TrainingRun.Start(Presets.Find("quickstart").Recipe, null, checksConvolutions: true, cancellation)));
+        root.SetAction((_, cancellation) => Task.FromResult(TrainingRun.Start(Presets.Find("quickstart").Recipe, null, TrainingOptions.Usual, cancellation)));
         return root
             .WithExamples("", "data check photos", "train --preset cifar10-lt-cpu --data DATA", "evaluate runs/first", "doctor")
             .ShowExamplesInHelp();
@@ -113,7 +131,7 @@ internal static class Examples
         return root;
     }
 
-    private sealed class HelpWithExamples(HelpAction help) : SynchronousCommandLineAction
+    internal sealed class HelpWithExamples(HelpAction help) : SynchronousCommandLineAction
     {
         public override bool ClearsParseErrors => help.ClearsParseErrors;
 
@@ -123,10 +141,10 @@ internal static class Examples
             if (Of(parseResult.CommandResult.Command) is { Count: > 0 } lines)
             {
                 var output = parseResult.InvocationConfiguration.Output;
-                output.WriteLine($"Examples ({RootCommand.ExecutableName} in a clone: dotnet run -c Release --project src/Training --):");
+                output.WriteLine($"Examples ({PasclCommand.Invocation} in a clone: dotnet run -c Release --project src/Training --):");
                 foreach (var line in lines)
                 {
-                    output.WriteLine($"  {RootCommand.ExecutableName} {line}".TrimEnd());
+                    output.WriteLine($"  {PasclCommand.Invocation} {line}".TrimEnd());
                 }
 
                 output.WriteLine();
@@ -258,5 +276,5 @@ internal static class UsageError
     }
 
     private static string FullName(CommandResult result) =>
-        result.Parent is CommandResult parent ? $"{FullName(parent)} {result.Command.Name}" : result.Command.Name;
+        result.Parent is CommandResult parent ? $"{FullName(parent)} {result.Command.Name}" : PasclCommand.Invocation;
 }

@@ -30,12 +30,24 @@ internal sealed class RecipeOptions
     public IEnumerable<string> Given(ParseResult result) =>
         options.Where(option => WasGiven(result, option.Option)).Select(option => option.Option.Name);
 
-    /// <summary>Splits NAME=PATH; a path without a name takes its name from the data. A built-in set stands in the place of a path.</summary>
+    /// <summary>
+    /// Splits NAME=PATH; a path without a name takes its name from the data. A built-in set stands in the place of a path, and a text that is a path as it stands is one,
+    /// though it has an equals sign.
+    /// </summary>
     public static NamedPath ParseNamedPath(string text)
     {
         var equals = text.IndexOf('=', StringComparison.Ordinal);
-        var (name, path) = equals > 0 ? (text[..equals], text[(equals + 1)..]) : (null, text);
-        return new NamedPath(name, NoiseSets.IsName(path) ? path : Path.GetFullPath(path));
+        if (equals <= 0 || Path.Exists(text))
+        {
+            return new NamedPath(null, PathOf(text));
+        }
+
+        var (name, path) = (text[..equals], text[(equals + 1)..]);
+        return name.Contains('/') && !Path.Exists(path) && !NoiseSets.IsName(path)
+            ? throw new InputException($"{text} does not exist. As NAME=PATH it would be a set called {name} in {path}, which does not exist either.")
+            : new NamedPath(name, PathOf(path));
+
+        static string PathOf(string path) => NoiseSets.IsName(path) ? path : Path.GetFullPath(path);
     }
 
     /// <summary>A flag that is not given has a result too, but an implicit one.</summary>

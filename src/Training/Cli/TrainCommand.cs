@@ -17,10 +17,20 @@ internal static class TrainCommand
     public static Command Create()
     {
         var output = new Option<string>("--out") { Description = "run folder; default ./runs/<date>-<preset>" };
-        var resume = new Option<string>("--resume") { Description = "run folder to continue from its last checkpoint" };
+        var resume = new Option<string>("--resume")
+        {
+            Description = "run folder to continue from its last checkpoint; auto: the folder of --out, or the run in ./runs that was begun last, if there is one",
+        };
+        var interval = new Option<TimeSpan>("--checkpoint-every")
+        {
+            Description = "longest time between two checkpoints, such as 90s, 10m or 2h; there is one after every epoch in any case",
+            DefaultValueFactory = _ => Trainer.UsualCheckpointInterval,
+            CustomParser = Duration.Parse,
+            HelpName = "TIME",
+        };
         var source = new RecipeSource();
         var command = new Command("train", "Trains both phases, evaluates, and leaves everything in a run folder.");
-        source.AddTo(command, output, resume);
+        source.AddTo(command, output, resume, interval);
         command.SetAction((result, cancellation) => Task.FromResult(Run(result, cancellation)));
         return command.WithConvolutionCheck().WithExamples(
             "train --preset cifar10-lt-cpu --data DATA",
@@ -33,41 +43,60 @@ internal static class TrainCommand
 
         int Run(ParseResult result, CancellationToken cancellation)
         {
-            if (result.GetValue(resume) is not { } folder)
+            var options = new TrainingOptions(ConvolutionOption.IsOn(result), result.GetValue(interval));
+            if (FolderToResume(result) is not { } folder)
             {
-                return TrainingRun.Start(source.Read(result), result.GetValue(output), ConvolutionOption.IsOn(result), cancellation);
+                return TrainingRun.Start(source.Read(result), result.GetValue(output), options, cancellation);
             }
 
             string[] given =
                 [.. source.Given(result).Except(RecipeSource.NamesOfImages), .. RecipeOptions.WasGiven(result, output) ? (string[])[output.Name] : []];
-            return given.Length == 0
-                ? TrainingRun.Continue(folder, RecipeSource.Moved(result), ConvolutionOption.IsOn(result), cancellation)
+            return given.Length == 0 || result.GetValue(resume) == Automatically
+                ? TrainingRun.Continue(folder, RecipeSource.Moved(result), options, cancellation)
                 : throw new InputException($"--resume continues a run with its own recipe, so {string.Join(", ", given)} cannot be given with it; only where its images are now.");
         }
+
+        // "auto" goes with everything that begins a run, so that one command begins it and continues it.
+        string? FolderToResume(ParseResult result) => result.GetValue(resume) switch
+        {
+            Automatically when result.GetValue(output) is { } folder => File.Exists(RunFolder.At(folder).Recipe) ? folder : null,
+            Automatically => source.Given(result).Any() && !Directory.Exists("runs") ? null : RunFolder.Latest("runs"),
+            var folder => folder,
+        };
     }
+
+    private const string Automatically = "auto";
+}
+
+/// <summary>What a training does beside its recipe.</summary>
+/// <param name="ChecksConvolutions">Whether the convolutions are checked first.</param>
+/// <param name="CheckpointInterval">Longest time between two checkpoints.</param>
+internal sealed record TrainingOptions(bool ChecksConvolutions, TimeSpan CheckpointInterval)
+{
+    /// <summary>What is done where nothing else is asked for.</summary>
+    public static TrainingOptions Usual { get; } = new(ChecksConvolutions: true, Trainer.UsualCheckpointInterval);
 }
 
 /// <summary>A run as the user sees it: the data, the progress, the table, and where the folder is.</summary>
 internal static class TrainingRun
 {
     /// <summary>Trains a recipe in a new run folder and evaluates it.</summary>
-    public static int Start(Recipe recipe, string? output, bool checksConvolutions, CancellationToken cancellation)
+    public static int Start(Recipe recipe, string? output, TrainingOptions options, CancellationToken cancellation)
     {
+        RunFolder.RequireFree(output);
         var data = ReadForTraining(recipe);
-        StartingWeights.Check(recipe, data.Training.ClassNames);
+        StartingWeights.Check(recipe, data);
         using var folder = RunFolder.Create(recipe.Preset, output);
         if (folder.AbruptEndOfNeighbour() is { } abrupt)
         {
             Console.Error.WriteLine(abrupt);
         }
 
-        using var trainer = new Trainer(recipe, data, folder) { ChecksConvolutions = checksConvolutions };
-        folder.WriteRecipe(RecipeFile.Write(trainer.Recipe));
-        return Finish(trainer, data, folder, cancellation);
+        return Begin(recipe, data, folder, options, cancellation);
     }
 
-    /// <summary>Continues the run in a folder from its last checkpoint.</summary>
-    public static int Continue(string path, MovedImages moved, bool checksConvolutions, CancellationToken cancellation)
+    /// <summary>Continues the run in a folder from its last checkpoint, or begins it again where it stopped before the first one.</summary>
+    public static int Continue(string path, MovedImages moved, TrainingOptions options, CancellationToken cancellation)
     {
         using var folder = RunFolder.Resume(path);
         if (folder.AbruptEnd is { } abrupt)
@@ -75,10 +104,30 @@ internal static class TrainingRun
             Console.Error.WriteLine(abrupt);
         }
 
+        if (folder.IsBeforeFirstCheckpoint)
+        {
+            Console.WriteLine($"The run in {folder.Root} stopped before its first checkpoint and begins again.");
+            var recipe = RecipeFile.Read(folder.Recipe);
+            recipe = recipe with { Data = moved.Apply(recipe) };
+            return Begin(recipe, ReadForTraining(recipe), folder, options, cancellation);
+        }
+
         using var run = Run.Open(folder, moved);
         var data = ReadForTraining(run.Recipe);
-        using var trainer = new Trainer(run.Recipe, data, folder) { ChecksConvolutions = checksConvolutions };
+        using var trainer = new Trainer(run.Recipe, data, folder) { ChecksConvolutions = options.ChecksConvolutions, CheckpointInterval = options.CheckpointInterval };
         trainer.Resume(run);
+        if (trainer.IsFinished)
+        {
+            Console.WriteLine($"The run in {folder.Root} was finished; it is evaluated again.");
+        }
+
+        return Finish(trainer, data, folder, cancellation);
+    }
+
+    private static int Begin(Recipe recipe, TrainingData data, RunFolder folder, TrainingOptions options, CancellationToken cancellation)
+    {
+        using var trainer = new Trainer(recipe, data, folder) { ChecksConvolutions = options.ChecksConvolutions, CheckpointInterval = options.CheckpointInterval };
+        folder.WriteRecipe(RecipeFile.Write(trainer.Recipe));
         return Finish(trainer, data, folder, cancellation);
     }
 
@@ -106,15 +155,15 @@ internal static class TrainingRun
         if (files is not null)
         {
             Write(report, files, run.Images);
-            AnsiConsole.WriteLine($"Report: {files.Report}");
+            Console.WriteLine($"Report: {files.Report}");
             if (scoreReport is not null)
             {
                 scoreReport.Write(files.Scores);
-                AnsiConsole.WriteLine($"Scores: {files.Scores}");
+                Console.WriteLine($"Scores: {files.Scores}");
             }
 
             WritePage(evaluation, run.Recipe, run.Images, run.Network, folder, files);
-            AnsiConsole.WriteLine($"Page: {files.Page}");
+            Console.WriteLine($"Page: {files.Page}");
         }
 
         return ExitCode.Done;
@@ -146,8 +195,8 @@ internal static class TrainingRun
 
     private static int Finish(Trainer trainer, TrainingData data, RunFolder folder, CancellationToken cancellation)
     {
-        AnsiConsole.WriteLine($"Run folder: {folder.Root}");
-        AnsiConsole.WriteLine($"Computes on: {trainer.Device}");
+        Console.WriteLine($"Run folder: {folder.Root}");
+        Console.WriteLine($"Computes on: {trainer.Device}");
         var convolutions = trainer.ChecksConvolutions ? trainer.CheckConvolutions() : null;
         ConvolutionOption.Warn(convolutions);
         folder.WriteMachine([.. MachineReport.Parts(), ("computes on", trainer.Device), .. convolutions?.Rows ?? []]);
@@ -157,14 +206,16 @@ internal static class TrainingRun
         }
         catch (OperationCanceledException)
         {
-            AnsiConsole.WriteLine($"Interrupted; continue with: train --resume {folder.Root}");
+            Console.WriteLine($"Interrupted; continue with: {PasclCommand.Invocation} train --resume {folder.Root}");
             throw;
         }
 
         var (evaluation, report) = Evaluate(trainer.Recipe, data, images => Predictions.Of(trainer.Model, images), withDetails: false);
         Write(report, folder.Evaluation, data);
         WritePage(evaluation, trainer.Recipe, data, trainer.Model, folder, folder.Evaluation);
-        AnsiConsole.WriteLine($"Run folder: {folder.Root}");
+        Console.WriteLine($"Run folder: {folder.Root}");
+        Console.WriteLine($"Page: {folder.Evaluation.Page}");
+        Console.WriteLine($"Next: {PasclCommand.Invocation} calibrate {folder.Root}    (a threshold for score, serve and export)");
         return ExitCode.Done;
     }
 
@@ -173,7 +224,7 @@ internal static class TrainingRun
     {
         recipe.Validate();
         var data = TrainingDataReader.Read(recipe);
-        DataSummary.Write(AnsiConsole.Console, data);
+        DataSummary.Write(AnsiConsole.Console, data, recipe.Data.InDistribution is null ? [] : data.Overlaps());
         Trainer.Check(recipe, data);
         ThreadWarning.Write(recipe, Console.Error);
         return data;

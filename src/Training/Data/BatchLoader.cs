@@ -55,8 +55,14 @@ public sealed class BatchLoader : IDisposable
     public IEnumerable<Batch> Epoch(int epoch, int firstStep = 0)
     {
         var started = Stopwatch.GetTimestamp();
-        trainingViews ??= Views(training);
-        outlierViews ??= outliers is null ? null : Views(outliers);
+        if (trainingViews is null)
+        {
+            // Asked once for both sets: the first one, uploaded, takes the memory that the second question would be about.
+            var onDevice = device?.Kernels is { } kernels && DeviceViews.Fit(kernels, outliers is null ? [training] : [training, outliers]);
+            trainingViews = Views(training, onDevice);
+            outlierViews = outliers is null ? null : Views(outliers, onDevice);
+        }
+
         var builder = new BatchBuilder(training, trainingViews, outlierViews, outliers?.Count ?? 0, plan, new BatchPosition(epoch, 0, StepsPerEpoch));
         using var ahead = new Prefetcher<Batch>(Build, firstStep, StepsPerEpoch, plan.Workers, plan.Prefetch);
         for (var step = firstStep; step < StepsPerEpoch; step++)
@@ -83,9 +89,7 @@ public sealed class BatchLoader : IDisposable
         outlierViews?.Dispose();
     }
 
-    private AugmentedViews Views(ImageSet images) => device?.Kernels is { } kernels && DeviceViews.Fit(kernels, outliers is null ? [training] : [training, outliers])
-        ? new DeviceViews(images, plan, device)
-        : new HostViews(images, plan);
+    private AugmentedViews Views(ImageSet images, bool onDevice) => onDevice ? new DeviceViews(images, plan, device!) : new HostViews(images, plan);
 
     private void Check()
     {

@@ -1,12 +1,44 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
 
 namespace Pascl.Training.Data;
 
+/// <summary>What tells one set of images from another, wherever it lies.</summary>
+/// <param name="Set">What it is to the run: <c>training</c>, <c>validation</c>, <c>test</c>, <c>outliers</c>, or the name of an out-of-distribution set.</param>
+/// <param name="Images">Number of images.</param>
+/// <param name="Pixels">The first 16 hexadecimal digits of the SHA-256 of their pixels and labels, in order.</param>
+public sealed record SetFingerprint(string Set, int Images, string Pixels)
+{
+    /// <summary>Name of the training images in a fingerprint.</summary>
+    public const string Training = "training";
+
+    /// <summary>Name of the images held out to choose the best epoch.</summary>
+    public const string Validation = "validation";
+
+    /// <summary>Name of the test images.</summary>
+    public const string Test = "test";
+
+    /// <summary>Name of the auxiliary outliers.</summary>
+    public const string Outliers = "outliers";
+
+    /// <summary>The fingerprint of a set.</summary>
+    public static SetFingerprint Of(string name, ImageSet images)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        hash.AppendData(MemoryMarshal.AsBytes(SharedImages.PixelHashes(images).AsSpan()));
+        hash.AppendData(MemoryMarshal.AsBytes(images.Labels));
+        return new SetFingerprint(name, images.Count, DataFingerprint.Digits(hash));
+    }
+
+    /// <inheritdoc/>
+    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Set} {Images:N0} images {Pixels}");
+}
+
 /// <summary>
 /// What tells a run's images from others, wherever they lie: how many there are, their classes, the files' names below the data set's own folder with their labels, in
-/// the order of the split, and the seed of the split.
+/// the order of the split, the seed of the split, and the pixels of every set.
 /// </summary>
 /// <param name="Training">Number of training images.</param>
 /// <param name="Validation">Number of images held out.</param>
@@ -16,7 +48,10 @@ namespace Pascl.Training.Data;
 /// <param name="SplitSeed">Seed of the split.</param>
 public sealed record DataFingerprint(int Training, int Validation, int Test, int Classes, string Files, int SplitSeed)
 {
-    private const int Digits = 16;
+    private const int DigitCount = 16;
+
+    /// <summary>The sets with the hashes of their pixels; empty in a file of an earlier version.</summary>
+    public IReadOnlyList<SetFingerprint> Sets { get; init; } = [];
 
     /// <summary>The fingerprint of a run's images.</summary>
     /// <param name="data">The images.</param>
@@ -37,16 +72,34 @@ public sealed record DataFingerprint(int Training, int Validation, int Test, int
         }
 
         return new DataFingerprint(
-            data.Training.Count, data.Validation?.Count ?? 0, data.Test.Count, data.Training.ClassCount,
-            Convert.ToHexStringLower(hash.GetHashAndReset())[..Digits], splitSeed);
+            data.Training.Count, data.Validation?.Count ?? 0, data.Test.Count, data.Training.ClassCount, Digits(hash), splitSeed)
+        {
+            Sets = [.. data.Sets.Select(set => SetFingerprint.Of(set.Role, set.Images))],
+        };
 
         void Append(string text) => hash.AppendData(Encoding.UTF8.GetBytes(text));
     }
+
+    /// <summary>The fingerprint of one of the sets; null where it is not known.</summary>
+    public SetFingerprint? Of(string set) => Sets.FirstOrDefault(known => known.Set == set);
+
+    /// <summary>Whether two fingerprints are of the same files in the same split, whatever their pixels.</summary>
+    public bool HasFilesOf(DataFingerprint other) => (this with { Sets = [] }) == (other with { Sets = [] });
+
+    /// <summary>The sets that both know and that have other pixels or labels, or another number of images, in the one than in the other.</summary>
+    public IEnumerable<(SetFingerprint Here, SetFingerprint There)> Differences(DataFingerprint other) =>
+        from set in Sets
+        let there = other.Of(set.Set)
+        where there is not null && there != set
+        select (set, there);
 
     /// <inheritdoc/>
     public override string ToString() => string.Create(
         CultureInfo.InvariantCulture,
         $"{Training:N0} training, {Validation:N0} held-out and {Test:N0} test images of {Classes} classes, files {Files}, split seed {SplitSeed}");
+
+    /// <summary>The digits by which a hash is told from others.</summary>
+    internal static string Digits(IncrementalHash hash) => Convert.ToHexStringLower(hash.GetHashAndReset())[..DigitCount];
 
     // Folder or archive may be elsewhere and have another name.
     private static string BelowDataSet(string source, string? path) =>

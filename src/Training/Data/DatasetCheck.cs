@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using Pascl.Training.Data.Formats;
 
 namespace Pascl.Training.Data;
@@ -11,6 +10,9 @@ namespace Pascl.Training.Data;
 internal sealed record DatasetCheck(
     string Format, IReadOnlyList<string> ClassNames, IReadOnlyList<DatasetCheck.Part> Parts, IReadOnlyList<string> Problems)
 {
+    /// <summary>How the layout was understood, and what else is to be known of the images.</summary>
+    public required IReadOnlyList<string> Notes { get; init; }
+
     /// <summary>Duplicates beyond this number are counted, not listed.</summary>
     private const int ListedDuplicates = 5;
 
@@ -19,11 +21,22 @@ internal sealed record DatasetCheck(
 
     /// <summary>Reads everything at a path.</summary>
     /// <exception cref="InputException">The path cannot be used at all.</exception>
-    public static DatasetCheck Run(string path)
+    public static DatasetCheck Run(string path) => Run(path, imageSize: null);
+
+    /// <summary>Images that several data sets share, one sentence for each pair of them that does; all are read at one size.</summary>
+    public static IReadOnlyList<string> Shared(IReadOnlyList<(string Path, DatasetCheck Check)> checks)
+    {
+        var size = checks[0].Check.Parts.Select(part => part.Images.Height).FirstOrDefault();
+        var sets = checks.SelectMany(check => (check.Check.Parts.Any(part => part.Images.Height != size) ? Run(check.Path, size) : check.Check).Parts
+            .Select(part => part.Images.Named(check.Check.Parts.Count == 1 ? check.Path : $"{check.Path} ({part.Name})")));
+        return [.. SharedImages.Find([.. sets]).Select(shared => shared.ToString())];
+    }
+
+    private static DatasetCheck Run(string path, int? imageSize)
     {
         var dataset = Dataset.Open(path);
-        var problems = new List<string>();
-        Part[] parts = [.. dataset.Parts.Select(part => ReadPart(dataset, part, problems))];
+        var problems = dataset.Problems.ToList();
+        Part[] parts = [.. dataset.Parts.Select(part => ReadPart(dataset, part, imageSize, problems))];
         if (parts.All(part => part.Images.Count == 0))
         {
             throw new InputException($"{path} holds no image that can be read. {problems[0]}");
@@ -35,11 +48,15 @@ internal sealed record DatasetCheck(
         }
 
         problems.AddRange(Duplicates(parts));
-        return new DatasetCheck(dataset.Format, dataset.ClassNames, parts, problems) { UsableAs = Uses(dataset, parts) };
+        return new DatasetCheck(dataset.Format, dataset.ClassNames, parts, problems)
+        {
+            UsableAs = Uses(dataset, parts),
+            Notes = [.. dataset.Notes, .. dataset.Parts.SelectMany(dataset.Remarks)],
+        };
     }
 
-    private static Part ReadPart(Dataset dataset, string part, List<string> problems) =>
-        new(part, dataset.Read(part, part, new ReadOptions(SkipBroken: true), problems), dataset.Sizes(part));
+    private static Part ReadPart(Dataset dataset, string part, int? imageSize, List<string> problems) =>
+        new(part, dataset.Read(part, part, new ReadOptions(imageSize, SkipBroken: true), problems), dataset.Sizes(part));
 
     private static IEnumerable<string> EmptyClasses(Part part) =>
         from count in part.Images.CountPerClass().Index()
@@ -52,10 +69,8 @@ internal sealed record DatasetCheck(
         var count = 0;
         foreach (var images in parts.Select(part => part.Images))
         {
-            for (var i = 0; i < images.Count; i++)
+            foreach (var (i, hash) in SharedImages.PixelHashes(images).Index())
             {
-                // Half of a SHA-256 is plenty: two of a million different images agree in it with a probability of 1e-27.
-                var hash = BitConverter.ToInt128(SHA256.HashData(images.Pixels(i)));
                 if (!sourceOfHash.TryAdd(hash, images.Source(i)) && ++count <= ListedDuplicates)
                 {
                     yield return $"{images.Source(i)} shows the same picture as {sourceOfHash[hash]}.";

@@ -10,25 +10,7 @@ namespace Pascl.Training.Data;
 public static class Datasets
 {
     /// <summary>Reads the classes to be recognised: at least two, with training images, and the test part where there is one.</summary>
-    public static InDistributionData ReadInDistribution(string path, ReadOptions options)
-    {
-        var dataset = Dataset.Open(path);
-        dataset.RequireClasses();
-        var skipped = new List<string>();
-        var name = NameOf(path);
-        var training = dataset.Read(Dataset.TrainPart, name, options, skipped);
-        var counts = training.CountPerClass();
-        if (Array.IndexOf(counts, 0) is >= 0 and var empty)
-        {
-            var left = skipped.Count > 0 ? " left after the broken ones" : "";
-            throw new InputException($"{path}: class {training.ClassNames[empty]} has no training images{left}; every class needs one.");
-        }
-
-        var test = dataset.Parts.Contains(Dataset.TestPart)
-            ? dataset.Read(Dataset.TestPart, name, options with { ImageSize = training.Height }, skipped)
-            : null;
-        return new InDistributionData(training, test, skipped);
-    }
+    public static InDistributionData ReadInDistribution(string path, ReadOptions options) => InDistributionOf(Dataset.Open(path), path, options);
 
     /// <summary>
     /// Reads outlier images for training. A data set with classes may serve; its training part is read and its labels are dropped.
@@ -36,14 +18,8 @@ public static class Datasets
     /// <param name="path">What to read.</param>
     /// <param name="options">Image size and what to do about broken images.</param>
     /// <param name="skipped">Receives one sentence for each broken image that was left out.</param>
-    public static ImageSet ReadOutliers(string path, ReadOptions options, ICollection<string>? skipped = null)
-    {
-        var dataset = Dataset.Open(path);
-        return dataset.Parts.Contains(Dataset.TrainPart) && !dataset.IsCollection
-            ? WithoutClasses(dataset.Read(Dataset.TrainPart, NameOf(path), options, skipped ?? []))
-            : throw new InputException(
-                $"{path} holds test images only ({dataset.Format}); training with them as outliers would make the test worthless.");
-    }
+    public static ImageSet ReadOutliers(string path, ReadOptions options, ICollection<string>? skipped = null) =>
+        OutliersOf(Dataset.Open(path), path, options, skipped ?? []);
 
     /// <summary>
     /// Reads out-of-distribution test images: every set of an SC-OOD layout, or the images of any other data set, its test part where it
@@ -56,22 +32,10 @@ public static class Datasets
     /// <param name="options">Image size and what to do about broken images.</param>
     /// <param name="skipped">Receives one sentence for each broken image that was left out.</param>
     public static IReadOnlyList<ImageSet> ReadOutOfDistribution(
-        string? name, string path, ReadOptions options, ICollection<string>? skipped = null)
-    {
-        if (NoiseSets.IsName(path))
-        {
-            return [NoiseSets.Create(path, name, options.ImageSize)];
-        }
-
-        skipped ??= [];
-        var dataset = Dataset.Open(path);
-        if (dataset.IsCollection)
-        {
-            return [.. dataset.Parts.Select(part => dataset.Read(part, name is null ? part : $"{name}/{part}", options, skipped))];
-        }
-
-        return [WithoutClasses(dataset.Read(TestPart(dataset), name ?? NameOf(path), options, skipped))];
-    }
+        string? name, string path, ReadOptions options, ICollection<string>? skipped = null) =>
+        NoiseSets.IsName(path)
+        ? [NoiseSets.Create(path, name, options.ImageSize)]
+        : OutOfDistributionOf(Dataset.Open(path), name, path, options, skipped ?? []);
 
     /// <summary>
     /// Reads in-distribution images for choosing a threshold: the test part of a data set, or all of it where it has none; with its classes, where it has any.
@@ -86,6 +50,50 @@ public static class Datasets
             ? throw new InputException($"{path} holds out-of-distribution sets ({dataset.Format}); in-distribution images were expected.")
             : dataset.Read(TestPart(dataset), NameOf(path), options, skipped);
     }
+
+    internal static InDistributionData InDistributionOf(Dataset dataset, string path, ReadOptions options)
+    {
+        dataset.RequireClasses();
+        var skipped = new List<string>();
+        var name = NameOf(path);
+        var training = dataset.Read(Dataset.TrainPart, name, options, skipped);
+        var counts = training.CountPerClass();
+        if (Array.IndexOf(counts, 0) is >= 0 and var empty)
+        {
+            var left = skipped.Count > 0 ? " left after the broken ones" : "";
+            var unread = dataset.Problems.Count > 0 ? $" {dataset.Problems[^1]}" : "";
+            throw new InputException($"{path}: class {training.ClassNames[empty]} has no training images{left}; every class needs one.{unread}");
+        }
+
+        var test = dataset.Parts.Contains(Dataset.TestPart)
+            ? dataset.Read(Dataset.TestPart, name, options with { ImageSize = training.Height }, skipped)
+            : null;
+        return test is not null && test.Labels.Contains(ImageSet.NoClass)
+            ? throw new InputException($"{path}: the test part has images of no class (label -1); expected test images of the classes that are trained.")
+            : new InDistributionData(training, test, skipped);
+    }
+
+    internal static ImageSet OutliersOf(Dataset dataset, string path, ReadOptions options, ICollection<string> skipped)
+    {
+        RequireOutliers(dataset, path);
+        return WithoutClasses(dataset.Read(Dataset.TrainPart, NameOf(path), options, skipped));
+    }
+
+    /// <summary>Throws where a data set has no images that may be trained on.</summary>
+    /// <exception cref="InputException">It has not.</exception>
+    internal static void RequireOutliers(Dataset dataset, string path)
+    {
+        if (!dataset.Parts.Contains(Dataset.TrainPart) || dataset.IsCollection)
+        {
+            throw new InputException(
+                $"{path} holds test images only ({dataset.Format}); training with them as outliers would make the test worthless.");
+        }
+    }
+
+    internal static IReadOnlyList<ImageSet> OutOfDistributionOf(Dataset dataset, string? name, string path, ReadOptions options, ICollection<string> skipped) =>
+        dataset.IsCollection
+        ? [.. dataset.Parts.Select(part => dataset.Read(part, name is null ? part : $"{name}/{part}", options, skipped))]
+        : [WithoutClasses(dataset.Read(TestPart(dataset), name ?? NameOf(path), options, skipped))];
 
     private static string TestPart(Dataset dataset) => dataset.Parts.Contains(Dataset.TestPart) ? Dataset.TestPart : Dataset.TrainPart;
 

@@ -81,6 +81,9 @@ public sealed class ImageSet
         return new ImageSet(Name, pixels, [.. chosen.Select(i => positions[i])], [.. chosen.Select(i => labels[i])], ClassNames, sources);
     }
 
+    /// <summary>The same images under another name.</summary>
+    public ImageSet Named(string name) => name == Name ? this : new ImageSet(name, pixels, positions, labels, ClassNames, sources);
+
     /// <summary>The same images with the labels that their classes have in another list of names, which must hold them all.</summary>
     public ImageSet WithClasses(IReadOnlyList<string> classNames)
     {

@@ -21,6 +21,9 @@ internal static class NoiseSets
 
     private static readonly (string Name, PaintNoise Paint)[] sets = [("gaussian", Gaussian), ("rademacher", Rademacher), ("blobs", Blobs)];
 
+    /// <summary>What names the sets.</summary>
+    public static IReadOnlyList<string> Names => [.. sets.Select(set => Prefix + set.Name)];
+
     private delegate void PaintNoise(RandomSequence random, Span<byte> pixels, int size);
 
     /// <summary>Whether a text names a built-in set rather than a path; <c>./noise:x</c> is a path.</summary>

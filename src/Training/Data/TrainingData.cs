@@ -10,6 +10,48 @@ namespace Pascl.Training.Data;
 public sealed record TrainingData(
     ImageSet Training, ImageSet? Validation, ImageSet Test, ImageSet? Outliers, IReadOnlyList<ImageSet> OutOfDistribution, IReadOnlyList<string> Skipped)
 {
+    /// <summary>What the user should know of how the images were read, one sentence for each point.</summary>
+    public IReadOnlyList<string> Remarks { get; init; } = [];
+
+    /// <summary>All sets and what each is to the run, as fingerprints name it.</summary>
+    internal IEnumerable<(string Role, ImageSet Images)> Sets
+    {
+        get
+        {
+            yield return (SetFingerprint.Training, Training);
+            if (Validation is not null)
+            {
+                yield return (SetFingerprint.Validation, Validation);
+            }
+
+            yield return (SetFingerprint.Test, Test);
+            if (Outliers is not null)
+            {
+                yield return (SetFingerprint.Outliers, Outliers);
+            }
+
+            foreach (var set in OutOfDistribution)
+            {
+                yield return (set.Name, set);
+            }
+        }
+    }
+
+    /// <summary>What is wrong with results on sets that share images, one sentence for each pair of sets that does.</summary>
+    internal IReadOnlyList<string> Overlaps() =>
+        [.. SharedImages.Find([.. Sets.Select(set => set.Images.Named(set.Role))]).Select(shared => $"{shared} {Consequence(shared.First, shared.Second)}")];
+
+    // The first comes before the second in Sets.
+    private static string Consequence(string first, string second) => (first, second) switch
+    {
+        (SetFingerprint.Training, SetFingerprint.Validation) => "The best epoch is chosen on images that were trained on.",
+        (SetFingerprint.Training or SetFingerprint.Validation, SetFingerprint.Test) => "Accuracy is measured on images that chose or trained the network.",
+        (_, SetFingerprint.Outliers) => "In-distribution images are trained on as outliers.",
+        (SetFingerprint.Outliers, _) => "Detection is measured on images that were trained on as outliers.",
+        (SetFingerprint.Training or SetFingerprint.Validation or SetFingerprint.Test, _) => "In-distribution images count as out of distribution.",
+        _ => "Their results are not independent.",
+    };
+
     /// <summary>Black images of one pixel, for training on batches whose pixels come from elsewhere: the phases need to know how many there are of each class.</summary>
     /// <param name="trainingCounts">Training images per class.</param>
     /// <param name="outliers">Number of outliers.</param>

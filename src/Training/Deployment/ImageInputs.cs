@@ -35,7 +35,7 @@ internal static class ImageInputs
             var names = tree.Files.Where(ImageFile.HasImageName);
             return names.Any()
                 ? [.. names.Select(name => new ImageInput(tree.Describe(name), () => tree.Read(name)))]
-                : [ImageInput.Missing(path, $"{path} holds no images; expected files with the ending of a JPEG, PNG, BMP or WebP image.")];
+                : [ImageInput.Missing(path, $"{path} holds no images; expected files with the ending of a JPEG, PNG, BMP, WebP or GIF image.")];
         }
         catch (InputException exception)
         {
@@ -45,8 +45,14 @@ internal static class ImageInputs
 
     private static ReadOnlyMemory<byte> Read(string path)
     {
+        if (ImageFile.HasImageName(path))
+        {
+            return FolderTree.ReadFile(path);
+        }
+
         try
         {
+            // /dev/stdin, for example, which is no ordinary file.
             return File.ReadAllBytes(path);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)

@@ -76,7 +76,7 @@ internal sealed class ScoringModel : IDisposable
     {
         if (Threshold is null)
         {
-            error.WriteLine($"The run in {Path} has no threshold, so no image is accepted or rejected. Choose one with: calibrate {Path}");
+            error.WriteLine($"The run in {Path} has no threshold, so no image is accepted or rejected. Choose one with: pascl calibrate {Path}");
         }
     }
 

@@ -74,6 +74,24 @@ public abstract class MethodDefinition(string name)
     /// <summary>Takes back <see cref="Register"/>.</summary>
     internal static void Withdraw(MethodDefinition method) => all.Remove(method);
 
+    /// <summary>
+    /// A recipe with another method. What the method before it had otherwise than the preset is taken back: a schedule without finetuning, say, belongs to that method and
+    /// not to the recipe. What else was chosen stays.
+    /// </summary>
+    /// <exception cref="InputException">There is no such method.</exception>
+    internal static Recipe Change(Recipe recipe, string name)
+    {
+        var method = Find(name);
+        if (recipe.Method != name)
+        {
+            var preset = Presets.All.FirstOrDefault(preset => preset.Name == recipe.Preset)?.Recipe ?? Presets.Custom;
+            var usual = preset with { StartingRun = recipe.StartingRun };
+            recipe = RecipeFile.TakeBack(recipe, changed: Find(recipe.Method).Apply(usual), original: usual);
+        }
+
+        return method.Apply(recipe);
+    }
+
     /// <summary>The recipe with this method, and with what the method's source does otherwise than PASCL's.</summary>
     public virtual Recipe Apply(Recipe recipe) => recipe with { Method = name, Views = 2 };
 

@@ -83,8 +83,11 @@ public static class OptionTable
             data => data.TestFraction, (data, value) => data with { TestFraction = value },
             "The test fraction", new OptionRange<double>(value => value is > 0 and < 1, "between 0 and 1")),
         RecipeParts.Data.Option(
-            "--max-outliers", "use the first so many outlier images", data => data.MaximumOutliers, (data, value) => data with { MaximumOutliers = value },
+            "--max-outliers", "use so many outlier images, chosen at random", data => data.MaximumOutliers, (data, value) => data with { MaximumOutliers = value },
             "The number of outliers", OptionRanges.AtLeast(1).OrNone()) with { Use = ByOutliers },
+        RecipeParts.Data.Option(
+            "--split-seed", "seed by which images are held out and outliers chosen; not that of the run, so that several runs are tested on the same images",
+            data => data.SplitSeed, (data, value) => data with { SplitSeed = value }),
     ];
 
     // In the order in which they are applied: a method looks at the run that it starts from, and replaces values that the options behind it then change.
@@ -93,7 +96,7 @@ public static class OptionTable
         RecipeParts.Whole.Option(
             "--from", "run folder whose weights the first phase starts from",
             recipe => recipe.StartingRun, (recipe, value) => recipe with { StartingRun = value is null ? null : Path.GetFullPath(value) }),
-        RecipeParts.Whole.Option("--method", "what is trained", recipe => recipe.Method, (recipe, value) => MethodDefinition.Find(value).Apply(recipe))
+        RecipeParts.Whole.Option("--method", "what is trained", recipe => recipe.Method, MethodDefinition.Change)
             with { Words = () => MethodDefinition.All.Select(method => method.Name) },
         RecipeParts.Whole.Option(
             "--views", "augmented views of an image in the first phase", recipe => recipe.Views, (recipe, value) => recipe with { Views = value },

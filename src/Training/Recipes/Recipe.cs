@@ -82,6 +82,9 @@ public sealed record Recipe
     /// <summary>Whether the first phase sees outliers.</summary>
     public bool UsesOutliers => MethodDefinition.Find(Method).UsesOutliers;
 
+    /// <summary>The seed that images are held out by.</summary>
+    internal int SplitSeed => Data.SplitSeed ?? Seed;
+
     /// <summary>Seed of a phase, counted from 0: each draws its order and augmentation from streams of its own.</summary>
     internal ulong SeedOf(uint phase) => ((ulong)phase << 32) | (uint)Seed;
 
@@ -132,8 +135,14 @@ public sealed record DataRecipe
     /// <summary>Share of each class held out as the test set where the data has no test part of its own.</summary>
     public double TestFraction { get; init; } = 0.2;
 
-    /// <summary>The first so many outlier images are used; null uses all.</summary>
+    /// <summary>So many outlier images are used, chosen at random; null uses all.</summary>
     public int? MaximumOutliers { get; init; }
+
+    /// <summary>
+    /// Seed by which images are held out and outliers are chosen, apart from <see cref="Recipe.Seed"/>, so that runs of several seeds are tested on the same images. Null
+    /// is what versions before format 3 did: held out by the seed of the run, and the first outliers taken.
+    /// </summary>
+    public int? SplitSeed { get; init; } = 0;
 }
 
 /// <summary>A data set on disk and the name it has in tables.</summary>

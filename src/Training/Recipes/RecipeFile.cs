@@ -8,7 +8,7 @@ namespace Pascl.Training.Recipes;
 public static class RecipeFile
 {
     /// <summary>The version of the format that is written. 1 had no version, <c>depth</c> for <c>network</c>, <c>rivals</c> and <c>b-float16</c>.</summary>
-    public const int CurrentFormat = 2;
+    public const int CurrentFormat = 3;
 
     private static readonly JsonSerializerOptions Options = new()
     {
@@ -41,6 +41,27 @@ public static class RecipeFile
         }
     }
 
+    /// <summary>A recipe without a change: each of its values that the change made gets the original value, and every other stays.</summary>
+    /// <param name="recipe">The recipe.</param>
+    /// <param name="changed">A recipe with the change.</param>
+    /// <param name="original">That recipe before it.</param>
+    internal static Recipe TakeBack(Recipe recipe, Recipe changed, Recipe original)
+    {
+        return Value(Json(recipe), Json(changed), Json(original)).Deserialize<Recipe>(Options)!;
+
+        static JsonNode? Value(JsonNode? now, JsonNode? changed, JsonNode? original)
+        {
+            if (now is JsonObject properties && changed is JsonObject after && original is JsonObject before)
+            {
+                return new JsonObject(properties.Select(property => KeyValuePair.Create(property.Key, Value(property.Value, after[property.Key], before[property.Key]))));
+            }
+
+            return (JsonNode.DeepEquals(now, changed) ? original : now)?.DeepClone();
+        }
+
+        static JsonNode? Json(Recipe recipe) => JsonSerializer.SerializeToNode(recipe, Options);
+    }
+
     // The oldest format first: each step makes the next version of it.
     private static JsonNode? Migrated(JsonNode? json, string source)
     {
@@ -65,8 +86,14 @@ public static class RecipeFile
                 recipe["precision"] = "bf16";
             }
 
-            recipe["format"] = CurrentFormat;
         }
+
+        if (format < 3 && recipe["data"] is JsonObject data)
+        {
+            data["splitSeed"] = null;
+        }
+
+        recipe["format"] = CurrentFormat;
 
         return recipe;
 

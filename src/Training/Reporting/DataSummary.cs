@@ -8,7 +8,11 @@ internal static class DataSummary
 {
     private const int ListedProblems = 10;
 
-    public static void Write(IAnsiConsole console, TrainingData data)
+    /// <summary>Writes the summary.</summary>
+    /// <param name="console">Where to.</param>
+    /// <param name="data">The images.</param>
+    /// <param name="warnings">What is wrong with them as a whole, one sentence for each point.</param>
+    public static void Write(IAnsiConsole console, TrainingData data, IReadOnlyList<string> warnings)
     {
         var counts = data.Training.CountPerClass();
         var table = new Table().Border(TableBorder.Simple).AddColumns("images", "set", "number", "size");
@@ -25,6 +29,15 @@ internal static class DataSummary
         console.WriteLine(
             $"{counts.Length} classes, {counts.Max()} to {counts.Min()} training images each (imbalance {(double)counts.Max() / counts.Min():0.#} to 1)");
         WriteSkipped(console, data.Skipped);
+        foreach (var remark in data.Remarks)
+        {
+            console.WriteLine($"Note: {remark}");
+        }
+
+        foreach (var warning in warnings)
+        {
+            console.WriteLine($"Warning: {warning}");
+        }
 
         void Add(string role, ImageSet? set)
         {

@@ -38,7 +38,7 @@ internal sealed class ReportTable
         if (!console.Profile.Out.IsTerminal)
         {
             var numbers = columns.Sum(column => Math.Max(column.Length, "100.00".Length) + "   ".Length);
-            console.Profile.Width = Math.Max(PlainWidth, numbers) + names.Select(name => name.Length).DefaultIfEmpty().Max();
+            console.Profile.Width = Math.Max(console.Profile.Width, Math.Max(PlainWidth, numbers) + names.Select(name => name.Length).DefaultIfEmpty().Max());
         }
     }
 

@@ -91,7 +91,7 @@ public sealed class PasclCommandTests
             {
                 using var help = new StringWriter();
                 Assert.That(root.Parse($"{path} --help").Invoke(new InvocationConfiguration { Output = help }), Is.Zero, path);
-                Assert.That(help.ToString(), Does.Contain("Examples (").And.Contain($"  {RootCommand.ExecutableName}{path}"), path);
+                Assert.That(help.ToString(), Does.Contain("Examples (").And.Contain($"  {PasclCommand.Invocation}{path}"), path);
             }
         });
 

@@ -41,8 +41,9 @@ internal sealed class CifarDataset : Dataset
         return new ImageSet(name, pixels, labels, ClassNames, [.. images.Select(image => $"{image.File.Source}[{image.Record}]")]);
     }
 
-    public override IReadOnlyList<(int Width, int Height, int Count)> Sizes(string part) =>
-        [(CifarRecords.ImageSize, CifarRecords.ImageSize, ReadFiles(part).Sum(file => file.Labels.Length))];
+    public override int Count(string part) => ReadFiles(part).Sum(file => file.Labels.Length);
+
+    public override IReadOnlyList<(int Width, int Height, int Count)> Sizes(string part) => [(CifarRecords.ImageSize, CifarRecords.ImageSize, Count(part))];
 
     private static CifarDataset Create(FileTree tree, string folder, CifarLayout layout)
     {

@@ -27,6 +27,12 @@ public abstract class Dataset
     /// </summary>
     public required IReadOnlyList<string> Parts { get; init; }
 
+    /// <summary>How the layout was understood where it could be understood otherwise, one sentence for each point.</summary>
+    public IReadOnlyList<string> Notes { get; init; } = [];
+
+    /// <summary>What is there and cannot be read, or was left out, one sentence for each.</summary>
+    public virtual IReadOnlyList<string> Problems => [];
+
     /// <summary>Whether the parts are separate out-of-distribution sets rather than the training and test part of one set.</summary>
     public virtual bool IsCollection => false;
 
@@ -76,6 +82,12 @@ public abstract class Dataset
     /// <summary>How many images of a part have each size, most frequent first.</summary>
     public abstract IReadOnlyList<(int Width, int Height, int Count)> Sizes(string part);
 
+    /// <summary>How many images a part has, before any is read.</summary>
+    public abstract int Count(string part);
+
+    /// <summary>What else is to be known of the images of a part, one sentence for each point.</summary>
+    public virtual IReadOnlyList<string> Remarks(string part) => [];
+
     /// <summary>Throws where the classes or the training images cannot serve as in-distribution data.</summary>
     /// <exception cref="InputException">They cannot; the message says what is lacking.</exception>
     public void RequireClasses()
@@ -104,7 +116,18 @@ internal abstract class FileDataset : Dataset
     public override ImageSet Read(string part, string name, ReadOptions options, ICollection<string> skipped) =>
         ImageFiles.Read(name, Tree, Files[part], ClassNames, options, skipped);
 
-    public override IReadOnlyList<(int Width, int Height, int Count)> Sizes(string part) => ImageFiles.Sizes(Tree, Files[part]);
+    public override int Count(string part) => Files[part].Count;
+
+    public override IReadOnlyList<(int Width, int Height, int Count)> Sizes(string part) => ImageFiles.Headers(Tree, Files[part]).Sizes;
+
+    public override IReadOnlyList<string> Remarks(string part) => ImageFiles.Headers(Tree, Files[part]).Turned is > 0 and var turned
+        ? [$"{turned:N0} images of the part {part} are to be turned or mirrored by their EXIF orientation. They are read as they are stored, as Pillow's convert(\"RGB\") reads them; "
+            + "turn the files themselves where that matters."]
+        : [];
+
+    public override IReadOnlyList<string> Problems => ImageFile.CountUnread(Tree.Files) is { } unread
+        ? [.. Tree.Problems, $"{Location} holds pictures of kinds that are not read ({unread}); convert them to JPEG or PNG, or they are missed."]
+        : Tree.Problems;
 }
 
 /// <summary>Allocates image blocks, but not ones that cannot fit into memory.</summary>

@@ -1,11 +1,9 @@
-using System.Globalization;
-
 namespace Pascl.Training.Data.Formats;
 
 /// <summary>
 /// Images in one folder per class: <c>train/CLASS/IMAGE</c> with <c>test/CLASS/IMAGE</c> (or <c>val</c>), or just <c>CLASS/IMAGE</c>, at
 /// any depth below folders that hold nothing else; or images without class folders. Classes are in ordinal order of their names unless a
-/// <c>classes.txt</c> with lines <c>label name</c> says otherwise; the images of a class are in ordinal order of their paths.
+/// <c>classes.txt</c> (<see cref="ClassNameList"/>) says otherwise; the images of a class are in ordinal order of their paths.
 /// </summary>
 internal sealed class FolderDataset : FileDataset
 {
@@ -19,30 +17,31 @@ internal sealed class FolderDataset : FileDataset
         if (images.Length == 0)
         {
             throw new InputException(
-                $"{tree.Location} holds no images{Hint(tree)}; expected JPEG, PNG, BMP or WebP files, as in train/CLASS/IMAGE.jpg.");
+                $"{tree.Location} holds no images that are read{Hint(tree)}; expected JPEG, PNG, BMP, WebP or GIF files, as in train/CLASS/IMAGE.jpg.");
         }
 
-        var root = CommonFolder(images);
-        string[] children = [.. images.Select(image => ChildOf(root, image)).Distinct()];
-        var train = children.FirstOrDefault(child => trainNames.Contains(child, StringComparer.OrdinalIgnoreCase));
-        var tests = testNames.Select(name => children.FirstOrDefault(child => child.Equals(name, StringComparison.OrdinalIgnoreCase)));
-        if (train is null || children.Any(child => child != train && !testNames.Contains(child, StringComparer.OrdinalIgnoreCase)))
+        // Pictures of a kind that is not read are part of the layout: a class that has no others must be missed.
+        string[] pictures = [.. images, .. tree.Files.Where(ImageFile.HasUnreadName)];
+        var layout = Layout.Of(tree, images, pictures);
+        var notes = new List<string>();
+        if (layout.Test is not null && layout.Unused.Count > 0)
         {
-            return Create(tree, images, root, root, null);
+            notes.AddRange(layout.Unused.Select(folder =>
+                $"{tree.Describe(folder)} ({images.Count(image => IsBelow(folder, image)):N0} images) is not used: training is on {FileTree.NameOf(layout.Train)}, testing on "
+                + $"{FileTree.NameOf(layout.Test)}{(testNames.Contains(FileTree.NameOf(folder).ToLowerInvariant()) ? "; --validation holds out images of its own" : "")}."));
         }
 
-        var test = tests.OfType<string>().FirstOrDefault();
-        return Create(tree, images, root, FileTree.Join(root, train), test is null ? null : FileTree.Join(root, test));
+        return Create(tree, images, layout, notes);
     }
 
-    private static FolderDataset Create(FileTree tree, string[] images, string root, string trainFolder, string? testFolder)
+    private static FolderDataset Create(FileTree tree, string[] images, Layout layout, List<string> notes)
     {
-        var classNames = ClassNamesOf(tree, images, root, trainFolder);
+        var classNames = ClassNamesOf(tree, images, layout, notes);
         var labels = classNames.Index().ToDictionary(pair => pair.Item, pair => pair.Index, StringComparer.Ordinal);
-        var files = new Dictionary<string, IReadOnlyList<ImageFile>> { [TrainPart] = Label(tree, images, trainFolder, labels) };
-        if (testFolder is not null)
+        var files = new Dictionary<string, IReadOnlyList<ImageFile>> { [TrainPart] = Label(tree, images, layout.Train, labels) };
+        if (layout.Test is { } test)
         {
-            files[TestPart] = Label(tree, images, testFolder, labels);
+            files[TestPart] = Label(tree, images, test, labels);
         }
 
         return new FolderDataset
@@ -53,6 +52,7 @@ internal sealed class FolderDataset : FileDataset
             Parts = [.. files.Keys],
             Tree = tree,
             Files = files,
+            Notes = notes,
         };
     }
 
@@ -67,54 +67,60 @@ internal sealed class FolderDataset : FileDataset
             return labels.Count == 0 ? ImageSet.NoClass
                 : labels.TryGetValue(name, out var label) ? label
                 : throw new InputException(
-                    $"{tree.Describe(image)} belongs to "
-                    + $"{(name.Length == 0 ? "no class folder" : $"a class {name} that has no training images")}; "
-                    + $"the classes are {string.Join(", ", labels.Keys.Take(10))}{(labels.Count > 10 ? ", ..." : "")}.");
+                    labels.Keys.FirstOrDefault(known => Spelling.IsOtherOf(known, name)) is { } other
+                    ? $"{tree.Describe(image)} belongs to a class {name} that has no training images. The training part has {other}, which is spelt with other characters (composed "
+                      + "and decomposed accents, as macOS writes them); rename one of the folders."
+                    : $"{tree.Describe(image)} belongs to "
+                      + $"{(name.Length == 0 ? "no class folder" : $"a class {name} that has no training images")}; "
+                      + $"the classes are {string.Join(", ", labels.Keys.Take(10))}{(labels.Count > 10 ? ", ..." : "")}.");
         }
     }
 
     /// <summary>
     /// The folders below the training folder; empty ones count, so that a class without images is noticed. Loose images mean no classes.
     /// </summary>
-    private static string[] ClassNamesOf(FileTree tree, string[] images, string root, string trainFolder)
+    private static string[] ClassNamesOf(FileTree tree, string[] images, Layout layout, List<string> notes)
     {
-        var training = images.Where(image => IsBelow(trainFolder, image));
-        var withImages = training.Select(image => ChildOf(trainFolder, image)).ToHashSet(StringComparer.Ordinal);
+        var training = images.Where(image => IsBelow(layout.Train, image));
+        var withImages = training.Select(image => ChildOf(layout.Train, image)).ToHashSet(StringComparer.Ordinal);
         if (withImages.Contains(""))
         {
             return [];
         }
 
-        var folders = tree.Folders.Where(folder => FileTree.FolderOf(folder) == trainFolder).Select(FileTree.NameOf);
-        string[] names = [.. withImages.Union(folders).Order(StringComparer.Ordinal)];
-        return tree.Contains(FileTree.Join(root, ClassList)) ? Reorder(tree, FileTree.Join(root, ClassList), names)
-            : tree.Contains(ClassList) ? Reorder(tree, ClassList, names)
-            : names;
+        var withPictures = tree.Files.Where(ImageFile.HasUnreadName).Where(file => IsBelow(layout.Train, file)).Select(file => ChildOf(layout.Train, file)).Where(name => name.Length > 0);
+        var others = tree.Folders.Where(folder => FileTree.FolderOf(folder) == layout.Train).Select(FileTree.NameOf).Except(withImages).Except(withPictures).ToList();
+        var beside = others.FindAll(name => tree.Files.Any(file => IsBelow(FileTree.Join(layout.Train, name), file)));
+        notes.AddRange(beside.Select(name => $"{tree.Describe(FileTree.Join(layout.Train, name))} holds files but no picture, so it is taken for no class."));
+        string[] names = [.. withImages.Union(withPictures).Union(others.Except(beside)).Order(StringComparer.Ordinal)];
+        foreach (var name in names.Where(Spelling.HasMarks))
+        {
+            if (Array.Find(names, known => known != name && Spelling.IsOtherOf(known, name)) is { } twin)
+            {
+                throw new InputException(
+                    $"{tree.Location} has two folders that are both called {name} but are spelt with different characters (composed and decomposed accents); "
+                    + $"rename one, or put the images of {twin} into the other.");
+            }
+        }
+
+        string[] lists = [FileTree.Join(layout.Root, ClassList), ClassList];
+        return lists.FirstOrDefault(tree.Contains) is { } list ? Reorder(tree, list, names, notes) : names;
     }
 
-    private static string[] Reorder(FileTree tree, string list, string[] names)
+    private static string[] Reorder(FileTree tree, string list, string[] names, List<string> notes)
     {
         if (ClassNameList.Read(tree, list) is not { } ordered)
         {
+            notes.Add($"{tree.Describe(list)} was not used: its lines are not a label and a name; the classes are in the order of their folders' names.");
             return names;
         }
 
-        string[] strangers = [.. ordered.Except(names), .. names.Except(ordered)];
+        var chosen = ordered.Matching(names) ?? (ordered.Shorter.FirstOrDefault(form => form.Names.Intersect(names).Any())?.Names ?? ordered.Names);
+        string[] strangers = [.. chosen.Except(names), .. names.Except(chosen)];
         return strangers.Length == 0
-            ? ordered
+            ? chosen
             : throw new InputException(
                 $"{tree.Describe(list)} and the class folders disagree about {strangers[0]}; list every folder once, or remove the list.");
-    }
-
-    private static string CommonFolder(string[] images)
-    {
-        var folder = FileTree.FolderOf(images[0]);
-        while (!images.All(image => IsBelow(folder, image)))
-        {
-            folder = FileTree.FolderOf(folder);
-        }
-
-        return folder;
     }
 
     private static bool IsBelow(string folder, string file) =>
@@ -130,33 +136,60 @@ internal sealed class FolderDataset : FileDataset
     private static string Hint(FileTree tree)
     {
         string[] archives = [.. tree.Files.Where(file => TarTree.IsArchiveName(file) && FileTree.FolderOf(file).Length == 0)];
-        return archives.Length == 0 ? "" : $" but archives, which are opened by naming one ({string.Join(", ", archives.Take(5))})";
+        return archives.Length > 0 ? $" but archives, which are opened by naming one ({string.Join(", ", archives.Take(5))})"
+            : ImageFile.CountUnread(tree.Files) is { } unread ? $" but others ({unread})"
+            : "";
     }
-}
 
-/// <summary>A <c>classes.txt</c> with one line <c>label name ...</c> per class; what follows the name is ignored.</summary>
-internal static class ClassNameList
-{
-    /// <summary>The names in label order, or null where the file is not such a list.</summary>
-    public static string[]? Read(FileTree tree, string file)
+    /// <summary>Which folders of a tree are the training and the test part.</summary>
+    /// <param name="Root">The folder that both lie in.</param>
+    /// <param name="Train">The folder whose folders are the classes.</param>
+    /// <param name="Test">The folder of the test part, or null.</param>
+    /// <param name="Unused">Folders with images beside the two.</param>
+    private sealed record Layout(string Root, string Train, string? Test, IReadOnlyList<string> Unused)
     {
-        var names = new SortedDictionary<int, string>();
-        var lines = tree.ReadLines(file);
-        foreach (var line in lines)
+        public static Layout Of(FileTree tree, string[] images, string[] pictures)
         {
-            if (line.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries) is not [var number, var name, ..]
-                || !int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out var label))
+            var root = CommonFolder(tree, pictures);
+            string[] children = [.. pictures.Select(picture => ChildOf(root, picture)).Distinct()];
+            var train = children.FirstOrDefault(child => trainNames.Contains(child, StringComparer.OrdinalIgnoreCase));
+            var tests = testNames.Select(name => children.FirstOrDefault(child => child.Equals(name, StringComparison.OrdinalIgnoreCase)));
+            var test = tests.FirstOrDefault(name => name is not null);
+            string[] others = [.. children.Where(child => child != train && !testNames.Contains(child, StringComparer.OrdinalIgnoreCase))];
+            if (train is null || (test is null && others.Length > 0 && !HasClasses(pictures, FileTree.Join(root, train))))
             {
-                return null;
+                return new Layout(root, root, null, []);
             }
 
-            if (label >= lines.Length || !names.TryAdd(label, name))
+            if (test is null && others.Length > 0)
             {
                 throw new InputException(
-                    $"{tree.Describe(file)} has the line \"{line}\"; expected each label from 0 to {lines.Length - 1} once.");
+                    $"{tree.Describe(root)} holds {train}, which has folders of classes, and beside it {string.Join(", ", others.Take(3).Select(other => other.Length == 0 ? "loose images" : other))}; "
+                    + $"name {tree.Describe(FileTree.Join(root, train))} to train on its classes.");
             }
+
+            var withImages = images.Select(image => ChildOf(root, image)).ToHashSet(StringComparer.Ordinal);
+            var unused = children.Where(child => child.Length > 0 && child != train && child != test && withImages.Contains(child));
+            return new Layout(root, FileTree.Join(root, train), test is null ? null : FileTree.Join(root, test), [.. unused.Select(child => FileTree.Join(root, child))]);
         }
 
-        return [.. names.Values];
+        private static bool HasClasses(string[] pictures, string folder) =>
+            pictures.Where(picture => IsBelow(folder, picture)).Select(picture => ChildOf(folder, picture)).Distinct().Take(2).ToList() is [not "", not ""];
+
+        // The deepest folder that holds all pictures; where empty folders lie beside it, they and it are classes, and the folder above is meant.
+        private static string CommonFolder(FileTree tree, string[] pictures)
+        {
+            var folder = FileTree.FolderOf(pictures[0]);
+            while (!pictures.All(picture => IsBelow(folder, picture)))
+            {
+                folder = FileTree.FolderOf(folder);
+            }
+
+            var parent = FileTree.FolderOf(folder);
+            var isClass = folder.Length > 0
+                && pictures.Any(picture => FileTree.FolderOf(picture) == folder)
+                && tree.Folders.Any(other => other != folder && FileTree.FolderOf(other) == parent && !tree.Files.Any(file => IsBelow(other, file)));
+            return isClass ? parent : folder;
+        }
     }
 }

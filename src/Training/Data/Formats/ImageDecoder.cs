@@ -4,7 +4,7 @@ using SkiaSharp;
 namespace Pascl.Training.Data.Formats;
 
 /// <summary>
-/// Decodes JPEG, PNG, BMP and WebP files to red green blue bytes with Skia. Grey and palette images are expanded, alpha is dropped, colour
+/// Decodes JPEG, PNG, BMP, WebP and GIF files to red green blue bytes with Skia. Grey and palette images are expanded, alpha is dropped, colour
 /// profiles and EXIF orientation are not applied: what Pillow's <c>convert("RGB")</c> gives. One decoder serves one thread and keeps its
 /// buffers.
 /// </summary>
@@ -18,14 +18,14 @@ internal sealed unsafe class ImageDecoder : IDisposable
     private long capacity;
     private byte[] colours = [];
 
-    /// <summary>Reads the size of a picture from its header; null where that cannot be done.</summary>
-    public static (int Width, int Height)? Size(ReadOnlySpan<byte> file)
+    /// <summary>Reads the size of a picture and whether EXIF says that it is to be turned or mirrored, from its header; null where that cannot be done.</summary>
+    public static (int Width, int Height, bool IsTurned)? Header(ReadOnlySpan<byte> file)
     {
         fixed (byte* start = file)
         {
             using var data = SKData.Create((nint)start, file.Length);
             using var codec = file.IsEmpty ? null : SKCodec.Create(data);
-            return codec is null ? null : (codec.Info.Width, codec.Info.Height);
+            return codec is null ? null : (codec.Info.Width, codec.Info.Height, codec.EncodedOrigin is not (SKEncodedOrigin.TopLeft or SKEncodedOrigin.Default));
         }
     }
 
@@ -67,7 +67,7 @@ internal sealed unsafe class ImageDecoder : IDisposable
             using var codec = SKCodec.Create(data);
             if (codec is null)
             {
-                return Unrecognised(file);
+                return ForeignFile.Describe(file);
             }
 
             (width, height) = (codec.Info.Width, codec.Info.Height);
@@ -104,20 +104,6 @@ internal sealed unsafe class ImageDecoder : IDisposable
         NativeMemory.Free(decoded);
         decoded = null;
         capacity = 0;
-    }
-
-    private static string Unrecognised(ReadOnlySpan<byte> file)
-    {
-        ReadOnlySpan<byte> jpeg = [0xff, 0xd8], png = [0x89, 0x50, 0x4e, 0x47], bmp = "BM"u8, riff = "RIFF"u8;
-        if (file.StartsWith(jpeg) || file.StartsWith(png) || file.StartsWith(bmp) || file.StartsWith(riff))
-        {
-            return "begins like an image but its header is cut or damaged";
-        }
-
-        var text = file[..Math.Min(file.Length, 15)];
-        return text.ContainsAnyExceptInRange((byte)' ', (byte)'~')
-            ? "is not an image"
-            : $"is not an image: it begins with the text \"{System.Text.Encoding.ASCII.GetString(text)}\"";
     }
 
     private void DropAlpha(Span<byte> target)

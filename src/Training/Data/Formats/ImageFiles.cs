@@ -9,7 +9,7 @@ internal static class ImageFiles
     private const int LargestNaturalSize = 64;
 
     /// <summary>
-    /// Reads the files. A file that cannot be decoded stops the run, or is left out and its sentence added to <paramref name="skipped"/>,
+    /// Reads the files. A file that cannot be read or decoded stops the run, or is left out and its sentence added to <paramref name="skipped"/>,
     /// as <see cref="ReadOptions.SkipBroken"/> says.
     /// </summary>
     public static ImageSet Read(
@@ -25,22 +25,20 @@ internal static class ImageFiles
         var faults = new string?[files.Count];
 
         // Break, not Stop: every file before the first broken one is still tried, so the message names the same file in every run.
-        ForEachFile(tree, files, (i, bytes, decoder, state) =>
+        ForEachFile(files, (i, decoder, state) =>
         {
-            faults[i] = decoder.Decode(bytes, pixels.Writable(i), size);
+            faults[i] = Decode(tree, files[i], decoder, pixels.Writable(i), size);
             if (faults[i] is not null && !options.SkipBroken)
             {
                 state.Break();
             }
         });
 
-        string[] sources = [.. files.Select(file => tree.Describe(file.Name))];
-        var broken = faults.Index().Where(fault => fault.Item is not null);
-        string[] sentences = [.. broken.Select(fault => $"{sources[fault.Index]} {fault.Item}.")];
+        string[] sentences = [.. faults.OfType<string>()];
         if (sentences.Length > 0 && !options.SkipBroken)
         {
             throw new InputException(
-                $"{sentences[0]} Expected a JPEG, PNG, BMP or WebP image; mend or remove it, or leave such files out with --skip-broken.");
+                $"{sentences[0]} Expected {ImageFile.Kinds}; mend or remove it, or leave such files out with --skip-broken.");
         }
 
         foreach (var sentence in sentences)
@@ -48,56 +46,98 @@ internal static class ImageFiles
             skipped.Add(sentence);
         }
 
-        var all = new ImageSet(name, pixels, [.. files.Select(file => file.Label)], classNames, sources);
+        var all = new ImageSet(name, pixels, [.. files.Select(file => file.Label)], classNames, [.. files.Select(file => tree.Describe(file.Name))]);
         return sentences.Length == 0 ? all : all.Select(Enumerable.Range(0, files.Count).Where(i => faults[i] is null));
     }
 
-    /// <summary>How many images have each size, most frequent first; files whose header cannot be read are not counted.</summary>
-    public static IReadOnlyList<(int Width, int Height, int Count)> Sizes(FileTree tree, IReadOnlyList<ImageFile> files)
+    /// <summary>What the headers of images say; files whose header cannot be read are not counted.</summary>
+    public static ImageHeaders Headers(FileTree tree, IReadOnlyList<ImageFile> files)
     {
         var counts = new ConcurrentDictionary<(int Width, int Height), int>();
-        ForEachFile(tree, files, (_, bytes, _, _) =>
+        var turned = 0;
+        ForEachFile(files, (i, _, _) =>
         {
-            if (ImageDecoder.Size(bytes) is { } size)
+            if (Header(tree, files[i]) is { } header)
             {
-                counts.AddOrUpdate(size, 1, (_, count) => count + 1);
+                counts.AddOrUpdate((header.Width, header.Height), 1, (_, count) => count + 1);
+                if (header.IsTurned)
+                {
+                    Interlocked.Increment(ref turned);
+                }
             }
         });
         var sizes = counts.Select(pair => (pair.Key.Width, pair.Key.Height, Count: pair.Value));
-        return [.. sizes.OrderByDescending(size => size.Count).ThenBy(size => size)];
+        return new ImageHeaders([.. sizes.OrderByDescending(size => size.Count).ThenBy(size => size)], turned);
     }
 
-    private static int NaturalSize(FileTree tree, IReadOnlyList<ImageFile> files) =>
-        Sizes(tree, files) is [var only] && only.Width == only.Height && only.Width <= LargestNaturalSize ? only.Width : DefaultSize;
-
-    private static void ForEachFile(FileTree tree, IReadOnlyList<ImageFile> files, FileAction action)
+    private static string? Decode(FileTree tree, ImageFile file, ImageDecoder decoder, Span<byte> target, int size)
     {
         try
         {
-            Parallel.For(
-                0,
-                files.Count,
-                () => new ImageDecoder(),
-                (i, state, decoder) =>
-                {
-                    action(i, tree.Read(files[i].Name).Span, decoder, state);
-                    return decoder;
-                },
-                decoder => decoder.Dispose());
+            return decoder.Decode(tree.Read(file.Name).Span, target, size) is { } fault ? $"{tree.Describe(file.Name)} {fault}." : null;
         }
-        catch (AggregateException exception) when (exception.InnerExceptions.OfType<InputException>().FirstOrDefault() is { } first)
+        catch (InputException exception)
         {
-            throw first;
+            return exception.Message;
         }
     }
 
-    private delegate void FileAction(int index, ReadOnlySpan<byte> bytes, ImageDecoder decoder, ParallelLoopState state);
+    private static (int Width, int Height, bool IsTurned)? Header(FileTree tree, ImageFile file)
+    {
+        try
+        {
+            return ImageDecoder.Header(tree.Read(file.Name).Span);
+        }
+        catch (InputException)
+        {
+            return null;
+        }
+    }
+
+    private static int NaturalSize(FileTree tree, IReadOnlyList<ImageFile> files) =>
+        Headers(tree, files).Sizes is [var only] && only.Width == only.Height && only.Width <= LargestNaturalSize ? only.Width : DefaultSize;
+
+    private static void ForEachFile(IReadOnlyList<ImageFile> files, Action<int, ImageDecoder, ParallelLoopState> action) => Parallel.For(
+        0,
+        files.Count,
+        () => new ImageDecoder(),
+        (i, state, decoder) =>
+        {
+            action(i, decoder, state);
+            return decoder;
+        },
+        decoder => decoder.Dispose());
 }
+
+/// <summary>What the headers of a part's images say.</summary>
+/// <param name="Sizes">How many images are stored in each size, most frequent first.</param>
+/// <param name="Turned">How many are to be turned or mirrored by EXIF, which is not done.</param>
+internal sealed record ImageHeaders(IReadOnlyList<(int Width, int Height, int Count)> Sizes, int Turned);
 
 /// <summary>An image file of a tree and the class of the image, or <see cref="ImageSet.NoClass"/>.</summary>
 internal readonly record struct ImageFile(string Name, int Label)
 {
-    private static readonly string[] endings = [".jpg", ".jpeg", ".png", ".bmp", ".webp"];
+    /// <summary>What is read, for messages.</summary>
+    public const string Kinds = "a JPEG, PNG, BMP, WebP or GIF image";
+
+    private static readonly string[] endings = [".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".gif"];
+
+    private static readonly HashSet<string> unreadEndings = new(StringComparer.OrdinalIgnoreCase)
+    {
+        ".tif", ".tiff", ".heic", ".heif", ".avif", ".jxl", ".jp2", ".j2k", ".jpx", ".svg", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".psd", ".ico", ".exr", ".hdr",
+        ".dcm", ".dng", ".raw", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pcx", ".xcf", ".dib", ".apng",
+    };
 
     public static bool HasImageName(string name) => endings.Any(ending => name.EndsWith(ending, StringComparison.OrdinalIgnoreCase));
+
+    /// <summary>Whether a file is a picture by its name, of a kind that is not read.</summary>
+    public static bool HasUnreadName(string name) => unreadEndings.Contains(Path.GetExtension(name));
+
+    /// <summary>How many of some files are pictures that are not read, by ending: <c>6 files .tif, 1 .heic</c>; null where there are none.</summary>
+    public static string? CountUnread(IEnumerable<string> names)
+    {
+        var groups = names.Where(HasUnreadName).GroupBy(name => Path.GetExtension(name).ToLowerInvariant()).OrderByDescending(group => group.Count());
+        var counts = string.Join(", ", groups.Select(group => $"{group.Count():N0} {group.Key}"));
+        return counts.Length == 0 ? null : counts;
+    }
 }

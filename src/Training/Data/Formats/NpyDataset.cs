@@ -78,6 +78,8 @@ internal sealed class NpyDataset(NpyHeader header, string? path, ReadOnlyMemory<
         return new ImageSet(name, pixels, labels, []);
     }
 
+    public override int Count(string part) => header.Count;
+
     public override IReadOnlyList<(int Width, int Height, int Count)> Sizes(string part) => [(header.Width, header.Height, header.Count)];
 
     private static NpyDataset Create(string location, string? path, ReadOnlySpan<byte> start, long length, ReadOnlyMemory<byte> content)

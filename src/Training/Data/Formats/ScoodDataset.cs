@@ -69,7 +69,7 @@ internal sealed partial class ScoodDataset : FileDataset
     }
 
     private static IReadOnlyList<ImageFile> ReadList(FileTree tree, string list, string imageFolder) =>
-        [.. tree.ReadLines(list).Index().Select(line => Parse(tree, list, imageFolder, line))];
+        [.. tree.ReadLines(list).Index().Where(line => !string.IsNullOrWhiteSpace(line.Item)).Select(line => Parse(tree, list, imageFolder, line))];
 
     private static ImageFile Parse(FileTree tree, string list, string imageFolder, (int Index, string Item) line)
     {
@@ -81,10 +81,10 @@ internal sealed partial class ScoodDataset : FileDataset
             throw new InputException($"{where}, is \"{line.Item}\"; expected a path and {{\"sc_label\": NUMBER}}, or a path and a number.");
         }
 
-        var file = FileTree.Join(imageFolder, match.Groups["path"].Value);
-        return tree.Contains(file)
+        var file = tree.Resolve(imageFolder, match.Groups["path"].Value);
+        return file is not null && tree.Contains(file)
             ? new ImageFile(file, Math.Max(label, ImageSet.NoClass))
-            : throw new InputException($"{where}, names {file}, which {tree.Location} does not hold.");
+            : throw new InputException($"{where}, names {FileTree.Join(imageFolder, match.Groups["path"].Value)}, which {tree.Location} does not hold.");
     }
 
     private static bool IsList(string file) =>

@@ -185,7 +185,7 @@ internal sealed class UploadDecoder(int size, long pixelLimit) : IDisposable
 
     private (byte[] Pixels, string? Fault) DecodeNow(ReadOnlySpan<byte> file)
     {
-        if (ImageDecoder.Size(file) is var (width, height) && (long)width * height > pixelLimit)
+        if (ImageDecoder.Header(file) is var (width, height, _) && (long)width * height > pixelLimit)
         {
             return ([], $"has {width} x {height} pixels; this server takes {pixelLimit:N0}");
         }

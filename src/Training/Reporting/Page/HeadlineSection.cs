@@ -51,7 +51,7 @@ internal static class HeadlineSection
     }
 
     private static string Decision(ScoreThreshold? threshold) => threshold is null
-        ? "No threshold was chosen, so no image is accepted or rejected. Choose one with: calibrate RUN."
+        ? "No threshold was chosen, so no image is accepted or rejected. Choose one with: pascl calibrate RUN."
         : FormattableString.Invariant(
             $"Threshold: an image is accepted if its {threshold.Score} score is at most {threshold.Value:G6}, chosen on {threshold.Images:N0} images ")
             + FormattableString.Invariant($"so that at least {100 * threshold.TruePositiveRate:G4} % of them are accepted.");

@@ -40,16 +40,105 @@ public sealed class FileTreeTests
     }
 
     [Test]
-    public void an_image_that_is_a_link_in_an_archive_is_refused()
+    public void links_in_an_archive_lead_to_its_files_and_others_are_named()
     {
         using var folder = new TemporaryFolder();
         var path = Path.Combine(folder.Path, "links.tar");
         using (var writer = new TarWriter(File.Create(path)))
         {
-            writer.WriteEntry(new UstarTarEntry(TarEntryType.SymbolicLink, "a/1.png") { LinkName = "/etc/passwd" });
+            writer.WriteEntry(new UstarTarEntry(TarEntryType.SymbolicLink, "b/early.png") { LinkName = "../a/1.png" });
+            writer.WriteEntry(new UstarTarEntry(TarEntryType.RegularFile, "a/1.png") { DataStream = new MemoryStream(red) });
+            writer.WriteEntry(new UstarTarEntry(TarEntryType.HardLink, "a/2.png") { LinkName = "a/1.png" });
+            writer.WriteEntry(new UstarTarEntry(TarEntryType.SymbolicLink, "b/outside.png") { LinkName = "/etc/passwd" });
+            writer.WriteEntry(new UstarTarEntry(TarEntryType.SymbolicLink, "b/gone.png") { LinkName = "no.png" });
         }
 
-        Assert.That(() => FileTree.Open(path), Throws.TypeOf<InputException>().With.Message.Contains("a/1.png is a link"));
+        var tree = FileTree.Open(path);
+        string[] files = ["a/1.png", "a/2.png", "b/early.png"];
+        Assert.Multiple(() =>
+        {
+            Assert.That(tree.Files, Is.EqualTo(files));
+            Assert.That(tree.Read("b/early.png").ToArray(), Is.EqualTo(red));
+            Assert.That(tree.Problems, Has.Count.EqualTo(2).And.One.Contains("b/outside.png is a link to").And.One.Contains("b/gone.png is a link to b/no.png"));
+        });
+    }
+
+    [Test]
+    public void what_is_no_part_of_a_data_set_is_not_kept()
+    {
+        using var folder = new TemporaryFolder();
+        var tree = FileTree.Open(Archives.Pack(folder, "mixed.tar", ("a/1.png", red), ("a/film.mp4", new byte[100]), ("labels/x.xml", new byte[10])));
+        Assert.That(tree.Contains("a/film.mp4"), "it is seen");
+        Assert.That(() => tree.Read("a/film.mp4"), Throws.TypeOf<InputException>());
+    }
+
+    [TestCase("BZh91AY", "compressed with bzip2")]
+    [TestCase("PK\u0003\u0004zip", "a zip archive")]
+    [TestCase("7z\u00bc\u00afx", "a 7z archive")]
+    [TestCase("hello, world", "no tar archive")]
+    public void another_archive_under_a_tar_name_is_named(string start, string expected)
+    {
+        using var folder = new TemporaryFolder();
+        foreach (var name in (string[])["x.tar", "x.tar.gz"])
+        {
+            var path = folder.Write(name, [.. start.Select(letter => (byte)letter), .. new byte[600]]);
+            Assert.That(() => FileTree.Open(path), Throws.TypeOf<InputException>().With.Message.Contains(expected).And.Message.Not.Contains("get the file again"), name);
+        }
+
+        var zip = folder.Write("x.zip", "PK\u0003\u0004");
+        Assert.That(() => FileTree.Open(zip), Throws.TypeOf<InputException>().With.Message.Contains("is a zip archive, which is not read; unpack it"));
+    }
+
+    [Test]
+    public void no_folder_is_read_twice_through_links()
+    {
+        using var folder = new TemporaryFolder();
+        folder.Write("train/a/1.png", red);
+        folder.Write("train/b/1.png", red);
+        Link("train/a/up", "..");
+        Link("train/b/up", "../..");
+        Link("train/again", "a");
+        var tree = FileTree.Open(folder.Path);
+        string[] files = ["train/a/1.png", "train/b/1.png"];
+        Assert.That(tree.Files, Is.EqualTo(files));
+        Assert.That(tree.Problems, Has.Count.EqualTo(3).And.All.Contains("is a link to").And.All.Contains("was left out"));
+
+        void Link(string name, string target) => Directory.CreateSymbolicLink(Path.Combine(folder.Path, name), target);
+    }
+
+    [Test]
+    public void links_to_other_places_are_followed_and_those_to_nowhere_are_named()
+    {
+        using var folder = new TemporaryFolder();
+        using var store = new TemporaryFolder();
+        store.Write("cats/1.png", red);
+        store.Write("2.png", red);
+        folder.Write("dog/1.png", red);
+        Directory.CreateSymbolicLink(Path.Combine(folder.Path, "cat"), Path.Combine(store.Path, "cats"));
+        File.CreateSymbolicLink(Path.Combine(folder.Path, "dog/2.png"), Path.Combine(store.Path, "2.png"));
+        Directory.CreateSymbolicLink(Path.Combine(folder.Path, "owl"), "/nowhere/owl");
+        var tree = FileTree.Open(folder.Path);
+        Assert.That(tree.Files, Is.SupersetOf((string[])["cat/1.png", "dog/1.png", "dog/2.png"]));
+        Assert.That(tree.Read("dog/2.png").ToArray(), Is.EqualTo(red));
+        Assert.That(tree.Problems, Has.One.Contains("owl is a link to /nowhere/owl, which is not there"));
+    }
+
+    [Test]
+    [Platform("Linux,MacOsX")]
+    [CancelAfter(20_000)]
+    public void a_pipe_among_the_images_is_not_waited_for()
+    {
+        using var folder = new TemporaryFolder();
+        folder.Write("a/1.png", red);
+        using (var making = System.Diagnostics.Process.Start("mkfifo", Path.Combine(folder.Path, "a", "2.png")))
+        {
+            making.WaitForExit();
+        }
+
+        Assert.That(() => FileTree.Open(folder.Path).Read("a/2.png"), Throws.TypeOf<InputException>().With.Message.Contains("a/2.png is empty, or no ordinary file"));
+        var skipped = new List<string>();
+        Assert.That(Datasets.ReadOutliers(folder.Path, new ReadOptions(SkipBroken: true), skipped).Count, Is.EqualTo(1));
+        Assert.That(skipped, Has.Count.EqualTo(1));
     }
 
     [Test]

@@ -1,5 +1,6 @@
 using Pascl.Training;
 using Pascl.Training.Data;
+using Pascl.Training.Data.Formats;
 
 namespace Pascl.Tests.Training.Data.Formats;
 
@@ -100,6 +101,83 @@ public sealed class FolderDatasetTests
     }
 
     [Test]
+    public void folders_beside_the_parts_are_left_out_and_named()
+    {
+        using var folder = new TemporaryFolder();
+        WriteTwoClasses(folder, "train", "test", "val");
+        folder.Write("unlabeled/1.png", red);
+        var dataset = Dataset.Open(folder.Path);
+        string[] names = ["a", "b"];
+        Assert.Multiple(() =>
+        {
+            Assert.That(dataset.ClassNames, Is.EqualTo(names));
+            Assert.That(dataset.Notes, Has.Count.EqualTo(2));
+            Assert.That(dataset.Notes, Has.One.Contains("val (2 images) is not used").And.One.Contains("unlabeled (1 images) is not used"));
+            Assert.That(dataset.Notes, Has.One.Contains("--validation holds out images of its own"));
+        });
+    }
+
+    [Test]
+    public void a_training_part_with_classes_beside_other_folders_is_asked_for_by_name()
+    {
+        using var folder = new TemporaryFolder();
+        WriteTwoClasses(folder, "train");
+        folder.Write("extra/1.png", red);
+        AssertRefused(folder.Path, "holds train, which has folders of classes, and beside it extra; name");
+    }
+
+    [Test]
+    public void pictures_of_other_kinds_are_counted_and_a_class_of_them_alone_is_missed()
+    {
+        using var folder = new TemporaryFolder();
+        folder.Write("cat/1.png", red);
+        folder.Write("cat/2.jfif", red);
+        folder.Write("cat/3.JPE", red);
+        folder.Write("cat/4.gif", red);
+        folder.Write("cat/5.tif", "II*");
+        folder.Write("dog/1.tiff", "II*");
+        folder.Write("dog/2.heic", "x");
+        var dataset = Dataset.Open(folder.Path);
+        Assert.That(dataset.Count(Dataset.TrainPart), Is.EqualTo(4));
+        Assert.That(dataset.Problems, Has.One.Contains("1 .tif").And.One.Contains("1 .tiff").And.One.Contains("1 .heic"));
+        AssertRefused(folder.Path, "class dog has no training images; every class needs one.");
+        AssertRefused(folder.Path, "pictures of kinds that are not read");
+    }
+
+    [Test]
+    public void an_empty_folder_beside_a_single_class_is_a_class_too()
+    {
+        using var folder = new TemporaryFolder();
+        folder.Write("photos/cat/1.png", red);
+        Directory.CreateDirectory(Path.Combine(folder.Path, "photos", "dog"));
+        AssertRefused(folder.Path, "class dog has no training images");
+    }
+
+    [Test]
+    public void names_that_differ_in_how_accents_are_written_are_said_to()
+    {
+        using var folder = new TemporaryFolder();
+        folder.Write("train/caf\u00e9/1.png", red);
+        folder.Write("train/b/1.png", red);
+        folder.Write("test/cafe\u0301/1.png", red);
+        AssertRefused(folder.Path, "spelt with other characters");
+        folder.Write("train/cafe\u0301/1.png", red);
+        AssertRefused(folder.Path, "spelt with different characters");
+    }
+
+    [TestCase("0 golden retriever\n1 golden eagle\n", "golden retriever", "golden eagle")]
+    [TestCase("0 golden retriever 12\n1 bald eagle 3\n", "golden retriever", "bald eagle")]
+    public void the_name_of_a_class_is_the_rest_of_its_line(string list, string first, string second)
+    {
+        using var folder = new TemporaryFolder();
+        folder.Write($"train/{first}/1.png", red);
+        folder.Write($"train/{second}/1.png", red);
+        folder.Write("classes.txt", list);
+        string[] names = [first, second];
+        Assert.That(Datasets.ReadInDistribution(folder.Path, options).Training.ClassNames, Is.EqualTo(names));
+    }
+
+    [Test]
     public void one_class_is_not_enough()
     {
         using var folder = new TemporaryFolder();
@@ -122,7 +200,7 @@ public sealed class FolderDatasetTests
     public void a_folder_without_images_names_the_archives_in_it()
     {
         using var folder = new TemporaryFolder();
-        AssertRefused(folder.Path, "holds no images;");
+        AssertRefused(folder.Path, "holds no images that are read;");
         folder.Write("cifar.tar.gz", "");
         AssertRefused(folder.Path, "cifar.tar.gz");
     }

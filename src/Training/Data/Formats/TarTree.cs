@@ -1,0 +1,201 @@
+using System.Formats.Tar;
+using System.IO.Compression;
+
+namespace Pascl.Training.Data.Formats;
+
+/// <summary>
+/// The files of a tar archive, plain or compressed with gzip. The archive is streamed once, and those of its files that a data set may consist of are kept in
+/// memory as they are stored there.
+/// </summary>
+internal sealed class TarTree : FileTree
+{
+    private const int BlockSize = 512;
+    private static readonly string[] endings = [".tar", ".tar.gz", ".tgz"];
+
+    // Beside images: lists, arrays, and the files of CIFAR, some of which have no ending.
+    private static readonly string[] keptEndings = ["", ".txt", ".csv", ".tsv", ".json", ".npy", ".bin", ".meta"];
+
+    private readonly string path;
+    private readonly string folder;
+    private readonly Dictionary<string, ReadOnlyMemory<byte>> contents;
+
+    /// <summary>Opens the files below <paramref name="folder"/> of an archive; an empty folder stands for all of it.</summary>
+    public TarTree(string path, string folder)
+        : this(path, folder, Scan(path, folder))
+    {
+    }
+
+    private TarTree(string path, string folder, Entries entries)
+        : base(folder.Length == 0 ? path : $"{path}/{folder}", entries.Contents.Keys.Concat(entries.NotKept), entries.Folders, entries.Problems) =>
+        (this.path, this.folder, contents) = (path, folder, entries.Contents);
+
+    public static bool IsArchiveName(string path) =>
+        endings.Any(ending => path.EndsWith(ending, StringComparison.OrdinalIgnoreCase));
+
+    public override ReadOnlyMemory<byte> Read(string file) => contents.TryGetValue(file, out var bytes)
+        ? bytes
+        : throw new InputException($"{Describe(file)} is no file of a data set and was not read.");
+
+    public override string Describe(string file) => $"{path}: {Join(folder, file)}";
+
+    private static Entries Scan(string path, string folder)
+    {
+        var entries = new Entries(folder);
+        try
+        {
+            using var file = File.OpenRead(path);
+            var compressed = file.ReadByte() == 0x1f && file.ReadByte() == 0x8b;
+            file.Position = 0;
+            if (!compressed && ForeignFile.KindOf(path) is { IsArchive: true } kind && !kind.Name.EndsWith("tar archive", StringComparison.Ordinal))
+            {
+                throw new InputException($"{path} is {kind.Name}, in spite of its name; unpack it, or make a .tar or .tar.gz of what it holds.");
+            }
+
+            using var content = new BufferedStream(compressed ? new GZipStream(file, CompressionMode.Decompress) : file, 1 << 16);
+            entries.Read(content, path);
+            ThrowIfEndIsMissing(file, compressed, content);
+        }
+        catch (Exception exception) when (exception is InvalidDataException or EndOfStreamException or FormatException)
+        {
+            var reason = exception.Message.TrimEnd('.');
+            throw new InputException(
+                entries.IsBegun ? $"{path} is cut short or damaged and cannot be read as an archive ({reason}); get the file again."
+                : $"{path} is cut short or damaged, or no tar archive in spite of its name ({reason}).",
+                exception);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new InputException($"{path} cannot be read: {exception.Message}", exception);
+        }
+
+        entries.ResolveLinks();
+        return entries.Contents.Count > 0 || entries.Folders.Count > 0 || entries.NotKept.Count > 0 || entries.Problems.Count > 0
+            ? entries
+            : throw new InputException(folder.Length == 0 ? $"{path} is an archive without files, or no tar archive in spite of its name." : $"{path} holds no folder {folder}.");
+    }
+
+    /// <summary>
+    /// The reader takes the end of the stream for the end of the archive; an archive that was cut between two entries shows only here.
+    /// </summary>
+    private static void ThrowIfEndIsMissing(FileStream file, bool compressed, Stream content)
+    {
+        if (compressed)
+        {
+            content.CopyTo(Stream.Null);
+            return;
+        }
+
+        Span<byte> last = stackalloc byte[BlockSize];
+        file.Seek(-Math.Min(BlockSize, file.Length), SeekOrigin.End);
+        file.ReadExactly(last);
+        if (last.ContainsAnyExcept((byte)0))
+        {
+            throw new EndOfStreamException("the end mark is missing");
+        }
+    }
+
+    /// <summary>What an archive holds below a folder.</summary>
+    private sealed class Entries(string folder)
+    {
+        private readonly List<(string Name, string Target)> links = [];
+
+        public Dictionary<string, ReadOnlyMemory<byte>> Contents { get; } = new(StringComparer.Ordinal);
+
+        public List<string> NotKept { get; } = [];
+
+        public List<string> Folders { get; } = [];
+
+        public List<string> Problems { get; } = [];
+
+        /// <summary>Whether at least one entry could be read.</summary>
+        public bool IsBegun { get; private set; }
+
+        public void Read(Stream content, string path)
+        {
+            using var reader = new TarReader(content, leaveOpen: true);
+            while (reader.GetNextEntry() is { } entry)
+            {
+                IsBegun = true;
+                if (BelowFolder(Plain(entry.Name)) is { } name)
+                {
+                    Add(entry, name, path);
+                }
+            }
+        }
+
+        // A hard link names an entry of the archive; a symbolic one names a path from the folder that it lies in.
+        public void ResolveLinks()
+        {
+            for (var isProgress = true; isProgress;)
+            {
+                var resolved = links.Where(link => Contents.ContainsKey(link.Target)).ToList();
+                resolved.ForEach(link => Contents[link.Name] = Contents[link.Target]);
+                isProgress = links.RemoveAll(resolved.Contains) > 0;
+            }
+
+            foreach (var (name, target) in links)
+            {
+                Problems.Add($"{Join(folder, name)} is a link to {Join(folder, target)}, which is no image of the archive{(folder.Length == 0 ? "" : $" below {folder}")}; it was left out.");
+            }
+        }
+
+        private void Add(TarEntry entry, string name, string path)
+        {
+            switch (entry.EntryType)
+            {
+                case TarEntryType.Directory or TarEntryType.DirectoryList:
+                    Folders.Add(name);
+                    break;
+                case TarEntryType.RegularFile or TarEntryType.V7RegularFile or TarEntryType.ContiguousFile when !IsOfUse(name):
+                    NotKept.Add(name);
+                    break;
+                case TarEntryType.RegularFile or TarEntryType.V7RegularFile or TarEntryType.ContiguousFile:
+                    Contents[name] = Bytes(entry, path);
+                    break;
+                case TarEntryType.HardLink when IsOfUse(name):
+                    links.Add((name, BelowFolder(Plain(entry.LinkName)) ?? "../" + entry.LinkName));
+                    break;
+                case TarEntryType.SymbolicLink when IsOfUse(name):
+                    links.Add((name, Target(name, entry.LinkName)));
+                    break;
+            }
+        }
+
+        private static ReadOnlyMemory<byte> Bytes(TarEntry entry, string path)
+        {
+            if (entry.Length > Array.MaxLength)
+            {
+                throw new InputException($"{path} holds {entry.Name} of {entry.Length >> 20:N0} MiB, more than can be read from an archive; unpack it.");
+            }
+
+            var bytes = new byte[entry.Length];
+            entry.DataStream?.ReadExactly(bytes);
+            return bytes;
+        }
+
+        private string? BelowFolder(string name) =>
+            folder.Length == 0 ? name : name.StartsWith(folder + "/", StringComparison.Ordinal) ? name[(folder.Length + 1)..] : null;
+
+        private static string Target(string name, string link)
+        {
+            var parts = new List<string>(FolderOf(name).Split('/', StringSplitOptions.RemoveEmptyEntries));
+            foreach (var part in link.Split('/').Where(part => part is not ("" or ".")))
+            {
+                if (part == ".." && parts.Count > 0 && parts[^1] != "..")
+                {
+                    parts.RemoveAt(parts.Count - 1);
+                }
+                else
+                {
+                    parts.Add(part);
+                }
+            }
+
+            return (link.StartsWith('/') ? "/" : "") + string.Join('/', parts);
+        }
+
+        private static bool IsOfUse(string name) => ImageFile.HasImageName(name) || keptEndings.Contains(Path.GetExtension(name).ToLowerInvariant());
+
+        private static string Plain(string name) => (name.StartsWith("./", StringComparison.Ordinal) ? name[2..] : name).TrimEnd('/');
+    }
+}
