@@ -89,6 +89,21 @@ public sealed class Run : IDisposable
         }
     }
 
+    /// <summary>
+    /// Opens a run to decide about images, in the one precision that all do it in: float32, whatever the training multiplied in, so that calibrate, score, serve and the
+    /// exported model agree on every machine. A threshold that an earlier version chose in bfloat16 stays one of bfloat16.
+    /// </summary>
+    /// <exception cref="InputException">The checkpoint is damaged, or of a newer version.</exception>
+    public static Run OpenDeployed(RunFolder folder)
+    {
+        var run = Open(folder);
+        run.Recipe = run.Recipe with { Precision = run.ThresholdPrecision };
+        return run;
+    }
+
+    /// <summary>The precision of the scores that the run's threshold is for.</summary>
+    public Precision ThresholdPrecision => Info.Threshold is { Precision: null } ? RecipeFile.Parse(Info.Recipe, Folder.Checkpoint).Precision : Precision.Float32;
+
     /// <summary>Opens the run in a folder.</summary>
     /// <exception cref="InputException">There is no run, or it cannot be used.</exception>
     public static Run Open(string path) => Open(RunFolder.Open(path));

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using Pascl.Training.Evaluation;
 using Pascl.Training.Reporting;
 
 namespace Pascl.Training;
@@ -41,6 +42,12 @@ public sealed class RunFolder : IDisposable
 
     /// <summary>The run's own report and what goes with it.</summary>
     public EvaluationFiles Evaluation => new(Report);
+
+    /// <summary>What the run's threshold accepts, see <see cref="AcceptanceTable"/>.</summary>
+    public string Threshold => Path.Combine(Root, "threshold.json");
+
+    /// <summary>What made the run, see <see cref="Training.Provenance"/>.</summary>
+    public string Provenance => Path.Combine(Root, "provenance.json");
 
     /// <summary>The machine that the run was trained on, each part and what it is.</summary>
     public string Machine => Path.Combine(Root, "machine.json");
@@ -148,6 +155,27 @@ public sealed class RunFolder : IDisposable
     /// <summary>Writes <see cref="Recipe"/>, whole or not at all.</summary>
     /// <exception cref="InputException">It could not be written.</exception>
     public void WriteRecipe(string json) => Write(Recipe, json);
+
+    /// <summary>Writes <see cref="Threshold"/>, whole or not at all.</summary>
+    /// <exception cref="InputException">It could not be written.</exception>
+    public void WriteThreshold(AcceptanceTable table) => Write(Threshold, table.ToJson());
+
+    /// <summary>Writes <see cref="Provenance"/>, whole or not at all.</summary>
+    /// <exception cref="InputException">It could not be written.</exception>
+    internal void WriteProvenance(Provenance provenance) => Write(Provenance, JsonSerializer.Serialize(provenance, readable));
+
+    /// <summary>Reads <see cref="Provenance"/>; null where there is none, as in a run of an earlier version, or where it is damaged.</summary>
+    internal Provenance? ReadProvenance()
+    {
+        try
+        {
+            return File.Exists(Provenance) ? JsonSerializer.Deserialize<Provenance>(File.ReadAllText(Provenance)) : null;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or JsonException)
+        {
+            return null;
+        }
+    }
 
     /// <summary>Writes <see cref="Machine"/>, whole or not at all.</summary>
     /// <exception cref="InputException">It could not be written.</exception>

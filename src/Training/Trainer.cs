@@ -65,6 +65,9 @@ public sealed class Trainer : IDisposable
     /// <summary>What <see cref="CheckConvolutions"/> found; null before it.</summary>
     public ConvolutionReport? Convolutions { get; private set; }
 
+    /// <summary>What tells its images from others.</summary>
+    public DataFingerprint Fingerprint => fingerprint.Value;
+
     /// <summary>Longest time between two checkpoints; one is written after every epoch in any case.</summary>
     public TimeSpan CheckpointInterval { get; init; } = UsualCheckpointInterval;
 

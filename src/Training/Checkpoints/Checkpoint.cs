@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Pascl.Training.Data;
+using Pascl.Training.Devices;
 using Pascl.Training.Optimisation;
 using TorchSharp;
 
@@ -270,4 +271,10 @@ public sealed record CheckpointInfo(
 /// <param name="TruePositiveRate">The share of in-distribution images that was asked to be accepted.</param>
 /// <param name="Value">The highest score that is accepted.</param>
 /// <param name="Images">In-distribution images by which the threshold was chosen.</param>
-public sealed record ScoreThreshold(string Score, double TruePositiveRate, [property: JsonPropertyName("Threshold")] double Value, int Images);
+/// <param name="Precision">The arithmetic that the scores were computed in; null in a file of an earlier version, which used that of the training.</param>
+public sealed record ScoreThreshold(
+    string Score,
+    double TruePositiveRate,
+    [property: JsonPropertyName("Threshold")] double Value,
+    int Images,
+    [property: JsonConverter(typeof(JsonStringEnumConverter<Precision>)), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] Precision? Precision = null);

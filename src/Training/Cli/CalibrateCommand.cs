@@ -3,6 +3,7 @@ using System.Globalization;
 using Pascl.Training.Checkpoints;
 using Pascl.Training.Data;
 using Pascl.Training.Deployment;
+using Pascl.Training.Devices;
 using Pascl.Training.Evaluation;
 using Pascl.Training.Reporting;
 using Pascl.Training.Reporting.Page;
@@ -78,7 +79,7 @@ internal sealed class RunCalibration
     {
         AcceptanceThreshold.CheckRate(rate, "--tpr");
         using var folder = RunFolder.Resume(path);
-        using var run = Pascl.Training.Run.Open(folder, moved);
+        using var run = Pascl.Training.Run.Open(folder, moved, precision: Precision.Float32);
         var score = AcceptanceScore.Of(text, run.Info, run.Recipe);
         foreach (var missing in moved.OutOfDistribution is { Count: > 0 } ? [] : run.LeaveOutMissingSets())
         {
@@ -106,7 +107,10 @@ internal sealed class RunCalibration
                 $"Replaces the threshold {earlier.Value:R} on {earlier.Score}, chosen on {earlier.Images:N0} images to accept {earlier.TruePositiveRate:P0} of them."));
         }
 
-        Checkpoint.Store(run.Folder.Checkpoint, new ScoreThreshold(score.Name, rate, threshold, scores.Length));
+        var table = new AcceptanceTable(
+            score.Name, threshold, rate, scores.Length, ShareInterval.OfFuture(scores.Count(score => score <= threshold), scores.Length), [.. Rows(threshold, chosen, scores)]);
+        Checkpoint.Store(run.Folder.Checkpoint, new ScoreThreshold(score.Name, rate, threshold, scores.Length, run.Recipe.Precision));
+        run.Folder.WriteThreshold(table);
         Console.WriteLine($"Chosen on {chosen.Images.Count:N0} {chosen.Description}.");
         if (chosen.Warning is { } warning)
         {
@@ -115,63 +119,46 @@ internal sealed class RunCalibration
 
         Console.WriteLine(
             string.Create(CultureInfo.InvariantCulture, $"Threshold: an image is accepted if its {score.Name} score is at most {threshold:R}."));
-        WriteAccepted(threshold, chosen, scores);
-        WriteRejected(threshold);
-        Console.WriteLine($"Stored in {run.Folder.Checkpoint}");
+        Console.WriteLine(AcceptanceText.Expected(table));
+        AcceptanceText.Write(AnsiConsole.Console, table);
+        Console.WriteLine($"Stored in {run.Folder.Checkpoint} and {run.Folder.Threshold}");
         RunPage.TryWrite(run.Folder, Console.Error);
     }
 
-    private void WriteAccepted(double threshold, CalibrationImages chosen, double[] scores)
+    private IEnumerable<AcceptanceRow> Rows(double threshold, CalibrationImages chosen, double[] scores)
     {
-        var table = new ReportTable(AnsiConsole.Console, "accepted", "images", "all", "many", "medium", "few");
-        Add("these images", chosen.Images, scores);
-        if (run.HasItsImages && chosen.Images != run.Images.Test)
+        yield return InDistribution("these images", chosen.Images, scores);
+        if (!run.HasItsImages)
         {
-            Add("test images", run.Images.Test, Scores(run.Images.Test));
+            yield break;
         }
 
-        table.Write("Accepted in-distribution images, %; many, medium and few: mean over the classes of the shot group");
-
-        void Add(string name, ImageSet images, double[] ofImages)
+        if (chosen.Images != run.Images.Test)
         {
-            var shares = Accepted(images, ofImages, threshold);
-            double[] numbers = [shares.Overall, shares.Many, shares.Medium, shares.Few];
-            table.AddCells(name, [Count(images.Count), .. numbers.Select(ReportTable.Percentage)]);
-        }
-    }
-
-    private void WriteRejected(double threshold)
-    {
-        if (!run.HasItsImages || run.Images.OutOfDistribution.Count == 0)
-        {
-            return;
+            yield return InDistribution("test images", run.Images.Test, Scores(run.Images.Test));
         }
 
-        ReportTable.WidenFor(AnsiConsole.Console, run.Images.OutOfDistribution.Select(set => set.Name));
-        var table = new ReportTable(AnsiConsole.Console, "OOD set", "images", "rejected");
         foreach (var set in run.Images.OutOfDistribution)
         {
-            var (outScores, _) = ScoredImages.Part(set, Scores(set));
-            table.AddCells(set.Name, [Count(outScores.Length), ReportTable.Percentage(outScores.Average(score => score > threshold ? 1.0 : 0))]);
+            yield return AcceptanceRow.Of(set.Name, isInDistribution: false, ScoredImages.Part(set, Scores(set)).OutOfDistribution, threshold);
         }
 
-        table.Write("Rejected out-of-distribution images, %");
-    }
-
-    private ShotShares Accepted(ImageSet images, double[] scores, double threshold)
-    {
-        if (images.ClassCount == 0)
+        AcceptanceRow InDistribution(string name, ImageSet images, double[] ofImages)
         {
-            return new(scores.Average(score => score <= threshold ? 1.0 : 0), double.NaN, double.NaN, double.NaN);
-        }
+            var row = AcceptanceRow.Of(name, isInDistribution: true, ofImages, threshold);
+            if (images.ClassCount == 0)
+            {
+                return row;
+            }
 
-        var accepted = new ClassTally(groups.ClassCount);
-        for (var i = 0; i < scores.Length; i++)
-        {
-            accepted.Add(images.Labels[i], scores[i] <= threshold);
-        }
+            var accepted = new ClassTally(groups.ClassCount);
+            for (var i = 0; i < ofImages.Length; i++)
+            {
+                accepted.Add(images.Labels[i], ofImages[i] <= threshold);
+            }
 
-        return accepted.Shares(groups);
+            return row.With(accepted.Shares(groups));
+        }
     }
 
     private double[] Scores(ImageSet images)
@@ -180,8 +167,6 @@ internal sealed class RunCalibration
         EvaluationInputs.Check(images, predictions);
         return score.Of(predictions);
     }
-
-    private static string Count(int images) => images.ToString(CultureInfo.InvariantCulture);
 }
 
 /// <summary>The in-distribution images by which a threshold is chosen.</summary>

@@ -19,14 +19,16 @@ internal static class CompareCommand
         {
             runs, output,
         };
-        command.SetAction(result => Run(result.GetRequiredValue(runs), result.GetValue(output)));
+        var force = OverwriteOption.AddTo(command);
+        command.SetAction(result => Run(result.GetRequiredValue(runs), result.GetValue(output), result.GetValue(force)));
         return command.WithExamples(
             "compare runs/oe-0 runs/pascl-0",
             "compare runs/oe-0 runs/oe-1 runs/oe-2 runs/pascl-0 runs/pascl-1 runs/pascl-2 --out comparison");
     }
 
-    private static int Run(string[] runs, string? output)
+    private static int Run(string[] runs, string? output, bool overwrites)
     {
+        OverwriteOption.Require(overwrites, output is null ? [] : ComparisonFiles.Of(output));
         var comparison = RunComparison.Of([.. runs.Select(ComparedRun.Read)]);
         foreach (var table in ComparisonTables.Short(comparison))
         {

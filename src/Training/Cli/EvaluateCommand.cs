@@ -35,13 +35,14 @@ internal static class EvaluateCommand
         {
             run, sets, output, details, scores, inDistribution, data,
         };
+        var force = OverwriteOption.AddTo(command);
         command.SetAction(result => TrainingRun.Evaluate(
             result.GetRequiredValue(run),
             new MovedImages(
                 result.GetValue(inDistribution),
                 OutOfDistribution: [.. (result.GetValue(sets) ?? []).Select(RecipeOptions.ParseNamedPath)],
                 Folder: result.GetValue(data)),
-            result.GetValue(output),
+            new EvaluationOutput(result.GetValue(output), result.GetValue(force)),
             result.GetValue(details),
             result.GetValue(scores) is { } list ? ScoreSpecification.ParseList(list) : [],
             ConvolutionOption.IsOn(result)));

@@ -44,6 +44,7 @@ internal static class ExportCommand
         {
             run, format, output, input, score, withoutThreshold, images,
         };
+        var force = OverwriteOption.AddTo(command);
         command.SetAction(result =>
         {
             var given = onnxOnly.FirstOrDefault(option => RecipeOptions.WasGiven(result, option));
@@ -58,6 +59,7 @@ internal static class ExportCommand
                 result.GetValue(output),
                 new OnnxSettings(
                     result.GetRequiredValue(input), result.GetValue(score), result.GetValue(withoutThreshold), result.GetValue(images)),
+                result.GetValue(force),
                 ConvolutionOption.IsOn(result));
         });
         return command.WithConvolutionCheck().WithExamples(
@@ -72,7 +74,7 @@ internal static class ExportCommand
 /// <summary>An export as the user sees it: what was written, how large it is, and how it was verified.</summary>
 internal static class RunExport
 {
-    public static int Write(string path, ExportFormat format, string? output, OnnxSettings settings, bool checksConvolutions)
+    public static int Write(string path, ExportFormat format, string? output, OnnxSettings settings, bool overwrites, bool checksConvolutions)
     {
         var watch = Stopwatch.StartNew();
         var folder = RunFolder.Open(path);
@@ -83,13 +85,16 @@ internal static class RunExport
             throw new InputException($"{file} could not be written: its folder does not exist.");
         }
 
+        OverwriteOption.Require(
+            overwrites, format == ExportFormat.Pth ? Enum.GetValues<Branch>().Select(branch => WeightExport.TorchFile(file, branch)) : [file]);
+
         // What is deployed is the network in float32 on the CPU, whatever it was trained with.
         using var run = Run.Open(folder, device: "cpu", precision: Precision.Float32);
         var model = run.Network;
         RequirePlainNetwork(model, format, folder);
         string[] written = format switch
         {
-            ExportFormat.Onnx => WriteOnnx(file, folder, run.Info, run.Recipe, model, settings, checksConvolutions),
+            ExportFormat.Onnx => WriteOnnx(file, run, model, settings, checksConvolutions),
             ExportFormat.Safetensors => WriteSafetensors(file, run.Info, model),
             _ => WeightExport.WriteTorch(file, model),
         };
@@ -116,15 +121,29 @@ internal static class RunExport
     private static string[] WriteSafetensors(string file, CheckpointInfo info, DualBranchNetwork model)
     {
         // "pt" says that the tensors are those of a PyTorch network; its loaders look for it.
-        var metadata = new Dictionary<string, string> { ["format"] = "pt", ["class_names"] = JsonSerializer.Serialize(info.ClassNames) };
+        var metadata = new Dictionary<string, string>
+        {
+            ["format"] = "pt",
+            ["class_names"] = JsonSerializer.Serialize(info.ClassNames),
+            ["pascl_version"] = ProgramVersion.Number,
+            ["pascl_commit"] = ProgramVersion.Commit,
+            ["weights"] = WeightHash.Of(model),
+        };
         WeightExport.WriteSafetensors(file, model, metadata);
         return [file];
     }
 
-    private static string[] WriteOnnx(
-        string file, RunFolder folder, CheckpointInfo info, Recipe recipe, DualBranchNetwork model, OnnxSettings settings, bool checksConvolutions)
+    private static string[] WriteOnnx(string file, Run run, DualBranchNetwork model, OnnxSettings settings, bool checksConvolutions)
     {
+        var (folder, info, recipe) = (run.Folder, run.Info, run.Recipe);
         var (text, threshold) = ScoreOf(folder, info.Threshold, settings);
+        if (threshold is not null && run.ThresholdPrecision != Precision.Float32)
+        {
+            throw new InputException(
+                $"The threshold of the run in {folder.Root} was chosen in bfloat16 by an earlier version, and an ONNX model computes in float32, where it would decide otherwise. "
+                + $"Choose it anew with: pascl calibrate {folder.Root}");
+        }
+
         var score = DeployedScore.Of(AcceptanceScore.Of(text, Readout.Of(model), info.TrainingCounts));
         var images = OnnxVerification.Choose(ImagesOf(recipe, settings.Images));
         if (checksConvolutions)
@@ -133,10 +152,10 @@ internal static class RunExport
                 model, images.Height, images.Width, [.. ConvolutionUse.Evaluation([images], OnnxVerification.BatchSize)]));
         }
 
-        var deployed = new DeployedModel(model, info.ClassNames, images.Height, score, threshold);
+        var deployed = new DeployedModel(model, info.ClassNames, images.Height, score, threshold, info.Data);
         var agreement = OnnxExport.Write(file, deployed, settings.Input, images);
         Console.WriteLine(FormattableString.Invariant(
-            $"Verified by ONNX Runtime on {agreement.Images:N0} images of {images.Name}: largest difference {agreement.Largest:0.0e+0} "));
+            $"Verified by ONNX Runtime on {agreement.Images:N0} images of {images.Name}, {(threshold is null ? "" : "every decision and ")}with a largest difference of {agreement.Largest:0.0e+0} "));
         Console.WriteLine(FormattableString.Invariant(
             $"  (logits {agreement.Logits:0.0e+0}, probabilities {agreement.Probabilities:0.0e+0}, {score.Name} {agreement.Scores:0.0e+0}; ")
             + FormattableString.Invariant($"allowed {OnnxAgreement.Allowed:0e+0})"));

@@ -28,6 +28,7 @@ public static class PasclCommand
     {
         try
         {
+            RequireWorkingFolder();
             if (Console.IsOutputRedirected)
             {
                 // A file or a pipe has no columns; a path that is broken into lines is no path.
@@ -50,6 +51,19 @@ public static class PasclCommand
         catch (Exception exception)
         {
             return Failure.Report(exception, Console.Error);
+        }
+    }
+
+    // Every library stumbles over that in its own way.
+    private static void RequireWorkingFolder()
+    {
+        try
+        {
+            _ = Directory.GetCurrentDirectory();
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new InputException("The working folder is gone or cannot be entered; change to another one (cd) and start again.", exception);
         }
     }
 

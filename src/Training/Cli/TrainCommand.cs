@@ -134,12 +134,12 @@ internal static class TrainingRun
     /// <summary>Evaluates a trained run, on the sets of its recipe or on others.</summary>
     /// <param name="path">The run folder.</param>
     /// <param name="moved">Where its images are now; a report on other out-of-distribution sets is not the run's own.</param>
-    /// <param name="output">The report's file, or an existing folder for it; null for the run folder, and for nothing with other sets.</param>
+    /// <param name="output">Where the report goes.</param>
     /// <param name="withDetails">Whether more tables are printed.</param>
     /// <param name="scores">The scores that are compared with each other beside the evaluation, or none.</param>
     /// <param name="checksConvolutions">Whether the convolutions are checked first.</param>
     public static int Evaluate(
-        string path, MovedImages moved, string? output, bool withDetails, IReadOnlyList<ScoreSpecification> scores, bool checksConvolutions)
+        string path, MovedImages moved, EvaluationOutput output, bool withDetails, IReadOnlyList<ScoreSpecification> scores, bool checksConvolutions)
     {
         var folder = RunFolder.Open(path);
         var files = FilesOf(folder, moved.OutOfDistribution ?? [], output);
@@ -171,14 +171,16 @@ internal static class TrainingRun
         Predictions Keep(ImageSet images) => (passes[images] = FeaturePass.Of(run.Network, images)).Predictions;
     }
 
-    private static EvaluationFiles? FilesOf(RunFolder folder, IReadOnlyList<NamedPath> sets, string? output)
+    private static EvaluationFiles? FilesOf(RunFolder folder, IReadOnlyList<NamedPath> sets, EvaluationOutput output)
     {
-        if (output is null)
+        // The run's own report is that of the run's own images, which were compared by their fingerprints, so it can be written again.
+        if (output.Path is not { } path)
         {
             return sets.Count == 0 ? folder.Evaluation : null;
         }
 
-        var files = new EvaluationFiles(Directory.Exists(output) ? Path.Combine(output, Path.GetFileName(folder.Report)) : output);
+        var files = new EvaluationFiles(Directory.Exists(path) ? Path.Combine(path, Path.GetFileName(folder.Report)) : path);
+        OverwriteOption.Require(output.Overwrites, files.Report, files.Page);
         return files.Page != files.Report
             ? files
             : throw new InputException($"{files.Report} is the name of the page that goes with the report; end --out in .json.");
@@ -200,6 +202,7 @@ internal static class TrainingRun
         var convolutions = trainer.ChecksConvolutions ? trainer.CheckConvolutions() : null;
         ConvolutionOption.Warn(convolutions);
         folder.WriteMachine([.. MachineReport.Parts(), ("computes on", trainer.Device), .. convolutions?.Rows ?? []]);
+        folder.WriteProvenance(Provenance.Now(trainer.Fingerprint, data.Warnings, weights: null));
         try
         {
             TrainingProgress.Show(AnsiConsole.Console, progress => trainer.Run(progress, cancellation));
@@ -210,6 +213,7 @@ internal static class TrainingRun
             throw;
         }
 
+        folder.WriteProvenance(Provenance.Now(trainer.Fingerprint, data.Warnings, WeightHash.Of(trainer.Model)));
         var (evaluation, report) = Evaluate(trainer.Recipe, data, images => Predictions.Of(trainer.Model, images), withDetails: false);
         Write(report, folder.Evaluation, data);
         WritePage(evaluation, trainer.Recipe, data, trainer.Model, folder, folder.Evaluation);
@@ -224,7 +228,8 @@ internal static class TrainingRun
     {
         recipe.Validate();
         var data = TrainingDataReader.Read(recipe);
-        DataSummary.Write(AnsiConsole.Console, data, recipe.Data.InDistribution is null ? [] : data.Overlaps());
+        data = recipe.Data.InDistribution is null ? data : data with { Warnings = data.Overlaps() };
+        DataSummary.Write(AnsiConsole.Console, data);
         Trainer.Check(recipe, data);
         ThreadWarning.Write(recipe, Console.Error);
         return data;
@@ -259,6 +264,11 @@ internal static class TrainingRun
         return (evaluation, report);
     }
 }
+
+/// <summary>Where the report of an evaluation goes.</summary>
+/// <param name="Path">Its file, or an existing folder for it; null for the run folder, and for nothing with other sets.</param>
+/// <param name="Overwrites">Whether a file there may be written over.</param>
+internal sealed record EvaluationOutput(string? Path, bool Overwrites);
 
 /// <summary>
 /// Says where a recipe asks for more threads than there are cores. It is not refused, because results depend on the number of threads: a run of another machine

@@ -58,8 +58,9 @@ internal sealed class AcceptanceScore
 public static class AcceptanceThreshold
 {
     /// <summary>
-    /// The lowest score of an image that accepts at least the share: the k-th lowest with the smallest k for which k / n is at least the share. Images that tie
-    /// with it are accepted too, so that more may be accepted than asked for.
+    /// The middle between the last score that is accepted and the first that is not. The last one is the k-th lowest with the smallest k for which k / n is at least the
+    /// share; images that tie with it are accepted too, so that more may be accepted than asked for. In the middle, no image of these lies so near that the last digit of
+    /// another implementation decides about it. Where all are accepted it is the highest score.
     /// </summary>
     /// <param name="scores">Scores of n in-distribution images, at least one.</param>
     /// <param name="share">Above 0 and at most 1.</param>
@@ -82,7 +83,9 @@ public static class AcceptanceThreshold
             accepted++;
         }
 
-        return sorted[accepted - 1];
+        var last = sorted[accepted - 1];
+        var next = Array.FindIndex(sorted, accepted, score => score > last);
+        return next < 0 ? last : last + ((sorted[next] - last) / 2);
     }
 
     internal static void CheckRate(double share, string name)

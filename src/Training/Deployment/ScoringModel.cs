@@ -9,7 +9,7 @@ using TorchSharp;
 namespace Pascl.Training.Deployment;
 
 /// <summary>
-/// A trained run, ready to say of any image what it shows and how far out of distribution it is: in the precision of its training, like an evaluation, with the
+/// A trained run, ready to say of any image what it shows and how far out of distribution it is: in the precision that its threshold was chosen in, with the
 /// class of the auxiliary branch and the score that its threshold was chosen for. Several threads may use it.
 /// </summary>
 internal sealed class ScoringModel : IDisposable
@@ -48,7 +48,7 @@ internal sealed class ScoringModel : IDisposable
     /// <exception cref="InputException">There is no run, or it cannot be used.</exception>
     public static ScoringModel Open(string path, int workers)
     {
-        var run = Run.Open(path);
+        var run = Run.OpenDeployed(RunFolder.Open(path));
         try
         {
             run.Network.eval();
@@ -111,15 +111,16 @@ internal sealed class ScoringModel : IDisposable
 /// <param name="ImageSize">Rows and columns of the images it is verified on.</param>
 /// <param name="Score">The out-of-distribution score.</param>
 /// <param name="Threshold">That of the score; null where images are not to be accepted or rejected.</param>
+/// <param name="Data">What tells the images that it was trained and tested on from others; null where that is not known.</param>
 internal sealed record DeployedModel(
-    DualBranchNetwork Network, IReadOnlyList<string> ClassNames, int ImageSize, DeployedScore Score, ScoreThreshold? Threshold);
+    DualBranchNetwork Network, IReadOnlyList<string> ClassNames, int ImageSize, DeployedScore Score, ScoreThreshold? Threshold, DataFingerprint? Data = null);
 
 /// <summary>
 /// An out-of-distribution score that an exported model computes by itself: one of the logits of the main branch, or the method's own where that reads more.
 /// </summary>
 internal sealed class DeployedScore
 {
-    private static readonly Dictionary<string, Func<OnnxGraph, SortedLogits, string>> graphs = new()
+    private static readonly Dictionary<string, Func<OnnxGraph, LogitParts, string>> graphs = new()
     {
         ["msp"] = (graph, logits) => graph.Add("Div", logits.OtherSum, logits.Total),
         ["max-logit"] = (graph, logits) => graph.Add("Neg", logits.Top),
@@ -167,10 +168,10 @@ internal sealed class DeployedScore
         // Only the energy has one. It divides the logits first and multiplies the result.
         var temperature = specification.Values.GetValueOrDefault(EnergyScore.Temperature.Name, 1);
         return temperature == 1
-            ? build(graph, SortedLogits.Of(graph, logits, classCount))
+            ? build(graph, LogitParts.Of(graph, logits, classCount))
             : graph.Add(
                 "Mul",
-                build(graph, SortedLogits.Of(graph, graph.Add("Div", logits, graph.Scalar((float)temperature)), classCount)),
+                build(graph, LogitParts.Of(graph, graph.Add("Div", logits, graph.Scalar((float)temperature)), classCount)),
                 graph.Scalar((float)temperature));
     }
 }

@@ -32,10 +32,16 @@ internal static class WeightExport
         return [.. Enum.GetValues<Branch>().Select(branch => WriteTorch(path, branch, state))];
     }
 
-    private static string WriteTorch(string path, Branch branch, Dictionary<string, torch.Tensor> state)
+    /// <summary>The file of a branch that <see cref="WriteTorch(string, DualBranchNetwork)"/> writes.</summary>
+    public static string TorchFile(string path, Branch branch)
     {
         var ending = Path.GetExtension(path);
-        var file = $"{path[..^ending.Length]}-{branch.ToString().ToLowerInvariant()}{ending}";
+        return $"{path[..^ending.Length]}-{branch.ToString().ToLowerInvariant()}{ending}";
+    }
+
+    private static string WriteTorch(string path, Branch branch, Dictionary<string, torch.Tensor> state)
+    {
+        var file = TorchFile(path, branch);
         var tensors = AuthorsLayout.Names(state.Keys).Select(name => (name, state[AuthorsLayout.NameOf(name, branch, state.Keys)])).ToList();
         DurableFile.Replace(file, stream => TorchWriter.Write(stream, tensors));
         return file;

@@ -8,11 +8,7 @@ internal static class DataSummary
 {
     private const int ListedProblems = 10;
 
-    /// <summary>Writes the summary.</summary>
-    /// <param name="console">Where to.</param>
-    /// <param name="data">The images.</param>
-    /// <param name="warnings">What is wrong with them as a whole, one sentence for each point.</param>
-    public static void Write(IAnsiConsole console, TrainingData data, IReadOnlyList<string> warnings)
+    public static void Write(IAnsiConsole console, TrainingData data)
     {
         var counts = data.Training.CountPerClass();
         var table = new Table().Border(TableBorder.Simple).AddColumns("images", "set", "number", "size");
@@ -34,7 +30,7 @@ internal static class DataSummary
             console.WriteLine($"Note: {remark}");
         }
 
-        foreach (var warning in warnings)
+        foreach (var warning in data.Warnings)
         {
             console.WriteLine($"Warning: {warning}");
         }

@@ -7,22 +7,23 @@ namespace Pascl.Tests.Training.Deployment;
 public sealed class AcceptanceThresholdTests
 {
     [Test]
-    public void it_is_the_lowest_score_that_accepts_the_share() =>
+    public void it_accepts_the_fewest_images_that_are_the_share_and_lies_in_the_middle_to_the_next() =>
         Gen.Select(Gen.Int[0, 30].Array[1, 60], Gen.Double[0.001, 1]).Sample((values, share) =>
         {
-            double[] scores = [.. values.Select(value => value / 7.0)];
-            var expected = scores.Where(t => scores.Count(score => score <= t) / (double)scores.Length >= share).Min();
+            double[] scores = [.. values.Select(value => value / 8.0)];
+            var last = scores.Where(t => scores.Count(score => score <= t) / (double)scores.Length >= share).Min();
+            var expected = scores.Where(score => score > last).ToArray() is { Length: > 0 } higher ? (last + higher.Min()) / 2 : last;
             Assert.That(AcceptanceThreshold.Of(scores, share), Is.EqualTo(expected));
         });
 
-    [TestCase(0.95, 19)]
+    [TestCase(0.95, 19.5)]
     [TestCase(0.9500001, 20)]
     [TestCase(1, 20)]
-    [TestCase(0.05, 1)]
-    [TestCase(1e-9, 1)]
-    [TestCase(0.55, 11)]
-    [TestCase(0.35, 7)]
-    public void a_share_that_is_a_whole_number_of_images_is_met_exactly(double share, int expected) =>
+    [TestCase(0.05, 1.5)]
+    [TestCase(1e-9, 1.5)]
+    [TestCase(0.55, 11.5)]
+    [TestCase(0.35, 7.5)]
+    public void a_share_that_is_a_whole_number_of_images_is_met_exactly(double share, double expected) =>
         Assert.That(AcceptanceThreshold.Of([.. Enumerable.Range(1, 20).Reverse().Select(i => (double)i)], share), Is.EqualTo(expected));
 
     [TestCase(0)]

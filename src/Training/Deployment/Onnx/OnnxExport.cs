@@ -167,25 +167,28 @@ internal static class OnnxReadout
 }
 
 /// <summary>
-/// Names of what the scores are made of, for the logits z of a batch, per image: with d = z - max z of every class but the best, e = exp(d) and s = sum e. The
-/// softmax of the best class is 1 / (1 + s). Sorting takes exactly one class out where several share the highest logit.
+/// Names of what the scores are made of, for the logits z of a batch, per image: with d = z - max z, e = exp(d) of every class but the best and 0 for that one, and
+/// s = sum e. The softmax of the best class is 1 / (1 + s). Exactly one class is the best where several share the highest logit. Sorting (TopK) would give the same;
+/// ONNX Runtime ends the process in it on a batch of no image (microsoft/onnxruntime, 1.30).
 /// </summary>
 /// <param name="Top">(N): max z.</param>
-/// <param name="Differences">(N, C - 1): d.</param>
-/// <param name="Exponentials">(N, C - 1): e.</param>
+/// <param name="Differences">(N, C): d.</param>
+/// <param name="Exponentials">(N, C): e.</param>
 /// <param name="OtherSum">(N): s.</param>
 /// <param name="Total">(N): 1 + s.</param>
-internal sealed record SortedLogits(string Top, string Differences, string Exponentials, string OtherSum, string Total)
+internal sealed record LogitParts(string Top, string Differences, string Exponentials, string OtherSum, string Total)
 {
+    private const long Columns = 1;
+
     /// <summary>Adds the nodes that compute them.</summary>
-    public static SortedLogits Of(OnnxGraph graph, string logits, int classCount)
+    public static LogitParts Of(OnnxGraph graph, string logits, int classCount)
     {
-        var sorted = graph.AddSeveral("TopK", [logits, graph.Constant(classCount)], outputs: 2)[0];
-        var best = graph.Slice(sorted, 0, 1, dimension: 1);
-        var others = graph.Slice(sorted, 1, classCount, dimension: 1);
-        var differences = graph.Add("Sub", others, best);
-        var exponentials = graph.Add("Exp", differences);
+        var best = graph.Add("ReduceMax", [logits], ("axes", [Columns]));
+        var index = graph.Add("ArgMax", [logits], "axis", Columns);
+        var isBest = graph.Add("Equal", index, graph.Constant([.. Enumerable.Range(0, classCount).Select(label => (long)label)]));
+        var differences = graph.Add("Sub", logits, best);
+        var exponentials = graph.Add("Where", isBest, graph.Scalar(0), graph.Add("Exp", differences));
         var sum = graph.SumOfColumns(exponentials);
-        return new SortedLogits(graph.Add("Squeeze", best, graph.Constant(1)), differences, exponentials, sum, graph.Add("Add", sum, graph.Scalar(1)));
+        return new LogitParts(graph.Add("Squeeze", best, graph.Constant(Columns)), differences, exponentials, sum, graph.Add("Add", sum, graph.Scalar(1)));
     }
 }

@@ -58,7 +58,7 @@ internal static class OnnxModel
         {
             IrVersion = FormatVersion,
             ProducerName = "Pascl",
-            ProducerVersion = typeof(OnnxModel).Assembly.GetName().Version!.ToString(3),
+            ProducerVersion = ProgramVersion.Number,
             Graph = graph.Message,
             OpsetImport = { new OperatorSetIdProto { Version = OperatorSet } },
             MetadataProps = { Metadata(deployed).Select(entry => new StringStringEntryProto { Key = entry.Key, Value = entry.Value }) },
@@ -73,7 +73,16 @@ internal static class OnnxModel
             ["class_names"] = JsonSerializer.Serialize(deployed.ClassNames),
             ["image_size"] = deployed.ImageSize.ToString(CultureInfo.InvariantCulture),
             ["score"] = deployed.Score.Name,
+            ["precision"] = "float32",
+            ["pascl_version"] = ProgramVersion.Number,
+            ["pascl_commit"] = ProgramVersion.Commit,
+            ["weights"] = WeightHash.Of(deployed.Network),
         };
+        if (deployed.Data is { } data)
+        {
+            metadata["data"] = JsonSerializer.Serialize(data);
+        }
+
         if (deployed.Threshold is { } threshold)
         {
             metadata["threshold"] = threshold.Value.ToString("R", CultureInfo.InvariantCulture);
@@ -114,7 +123,7 @@ internal sealed class OnnxGraph
     /// <summary>Adds a node with one output and integer attributes.</summary>
     public string Add(string operation, string[] inputs, params (string Name, long[] Values)[] attributes)
     {
-        var node = NewNode(operation, inputs, outputs: 1);
+        var node = NewNode(operation, inputs);
         foreach (var (name, values) in attributes)
         {
             node.Attribute.Add(new AttributeProto { Name = name, Type = AttributeProto.Types.AttributeType.Ints, Ints = { values } });
@@ -126,13 +135,10 @@ internal sealed class OnnxGraph
     /// <summary>Adds a node with one output and one whole number as attribute.</summary>
     public string Add(string operation, string[] inputs, string attribute, long value)
     {
-        var node = NewNode(operation, inputs, outputs: 1);
+        var node = NewNode(operation, inputs);
         node.Attribute.Add(new AttributeProto { Name = attribute, Type = AttributeProto.Types.AttributeType.Int, I = value });
         return node.Output[0];
     }
-
-    /// <summary>Adds a node with several outputs.</summary>
-    public IReadOnlyList<string> AddSeveral(string operation, string[] inputs, int outputs) => NewNode(operation, inputs, outputs).Output;
 
     /// <summary>Adds float32 values, row-major.</summary>
     public string Constant(float[] values, params long[] shape) =>
@@ -171,11 +177,10 @@ internal sealed class OnnxGraph
     private string Reduce(string operation, string values, long dimension) =>
         Add("Squeeze", Add(operation, [values], ("axes", [dimension])), Constant(dimension));
 
-    private NodeProto NewNode(string operation, string[] inputs, int outputs)
+    private NodeProto NewNode(string operation, string[] inputs)
     {
         var name = $"{operation}_{graph.Node.Count}";
-        var node = new NodeProto { Name = name, OpType = operation, Input = { inputs } };
-        node.Output.AddRange(Enumerable.Range(0, outputs).Select(output => $"{name}:{output}"));
+        var node = new NodeProto { Name = name, OpType = operation, Input = { inputs }, Output = { $"{name}:0" } };
         graph.Node.Add(node);
         return node;
     }

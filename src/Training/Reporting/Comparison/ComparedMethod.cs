@@ -10,6 +10,8 @@ namespace Pascl.Training.Reporting.Comparison;
 /// <param name="Runs">The runs in order of their seeds.</param>
 public sealed record ComparedMethod(string Name, IReadOnlyList<ComparedRun> Runs)
 {
+    private const int MostDifferences = 3;
+
     /// <summary>The seeds of the runs, rising.</summary>
     public IReadOnlyList<int> Seeds => [.. Runs.Select(run => run.Recipe.Seed)];
 
@@ -27,11 +29,35 @@ public sealed record ComparedMethod(string Name, IReadOnlyList<ComparedRun> Runs
             CheckSeeds(members);
         }
 
-        return [.. groups.Select(group => new ComparedMethod(Describe(group.Values, [.. groups.Select(g => g.Values)]), group.Runs))];
+        string[] names = [.. groups.Select(group => Describe(group.Values, [.. groups.Select(g => g.Values)]))];
+        return [.. groups.Select((group, i) => new ComparedMethod(
+            names.Count(name => name == names[i]) == 1 ? names[i] : $"{names[i]} ({Path.GetFileName(group.Runs[0].Folder)})", group.Runs))];
     }
 
-    private static Recipe WithoutSeed(Recipe recipe) =>
-        recipe with { Seed = 0, Device = "auto", Backend = Backend.Auto, Threads = null, DataThreads = null };
+    // Where the images of a run lie, what else it was tested on and where it was computed is no part of the method; sets are matched by name and size.
+    private static Recipe WithoutSeed(Recipe recipe) => recipe with
+    {
+        Seed = 0,
+        Device = "auto",
+        Backend = Backend.Auto,
+        Threads = null,
+        DataThreads = null,
+        StartingRun = recipe.StartingRun is { } path ? KindOfStart(path) : null,
+        Data = recipe.Data with { InDistribution = null, Outliers = null, OutOfDistribution = [], ExcludedSets = [] },
+    };
+
+    // Each seed of a method starts from the run of its own seed: what they have in common is the method of that run, or where that is gone the name without the seed.
+    private static string KindOfStart(string path)
+    {
+        try
+        {
+            return RecipeFile.Read(RunFolder.At(path).Recipe).Method;
+        }
+        catch (InputException)
+        {
+            return Path.GetFileName(Path.TrimEndingDirectorySeparator(path)).TrimEnd('0', '1', '2', '3', '4', '5', '6', '7', '8', '9').TrimEnd('-', '_');
+        }
+    }
 
     private static void CheckSeeds(ComparedRun[] runs)
     {
@@ -52,10 +78,15 @@ public sealed record ComparedMethod(string Name, IReadOnlyList<ComparedRun> Runs
         var same = all.Where(other => other["method"] == method).ToArray();
         var differing = same.SelectMany(other => other.Keys).Distinct().Order(StringComparer.Ordinal)
             .Where(key => same.Select(other => other.GetValueOrDefault(key)).Distinct().Count() > 1)
-            .Select(key => $"{key} {values.GetValueOrDefault(key, "none")}")
+            .Select(key => $"{OptionOf(key)} {values.GetValueOrDefault(key, "none")}")
             .ToArray();
-        return differing.Length == 0 ? method : $"{method} ({string.Join(", ", differing)})";
+        return differing.Length == 0 ? method
+            : $"{method} ({string.Join(", ", differing.Take(MostDifferences))}{(differing.Length > MostDifferences ? $", and {differing.Length - MostDifferences} more" : "")})";
     }
+
+    // "epochs 8" rather than "representation.epochs 8".
+    private static string OptionOf(string path) =>
+        OptionTable.All.FirstOrDefault(option => option.Path == path && option.Name is not null)?.Name![2..] ?? path;
 }
 
 /// <summary>A number by which runs are compared.</summary>

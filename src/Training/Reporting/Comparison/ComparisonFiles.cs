@@ -8,6 +8,11 @@ namespace Pascl.Training.Reporting.Comparison;
 /// <summary>A comparison as files: <c>comparison.md</c>, <c>.csv</c>, <c>.json</c> and <c>.html</c>.</summary>
 public static class ComparisonFiles
 {
+    private static readonly string[] endings = ["md", "csv", "json", "html"];
+
+    /// <summary>The files that <see cref="Write(string, RunComparison)"/> writes.</summary>
+    public static IEnumerable<string> Of(string folder) => endings.Select(ending => PathOf(folder, ending));
+
     /// <summary>Writes the four files into a folder, which is made where it does not exist; earlier ones are replaced.</summary>
     /// <returns>The paths of the files.</returns>
     /// <exception cref="InputException">The folder cannot be made or a file cannot be written.</exception>
@@ -34,10 +39,12 @@ public static class ComparisonFiles
 
     private static string Write(string folder, string extension, string text)
     {
-        var path = Path.Combine(folder, $"comparison.{extension}");
+        var path = PathOf(folder, extension);
         DurableFile.Replace(path, stream => stream.Write(Encoding.UTF8.GetBytes(text)));
         return path;
     }
+
+    private static string PathOf(string folder, string ending) => Path.Combine(folder, $"comparison.{ending}");
 }
 
 /// <summary>

@@ -1,3 +1,4 @@
+using Pascl.Training.Data;
 using Pascl.Training.Evaluation;
 using Pascl.Training.Recipes;
 
@@ -136,6 +137,14 @@ public sealed record CommonGround(IReadOnlyList<string> Sets, IReadOnlyList<Comp
                 $"{first.Folder} was tested on {first.Report.TestImages} images and {other.Folder} on {other.Report.TestImages}, " +
                 "so they cannot be compared.");
         }
+
+        // Built-in images are drawn anew for each seed, and a run of an earlier version does not say what it was tested on.
+        if (first.Recipe.Data.InDistribution is not null && first.TestSet is { } one && other.TestSet is { } another && one != another)
+        {
+            throw new InputException(
+                $"{first.Folder} and {other.Folder} were tested on other images (hashes {one.Pixels} and {another.Pixels}), so a difference may be one of the images; "
+                + "train both with one --split-seed on the same data.");
+        }
     }
 
     private static bool Has(ComparedRun run, OodSetReport set) => run.Report.Deployed.Sets.Any(other =>
@@ -147,7 +156,8 @@ public sealed record CommonGround(IReadOnlyList<string> Sets, IReadOnlyList<Comp
 /// <param name="Folder">The run's folder.</param>
 /// <param name="Recipe">How it was trained.</param>
 /// <param name="Report">What its evaluation found.</param>
-public sealed record ComparedRun(string Folder, Recipe Recipe, EvaluationReport Report)
+/// <param name="TestSet">What tells its test images from others; null where that is not known.</param>
+public sealed record ComparedRun(string Folder, Recipe Recipe, EvaluationReport Report, SetFingerprint? TestSet = null)
 {
     /// <summary>Reads <c>recipe.json</c> and <c>report.json</c> of a run folder; nothing else of it is needed.</summary>
     /// <exception cref="InputException">The folder or one of the files is missing or cannot be read.</exception>
@@ -165,8 +175,8 @@ public sealed record ComparedRun(string Folder, Recipe Recipe, EvaluationReport 
         }
 
         return File.Exists(folder.Report)
-            ? new(folder.Root, RecipeFile.Read(folder.Recipe), EvaluationReport.Read(folder.Report))
-            : throw new InputException($"{folder.Root} has no report.json. Write it with: evaluate {path}");
+            ? new(folder.Root, RecipeFile.Read(folder.Recipe), EvaluationReport.Read(folder.Report), folder.ReadProvenance()?.Data?.Of(SetFingerprint.Test))
+            : throw new InputException($"{folder.Root} has no report.json. Write it with: pascl evaluate {path}");
     }
 }
 

@@ -25,10 +25,66 @@ internal static class HeadlineSection
             yield return HtmlPage.Paragraph(note);
         }
 
+        foreach (var warning in record.Provenance?.Warnings ?? [])
+        {
+            yield return HtmlPage.Paragraph($"Warning: {warning}");
+        }
+
         if (record.Report is { } report)
         {
+            yield return HtmlPage.Paragraph(Verdict(report));
             yield return HtmlPage.Section("Results", Results(report));
         }
+
+        if (record.Acceptance is { } acceptance)
+        {
+            yield return HtmlPage.Section(
+                "What the threshold does",
+                [
+                    HtmlPage.Paragraph(AcceptanceText.Expected(acceptance)),
+                    HtmlPage.Table(new("Accepted images, %", AcceptanceText.Columns, [.. AcceptanceText.Rows(acceptance)])),
+                ]);
+        }
+
+        if (record.Report is not null)
+        {
+            yield return HtmlPage.Details(Glossary);
+        }
+    }
+
+    // Each number where it stands, with the positive class; FPR95 above all is defined in two ways.
+    private static TextTable Glossary => new(
+        "What the numbers are",
+        ["number", "is"],
+        [
+            ["score", "How far out of distribution the model takes an image to be; higher is further."],
+            ["AUROC ↑", "Probability that an out-of-distribution image has a higher score than an in-distribution one; 50 % is chance."],
+            ["AUPR ↑", "Area under precision over recall, with out-of-distribution images as the positive class; it depends on how many there are."],
+            ["FPR95 ↓", "Share of in-distribution images that are lost when 95 % of the out-of-distribution images are caught (out-of-distribution is positive, as in the paper). "
+                + "OpenOOD and others mean the share of out-of-distribution images that pass when 95 % of the in-distribution images are accepted; evaluate --details has both, and the "
+                + "table of the threshold says what it accepts."],
+            ["AUROC tail, head ↑", "AUROC with the test images of the tail classes alone, and of the others."],
+            ["ACC ↑", "Share of the test images that are classified rightly, the mean over the classes."],
+            ["many, medium, few ↑", "The same over classes by their number of training images, the shot groups."],
+            ["macro F1 ↑", "Mean over the classes of the harmonic mean of precision and recall."],
+            ["ECE ↓", "Expected calibration error: mean distance of the probability that the model gives its answer from how often it is right."],
+            ["AURC ↓", "Area under the risk-coverage curve: mean error among the most certain images, over how many are kept."],
+            ["deployed", "Class by the auxiliary branch, score by the branch that the method scores with: what score, serve and an exported model do."],
+        ]);
+
+    private static string Verdict(EvaluationReport report)
+    {
+        var accuracy = report.Deployed.Classification.Accuracy;
+        var classified = FormattableString.Invariant($"{100 * accuracy.Overall:F1} % of the test images are classified rightly");
+        var rare = double.IsNaN(accuracy.Few) ? "" : FormattableString.Invariant($" ({100 * accuracy.Few:F1} % in the classes with few training images)");
+        if (report.Deployed.Average is not { } average)
+        {
+            return $"{classified}{rare}. Detection was not measured.";
+        }
+
+        var word = average.Metrics.Auroc switch { >= 0.95 => "very well", >= 0.85 => "well", >= 0.7 => "moderately", >= 0.55 => "hardly", _ => "not better than chance" };
+        return $"{classified}{rare}. Images of other kinds are told from them {word}: "
+            + FormattableString.Invariant($"in {100 * average.Metrics.Auroc:F1} of 100 pairs the stranger has the higher score (AUROC, mean over {report.Deployed.Sets.Count} sets).");
     }
 
     private static string State(RunRecord record)

@@ -71,6 +71,7 @@ internal static class RecipeSection
                     "recipe, every value",
                     ["value", "is"],
                     [.. RecipeValues.Of(RecipeFile.Write(record.Recipe)).Select(value => (string[])[value.Key, value.Value])])),
+                .. record.Provenance is not { } provenance ? [] : (XElement[])[HtmlPage.Details(Provenance(provenance))],
                 .. record.Machine.Count == 0
                     ? []
                     : (XElement[])
@@ -90,6 +91,19 @@ internal static class RecipeSection
                 HtmlPage.Paragraph($"Folder: {record.Folder}"),
             ]);
     }
+
+    private static TextTable Provenance(Provenance made) => new(
+        "what made the run: program, weights and images",
+        ["part", "is"],
+        [
+            ["Pascl", $"{made.PasclVersion}, commit {made.PasclCommit}, on {made.Written}"],
+            ["weights, SHA-256", made.Weights ?? "still in training"],
+            .. made.Data is not { } data ? [] : (string[][])
+            [
+                ["images", data.ToString()],
+                .. data.Sets.Select(set => (string[])[set.Set, string.Create(CultureInfo.InvariantCulture, $"{set.Images:N0} images, pixels and labels {set.Pixels}")]),
+            ],
+        ]);
 }
 
 /// <summary>The images that the score gets most wrong, as a picture and as lists.</summary>

@@ -18,6 +18,9 @@ internal sealed class RunRecord
         var checkpoint = ReadWhere(folder.Checkpoint, "so there are no curves of finished epochs", Info);
         Recipe = File.Exists(folder.Recipe) || checkpoint is null ? RecipeFile.Read(folder.Recipe) : RecipeFile.Parse(checkpoint.Recipe, folder.Checkpoint);
         Threshold = checkpoint?.Threshold;
+        Acceptance = Threshold is null || !File.Exists(folder.Threshold) ? null
+            : ReadWhere(folder.Threshold, "", path => AcceptanceTable.FromJson(File.ReadAllText(path)));
+        Provenance = folder.ReadProvenance();
         Epochs = checkpoint is null ? [] : RunHistory.FromJson(checkpoint.History).Epochs;
         Steps = ReadWhere(folder.Log, "so the curves have one point for each epoch and no speed is known", RunLog.Read) ?? [];
         var machine = ReadWhere(folder.Machine, "so it is not known where the run was trained", ReadMachine) ?? [];
@@ -51,6 +54,12 @@ internal sealed class RunRecord
 
     /// <summary>The threshold of the last checkpoint, or null where none was chosen.</summary>
     public ScoreThreshold? Threshold { get; }
+
+    /// <summary>What the threshold accepts, or null where that is not known.</summary>
+    public AcceptanceTable? Acceptance { get; }
+
+    /// <summary>What made the run, or null for one of an earlier version.</summary>
+    public Provenance? Provenance { get; }
 
     /// <summary>The lines of the log.</summary>
     public IReadOnlyList<StepReport> Steps { get; }

@@ -1,0 +1,78 @@
+using System.Text.Json;
+using MathNet.Numerics.Distributions;
+
+namespace Pascl.Training.Evaluation;
+
+/// <summary>What a threshold accepts, set by set; stored beside the run it was chosen for.</summary>
+/// <param name="Score">Name of the score.</param>
+/// <param name="Threshold">The highest score that is accepted.</param>
+/// <param name="Asked">The share of in-distribution images that was asked to be accepted.</param>
+/// <param name="Images">In-distribution images by which it was chosen.</param>
+/// <param name="Expected">Where the share of new in-distribution images that is accepted lies, with 95 % certainty.</param>
+/// <param name="Rows">The sets.</param>
+public sealed record AcceptanceTable(string Score, double Threshold, double Asked, int Images, ShareInterval Expected, IReadOnlyList<AcceptanceRow> Rows)
+{
+    private static readonly JsonSerializerOptions readable = new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.CamelCase };
+
+    /// <summary>Reads what <see cref="ToJson"/> gave.</summary>
+    /// <exception cref="JsonException">The text is something else.</exception>
+    public static AcceptanceTable FromJson(string json) =>
+        JsonSerializer.Deserialize<AcceptanceTable>(json, readable) ?? throw new JsonException("It holds no table.");
+
+    /// <summary>The table as indented JSON.</summary>
+    public string ToJson() => JsonSerializer.Serialize(this, readable);
+}
+
+/// <summary>What a threshold accepts of a set.</summary>
+/// <param name="Set">What the set is.</param>
+/// <param name="IsInDistribution">Whether its images are to be accepted.</param>
+/// <param name="Images">Number of images.</param>
+/// <param name="Accepted">Share of them that is accepted.</param>
+/// <param name="Interval">Where the share of all such images lies, with 95 % certainty.</param>
+/// <param name="Many">Mean over the classes of the shot group "many" of their accepted shares; null where there is none.</param>
+/// <param name="Medium">The same for "medium".</param>
+/// <param name="Few">The same for "few".</param>
+public sealed record AcceptanceRow(string Set, bool IsInDistribution, int Images, double Accepted, ShareInterval Interval, double? Many = null, double? Medium = null, double? Few = null)
+{
+    /// <summary>Counts a set.</summary>
+    /// <param name="set">What the set is.</param>
+    /// <param name="isInDistribution">Whether its images are to be accepted.</param>
+    /// <param name="scores">The scores of its images.</param>
+    /// <param name="threshold">The highest score that is accepted.</param>
+    public static AcceptanceRow Of(string set, bool isInDistribution, IReadOnlyList<double> scores, double threshold)
+    {
+        var accepted = scores.Count(score => score <= threshold);
+        return new AcceptanceRow(set, isInDistribution, scores.Count, accepted / (double)scores.Count, ShareInterval.Of(accepted, scores.Count));
+    }
+
+    /// <summary>The same with the means over the shot groups.</summary>
+    public AcceptanceRow With(ShotShares groups) =>
+        this with { Many = Known(groups.Many), Medium = Known(groups.Medium), Few = Known(groups.Few) };
+
+    private static double? Known(double share) => double.IsNaN(share) ? null : share;
+}
+
+/// <summary>An interval that a share lies in with 95 % certainty.</summary>
+/// <param name="Low">Its lower end.</param>
+/// <param name="High">Its upper end.</param>
+public sealed record ShareInterval(double Low, double High)
+{
+    private const double Tail = 0.025;
+
+    /// <summary>
+    /// The interval of Clopper and Pearson (Biometrika 26, 1934) for the share behind <paramref name="hits"/> of <paramref name="count"/> independent images: never less
+    /// than 95 % certain.
+    /// </summary>
+    public static ShareInterval Of(int hits, int count) => count == 0 ? new(0, 1) : new(
+        hits == 0 ? 0 : Beta.InvCDF(hits, count - hits + 1, Tail),
+        hits == count ? 1 : Beta.InvCDF(hits + 1, count - hits, 1 - Tail));
+
+    /// <summary>
+    /// Where the share of new images lies that a threshold between the <paramref name="accepted"/>-th and the next of <paramref name="count"/> scores accepts: at the
+    /// k-th of n independent scores it is distributed as Beta(k, n - k + 1) (W. J. Conover, Practical Nonparametric Statistics, on tolerance limits), and the threshold
+    /// lies between the k-th and the next.
+    /// </summary>
+    public static ShareInterval OfFuture(int accepted, int count) => new(
+        Beta.InvCDF(accepted, count - accepted + 1, Tail),
+        accepted == count ? Beta.InvCDF(count, 1, 1 - Tail) : Beta.InvCDF(accepted + 1, count - accepted, 1 - Tail));
+}

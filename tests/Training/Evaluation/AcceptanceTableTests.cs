@@ -1,0 +1,55 @@
+using Pascl.Training.Evaluation;
+using Pascl.Training.Reporting;
+
+namespace Pascl.Tests.Training.Evaluation;
+
+public sealed class AcceptanceTableTests
+{
+    // R: binom.test(hits, count)$conf.int.
+    [TestCase(0, 10, 0, 0.3084971)]
+    [TestCase(10, 10, 0.6915029, 1)]
+    [TestCase(52, 55, 0.8487783, 0.9886093)]
+    [TestCase(950, 1000, 0.9346108, 0.9626631)]
+    public void the_interval_of_a_share_is_that_of_clopper_and_pearson(int hits, int count, double low, double high)
+    {
+        var interval = ShareInterval.Of(hits, count);
+        Assert.That(interval.Low, Is.EqualTo(low).Within(1e-3));
+        Assert.That(interval.High, Is.EqualTo(high).Within(1e-3));
+    }
+
+    [Test]
+    public void what_a_threshold_will_accept_is_as_certain_as_it_says()
+    {
+        var random = new Random(3);
+        var inside = 0;
+        const int trials = 4000, images = 55, accepted = 53;
+        var (low, high) = ShareInterval.OfFuture(accepted, images);
+        for (var trial = 0; trial < trials; trial++)
+        {
+            // Uniform scores: the share of new ones below a threshold is the threshold.
+            double[] scores = [.. Enumerable.Range(0, images).Select(_ => random.NextDouble()).Order()];
+            var threshold = (scores[accepted - 1] + scores[accepted]) / 2;
+            inside += threshold >= low && threshold <= high ? 1 : 0;
+        }
+
+        Assert.That(inside / (double)trials, Is.InRange(0.94, 0.99));
+        Assert.That((low, high), Is.EqualTo((0.875, 0.996)).Using<(double, double)>((a, b) => Math.Abs(a.Item1 - b.Item1) < 0.01 && Math.Abs(a.Item2 - b.Item2) < 0.01));
+    }
+
+    [Test]
+    public void a_table_is_read_back_as_it_was_and_few_images_are_a_warning()
+    {
+        var table = new AcceptanceTable("msp", 0.1 + 0.2, 0.95, 55, ShareInterval.OfFuture(53, 55),
+            [AcceptanceRow.Of("test images", true, [0.1, 0.2, 0.4, 0.3], 0.3).With(new ShotShares(0.5, 0.25, double.NaN, 1)), AcceptanceRow.Of("far", false, [1, 2], 0.3)]);
+        var read = AcceptanceTable.FromJson(table.ToJson());
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(read with { Rows = [] }, Is.EqualTo(table with { Rows = [] }));
+            Assert.That(read.Rows, Is.EqualTo(table.Rows));
+            Assert.That(read.Rows[0], Is.EqualTo(new AcceptanceRow("test images", true, 4, 0.75, ShareInterval.Of(3, 4), 0.25, null, 1)));
+            Assert.That(read.Rows[1].Accepted, Is.Zero);
+            Assert.That(AcceptanceText.Expected(table), Does.StartWith("Warning: 95 % was asked; chosen on 55 images, the threshold accepts between 87"));
+            Assert.That(AcceptanceText.Expected(table with { Expected = new(0.94, 0.96) }), Does.StartWith("95 % was asked"));
+        }
+    }
+}
