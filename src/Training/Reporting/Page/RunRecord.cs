@@ -18,7 +18,7 @@ internal sealed class RunRecord
         var checkpoint = ReadWhere(folder.Checkpoint, "so there are no curves of finished epochs", Info);
         Recipe = File.Exists(folder.Recipe) || checkpoint is null ? RecipeFile.Read(folder.Recipe) : RecipeFile.Parse(checkpoint.Recipe, folder.Checkpoint);
         Threshold = checkpoint?.Threshold;
-        Epochs = checkpoint is null ? [] : RunHistory.FromJson(checkpoint.History).Epochs;
+        Epochs = checkpoint is null ? [] : RunHistory.FromJson(checkpoint.History, folder.Checkpoint).Epochs;
         Steps = ReadWhere(folder.Log, "so the curves have one point for each epoch and no speed is known", RunLog.Read) ?? [];
         var machine = ReadWhere(folder.Machine, "so it is not known where the run was trained", ReadMachine) ?? [];
         Machine = machine.Where(part => !IsConvolution(part.Key)).ToDictionary();
