@@ -22,11 +22,12 @@ internal sealed class TorchArchive : IDisposable
     private readonly string root;
 
     /// <summary>Opens an archive and checks its directory.</summary>
-    /// <exception cref="InvalidDataException">It is no archive of PyTorch.</exception>
+    /// <exception cref="InvalidDataException">It is damaged.</exception>
+    /// <exception cref="InputException">It is whole, and not one of torch.save.</exception>
     public TorchArchive(FileStream stream)
     {
-        archive = new ZipArchive(stream, ZipArchiveMode.Read);
-        RequireTorchSave(archive);
+        archive = Open(stream);
+        RequireTorchSave(stream.Name, archive);
         entries = Check(archive, stream.Length);
         var programs = entries.Keys.Where(name => name.EndsWith(Program, StringComparison.Ordinal)).ToList();
         root = programs is [var only]
@@ -60,25 +61,43 @@ internal sealed class TorchArchive : IDisposable
 
     private ZipArchiveEntry? Entry(TorchStorage storage) => entries.GetValueOrDefault($"{root}/data/{storage.Key}");
 
+    private static ZipArchive Open(FileStream stream)
+    {
+        try
+        {
+            var archive = new ZipArchive(stream, ZipArchiveMode.Read);
+
+            // Reads the directory, which the constructor does not.
+            _ = archive.Entries;
+            return archive;
+        }
+        catch (Exception exception) when (exception is InvalidDataException or ArgumentException or OverflowException)
+        {
+            throw new InvalidDataException(
+                $"it is an archive whose directory, at its end, is missing or damaged ({exception.Message.TrimEnd('.')}), so it is probably cut short; get the file again",
+                exception);
+        }
+    }
+
     // Other programs write zip archives too, and so do other functions of PyTorch.
-    private static void RequireTorchSave(ZipArchive archive)
+    private static void RequireTorchSave(string path, ZipArchive archive)
     {
         if (Has(name => name.EndsWith("/constants.pkl", StringComparison.Ordinal) || name.Contains("/code/", StringComparison.Ordinal)))
         {
-            throw new InvalidDataException(
-                "it is a TorchScript model, which is a program; load it with torch.jit.load, and save its state_dict() with torch.save");
+            throw new InputException(
+                $"{path} is a TorchScript model, which is a program; load it with torch.jit.load, and save its state_dict() with torch.save.");
         }
 
         if (Has(name => name.Contains("/.data/", StringComparison.Ordinal)))
         {
-            throw new InvalidDataException("it is a package of torch.package, which is a program; load it there, and save its state_dict() with torch.save");
+            throw new InputException($"{path} is a package of torch.package, which is a program; load it there, and save its state_dict() with torch.save.");
         }
 
         if (archive.Entries.Count > 0 && !Has(name => name.EndsWith(Program, StringComparison.Ordinal)))
         {
-            throw new InvalidDataException(
-                $"it is a zip archive of other files ({string.Join(", ", archive.Entries.Take(3).Select(entry => PickledText.Shown(entry.FullName)))}); "
-                + "unpack it and name the file of weights in it");
+            throw new InputException(
+                $"{path} is a zip archive of other files ({string.Join(", ", archive.Entries.Take(3).Select(entry => PickledText.Shown(entry.FullName)))}); "
+                + "unpack it, and name the file of weights if one is in it.");
         }
 
         bool Has(Func<string, bool> condition) => archive.Entries.Any(entry => condition(entry.FullName));

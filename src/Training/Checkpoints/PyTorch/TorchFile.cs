@@ -38,7 +38,7 @@ internal sealed class TorchFile : ITensorFile
         {
             stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete);
             var archive = new TorchArchive(stream);
-            return new TorchFile(path, archive, StateDictionaries.Choose(path, Load(archive.ReadProgram(), NameStorage), key));
+            return new TorchFile(path, archive, StateDictionaries.Choose(path, Load(path, archive.ReadProgram(), NameStorage), key));
 
             TorchStorage NameStorage(object?[] tuple)
             {
@@ -95,7 +95,7 @@ internal sealed class TorchFile : ITensorFile
     private static bool IsWholeModel(ReadOnlySpan<byte> program) =>
         program.IndexOf("torch.nn.modules"u8) >= 0 || (program.IndexOf("_parameters"u8) >= 0 && program.IndexOf("_buffers"u8) >= 0);
 
-    private static object? Load(byte[] program, PickledFunction nameStorage)
+    private static object? Load(string path, byte[] program, PickledFunction nameStorage)
     {
         try
         {
@@ -103,9 +103,9 @@ internal sealed class TorchFile : ITensorFile
         }
         catch (InvalidDataException exception) when (IsWholeModel(program))
         {
-            throw new InvalidDataException(
-                $"it is a whole pickled model, which needs its Python code ({exception.Message}); load it there, and save its weights with "
-                + "torch.save(model.state_dict(), FILE)",
+            throw new InputException(
+                $"{path} is a whole pickled model, which needs its Python code ({exception.Message}); load it there, and save its weights with "
+                + "torch.save(model.state_dict(), FILE).",
                 exception);
         }
     }
