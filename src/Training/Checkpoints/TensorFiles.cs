@@ -1,3 +1,4 @@
+using System.Collections.ObjectModel;
 using Pascl.Training.Checkpoints.PyTorch;
 using TorchSharp;
 
@@ -74,6 +75,9 @@ internal interface ITensorFile : IDisposable
     /// <summary>Type and shape of every tensor.</summary>
     IReadOnlyDictionary<string, StoredTensor> Tensors { get; }
 
+    /// <summary>The types of tensors that cannot be read, by name.</summary>
+    IReadOnlyDictionary<string, string> Unread => ReadOnlyDictionary<string, string>.Empty;
+
     /// <summary>Reads one tensor into existing memory of the same type and shape, on any device and in any memory format.</summary>
     void ReadInto(string name, torch.Tensor target);
 }
@@ -98,6 +102,11 @@ internal sealed class TensorsBelow(ITensorFile file, string prefix) : ITensorFil
 
     /// <inheritdoc/>
     public IReadOnlyDictionary<string, StoredTensor> Tensors { get; } = file.Tensors
+        .Where(tensor => tensor.Key.StartsWith(prefix, StringComparison.Ordinal))
+        .ToDictionary(tensor => tensor.Key[prefix.Length..], tensor => tensor.Value);
+
+    /// <inheritdoc/>
+    public IReadOnlyDictionary<string, string> Unread { get; } = file.Unread
         .Where(tensor => tensor.Key.StartsWith(prefix, StringComparison.Ordinal))
         .ToDictionary(tensor => tensor.Key[prefix.Length..], tensor => tensor.Value);
 

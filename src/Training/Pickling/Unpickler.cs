@@ -198,7 +198,7 @@ internal sealed class Unpickler
     }
 
     private T Peek<T>() =>
-        stack.TryPeek(out var value) && (value is T || (value is null && default(T) is null)) ? (T)value! : throw Damaged();
+        stack.TryPeek(out var value) && (value is T || (value is null && typeof(T) == typeof(object))) ? (T)value! : throw Damaged();
 
     private ReadOnlySpan<byte> Take(long count) => TakeMemory(count).Span;
 

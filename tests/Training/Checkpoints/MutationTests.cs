@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Diagnostics;
 using System.Text;
 using Pascl.Tests.Training.Data.Formats;
@@ -59,8 +60,16 @@ public sealed class MutationTests
     public void a_safetensors_file()
     {
         var whole = Safetensors(new Dictionary<string, string> { ["format"] = "pt", ["note"] = "7" });
-        Try(random => Mutations.Of(whole.AsSpan(0, random.Next(4) == 0 ? whole.Length : whole.AsSpan().LastIndexOf((byte)'}') + 1), random) is var start
-            && random.Next(2) == 0 ? start : [.. start, .. whole.AsSpan(Math.Min(start.Length, whole.Length))], ReadTensors("damaged.safetensors"));
+        var (text, body) = (Encoding.UTF8.GetString(whole.AsSpan(8, (int)BinaryPrimitives.ReadInt64LittleEndian(whole))), whole.AsSpan()[^40..].ToArray());
+        Try(random => random.Next(3) == 0 ? Mutations.Of(whole, random) : WithHeader(Mutations.Of(text, random)), ReadTensors("damaged.safetensors"));
+
+        byte[] WithHeader(string changed)
+        {
+            var header = Encoding.UTF8.GetBytes(changed);
+            var length = new byte[sizeof(long)];
+            BinaryPrimitives.WriteInt64LittleEndian(length, header.Length);
+            return [.. length, .. header, .. body];
+        }
     }
 
     [Test]

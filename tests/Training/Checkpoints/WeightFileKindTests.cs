@@ -15,7 +15,7 @@ public sealed class WeightFileKindTests
     [TearDown]
     public void TearDown() => folder.Dispose();
 
-    [TestCase("<!DOCTYPE html><html><body>Quota exceeded</body></html>", "begins with the text \"<!DOCTYPE html><html><body>Quota exceeded\"")]
+    [TestCase("<!DOCTYPE html><html><body>Quota exceeded</body></html>", "begins with the text \"<!DOCTYPE html><html><body>Quota exceede\"")]
     [TestCase("\n  <html>\r\n<head>", "begins with the text \"<html>\"")]
     [TestCase("{\"message\": \"Not Found\"}", "begins with the text \"{\"message\": \"Not Found\"}\"")]
     [TestCase("No", "begins with the text \"No\"")]

@@ -26,6 +26,9 @@ internal sealed class ConvertedFile : ITensorFile
     /// <inheritdoc/>
     public IReadOnlyDictionary<string, StoredTensor> Tensors { get; }
 
+    /// <inheritdoc/>
+    public IReadOnlyDictionary<string, string> Unread => file.Unread;
+
     /// <summary>How many of the named tensors have each type that is converted.</summary>
     public IEnumerable<(torch.ScalarType Type, int Count)> Conversions(IEnumerable<string> names)
     {

@@ -91,6 +91,16 @@ internal sealed class ImportedFile : IDisposable
                 unused.Add(stored);
             }
 
+            foreach (var (name, type) in file.Unread)
+            {
+                if (name.Split('.').Any(parts.Contains))
+                {
+                    throw new InputException($"{path} holds {name} as {type}, which is not read; convert the weights to F32, F16 or BF16.");
+                }
+
+                unused.Add(name);
+            }
+
             unused.Sort(StringComparer.Ordinal);
             return new ImportedFile(file, names, unused);
         }

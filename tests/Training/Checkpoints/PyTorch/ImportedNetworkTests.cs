@@ -1,3 +1,4 @@
+using System.Text;
 using Pascl.Tests.Training.Deployment;
 using Pascl.Training;
 using Pascl.Training.Checkpoints;
@@ -136,6 +137,30 @@ public sealed class ImportedNetworkTests
     {
         var path = Write("broken.pth", Branch.Main, replaced: ("bn1.running_var", torch.tensor(new[] { 1, value })));
         Assert.That(() => Filled(Shape, path, null), Throws.TypeOf<InputException>().With.Message.Contains("values in bn1.running_var that are not finite"));
+    }
+
+    [TestCase("quant.scale", "F8_E4M3", null)]
+    [TestCase("step", "U64", null)]
+    [TestCase("layer1.0.scale", "F8_E4M3", "holds layer1.0.scale as F8_E4M3, which is not read; convert the weights")]
+    public void tensors_of_types_that_are_not_read_may_lie_beside_the_weights(string name, string type, string? expected)
+    {
+        var path = Path.Combine(folder.Path, "beside.safetensors");
+        WriteSafetensors(path, network.state_dict().Append(new(name, torch.zeros(8, torch.uint8))).ToDictionary());
+        var bytes = File.ReadAllBytes(path);
+
+        // Eight bytes are eight numbers of F8 or one of U64.
+        var (header, size) = (Encoding.UTF8.GetString(bytes, 8, (int)BitConverter.ToInt64(bytes)), BitConverter.ToInt64(bytes));
+        var changed = Encoding.UTF8.GetBytes(header.Replace("\"U8\",\"shape\":[8]", $"\"{type}\",\"shape\":[{(type == "U64" ? 1 : 8)}]", StringComparison.Ordinal));
+        File.WriteAllBytes(path, [.. BitConverter.GetBytes((long)changed.Length), .. changed, .. bytes.AsSpan(8 + (int)size)]);
+        if (expected is not null)
+        {
+            Assert.That(() => ImportedFile.Open(path), Throws.TypeOf<InputException>().With.Message.Contains(expected));
+            return;
+        }
+
+        using var file = ImportedFile.Open(path);
+        Assert.That(file.Unused, Is.EqualTo([name]));
+        Assert.That(SmallNetworks.Bytes(Filled(Shape, path, null)), Is.EqualTo(SmallNetworks.Bytes(network)));
     }
 
     [Test]
