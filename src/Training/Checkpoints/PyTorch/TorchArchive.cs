@@ -88,7 +88,8 @@ internal sealed class TorchArchive : IDisposable
                 $"{path} is a TorchScript model, which is a program; load it with torch.jit.load, and save its state_dict() with torch.save.");
         }
 
-        if (Has(name => name.Contains("/.data/", StringComparison.Ordinal)))
+        // torch.save has a folder of that name too, since 2.1.
+        if (Has(name => name.EndsWith("/.data/extern_modules", StringComparison.Ordinal)))
         {
             throw new InputException($"{path} is a package of torch.package, which is a program; load it there, and save its state_dict() with torch.save.");
         }

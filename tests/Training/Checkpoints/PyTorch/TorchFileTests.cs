@@ -156,6 +156,20 @@ public sealed class TorchFileTests
     }
 
     [Test]
+    public void an_archive_as_new_versions_write_it_is_read()
+    {
+        // The entries of torch.save in PyTorch 2.9, in their order.
+        var path = folder.Write("new.pth", Zip(
+            CompressionLevel.NoCompression, ("new/data.pkl", Pickle(Dictionary(Tensor(4, 0, [4], [1])))), ("new/.format_version", "1"u8.ToArray()),
+            ("new/.storage_alignment", "64"u8.ToArray()), ("new/byteorder", "little"u8.ToArray()), ("new/data/0", fourFloats),
+            ("new/version", "3\n"u8.ToArray()), ("new/.data/serialization_id", "0633632"u8.ToArray())));
+        using var file = TensorFiles.Open(path);
+        var target = torch.empty(4);
+        file.ReadInto("w", target);
+        Assert.That(target.data<float>().ToArray()[1], Is.EqualTo(2));
+    }
+
+    [Test]
     public void weights_that_were_changed_on_the_way_are_refused()
     {
         byte[] threeHalves = [0, 0, 0xc0, 0x3f, 0, 0, 0xc0, 0x3f];
@@ -176,7 +190,7 @@ public sealed class TorchFileTests
         Refuses(
             folder.Write("script.pt", Zip(CompressionLevel.SmallestSize, ("m/data.pkl", [1]), ("m/code/__torch__/net.py", [1]), ("m/constants.pkl", [1]))),
             "is a TorchScript model");
-        Refuses(folder.Write("package.pt", Zip(CompressionLevel.NoCompression, ("p/.data/version", [1]), ("p/model/data.pkl", [1]))), "torch.package");
+        Refuses(folder.Write("package.pt", Zip(CompressionLevel.NoCompression, ("p/.data/extern_modules", [1]), ("p/model/data.pkl", [1]))), "torch.package");
     }
 
     private string Write(IReadOnlyList<(string, torch.Tensor)> tensors)
