@@ -103,7 +103,8 @@ public sealed class Trainer : IDisposable
         if (phase < 0)
         {
             throw new InputException(
-                $"{run.Folder.Checkpoint} stands in the phase {info.Phase}, which this program does not know; it has {string.Join(" and ", phases.Select(p => p.Name))}. "
+                $"{run.Folder.Checkpoint} stands in the phase {info.Phase}, which this program does not know; "
+                + $"it has {string.Join(" and ", phases.Select(p => p.Name))}. "
                 + "Use the version of Pascl that wrote it.");
         }
 
@@ -115,8 +116,8 @@ public sealed class Trainer : IDisposable
         if (info.Epoch < 0 || step < 0 || step > loader.StepsPerEpoch)
         {
             throw new InputException(
-                $"{run.Folder.Checkpoint} stands at step {info.Step} after {info.Epoch} epochs of {loader.StepsPerEpoch} steps, which cannot be; it is damaged, or "
-                + "its batch size was changed.");
+                $"{run.Folder.Checkpoint} stands at step {info.Step} after {info.Epoch} epochs of {loader.StepsPerEpoch} steps, which cannot be; it is "
+                + "damaged, or its batch size was changed.");
         }
 
         position = new RunPosition(phase, info.Epoch, (int)step);
@@ -318,7 +319,8 @@ public sealed record RunHistory(IReadOnlyList<EpochRecord> Epochs, UnfinishedEpo
         }
         catch (JsonException exception)
         {
-            throw new InputException($"{source} is damaged: its history of epochs cannot be read ({exception.Message.Split(" Path:")[0].TrimEnd('.')}).", exception);
+            var reason = exception.Message.Split(" Path:")[0].TrimEnd('.');
+            throw new InputException($"{source} is damaged: its history of epochs cannot be read ({reason}).", exception);
         }
     }
 }

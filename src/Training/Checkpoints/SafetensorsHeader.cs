@@ -28,7 +28,15 @@ internal static class SafetensorsHeader
 
     private static readonly Dictionary<string, int> unreadTypes = new()
     {
-        ["U64"] = 8, ["U32"] = 4, ["U16"] = 2, ["C64"] = 8, ["F8_E4M3"] = 1, ["F8_E5M2"] = 1, ["F8_E8M0"] = 1, ["F8_E4M3FNUZ"] = 1, ["F8_E5M2FNUZ"] = 1,
+        ["U64"] = 8,
+        ["U32"] = 4,
+        ["U16"] = 2,
+        ["C64"] = 8,
+        ["F8_E4M3"] = 1,
+        ["F8_E5M2"] = 1,
+        ["F8_E8M0"] = 1,
+        ["F8_E4M3FNUZ"] = 1,
+        ["F8_E5M2FNUZ"] = 1,
     };
 
     /// <summary>The header of <paramref name="tensors"/> laid one after the other, padded with spaces to a multiple of 8 bytes.</summary>

@@ -53,7 +53,7 @@ internal static class WeightFileKind
         }
     }
 
-    // What torch.save wrote before 1.6, and writes when it is told to, begins with a pickle of a number of ten bytes; protocols from 4 on put a frame around it.
+    // What torch.save wrote before 1.6, and writes when it is told to, begins with a pickle of a number of ten bytes, in protocol 4 and 5 in a frame.
     private static bool IsOldTorch(ReadOnlySpan<byte> start)
     {
         ReadOnlySpan<byte> number = [0x8a, 10];
@@ -101,7 +101,8 @@ internal static class WeightFileKind
         return IsPickle(start) ? "is a pickle that torch.save did not write; load it in Python, and write it again with torch.save"
             : end.Length == 8 && BinaryPrimitives.ReadUInt64LittleEndian(end) == TensorFlowIndex ? "is a checkpoint of TensorFlow"
             : start[4..].StartsWith("TFL3"u8) ? "is a model of TensorFlow Lite"
-            : start[0] == 8 && start[1] < 0x80 && start[2] is 0x12 or 0x1a or 0x22 or 0x3a or 0x42 ? "seems to be an ONNX model, which holds no state dictionary"
+            : start[0] == 8 && start[1] < 0x80 && start[2] is 0x12 or 0x1a or 0x22 or 0x3a or 0x42
+                ? "seems to be an ONNX model, which holds no state dictionary"
             : $"begins with the bytes {Convert.ToHexString(start[..8])}";
     }
 

@@ -114,7 +114,8 @@ internal static class RunImport
         var json = RecipeFile.Write(fitting with { Precision = model.Precision, Device = recipe.Device, Backend = recipe.Backend });
         var history = new RunHistory([], null).ToJson();
         var info = new CheckpointInfo(
-            phase.Name, epochs, (long)epochs * (data.Training.Count / phase.Batches.BatchSize), json, history, data.Training.ClassNames, data.Training.CountPerClass(),
+            phase.Name, epochs, (long)epochs * (data.Training.Count / phase.Batches.BatchSize), json, history,
+            data.Training.ClassNames, data.Training.CountPerClass(),
             ImageSize: data.Training.Height,
             Data: DataFingerprint.Of(data, fitting.Data.InDistribution, fitting.Seed));
         using var folder = RunFolder.Create(recipe.Preset, output);

@@ -99,14 +99,16 @@ public sealed class MutationTests
     [Test]
     public void a_recipe()
     {
-        var whole = RecipeFile.Write(Presets.Find("cifar10-lt-paper").Recipe with { Data = TinyTraining.Recipe.Data with { OutOfDistribution = [new("far", "/far")] } });
+        var data = TinyTraining.Recipe.Data with { OutOfDistribution = [new("far", "/far")] };
+        var whole = RecipeFile.Write(Presets.Find("cifar10-lt-paper").Recipe with { Data = data });
         Try(random => Encoding.UTF8.GetBytes(Mutations.Of(whole, random)), bytes => RecipeFile.Parse(Encoding.UTF8.GetString(bytes), "recipe.json"));
     }
 
     // A network's tensors in what a script saves: two in one storage, an optimiser, numbers of several kinds.
     private static string Opcodes =>
         $"}}({Text("model")}ccollections\nOrderedDict\n)R({Text("conv1.weight")}{Tensor(4, 0, [2, 2], [2, 1])}{Text("bn1.weight")}{Tensor(4, 2, [2], [1])}u"
-        + $"{Text("optimizer")}}}({Text("state")}}}K\u0001}}{Text("exp_avg")}{Tensor(4, 0, [4], [1])}ss{Text("param_groups")}]}}{Text("lr")}G?\u00e0\0\0\0\0\0\0sau"
+        + $"{Text("optimizer")}}}({Text("state")}}}K\u0001}}{Text("exp_avg")}{Tensor(4, 0, [4], [1])}ss"
+        + $"{Text("param_groups")}]}}{Text("lr")}G?\u00e0\0\0\0\0\0\0sau"
         + $"{Text("device")}ctorch\ndevice\n{Text("cpu")}\u0085R{Text("size")}ctorch\nSize\nK\u0003K\u0004\u0086\u0085R{Text("seen")}\u008f(K\u0001\u0090"
         + $"{Text("best")}cnumpy.core.multiarray\nscalar\ncnumpy\ndtype\n{Text("f8")}\u0089\u0088\u0087R(K\u0003tbC\u000812345678\u0086Ru.";
 
@@ -120,7 +122,9 @@ public sealed class MutationTests
             stream,
             new Dictionary<string, torch.Tensor>
             {
-                ["conv1.weight"] = torch.ones(2, 3), ["bn1.num_batches_tracked"] = torch.tensor(3L), ["half"] = torch.ones(4).to(torch.float16),
+                ["conv1.weight"] = torch.ones(2, 3),
+                ["bn1.num_batches_tracked"] = torch.tensor(3L),
+                ["half"] = torch.ones(4).to(torch.float16),
                 ["none"] = torch.zeros(0, 3),
             },
             metadata);
@@ -155,7 +159,8 @@ public sealed class MutationTests
             }
             catch (Exception exception)
             {
-                throw new AssertionException($"Trial {trial} ends in {exception}\nof {Convert.ToHexString(damaged.AsSpan(0, Math.Min(2000, damaged.Length)))}", exception);
+                throw new AssertionException(
+                    $"Trial {trial} ends in {exception}\nof {Convert.ToHexString(damaged.AsSpan(0, Math.Min(2000, damaged.Length)))}", exception);
             }
 
             largest = Math.Max(largest, GC.GetAllocatedBytesForCurrentThread() - before);

@@ -47,7 +47,8 @@ public sealed class ImportCommandTests
     {
         var files = WeightExport.WriteTorch(Path.Combine(folder.Path, "model.pth"), network);
         var (code, _, error) = InProcess.Run(
-            $"import {files[0]} --auxiliary {files[1]} {Options} --outlier-batch 32 --batch 150 --finetune-batch 150 --finetune-epochs {epochs} --out {Imported}");
+            $"import {files[0]} --auxiliary {files[1]} {Options} --outlier-batch 32 --batch 150 --finetune-batch 150 --finetune-epochs {epochs} "
+            + $"--out {Imported}");
         Assert.That(code, Is.Zero, error);
         var before = TinyTraining.Tensors(RunFolder.Open(Imported));
         (code, _, error) = PasclProgram.Run($"train --resume {Imported}");

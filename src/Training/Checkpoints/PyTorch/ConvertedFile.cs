@@ -3,8 +3,8 @@ using TorchSharp;
 namespace Pascl.Training.Checkpoints.PyTorch;
 
 /// <summary>
-/// A file whose numbers are read in the types of our network, as <c>load_state_dict</c> does: weights of any floating-point type as float32, counts of batches as
-/// int64.
+/// A file whose numbers are read in the types of our network, as <c>load_state_dict</c> does: weights of any floating-point type as float32, counts of
+/// batches as int64.
 /// </summary>
 internal sealed class ConvertedFile : ITensorFile
 {
@@ -60,10 +60,15 @@ internal sealed class ConvertedFile : ITensorFile
     /// <inheritdoc/>
     public void Dispose() => file.Dispose();
 
-    private static torch.ScalarType TypeOf(string name, torch.ScalarType type) =>
-        name.EndsWith(CountSuffix, StringComparison.Ordinal) && (IsFloating(type) || type is torch.ScalarType.Int32 or torch.ScalarType.Int16) ? torch.ScalarType.Int64
-        : IsFloating(type) ? torch.ScalarType.Float32
-        : type;
+    private static torch.ScalarType TypeOf(string name, torch.ScalarType type)
+    {
+        if (name.EndsWith(CountSuffix, StringComparison.Ordinal))
+        {
+            return IsFloating(type) || type is torch.ScalarType.Int32 or torch.ScalarType.Int16 ? torch.ScalarType.Int64 : type;
+        }
+
+        return IsFloating(type) ? torch.ScalarType.Float32 : type;
+    }
 
     private static bool IsFloating(torch.ScalarType type) =>
         type is torch.ScalarType.Float16 or torch.ScalarType.BFloat16 or torch.ScalarType.Float32 or torch.ScalarType.Float64;

@@ -7,7 +7,7 @@ internal static partial class ImportedNames
 {
     private const string Stem = "conv1.weight";
 
-    // What DataParallel and DistributedDataParallel, torch.compile, FSDP and activation checkpointing put before the names of what they wrap, a network or a part.
+    // What DataParallel and DistributedDataParallel, torch.compile, FSDP and activation checkpointing put before the names of what they wrap.
     private static readonly string[] wrappers = ["module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"];
 
     /// <summary>

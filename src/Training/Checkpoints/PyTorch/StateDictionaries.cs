@@ -2,7 +2,7 @@ using Pascl.Training.Pickling;
 
 namespace Pascl.Training.Checkpoints.PyTorch;
 
-/// <summary>The dictionaries of tensors in what a script saved: its network's, beside those of an average of it, an optimiser, a schedule, measurements.</summary>
+/// <summary>The dictionaries of tensors in what a script saved: its network's, beside those of an average of it, an optimiser, measurements.</summary>
 internal static class StateDictionaries
 {
     // { "checkpoint": { "model": { "module": state } } }
@@ -14,8 +14,8 @@ internal static class StateDictionaries
     /// <param name="path">The file, for the message.</param>
     /// <param name="root">What it holds.</param>
     /// <param name="key">
-    /// The keys on the way to the weights with dots between them, for example <c>checkpoint.ema</c>; below the last of them it may go on with the beginning that
-    /// the names of the tensors share. Null for the only ones.
+    /// The keys on the way to the weights with dots between them, for example <c>checkpoint.ema</c>; below the last of them it may go on with the beginning
+    /// that the names of the tensors share. Null for the only ones.
     /// </param>
     /// <exception cref="InputException">There are several, or none of that name; the message says which there are.</exception>
     /// <exception cref="InvalidDataException">There are none at all.</exception>
@@ -131,7 +131,8 @@ internal static class StateDictionaries
     {
         Dictionary<string, object?> when IsOptimiser(root) => new("it holds the state of an optimiser and no weights"),
         Dictionary<string, object?> dictionary => new(
-            $"its dictionary holds no tensors, neither itself nor in a dictionary inside it, but: {string.Join(", ", dictionary.Keys.Take(10).Select(PickledText.Shown))}"),
+            "its dictionary holds no tensors, neither itself nor in a dictionary inside it, but: "
+            + $"{string.Join(", ", dictionary.Keys.Take(10).Select(PickledText.Shown))}"),
         TorchTensor => new("it holds a single tensor and no dictionary"),
         _ => new("it holds no dictionary"),
     };

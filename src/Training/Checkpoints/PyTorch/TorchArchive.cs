@@ -74,7 +74,8 @@ internal sealed class TorchArchive : IDisposable
         catch (Exception exception) when (exception is InvalidDataException or ArgumentException or OverflowException)
         {
             throw new InvalidDataException(
-                $"it is an archive whose directory, at its end, is missing or damaged ({exception.Message.TrimEnd('.')}), so it is probably cut short; get the file again",
+                $"it is an archive whose directory, at its end, is missing or damaged ({exception.Message.TrimEnd('.')}), "
+                + "so it is probably cut short; get the file again",
                 exception);
         }
     }

@@ -3,15 +3,15 @@ using Pascl.Training.Pickling;
 namespace Pascl.Training.Checkpoints.PyTorch;
 
 /// <summary>
-/// The only names that a PyTorch file may ask for: those that <c>torch.load(weights_only=True)</c> allows (PyTorch 2.9, torch/_weights_only_unpickler.py), and the
-/// numbers, arrays and arguments that scripts store beside the weights. All are C# functions; what is not a tensor or a container is read and not used.
+/// The only names that a PyTorch file may ask for: those that <c>torch.load(weights_only=True)</c> allows (torch/_weights_only_unpickler.py), and the numbers,
+/// arrays and arguments that scripts store beside the weights. All are C# functions; what is not a tensor or a container is read and not used.
 /// </summary>
 internal static class TorchNames
 {
     private static readonly string[] numericalTypes =
     [
-        "float16", "float32", "float64", "bfloat16", "half", "float", "double", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "short",
-        "int", "long", "bool", "complex32", "complex64", "complex128", "chalf", "cfloat", "cdouble", "quint8", "qint8", "qint32", "quint4x2", "quint2x4",
+        "float16", "float32", "float64", "bfloat16", "half", "float", "double", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64",
+        "short", "int", "long", "bool", "complex32", "complex64", "complex128", "chalf", "cfloat", "cdouble", "quint8", "qint8", "qint32", "quint4x2", "quint2x4",
         "float8_e5m2", "float8_e4m3fn", "float8_e5m2fnuz", "float8_e4m3fnuz", "float8_e8m0fnu",
     ];
 

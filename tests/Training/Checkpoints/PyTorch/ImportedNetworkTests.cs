@@ -105,14 +105,16 @@ public sealed class ImportedNetworkTests
         var path = isSafetensors ? Path.Combine(folder.Path, "other.safetensors") : Write("other.pth", Branch.Main, change: tensor => tensor.to(type));
         if (isSafetensors)
         {
-            WriteSafetensors(path, network.state_dict().ToDictionary(entry => entry.Key, entry => entry.Value.is_floating_point() ? entry.Value.to(type) : entry.Value));
+            var state = network.state_dict();
+            WriteSafetensors(path, state.ToDictionary(entry => entry.Key, entry => entry.Value.is_floating_point() ? entry.Value.to(type) : entry.Value));
         }
 
         using var file = ImportedFile.Open(path);
         Assert.That(file.Notes, Has.Exactly(1).Matches($"^\\d+ tensors of type {type} were converted to Float32"));
         using var imported = Filled(Shape, path, null);
         var (expected, actual) = (network.state_dict(), imported.state_dict());
-        Assert.That(AuthorsLayout.Names(expected.Keys).Where(name => !actual[name].eq(expected[name].to(type).to(expected[name].dtype)).all().item<bool>()), Is.Empty);
+        var names = AuthorsLayout.Names(expected.Keys);
+        Assert.That(names.Where(name => !actual[name].eq(expected[name].to(type).to(expected[name].dtype)).all().item<bool>()), Is.Empty);
     }
 
     [Test]
@@ -150,7 +152,8 @@ public sealed class ImportedNetworkTests
 
         // Eight bytes are eight numbers of F8 or one of U64.
         var (header, size) = (Encoding.UTF8.GetString(bytes, 8, (int)BitConverter.ToInt64(bytes)), BitConverter.ToInt64(bytes));
-        var changed = Encoding.UTF8.GetBytes(header.Replace("\"U8\",\"shape\":[8]", $"\"{type}\",\"shape\":[{(type == "U64" ? 1 : 8)}]", StringComparison.Ordinal));
+        var replaced = $"\"{type}\",\"shape\":[{(type == "U64" ? 1 : 8)}]";
+        var changed = Encoding.UTF8.GetBytes(header.Replace("\"U8\",\"shape\":[8]", replaced, StringComparison.Ordinal));
         File.WriteAllBytes(path, [.. BitConverter.GetBytes((long)changed.Length), .. changed, .. bytes.AsSpan(8 + (int)size)]);
         if (expected is not null)
         {

@@ -10,7 +10,8 @@ public sealed class StateDictionariesTests
 {
     private static readonly string weights = Weights("conv1.weight");
     private static readonly string others = Weights("module.conv1.weight");
-    private static readonly string optimiser = $"}}({Text("state")}}}K\0}}{Text("exp_avg")}{Tensor(4, 0, [4], [1])}ss{Text("param_groups")}]}}{Text("lr")}K\u0001sau";
+    private static readonly string optimiser =
+        $"}}({Text("state")}}}K\0}}{Text("exp_avg")}{Tensor(4, 0, [4], [1])}ss{Text("param_groups")}]}}{Text("lr")}K\u0001sau";
 
     private TemporaryFolder folder = null!;
 

@@ -158,7 +158,7 @@ public sealed class TorchFileTests
     [Test]
     public void an_archive_as_new_versions_write_it_is_read()
     {
-        // The entries of torch.save in PyTorch 2.9, in their order.
+        // The entries of torch.save in new versions of PyTorch, in their order.
         var path = folder.Write("new.pth", Zip(
             CompressionLevel.NoCompression, ("new/data.pkl", Pickle(Dictionary(Tensor(4, 0, [4], [1])))), ("new/.format_version", "1"u8.ToArray()),
             ("new/.storage_alignment", "64"u8.ToArray()), ("new/byteorder", "little"u8.ToArray()), ("new/data/0", fourFloats),

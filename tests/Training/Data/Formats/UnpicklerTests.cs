@@ -78,7 +78,9 @@ public sealed class UnpicklerTests
             .. Enumerable.Repeat<byte[]>([(byte)'h', 1, (byte)'h', 0, 0x85, (byte)'R'], 10_000).SelectMany(bytes => bytes), (byte)'e', (byte)'.',
         ];
         var before = GC.GetAllocatedBytesForCurrentThread();
-        Assert.That(() => Unpickler.Load(program, PickledFunctions.Numpy), Throws.TypeOf<InvalidDataException>().With.Message.Contains("more bytes than it holds"));
+        Assert.That(
+            () => Unpickler.Load(program, PickledFunctions.Numpy),
+            Throws.TypeOf<InvalidDataException>().With.Message.Contains("more bytes than it holds"));
         Assert.That(GC.GetAllocatedBytesForCurrentThread() - before, Is.LessThan(4 << 20));
     }
 
@@ -118,7 +120,8 @@ public sealed class UnpicklerTests
         0x80, 5, 0x95, 0, 0, 0, 0, 0, 0, 0, 0, (byte)'}', 0x94, .. Text("data"), .. Text(module), .. Text("_frombuffer"), 0x93, 0x94, (byte)'(',
         bytes, 6, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 0x94, .. Text("numpy"), .. Text("dtype"), 0x93, 0x94, .. Text("u1"), 0x89, 0x88, 0x87, 0x94,
         (byte)'R', 0x94, (byte)'(', (byte)'K', 3, .. Text("|"), (byte)'N', (byte)'N', (byte)'N', (byte)'J', 255, 255, 255, 255, (byte)'J', 255, 255, 255,
-        255, (byte)'K', 0, (byte)'t', 0x94, (byte)'b', (byte)'K', 2, (byte)'K', 3, 0x86, 0x94, .. Text(order), (byte)'t', 0x94, (byte)'R', 0x94, (byte)'s', (byte)'.',
+        255, (byte)'K', 0, (byte)'t', 0x94, (byte)'b', (byte)'K', 2, (byte)'K', 3, 0x86, 0x94, .. Text(order), (byte)'t', 0x94,
+        (byte)'R', 0x94, (byte)'s', (byte)'.',
     ];
 
     private static byte[] Text(string text) => [0x8c, (byte)text.Length, .. Encoding.ASCII.GetBytes(text), 0x94];
