@@ -86,6 +86,9 @@ public sealed class Trainer : IDisposable
     /// <summary>The finished epochs of both phases.</summary>
     public IReadOnlyList<EpochRecord> History => history;
 
+    /// <summary>Whether a resumed run had taken all of its steps already, so that <see cref="Run"/> takes none.</summary>
+    public bool IsFinished => position.Phase == phases.Length || (position.Phase == phases.Length - 1 && position.Epoch >= phases[^1].Settings.Epochs);
+
     /// <summary>The network of a recipe with its initial weights, on a device.</summary>
     public static DualBranchNetwork CreateModel(Recipe recipe, int classCount, ComputeDevice device)
     {
@@ -123,14 +126,24 @@ public sealed class Trainer : IDisposable
         if (phase < 0)
         {
             throw new InputException(
-                $"{run.Folder.Checkpoint} is of a phase {info.Phase}; expected {string.Join(" or ", phases.Select(p => p.Name))}. Use the version of Pascl that wrote it.");
+                $"{run.Folder.Checkpoint} stands in the phase {info.Phase}, which this program does not know; "
+                + $"it has {string.Join(" and ", phases.Select(p => p.Name))}. "
+                + "Use the version of Pascl that wrote it.");
         }
 
         using var loader = TrainingSteps.NewLoader(phases[phase], data, device);
-        var stored = RunHistory.FromJson(info.History);
+        var stored = RunHistory.FromJson(info.History, run.Folder.Checkpoint);
         history.AddRange(stored.Epochs);
         unfinished = stored.Unfinished;
-        position = new RunPosition(phase, info.Epoch, (int)(info.Step - ((long)info.Epoch * loader.StepsPerEpoch)));
+        var step = info.Step - ((long)info.Epoch * loader.StepsPerEpoch);
+        if (info.Epoch < 0 || step < 0 || step > loader.StepsPerEpoch)
+        {
+            throw new InputException(
+                $"{run.Folder.Checkpoint} stands at step {info.Step} after {info.Epoch} epochs of {loader.StepsPerEpoch} steps, which cannot be; it is "
+                + "damaged, or its batch size was changed.");
+        }
+
+        position = new RunPosition(phase, info.Epoch, (int)step);
         resumed = run.Checkpoint;
 
         // That of these weights; the first step makes others.
@@ -198,7 +211,7 @@ public sealed class Trainer : IDisposable
 
     private void RunPhase(TrainingPhase phase, RunJournal journal, CancellationToken cancellation)
     {
-        // A checkpoint at the start of a phase was written behind its entrance, by an import or after a phase without epochs.
+        // A checkpoint holds what its phase was entered with, even before the first step: weights that were finetuned elsewhere must stay.
         if (position.IsPhaseStart && resumed is null)
         {
             phase.Enter(Model);
@@ -340,7 +353,24 @@ public sealed record RunHistory(IReadOnlyList<EpochRecord> Epochs, UnfinishedEpo
     internal string ToJson() => JsonSerializer.Serialize(this);
 
     /// <summary>Reads what <see cref="ToJson"/> wrote.</summary>
-    internal static RunHistory FromJson(string json) => JsonSerializer.Deserialize<RunHistory>(json) ?? new RunHistory([], null);
+    /// <param name="json">The text.</param>
+    /// <param name="source">Where it comes from, for the message.</param>
+    /// <exception cref="InputException">It is something else.</exception>
+    internal static RunHistory FromJson(string json, string source)
+    {
+        try
+        {
+            var history = JsonSerializer.Deserialize<RunHistory>(json);
+            return history?.Epochs is not null && history.Epochs.All(epoch => epoch is { Phase: not null, Losses: not null })
+                ? history
+                : throw new JsonException("it holds no list of epochs");
+        }
+        catch (JsonException exception)
+        {
+            var reason = exception.Message.Split(" Path:")[0].TrimEnd('.');
+            throw new InputException($"{source} is damaged: its history of epochs cannot be read ({reason}).", exception);
+        }
+    }
 }
 
 /// <summary>How far a run has come, all from 0.</summary>

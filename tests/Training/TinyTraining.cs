@@ -72,6 +72,6 @@ internal static class TinyTraining
     public static IReadOnlyList<EpochRecord> History(RunFolder folder)
     {
         using var checkpoint = Checkpoint.Open(folder.Checkpoint);
-        return RunHistory.FromJson(checkpoint.Info.History).Epochs;
+        return RunHistory.FromJson(checkpoint.Info.History, folder.Checkpoint).Epochs;
     }
 }

@@ -215,6 +215,35 @@ public sealed class TrainerTests
             Throws.InstanceOf<InputException>().With.Message.Contains("another number of images of some classes").And.Message.Contains("had 150 and has 149"));
     }
 
+    [TestCase("finetuning", 0, 0, "stands in the phase finetuning, which this program does not know; it has representation and auxiliary-branch")]
+    [TestCase("representation", 1, 1000, "at step 1000 after 1 epochs of 11 steps, which cannot be")]
+    [TestCase("representation", -1, 0, "at step 0 after -1 epochs")]
+    public void a_checkpoint_that_stands_nowhere_is_refused(string phase, int epoch, long step, string expected)
+    {
+        using var folder = RunFolder.Create(TinyTraining.Recipe.Preset, Path.Combine(parent.Path, "run"));
+        using var trainer = new Trainer(TinyTraining.Recipe, TinyTraining.Few, folder);
+        var training = TinyTraining.Few.Training;
+        var info = new Pascl.Training.Checkpoints.CheckpointInfo(
+            phase, epoch, step, RecipeFile.Write(TinyTraining.Recipe), new RunHistory([], null).ToJson(), training.ClassNames, training.CountPerClass());
+        Pascl.Training.Checkpoints.Checkpoint.Save(folder.Checkpoint, info, trainer.Model);
+        using var run = Pascl.Training.Run.Open(folder);
+        Assert.That(() => trainer.Resume(run), Throws.InstanceOf<InputException>().With.Message.Contains(expected));
+    }
+
+    [TestCase(0, true)]
+    [TestCase(1, false)]
+    public void a_resumed_run_knows_whether_it_is_finished(int epochs, bool expected)
+    {
+        var done = TinyTraining.Run(TinyTraining.Recipe with { AuxiliaryBranch = TinyTraining.Recipe.AuxiliaryBranch with { Epochs = 0 } }, parent, "run");
+        var recipe = TinyTraining.Recipe with { AuxiliaryBranch = TinyTraining.Recipe.AuxiliaryBranch with { Epochs = epochs } };
+        using var folder = RunFolder.Resume(done.Root);
+        using var trainer = new Trainer(recipe, TinyTraining.Few, folder);
+        using var run = Pascl.Training.Run.Open(folder);
+        Assert.That(trainer.IsFinished, Is.False);
+        trainer.Resume(run);
+        Assert.That(trainer.IsFinished, Is.EqualTo(expected));
+    }
+
     private static double MeanOverClasses(ImageSet images, Predictions predictions)
     {
         var classes = predictions.Main.Classes();

@@ -96,7 +96,7 @@ public sealed class Checkpoint : IDisposable
     }
 
     /// <summary>Copies the stored weights and buffers into a model of the same structure.</summary>
-    /// <exception cref="InputException">Entries are missing, unexpected, or of another shape or type; all are listed and nothing was
+    /// <exception cref="InputException">Entries are missing, unexpected, or of another shape or type; the first are listed and nothing was
     /// loaded.</exception>
     public void LoadInto(torch.nn.Module model) => LoadInto(model, exceptPrefix: null);
 
@@ -109,7 +109,7 @@ public sealed class Checkpoint : IDisposable
     /// Copies the stored state into an optimiser over the same named parameters; the next step continues exactly where the stored run
     /// stood.
     /// </summary>
-    /// <exception cref="InputException">Entries are missing, unexpected, or of another shape or type; all are listed and nothing was
+    /// <exception cref="InputException">Entries are missing, unexpected, or of another shape or type; the first are listed and nothing was
     /// loaded.</exception>
     public void LoadInto(Optimiser optimiser) =>
         optimiser.Restore(state => StrictLoading.Load(file, OptimiserPrefix, state, "the optimiser"));

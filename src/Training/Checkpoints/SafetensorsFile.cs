@@ -1,6 +1,4 @@
-using System.Buffers;
 using System.Buffers.Binary;
-using System.Text.Json;
 using TorchSharp;
 
 namespace Pascl.Training.Checkpoints;
@@ -10,7 +8,7 @@ namespace Pascl.Training.Checkpoints;
 /// JSON header, then the elements of every tensor, little endian, row-major. Opening reads and checks the header alone; each tensor is read
 /// when asked for.
 /// </summary>
-/// <remarks>Types: F64 F32 F16 BF16 I64 I32 I16 I8 U8 BOOL. An instance serves one thread at a time.</remarks>
+/// <remarks>Types: F64 F32 F16 BF16 I64 I32 I16 I8 U8 BOOL; others are named in <see cref="Unread"/>. An instance serves one thread at a time.</remarks>
 public sealed class SafetensorsFile : ITensorFile
 {
     private const int LengthBytes = 8;
@@ -18,8 +16,8 @@ public sealed class SafetensorsFile : ITensorFile
 
     private readonly FileStream stream;
 
-    private SafetensorsFile(FileStream stream, Dictionary<string, SafetensorsEntry> entries, Dictionary<string, string> metadata) =>
-        (this.stream, Entries, Metadata) = (stream, entries, metadata);
+    private SafetensorsFile(FileStream stream, SafetensorsContent content) =>
+        (this.stream, Entries, Unread, Metadata) = (stream, content.Entries, content.Unread, content.Metadata);
 
     /// <summary>Path of the file.</summary>
     public string Path => stream.Name;
@@ -30,6 +28,9 @@ public sealed class SafetensorsFile : ITensorFile
     /// <inheritdoc/>
     IReadOnlyDictionary<string, StoredTensor> ITensorFile.Tensors =>
         Entries.ToDictionary(entry => entry.Key, entry => new StoredTensor(entry.Value.Type, entry.Value.Shape));
+
+    /// <summary>Tensors of types that torch computes little or nothing with, which cannot be read: the type by the name.</summary>
+    public IReadOnlyDictionary<string, string> Unread { get; }
 
     /// <summary>The strings beside the tensors (<c>__metadata__</c>).</summary>
     public IReadOnlyDictionary<string, string> Metadata { get; }
@@ -51,8 +52,7 @@ public sealed class SafetensorsFile : ITensorFile
 
         try
         {
-            var (entries, metadata) = ReadHeader(stream);
-            return new SafetensorsFile(stream, entries, metadata);
+            return new SafetensorsFile(stream, ReadHeader(stream));
         }
         catch (Exception exception) when (exception is FormatException or IOException)
         {
@@ -115,7 +115,7 @@ public sealed class SafetensorsFile : ITensorFile
     /// <inheritdoc/>
     public void Dispose() => stream.Dispose();
 
-    private static (Dictionary<string, SafetensorsEntry> Entries, Dictionary<string, string> Metadata) ReadHeader(FileStream stream)
+    private static SafetensorsContent ReadHeader(FileStream stream)
     {
         if (stream.Length < LengthBytes)
         {
@@ -155,176 +155,4 @@ public sealed record SafetensorsEntry(torch.ScalarType Type, IReadOnlyList<long>
 {
     /// <summary>Type and shape as messages show them: <c>Float32 (64, 3, 3, 3)</c>.</summary>
     internal static string Describe(torch.ScalarType type, IReadOnlyList<long> shape) => $"{type} ({string.Join(", ", shape)})";
-}
-
-/// <summary>The JSON header of a safetensors file: every tensor's type, shape and place, and a map of strings.</summary>
-internal static class SafetensorsHeader
-{
-    /// <summary>The limit of the reference implementation; a longer header is damage or an attack on memory.</summary>
-    public const long MaximumBytes = 100_000_000;
-
-    private const string MetadataKey = "__metadata__";
-
-    private static readonly Dictionary<string, (torch.ScalarType Type, int Bytes)> types = new()
-    {
-        ["F64"] = (torch.ScalarType.Float64, 8),
-        ["F32"] = (torch.ScalarType.Float32, 4),
-        ["F16"] = (torch.ScalarType.Float16, 2),
-        ["BF16"] = (torch.ScalarType.BFloat16, 2),
-        ["I64"] = (torch.ScalarType.Int64, 8),
-        ["I32"] = (torch.ScalarType.Int32, 4),
-        ["I16"] = (torch.ScalarType.Int16, 2),
-        ["I8"] = (torch.ScalarType.Int8, 1),
-        ["U8"] = (torch.ScalarType.Byte, 1),
-        ["BOOL"] = (torch.ScalarType.Bool, 1),
-    };
-
-    /// <summary>The header of <paramref name="tensors"/> laid one after the other, padded with spaces to a multiple of 8 bytes.</summary>
-    public static byte[] Create(IReadOnlyList<KeyValuePair<string, torch.Tensor>> tensors, IReadOnlyDictionary<string, string> metadata)
-    {
-        var buffer = new ArrayBufferWriter<byte>();
-        using (var json = new Utf8JsonWriter(buffer))
-        {
-            json.WriteStartObject();
-            if (metadata.Count > 0)
-            {
-                json.WriteStartObject(MetadataKey);
-                foreach (var (key, value) in metadata)
-                {
-                    json.WriteString(key, value);
-                }
-
-                json.WriteEndObject();
-            }
-
-            var offset = 0L;
-            foreach (var (name, tensor) in tensors)
-            {
-                json.WriteStartObject(name);
-                json.WriteString("dtype", TypeName(name, tensor.dtype));
-                WriteNumbers(json, "shape", tensor.shape);
-                WriteNumbers(json, "data_offsets", [offset, offset += tensor.NumberOfElements * tensor.ElementSize]);
-                json.WriteEndObject();
-            }
-
-            json.WriteEndObject();
-        }
-
-        buffer.Write("       "u8[..((8 - (buffer.WrittenCount % 8)) % 8)]);
-        return buffer.WrittenSpan.ToArray();
-    }
-
-    /// <summary>
-    /// Reads a header; <paramref name="dataStart"/> and <paramref name="fileLength"/> bound the place of every tensor, and no byte may be
-    /// unclaimed.
-    /// </summary>
-    /// <exception cref="FormatException">The header breaks a rule of the format; the message says which.</exception>
-    public static (Dictionary<string, SafetensorsEntry> Entries, Dictionary<string, string> Metadata) Parse(
-        byte[] header, long dataStart, long fileLength)
-    {
-        var entries = new Dictionary<string, SafetensorsEntry>();
-        var metadata = new Dictionary<string, string>();
-        try
-        {
-            using var json = JsonDocument.Parse(header, new JsonDocumentOptions { AllowDuplicateProperties = false });
-            foreach (var property in json.RootElement.EnumerateObject())
-            {
-                if (property.NameEquals(MetadataKey))
-                {
-                    metadata = property.Value.EnumerateObject().ToDictionary(entry => entry.Name, entry => Text(entry.Value));
-                }
-                else
-                {
-                    entries.Add(property.Name, ParseEntry(property.Name, property.Value, dataStart));
-                }
-            }
-        }
-        catch (Exception exception) when (exception is JsonException or InvalidOperationException or KeyNotFoundException)
-        {
-            throw new FormatException($"its header is not the JSON that the format prescribes ({exception.Message})", exception);
-        }
-
-        CheckLayout(entries, dataStart, fileLength);
-        return (entries, metadata);
-    }
-
-    private static SafetensorsEntry ParseEntry(string name, JsonElement value, long dataStart)
-    {
-        var typeName = Text(value.GetProperty("dtype"));
-        if (!types.TryGetValue(typeName, out var type))
-        {
-            throw new FormatException($"tensor '{name}' has the type {typeName}; known types are {string.Join(", ", types.Keys)}");
-        }
-
-        var shape = Numbers(value.GetProperty("shape"));
-        var offsets = Numbers(value.GetProperty("data_offsets"));
-        if (offsets.Length != 2 || offsets[1] < offsets[0] || offsets[1] > long.MaxValue - dataStart)
-        {
-            throw new FormatException($"tensor '{name}' has the data offsets [{string.Join(", ", offsets)}], not a start and an end");
-        }
-
-        var (byteCount, claimed) = (ByteCount(name, shape, type.Bytes), offsets[1] - offsets[0]);
-        return claimed == byteCount
-            ? new SafetensorsEntry(type.Type, shape, dataStart + offsets[0], byteCount)
-            : throw new FormatException(
-                $"tensor '{name}' is {SafetensorsEntry.Describe(type.Type, shape)} and needs {byteCount} bytes, but {claimed} are given");
-    }
-
-    private static long ByteCount(string name, long[] shape, int elementBytes)
-    {
-        try
-        {
-            return shape.Aggregate((long)elementBytes, (product, length) => checked(product * length));
-        }
-        catch (OverflowException exception)
-        {
-            throw new FormatException($"tensor '{name}' has the impossible shape ({string.Join(", ", shape)})", exception);
-        }
-    }
-
-    private static void CheckLayout(Dictionary<string, SafetensorsEntry> entries, long dataStart, long fileLength)
-    {
-        var end = dataStart;
-        foreach (var (name, entry) in entries.OrderBy(entry => entry.Value.Offset).ThenBy(entry => entry.Value.ByteCount))
-        {
-            if (entry.Offset != end)
-            {
-                throw new FormatException(
-                    $"tensor '{name}' starts at byte {entry.Offset}, not {end}; tensors may neither overlap nor leave gaps");
-            }
-
-            end += entry.ByteCount;
-        }
-
-        if (end != fileLength)
-        {
-            throw new FormatException($"its header describes {end} bytes but the file has {fileLength}; it was cut short or appended to");
-        }
-    }
-
-    private static string TypeName(string name, torch.ScalarType type) =>
-        types.FirstOrDefault(pair => pair.Value.Type == type).Key
-        ?? throw new ArgumentException($"Tensor '{name}' has the type {type}, which the safetensors format cannot hold.");
-
-    private static string Text(JsonElement element) =>
-        element.GetString() ?? throw new InvalidOperationException("a string was expected but null was found");
-
-    private static long[] Numbers(JsonElement array)
-    {
-        long[] numbers = [.. array.EnumerateArray().Select(element => element.TryGetInt64(out var number) ? number : -1)];
-        return numbers.All(number => number >= 0)
-            ? numbers
-            : throw new InvalidOperationException("shapes and offsets must be whole numbers, at least 0");
-    }
-
-    private static void WriteNumbers(Utf8JsonWriter json, string name, long[] numbers)
-    {
-        json.WriteStartArray(name);
-        foreach (var number in numbers)
-        {
-            json.WriteNumberValue(number);
-        }
-
-        json.WriteEndArray();
-    }
 }

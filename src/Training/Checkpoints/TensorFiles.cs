@@ -1,3 +1,4 @@
+using System.Collections.ObjectModel;
 using Pascl.Training.Checkpoints.PyTorch;
 using TorchSharp;
 
@@ -6,35 +7,61 @@ namespace Pascl.Training.Checkpoints;
 /// <summary>Opens files of tensors of either format.</summary>
 internal static class TensorFiles
 {
-    // What torch.save wrote before 1.6 begins with a pickle of a number of ten bytes.
-    private static readonly byte[] oldTorch = [0x80, 2, 0x8a, 10];
-
     /// <summary>Opens a file of PyTorch or a safetensors file; the first bytes say which it is.</summary>
-    /// <exception cref="InputException">It cannot be read, is damaged, or is of another format.</exception>
-    public static ITensorFile Open(string path)
+    /// <param name="path">The file.</param>
+    /// <param name="key">Where the weights lie in it: keys with dots between them, or the beginning of the names; null for the only ones.</param>
+    /// <exception cref="InputException">It cannot be read, is damaged, or is of another format; or it has nothing under that key.</exception>
+    public static ITensorFile Open(string path, string? key = null)
     {
-        var start = Start(path);
-        if (start.AsSpan().StartsWith(oldTorch))
+        if (Directory.Exists(path))
         {
-            throw new InputException(
-                $"{path} was written by PyTorch before 1.6. Load it there and write it again with torch.save(torch.load(path, 'cpu'), path).");
+            throw new InputException($"{path} is a folder; name the file of weights in it.");
         }
 
-        return TorchFile.IsArchive(start) ? TorchFile.Open(path) : SafetensorsFile.Open(path);
+        if (Ends(path) is var (start, end))
+        {
+            WeightFileKind.Require(path, start, end);
+            if (TorchFile.IsArchive(start))
+            {
+                return TorchFile.Open(path, key);
+            }
+        }
+
+        var file = SafetensorsFile.Open(path);
+        if (key is null)
+        {
+            return file;
+        }
+
+        var below = new TensorsBelow(file, key + ".");
+        if (below.Tensors.Count > 0)
+        {
+            return below;
+        }
+
+        file.Dispose();
+        throw StateDictionaries.NotThere(path, key, [.. file.Entries.Keys.Select(name => name.Split('.')[0]).Distinct().Take(10)]);
     }
 
-    // Empty where nothing can be read: opening the file then says why.
-    private static byte[] Start(string path)
+    // Null where nothing can be read: opening the file then says why.
+    private static (byte[] Start, byte[] End)? Ends(string path)
     {
         try
         {
             using var stream = File.OpenRead(path);
-            var start = new byte[oldTorch.Length];
-            return start[..stream.ReadAtLeast(start, start.Length, throwOnEndOfStream: false)];
+            var start = Read(WeightFileKind.BytesNeeded);
+            stream.Position = Math.Max(0, stream.Length - sizeof(ulong));
+            return (start, Read(sizeof(ulong)));
+
+            byte[] Read(int count)
+            {
+                var bytes = new byte[count];
+                return bytes[..stream.ReadAtLeast(bytes, count, throwOnEndOfStream: false)];
+            }
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or NotSupportedException)
         {
-            return [];
+            return null;
         }
     }
 }
@@ -47,6 +74,9 @@ internal interface ITensorFile : IDisposable
 
     /// <summary>Type and shape of every tensor.</summary>
     IReadOnlyDictionary<string, StoredTensor> Tensors { get; }
+
+    /// <summary>The types of tensors that cannot be read, by name.</summary>
+    IReadOnlyDictionary<string, string> Unread => ReadOnlyDictionary<string, string>.Empty;
 
     /// <summary>Reads one tensor into existing memory of the same type and shape, on any device and in any memory format.</summary>
     void ReadInto(string name, torch.Tensor target);
@@ -64,75 +94,25 @@ internal sealed record StoredTensor(torch.ScalarType Type, IReadOnlyList<long> S
     public override string ToString() => SafetensorsEntry.Describe(Type, Shape);
 }
 
-/// <summary>Copies the tensors of a file into existing ones, all of them or none.</summary>
-internal static class StrictLoading
+/// <summary>The tensors of a file whose names begin alike, by the rest of their names.</summary>
+internal sealed class TensorsBelow(ITensorFile file, string prefix) : ITensorFile
 {
-    /// <summary>
-    /// Copies every tensor whose name starts with <paramref name="prefix"/> into the target of the rest of its name. Nothing is broadcast,
-    /// converted or left out.
-    /// </summary>
-    /// <param name="file">Where the values come from.</param>
-    /// <param name="prefix">The part of the file to load, for example <c>model.</c>.</param>
-    /// <param name="targets">The tensors to fill.</param>
-    /// <param name="owner">What the targets are, for the message: <c>the model</c>.</param>
-    /// <param name="except">Targets and entries whose names begin so are left out; null for none.</param>
-    /// <exception cref="InputException">An entry is missing, unexpected, or of another shape or type; all of them are listed and nothing
-    /// was loaded.</exception>
-    public static void Load(ITensorFile file, string prefix, IReadOnlyDictionary<string, torch.Tensor> targets, string owner, string? except = null)
-    {
-        var names = file.Tensors.Keys.Where(name => name.StartsWith(prefix, StringComparison.Ordinal)).ToDictionary(name => name[prefix.Length..]);
-        Load(file, Kept(names, except), Kept(targets, except), owner);
-    }
+    /// <inheritdoc/>
+    public string Path => file.Path;
 
-    /// <summary>Copies tensors into the targets of their names. Nothing is broadcast, converted or left out.</summary>
-    /// <param name="file">Where the values come from.</param>
-    /// <param name="names">The names in the file by the names of the targets.</param>
-    /// <param name="targets">The tensors to fill.</param>
-    /// <param name="owner">What the targets are, for the message: <c>the model</c>.</param>
-    /// <exception cref="InputException">A name is missing, unexpected, or its tensor of another shape or type; all of them are listed and
-    /// nothing was loaded.</exception>
-    public static void Load(
-        ITensorFile file, IReadOnlyDictionary<string, string> names, IReadOnlyDictionary<string, torch.Tensor> targets, string owner)
-    {
-        var tensors = file.Tensors;
-        var stored = names.ToDictionary(name => name.Key, name => tensors[name.Value]);
-        var problems = string.Concat(Problems(stored, targets).Select(problem => "\n  " + problem));
-        if (problems.Length > 0)
-        {
-            throw new InputException($"{file.Path} does not fit {owner}; nothing was loaded.{problems}");
-        }
+    /// <inheritdoc/>
+    public IReadOnlyDictionary<string, StoredTensor> Tensors { get; } = file.Tensors
+        .Where(tensor => tensor.Key.StartsWith(prefix, StringComparison.Ordinal))
+        .ToDictionary(tensor => tensor.Key[prefix.Length..], tensor => tensor.Value);
 
-        foreach (var (name, target) in targets)
-        {
-            file.ReadInto(names[name], target);
-        }
-    }
+    /// <inheritdoc/>
+    public IReadOnlyDictionary<string, string> Unread { get; } = file.Unread
+        .Where(tensor => tensor.Key.StartsWith(prefix, StringComparison.Ordinal))
+        .ToDictionary(tensor => tensor.Key[prefix.Length..], tensor => tensor.Value);
 
-    private static Dictionary<string, T> Kept<T>(IReadOnlyDictionary<string, T> values, string? except) =>
-        values.Where(value => except is null || !value.Key.StartsWith(except, StringComparison.Ordinal)).ToDictionary();
+    /// <inheritdoc/>
+    public void ReadInto(string name, torch.Tensor target) => file.ReadInto(prefix + name, target);
 
-    private static IEnumerable<string> Problems(
-        Dictionary<string, StoredTensor> stored, IReadOnlyDictionary<string, torch.Tensor> targets)
-    {
-        foreach (var (name, target) in targets)
-        {
-            var wanted = new StoredTensor(target.dtype, target.shape);
-            if (!stored.TryGetValue(name, out var found))
-            {
-                yield return $"missing: {name} {wanted}";
-            }
-            else if (!found.Fits(target))
-            {
-                yield return $"different: {name} is {found} in the file but must be {wanted}";
-            }
-        }
-
-        foreach (var (name, found) in stored)
-        {
-            if (!targets.ContainsKey(name))
-            {
-                yield return $"unexpected: {name} {found}";
-            }
-        }
-    }
+    /// <inheritdoc/>
+    public void Dispose() => file.Dispose();
 }

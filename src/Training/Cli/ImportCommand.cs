@@ -6,6 +6,7 @@ using Pascl.Training.Devices;
 using Pascl.Training.Evaluation;
 using Pascl.Training.Methods;
 using Pascl.Training.Networks;
+using Pascl.Training.Optimisation;
 using Pascl.Training.Recipes;
 
 namespace Pascl.Training.Cli;
@@ -22,6 +23,11 @@ internal static class ImportCommand
         };
         var classifier = new Option<string>("--classifier") { Description = "classifier of the finetuned file that has both linear and aux_linear" };
         classifier.AcceptOnlyFromAmong("linear", "aux_linear");
+        var key = new Option<string>("--key")
+        {
+            Description = "where the weights lie in FILE that holds several, for example ema or checkpoint.model; without it the only ones",
+        };
+        var auxiliaryKey = new Option<string>("--auxiliary-key") { Description = "the same in the finetuned file" };
         var output = new Option<string>("--out") { Description = "run folder; default ./runs/<date>-<preset>" };
         var source = new RecipeSource();
         var command = new Command(
@@ -31,15 +37,17 @@ internal static class ImportCommand
         {
             file,
         };
-        source.AddTo(command, auxiliary, classifier, output);
+        source.AddTo(command, key, auxiliary, auxiliaryKey, classifier, output);
         command.SetAction(result => RunImport.Read(
             source.Read(result),
             [.. source.Given(result)],
-            new ImportedPaths(result.GetRequiredValue(file), result.GetValue(auxiliary), result.GetValue(classifier)),
+            new ImportedPaths(
+                result.GetRequiredValue(file), result.GetValue(key), result.GetValue(auxiliary), result.GetValue(auxiliaryKey), result.GetValue(classifier)),
             result.GetValue(output),
             ConvolutionOption.IsOn(result)));
         return command.WithConvolutionCheck().WithExamples(
             "import latest.pth --auxiliary best_clean_acc.pth --preset cifar10-lt-paper --data DATA --out runs/authors",
+            "import checkpoint.pth --key ema --id photos --ood textures=dtd --method ce",
             "import latest.pth --id photos --ood textures=dtd --method ce",
             "import model.safetensors --recipe runs/oe-1/recipe.json");
     }
@@ -57,14 +65,19 @@ internal static class RunImport
             throw new InputException("--classifier says which classifier of the finetuned file to take; name that file with --auxiliary.");
         }
 
+        if (paths.AuxiliaryKey is not null && paths.Auxiliary is null)
+        {
+            throw new InputException("--auxiliary-key says where the weights lie in the finetuned file; name that file with --auxiliary.");
+        }
+
         // In the first phase the authors train linear; the other classifier that some versions of their network have is left as it was drawn.
-        using var main = ImportedFile.Open(paths.Main, usual: ImportedFile.Linear);
+        using var main = ImportedFile.Open(paths.Main, usual: ImportedFile.Linear, key: paths.Key);
         if (main.HasBothBranches && paths.Auxiliary is not null)
         {
             throw new InputException($"{paths.Main} holds both branches already, so --auxiliary cannot be given with it.");
         }
 
-        using var auxiliary = paths.Auxiliary is null ? null : ImportedFile.Open(paths.Auxiliary, paths.Classifier);
+        using var auxiliary = paths.Auxiliary is null ? null : ImportedFile.Open(paths.Auxiliary, paths.Classifier, key: paths.AuxiliaryKey);
         var shape = main.Shape;
         var fitting = WithShape(recipe, given, shape, main.Path) with { Device = "cpu", Backend = Backend.Torch };
         RequirePlainHead(fitting, shape.ClassCount);
@@ -92,20 +105,22 @@ internal static class RunImport
                 model, data.Test.Height, data.Test.Width, [.. ConvolutionUse.Evaluation([data.Test, .. data.OutOfDistribution], Predictions.UsualBatchSize)]));
         }
 
-        // A run without finetuned weights stands before its second phase, and train --resume takes it; the other one is finished.
+        // A run without finetuned weights stands before its second phase, and train --resume takes it; the other one is finished. Nothing is trained here, so that
+        // the images need not be enough for a batch.
         var phase = Trainer.Phases(fitting, data, device).Single(phase => phase.Branch == Branch.Auxiliary);
         var isFinetuned = auxiliary is not null || main.HasBothBranches;
-        using var steps = new TrainingSteps(phase, model, data, device);
+        using var optimiser = new Optimiser(phase.Settings.Optimiser, model.MakeTrainable(phase.Trained));
         var epochs = isFinetuned ? phase.Settings.Epochs : 0;
         var json = RecipeFile.Write(fitting with { Precision = model.Precision, Device = recipe.Device, Backend = recipe.Backend });
         var history = new RunHistory([], null).ToJson();
         var info = new CheckpointInfo(
-            phase.Name, epochs, (long)epochs * steps.PerEpoch, json, history, data.Training.ClassNames, data.Training.CountPerClass(),
+            phase.Name, epochs, (long)epochs * (data.Training.Count / phase.Batches.BatchSize), json, history,
+            data.Training.ClassNames, data.Training.CountPerClass(),
             ImageSize: data.Training.Height,
             Data: DataFingerprint.Of(data, fitting.Data.InDistribution, fitting.SplitSeed));
         using var folder = RunFolder.Create(recipe.Preset, output);
         folder.WriteRecipe(json);
-        Checkpoint.Save(folder.Checkpoint, info, model, steps.Optimiser);
+        Checkpoint.Save(folder.Checkpoint, info, model, optimiser);
         Console.WriteLine($"Run folder: {folder.Root}");
         if (!isFinetuned)
         {
@@ -152,11 +167,18 @@ internal static class RunImport
         {
             Console.WriteLine($"  and {file.Unused.Count - MostListed} more");
         }
+
+        foreach (var note in file.Notes)
+        {
+            Console.WriteLine($"  {note}");
+        }
     }
 }
 
 /// <summary>The files of an import.</summary>
 /// <param name="Main">The first phase's file, or one with both branches.</param>
+/// <param name="Key">Where the weights lie in it; null for the only ones.</param>
 /// <param name="Auxiliary">The finetuned file; null where there is none.</param>
+/// <param name="AuxiliaryKey">Where the weights lie in that; null for the only ones.</param>
 /// <param name="Classifier">The classifier of the finetuned file; null for the only one.</param>
-internal sealed record ImportedPaths(string Main, string? Auxiliary, string? Classifier);
+internal sealed record ImportedPaths(string Main, string? Key, string? Auxiliary, string? AuxiliaryKey, string? Classifier);

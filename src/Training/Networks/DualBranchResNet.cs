@@ -81,7 +81,7 @@ internal sealed class SmallResNet : NetworkDefinition
 
         if (!shapes.TryGetValue("conv1.weight", out var stem) || stem is not [var width and >= 1, 3, 3, 3])
         {
-            return new(null, 1, $"its conv1.weight is ({string.Join(", ", stem ?? [])}) instead of (width, 3, 3, 3)");
+            return new(null, 1, $"its conv1.weight is {Shown(stem)} instead of (width, 3, 3, 3)");
         }
 
         // Checked before a network is made: the small first tensor must not decide alone how much memory that takes.
@@ -90,14 +90,16 @@ internal sealed class SmallResNet : NetworkDefinition
         if (!shapes.TryGetValue(widest, out var last) || last is not [var outputs, var inputs, 3, 3] || outputs != channels || inputs != channels)
         {
             return new(
-                null, 2, $"conv1.weight has {width} channels, so {widest} must be ({channels}, {channels}, 3, 3), not ({string.Join(", ", last ?? [])})");
+                null, 2, $"conv1.weight has {width} channels, so {widest} must be ({channels}, {channels}, 3, 3), not {Shown(last)}");
         }
 
         return shapes.TryGetValue("linear.weight", out var classifier)
             && classifier is [var classes and >= 2 and <= int.MaxValue, var features]
             && features == channels
             ? new(new NetworkShape(Name, (int)width, (int)classes), 4)
-            : new(null, 3, $"its classifier is ({string.Join(", ", classifier ?? [])}) instead of (classes, {channels})");
+            : new(null, 3, $"its classifier {(classifier is null ? "linear.weight " : "")}is {Shown(classifier)} instead of (classes, {channels})");
+
+        static string Shown(IReadOnlyList<long>? shape) => shape is null ? "missing" : $"({string.Join(", ", shape)})";
 
         int CountBlocks(int stage) => Enumerable.Range(0, shapes.Count).TakeWhile(block => shapes.ContainsKey($"layer{stage}.{block}.conv1.weight")).Count();
     }

@@ -20,6 +20,9 @@ public static class RecipeFile
         Converters = { new JsonStringEnumConverter(JsonNamingPolicy.KebabCaseLower) },
     };
 
+    // Of two values of a name, one would be ignored.
+    private static readonly JsonDocumentOptions DocumentOptions = new() { AllowDuplicateProperties = false };
+
     /// <summary>The recipe as indented JSON.</summary>
     public static string Write(Recipe recipe) => JsonSerializer.Serialize(recipe, Options);
 
@@ -29,7 +32,7 @@ public static class RecipeFile
     {
         try
         {
-            var recipe = Migrated(JsonNode.Parse(json), source).Deserialize<Recipe>(Options)
+            var recipe = Migrated(JsonNode.Parse(json, documentOptions: DocumentOptions), source).Deserialize<Recipe>(Options)
                 ?? throw new InputException($"{source} holds no recipe; a recipe.json of a run folder was expected.");
             recipe.Validate();
             return recipe;

@@ -14,22 +14,28 @@ internal sealed class PickledArray : IPickledState
 
     private ReadOnlyMemory<byte> Bytes { get; set; }
 
-    /// <summary>Takes the state that NumPy pickles: (version, shape, type, is Fortran order, bytes).</summary>
+    /// <summary>Takes the state that NumPy pickles in protocols 2 to 4: (version, shape, type, is Fortran order, bytes).</summary>
     public void SetState(object? state)
     {
-        if (state is not object?[] parts
-            || parts is not [_, object?[] and [long rows, long columns], PickledType type, bool fortran, ReadOnlyMemory<byte> bytes])
+        if (state is not object?[] parts || parts is not [_, object?[] shape, PickledType type, bool fortran, ReadOnlyMemory<byte> bytes])
         {
-            throw new InvalidDataException("it holds an array that is not a table of numbers");
+            throw NoTable();
         }
 
-        if (type.Name is not ("u1" or "|u1") || (Int128)rows * columns != bytes.Length)
+        Take(shape, type, fortran, bytes);
+    }
+
+    /// <summary>An array as NumPy pickles it in protocol 5: (bytes, type, shape, order).</summary>
+    public static PickledArray FromBuffer(object?[] arguments)
+    {
+        if (arguments is not [ReadOnlyMemory<byte> bytes, PickledType type, object?[] shape, string order])
         {
-            throw new InvalidDataException(
-                $"it holds {rows} x {columns} numbers of type {type.Name} in {bytes.Length} bytes; expected type u1, one byte each");
+            throw NoTable();
         }
 
-        (Rows, Columns, isColumnMajor, Bytes) = ((int)rows, (int)columns, fortran, bytes);
+        var array = new PickledArray();
+        array.Take(shape, type, order == "F", bytes);
+        return array;
     }
 
     /// <summary>One row of the table.</summary>
@@ -48,6 +54,25 @@ internal sealed class PickledArray : IPickledState
 
         return gathered;
     }
+
+    private void Take(object?[] shape, PickledType type, bool fortran, ReadOnlyMemory<byte> bytes)
+    {
+        if (shape is not [long and >= 0 and var rows, long and >= 0 and var columns])
+        {
+            throw NoTable();
+        }
+
+        if (type.Name is not ("u1" or "|u1") || (Int128)rows * columns != bytes.Length)
+        {
+            throw new InvalidDataException(
+                $"it holds {rows} x {columns} numbers of type {PickledText.Shown(type.Name)} in {bytes.Length} bytes; expected type u1, one byte each");
+        }
+
+        // Of no bytes both could be anything.
+        (Rows, Columns, isColumnMajor, Bytes) = bytes.IsEmpty ? (0, 0, false, bytes) : ((int)rows, (int)columns, fortran, bytes);
+    }
+
+    private static InvalidDataException NoTable() => new("it holds an array that is not a table of numbers");
 }
 
 /// <summary>
@@ -60,8 +85,10 @@ internal static class PickledFunctions
         {
             ["numpy.core.multiarray._reconstruct"] = (PickledFunction)NewArray,
             ["numpy._core.multiarray._reconstruct"] = (PickledFunction)NewArray,
+            ["numpy.core.numeric._frombuffer"] = (PickledFunction)PickledArray.FromBuffer,
+            ["numpy._core.numeric._frombuffer"] = (PickledFunction)PickledArray.FromBuffer,
             ["numpy.ndarray"] = (PickledFunction)NewArray,
-            ["numpy.dtype"] = (PickledFunction)(arguments => new PickledType(arguments.Length > 0 ? PickledText.Text(arguments[0]) : "")),
+            ["numpy.dtype"] = (PickledFunction)(arguments => new PickledType(arguments.Length > 0 ? PickledText.Name(arguments[0]) : "")),
             ["_codecs.encode"] = (PickledFunction)NewBytes,
         },
         "NumPy arrays");

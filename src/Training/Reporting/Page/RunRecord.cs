@@ -21,7 +21,7 @@ internal sealed class RunRecord
         Acceptance = Threshold is null || !File.Exists(folder.Threshold) ? null
             : ReadWhere(folder.Threshold, "", path => AcceptanceTable.FromJson(File.ReadAllText(path)));
         Provenance = folder.ReadProvenance();
-        Epochs = checkpoint is null ? [] : RunHistory.FromJson(checkpoint.History).Epochs;
+        Epochs = checkpoint is null ? [] : RunHistory.FromJson(checkpoint.History, folder.Checkpoint).Epochs;
         Steps = ReadWhere(folder.Log, "so the curves have one point for each epoch and no speed is known", RunLog.Read) ?? [];
         var machine = ReadWhere(folder.Machine, "so it is not known where the run was trained", ReadMachine) ?? [];
         Machine = machine.Where(part => !IsConvolution(part.Key)).ToDictionary();

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.IO.Compression;
-using System.Text;
 using Pascl.Training;
 using Pascl.Training.Checkpoints;
 using Pascl.Training.Checkpoints.PyTorch;
@@ -93,7 +92,10 @@ public sealed class TorchFileTests
     [TestCase("ccollections\nOrderedDict\n(cos\nsystem\ntR.", "asks for os.system")]
     [TestCase("ctorch\nFloatStorage\n)R.", "damaged")]
     [TestCase("(ios\nsystem\n.", "uses instruction 0x69")]
-    [TestCase("c_codecs\nencode\nX\u0040\0\0\0aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\u0085R.", "in a way that PyTorch does not")]
+    [TestCase("ctorch\nSize\n)R.", "in a way that PyTorch does not")]
+    [TestCase("ctorch._utils\n_rebuild_qtensor\n)R.", "a quantised tensor, and only plain tensors are read")]
+    [TestCase("\u0097.", "out-of-band buffers")]
+    [TestCase("}X\u000c\0\0\0param_groups]sX\u0005\0\0\0state}s.", "the state of an optimiser and no weights")]
     [TestCase("X\u00ff\u00ff\u00ff\u007fw.", "cut short")]
     [TestCase("r\u00ff\u00ff\u00ff\u007f.", "damaged")]
     [TestCase("]K\u0001a.", "holds no dictionary")]
@@ -148,9 +150,23 @@ public sealed class TorchFileTests
     {
         var pickle = Pickle(Dictionary(Tensor(4, 0, [4], [1])));
         Refuses(folder.Write("two.pth", Zip(CompressionLevel.NoCompression, ("a/data.pkl", pickle), ("b/data.pkl", pickle))), "has 2 entries named data.pkl");
-        Refuses(folder.Write("none.pth", Zip(CompressionLevel.NoCompression, ("a/other", pickle))), "has 0 entries named data.pkl");
+        Refuses(folder.Write("none.pth", Zip(CompressionLevel.NoCompression, ("a/other", pickle))), "is a zip archive of other files (a/other)");
         Refuses(folder.Write("twice.pth", Zip(CompressionLevel.NoCompression, ("a/data.pkl", pickle), ("a/data.pkl", pickle))), "has two entries");
         Refuses(folder.Write("big.pth", Zip(CompressionLevel.NoCompression, ("a/data.pkl", pickle), ("a/byteorder", "big"u8.ToArray()))), "not little endian");
+    }
+
+    [Test]
+    public void an_archive_as_new_versions_write_it_is_read()
+    {
+        // The entries of torch.save in new versions of PyTorch, in their order.
+        var path = folder.Write("new.pth", Zip(
+            CompressionLevel.NoCompression, ("new/data.pkl", Pickle(Dictionary(Tensor(4, 0, [4], [1])))), ("new/.format_version", "1"u8.ToArray()),
+            ("new/.storage_alignment", "64"u8.ToArray()), ("new/byteorder", "little"u8.ToArray()), ("new/data/0", fourFloats),
+            ("new/version", "3\n"u8.ToArray()), ("new/.data/serialization_id", "0633632"u8.ToArray())));
+        using var file = TensorFiles.Open(path);
+        var target = torch.empty(4);
+        file.ReadInto("w", target);
+        Assert.That(target.data<float>().ToArray()[1], Is.EqualTo(2));
     }
 
     [Test]
@@ -168,71 +184,13 @@ public sealed class TorchFileTests
     public void other_files_are_named_for_what_they_are()
     {
         Refuses(folder.Write("old.pth", [0x80, 2, 0x8a, 10, 0x6c, 0xfc]), "written by PyTorch before 1.6");
-        Refuses(folder.Write("text.pth", "not a network at all, but some words"), "not a whole safetensors file");
-        Refuses(folder.Write("short.pth", "PK"), "cannot be read as a file of PyTorch");
-        Refuses(folder.Write("empty.pth", ""), "has only 0 bytes");
+        Refuses(folder.Write("short.pth", "PK"), "cannot be read as a file of PyTorch: it is an archive whose directory, at its end, is missing or damaged");
         Refuses(Path.Combine(folder.Path, "missing.pth"), "there is no such file");
-    }
-
-    [Test]
-    public void damage_never_ends_in_anything_but_a_sentence()
-    {
-        var whole = File.ReadAllBytes(Write([("conv1.weight", torch.ones(2, 3, 3, 3)), ("bn1.num_batches_tracked", torch.tensor(3L))]));
-        var random = new Random(8);
-        var refused = 0;
-        const int trials = 600;
-        for (var trial = 0; trial < trials; trial++)
-        {
-            var damaged = whole.AsSpan(0, random.Next(3) == 0 ? random.Next(whole.Length) : whole.Length).ToArray();
-            for (var flip = 0; flip < 3 && damaged.Length > 0; flip++)
-            {
-                damaged[random.Next(damaged.Length)] = (byte)random.Next(256);
-            }
-
-            try
-            {
-                using var file = TensorFiles.Open(folder.Write("damaged.pth", damaged));
-                foreach (var (name, stored) in file.Tensors)
-                {
-                    using var inner = torch.NewDisposeScope();
-                    file.ReadInto(name, torch.empty([.. stored.Shape], stored.Type));
-                }
-            }
-            catch (InputException exception)
-            {
-                Assert.That(exception.Message, Does.Contain("damaged.pth"));
-                refused++;
-            }
-        }
-
-        Assert.That(refused, Is.GreaterThan(trials / 2));
-    }
-
-    [Test]
-    public void damage_inside_the_pickle_never_ends_in_anything_but_a_sentence()
-    {
-        var opcodes = Encoding.Latin1.GetBytes($"}}({Text("w")}{Tensor(4, 0, [2, 2], [2, 1])}{Text("epoch")}K\u0007u.");
-        var random = new Random(9);
-        var refused = 0;
-        for (var trial = 0; trial < 600; trial++)
-        {
-            var damaged = opcodes.ToArray();
-            for (var flip = 0; flip < 2; flip++)
-            {
-                damaged[random.Next(damaged.Length)] = (byte)random.Next(256);
-            }
-
-            try
-            {
-                using var file = TensorFiles.Open(Save(Encoding.Latin1.GetString(damaged)));
-            }
-            catch (InputException)
-            {
-                refused++;
-            }
-        }
-
-        Assert.That(refused, Is.GreaterThan(200));
+        Refuses(folder.Path, "is a folder; name the file of weights in it");
+        Refuses(
+            folder.Write("script.pt", Zip(CompressionLevel.SmallestSize, ("m/data.pkl", [1]), ("m/code/__torch__/net.py", [1]), ("m/constants.pkl", [1]))),
+            "is a TorchScript model");
+        Refuses(folder.Write("package.pt", Zip(CompressionLevel.NoCompression, ("p/.data/extern_modules", [1]), ("p/model/data.pkl", [1]))), "torch.package");
     }
 
     private string Write(IReadOnlyList<(string, torch.Tensor)> tensors)

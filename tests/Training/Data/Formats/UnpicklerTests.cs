@@ -53,31 +53,54 @@ public sealed class UnpicklerTests
         Assert.That(array.Row(1).ToArray(), Is.EqualTo(second));
     }
 
-    [Test]
-    public void damage_never_ends_in_anything_but_a_sentence()
+    [TestCase("numpy.core.numeric", "C", new byte[] { 4, 5, 6 })]
+    [TestCase("numpy._core.numeric", "F", new byte[] { 2, 4, 6 })]
+    public void protocol_5_holds_the_bytes_of_an_array_as_they_are(string module, string order, byte[] second)
     {
-        var whole = CifarPickles.Batch("batch", [1, 2], new byte[2 * 3072]);
-        var random = new Random(5);
-        var refused = 0;
-        for (var trial = 0; trial < 2000; trial++)
-        {
-            var damaged = whole.AsSpan(0, random.Next(2) == 0 ? whole.Length : random.Next(whole.Length)).ToArray();
-            for (var flip = 0; flip < 3 && damaged.Length > 0; flip++)
-            {
-                damaged[random.Next(Math.Min(damaged.Length, 260))] = (byte)random.Next(256);
-            }
+        var data = (PickledArray)((Dictionary<string, object?>)Unpickler.Load(FromBuffer(module, order, 0x96), PickledFunctions.Numpy)!)["data"]!;
+        Assert.That((data.Rows, data.Columns), Is.EqualTo((2, 3)));
+        Assert.That(data.Row(1).ToArray(), Is.EqualTo(second));
+    }
 
-            try
-            {
-                CifarRecords.Read("batch", damaged, CifarLayout.TenPython, 10);
-            }
-            catch (InputException)
-            {
-                refused++;
-            }
-        }
+    [Test]
+    public void bytes_that_lie_beside_the_pickle_are_not_looked_for() => Assert.That(
+        () => Unpickler.Load(FromBuffer("numpy.core.numeric", "C", 0x97), PickledFunctions.Numpy),
+        Throws.TypeOf<InvalidDataException>().With.Message.Contains("pickle it without buffer_callback"));
 
-        Assert.That(refused, Is.GreaterThan(1000));
+    [Test]
+    public void a_string_that_is_made_into_bytes_again_and_again_does_not_take_memory()
+    {
+        // A list of _codecs.encode(the same 64 KiB, "latin1"), 10,000 times: 640 MB of 130 KB.
+        var text = new string('a', 1 << 16);
+        byte[] program =
+        [
+            0x80, 2, (byte)']', (byte)'(', (byte)'X', 0, 0, 1, 0, .. Encoding.ASCII.GetBytes(text), (byte)'q', 0, .. "c_codecs\nencode\n"u8, (byte)'q', 1,
+            .. Enumerable.Repeat<byte[]>([(byte)'h', 1, (byte)'h', 0, 0x85, (byte)'R'], 10_000).SelectMany(bytes => bytes), (byte)'e', (byte)'.',
+        ];
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        Assert.That(
+            () => Unpickler.Load(program, PickledFunctions.Numpy),
+            Throws.TypeOf<InvalidDataException>().With.Message.Contains("more bytes than it holds"));
+        Assert.That(GC.GetAllocatedBytesForCurrentThread() - before, Is.LessThan(4 << 20));
+    }
+
+    [Test]
+    public void a_pickle_of_millions_of_containers_is_refused() => Assert.That(
+        () => Unpickler.Load(Enumerable.Repeat((byte)'}', 3_000_000).ToArray(), PickledFunctions.Numpy),
+        Throws.TypeOf<InvalidDataException>().With.Message.Contains("makes more than 2,097,152 objects"));
+
+    [Test]
+    public void sets_wide_numbers_and_keys_of_other_kinds_are_read()
+    {
+        // {"seed": 2 ** 64, (): 1, "seen": {1, 2}, "fixed": frozenset({1})}
+        byte[] program =
+        [
+            0x80, 4, (byte)'}', (byte)'(', .. Text("seed"), 0x8a, 9, 0, 0, 0, 0, 0, 0, 0, 0, 1, (byte)')', (byte)'K', 1,
+            .. Text("seen"), 0x8f, (byte)'(', (byte)'K', 1, (byte)'K', 2, 0x90, .. Text("fixed"), (byte)'(', (byte)'K', 1, 0x91, (byte)'u', (byte)'.',
+        ];
+        var read = (Dictionary<string, object?>)Unpickler.Load(program, PickledFunctions.Numpy)!;
+        Assert.That(read.Keys, Is.EqualTo(["seed", "seen", "fixed"]));
+        Assert.That(read["seed"], Is.EqualTo(18446744073709551616.0));
     }
 
     [Test]
@@ -90,6 +113,16 @@ public sealed class UnpicklerTests
             () => Datasets.ReadOutOfDistribution(null, folder.Path, new ReadOptions()),
             Throws.TypeOf<InputException>().With.Message.Contains("test has 2 images and 0 labels \"fine_labels\""));
     }
+
+    // pickle.dumps({"data": numpy.array([[1, 2, 3], [4, 5, 6]], numpy.uint8, order=order)}, protocol=5); with the opcode of a buffer it is one of many.
+    private static byte[] FromBuffer(string module, string order, byte bytes) =>
+    [
+        0x80, 5, 0x95, 0, 0, 0, 0, 0, 0, 0, 0, (byte)'}', 0x94, .. Text("data"), .. Text(module), .. Text("_frombuffer"), 0x93, 0x94, (byte)'(',
+        bytes, 6, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 0x94, .. Text("numpy"), .. Text("dtype"), 0x93, 0x94, .. Text("u1"), 0x89, 0x88, 0x87, 0x94,
+        (byte)'R', 0x94, (byte)'(', (byte)'K', 3, .. Text("|"), (byte)'N', (byte)'N', (byte)'N', (byte)'J', 255, 255, 255, 255, (byte)'J', 255, 255, 255,
+        255, (byte)'K', 0, (byte)'t', 0x94, (byte)'b', (byte)'K', 2, (byte)'K', 3, 0x86, 0x94, .. Text(order), (byte)'t', 0x94,
+        (byte)'R', 0x94, (byte)'s', (byte)'.',
+    ];
 
     private static byte[] Text(string text) => [0x8c, (byte)text.Length, .. Encoding.ASCII.GetBytes(text), 0x94];
 }
