@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Text.Json;
 using Pascl.Training.Checkpoints;
 using Pascl.Training.Data;
 using Pascl.Training.Devices;
@@ -74,9 +73,6 @@ public sealed class Trainer : IDisposable
     /// <summary>The interval where none is asked for: what a power cut costs.</summary>
     public static TimeSpan UsualCheckpointInterval { get; } = TimeSpan.FromMinutes(10);
 
-    /// <summary>Whether nothing is left to train: the run was finished when it was resumed.</summary>
-    public bool IsFinished => position.Phase == phases.Length - 1 && position.Epoch >= phases[^1].Settings.Epochs;
-
     /// <summary>The network being trained.</summary>
     public DualBranchNetwork Model { get; }
 
@@ -92,7 +88,9 @@ public sealed class Trainer : IDisposable
     /// <summary>The network of a recipe with its initial weights, on a device.</summary>
     public static DualBranchNetwork CreateModel(Recipe recipe, int classCount, ComputeDevice device)
     {
-        var precision = recipe.Precision == Precision.Auto && device.Torch.type == DeviceType.CUDA ? Precision.BFloat16 : recipe.Precision;
+        var precision = recipe.Precision == Precision.Auto && device.Torch.type == DeviceType.CUDA
+            ? device.MultipliesBFloat16 ? Precision.BFloat16 : Precision.Float32
+            : recipe.Precision;
         var head = MethodDefinition.Find(recipe.Method).Head(recipe, classCount);
         var model = NetworkDefinition.Find(recipe.Network).Create(new NetworkSettings(head, recipe.Width, (ulong)recipe.Seed, precision, device.Kernels));
         model.to(device.Torch);
@@ -334,57 +332,4 @@ public sealed class Trainer : IDisposable
             $"{what} stopped being finite before step {position.Step} of epoch {position.Epoch + 1} of the {phase.Name} phase; {saved}. " +
             $"A smaller learning rate than {phase.Settings.Optimiser.LearningRate} or --precision fp32 may help.");
     }
-}
-
-/// <summary>What one epoch came to; the history of a run is a list of these.</summary>
-/// <param name="Phase">Name of the phase.</param>
-/// <param name="Epoch">Epoch within the phase, from 1.</param>
-/// <param name="Losses">Means over the epoch's steps by name: the minimised loss first, then its parts.</param>
-/// <param name="LearningRate">Learning rate of the epoch's last step.</param>
-/// <param name="ValidationAccuracy">Mean over classes of the accuracy on the held-out images, or null where none were held out.</param>
-public sealed record EpochRecord(string Phase, int Epoch, IReadOnlyDictionary<string, double> Losses, double LearningRate, double? ValidationAccuracy);
-
-/// <summary>What a run measured so far; stored in every checkpoint.</summary>
-/// <param name="Epochs">Finished epochs of all phases in order.</param>
-/// <param name="Unfinished">The epoch that was interrupted, or null at an epoch's end.</param>
-public sealed record RunHistory(IReadOnlyList<EpochRecord> Epochs, UnfinishedEpoch? Unfinished)
-{
-    /// <summary>The history as JSON; numbers keep every bit.</summary>
-    internal string ToJson() => JsonSerializer.Serialize(this);
-
-    /// <summary>Reads what <see cref="ToJson"/> wrote.</summary>
-    /// <param name="json">The text.</param>
-    /// <param name="source">Where it comes from, for the message.</param>
-    /// <exception cref="InputException">It is something else.</exception>
-    internal static RunHistory FromJson(string json, string source)
-    {
-        try
-        {
-            var history = JsonSerializer.Deserialize<RunHistory>(json);
-            return history?.Epochs is not null && history.Epochs.All(epoch => epoch is { Phase: not null, Losses: not null })
-                ? history
-                : throw new JsonException("it holds no list of epochs");
-        }
-        catch (JsonException exception)
-        {
-            var reason = exception.Message.Split(" Path:")[0].TrimEnd('.');
-            throw new InputException($"{source} is damaged: its history of epochs cannot be read ({reason}).", exception);
-        }
-    }
-}
-
-/// <summary>How far a run has come, all from 0.</summary>
-/// <param name="Phase">The phase of the next step.</param>
-/// <param name="Epoch">Its epoch within the phase.</param>
-/// <param name="Step">Its number within the epoch.</param>
-public readonly record struct RunPosition(int Phase, int Epoch, int Step)
-{
-    /// <summary>The start of the next epoch.</summary>
-    public RunPosition NextEpoch => new(Phase, Epoch + 1, 0);
-
-    /// <summary>The start of the next phase.</summary>
-    public RunPosition NextPhase => new(Phase + 1, 0, 0);
-
-    /// <summary>Whether no step of the phase was taken yet.</summary>
-    public bool IsPhaseStart => Epoch == 0 && Step == 0;
 }

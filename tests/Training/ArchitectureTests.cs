@@ -20,7 +20,7 @@ public sealed partial class ArchitectureTests
         ["Losses"] = ["Data", "Devices", "Interop", "Networks", "Profiling"],
         ["Recipes"] = ["Data", "Devices", "Methods", "Networks", "Optimisation"],
         ["Methods"] = ["Data", "Devices", "Evaluation", "Interop", "Losses", "Networks", "Optimisation", "Profiling", "Recipes"],
-        ["Checkpoints"] = ["Data", "Networks", "Optimisation", "Pickling"],
+        ["Checkpoints"] = ["Data", "Devices", "Networks", "Optimisation", "Pickling"],
         ["Evaluation"] = ["Data", "Devices", "Networks"],
         ["Deployment"] = ["Checkpoints", "Data", "Evaluation", "Methods", "Networks", "Recipes"],
         ["Reporting"] = ["Checkpoints", "Data", "Devices", "Evaluation", "Networks", "Profiling", "Recipes"],

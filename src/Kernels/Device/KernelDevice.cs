@@ -46,6 +46,21 @@ public abstract class KernelDevice : IDisposable
     /// <exception cref="DeviceException">There is no such device, or it cannot be used; the message says why.</exception>
     public static KernelDevice Open(string device = "auto") => Open(device, CudaDriver.Find());
 
+    /// <summary>Whether a GPU has tensor cores for bfloat16, from compute capability 8.0 on, without opening it; false where it does not say.</summary>
+    /// <param name="index">The number of the GPU, from 0.</param>
+    public static bool HasTensorCoresOf(int index)
+    {
+        try
+        {
+            return CudaDriver.Find() is { } driver
+                && driver.Attribute(driver.Device(index), CudaDeviceAttribute.ComputeCapabilityMajor) >= ComputeCapability.TensorCores.Major;
+        }
+        catch (DeviceException)
+        {
+            return false;
+        }
+    }
+
     internal static KernelDevice Open(string device, CudaDriver? driver) => device switch
     {
         "simulator" => new SimulatorDevice(),

@@ -86,7 +86,8 @@ internal static class RunExport
         }
 
         OverwriteOption.Require(
-            overwrites, format == ExportFormat.Pth ? Enum.GetValues<Branch>().Select(branch => WeightExport.TorchFile(file, branch)) : [file]);
+            overwrites, format == ExportFormat.Pth ? Enum.GetValues<Branch>().Select(branch => WeightExport.TorchFile(file, branch))
+                : format == ExportFormat.Onnx ? [file, OnnxExamples.FileOf(file)] : [file]);
 
         // What is deployed is the network in float32 on the CPU, whatever it was trained with.
         using var run = Run.Open(folder, device: "cpu", precision: Precision.Float32);
@@ -159,7 +160,8 @@ internal static class RunExport
         Console.WriteLine(FormattableString.Invariant(
             $"  (logits {agreement.Logits:0.0e+0}, probabilities {agreement.Probabilities:0.0e+0}, {score.Name} {agreement.Scores:0.0e+0}; ")
             + FormattableString.Invariant($"allowed {OnnxAgreement.Allowed:0e+0})"));
-        return [file];
+        OnnxExamples.Write(OnnxExamples.FileOf(file), deployed, images);
+        return [file, OnnxExamples.FileOf(file)];
     }
 
     // The threshold belongs to one score, so that score is exported with it. Null stands for the method's own.

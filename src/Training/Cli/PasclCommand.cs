@@ -7,14 +7,13 @@ using System.Runtime.InteropServices;
 using Pascl.Kernels.Device;
 using Pascl.Training.Interop;
 using Pascl.Training.Recipes;
+using Spectre.Console;
 
 namespace Pascl.Training.Cli;
 
 /// <summary>The program's command line: every command, and the one place where an error becomes sentences and an exit code.</summary>
 public static class PasclCommand
 {
-    private const int NoWidth = 10_000;
-
     /// <summary>How messages and help call the program, whatever file it was started from.</summary>
     internal const string Invocation = "pascl";
 
@@ -29,10 +28,9 @@ public static class PasclCommand
         try
         {
             RequireWorkingFolder();
-            if (Console.IsOutputRedirected)
+            if (AnsiConsole.Console.Profile.Out is not CurrentOutput)
             {
-                // A file or a pipe has no columns; a path that is broken into lines is no path.
-                Spectre.Console.AnsiConsole.Profile.Width = NoWidth;
+                AnsiConsole.Console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new CurrentOutput() });
             }
 
             var parsed = root.Parse(arguments);
@@ -151,8 +149,17 @@ internal static class Examples
 
         public override int Invoke(ParseResult parseResult)
         {
-            var code = help.Invoke(parseResult);
-            if (Of(parseResult.CommandResult.Command) is { Count: > 0 } lines)
+            var command = parseResult.CommandResult.Command;
+            if (GroupedHelp.Of(command) is { } grouped)
+            {
+                grouped.Write(command, parseResult.InvocationConfiguration.Output);
+            }
+            else
+            {
+                _ = help.Invoke(parseResult);
+            }
+
+            if (Of(command) is { Count: > 0 } lines)
             {
                 var output = parseResult.InvocationConfiguration.Output;
                 output.WriteLine($"Examples ({PasclCommand.Invocation} in a clone: dotnet run -c Release --project src/Training --):");
@@ -164,7 +171,7 @@ internal static class Examples
                 output.WriteLine();
             }
 
-            return code;
+            return ExitCode.Done;
         }
     }
 }

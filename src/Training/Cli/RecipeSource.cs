@@ -33,6 +33,7 @@ internal sealed class RecipeSource
         }
 
         changes.AddTo(command);
+        GroupedHelp.AddTo(command);
     }
 
     /// <summary>The options that the user gave, by name.</summary>

@@ -4,12 +4,12 @@ namespace Pascl.Training.Data;
 /// Where a folder of downloads holds the three kinds of data that training and evaluation on CIFAR-10-LT or CIFAR-100-LT need.
 /// </summary>
 /// <param name="InDistribution">The classes to be recognised, for <see cref="Datasets.ReadInDistribution"/>.</param>
-/// <param name="Outliers">The outlier images for training, for <see cref="Datasets.ReadOutliers"/>.</param>
+/// <param name="Outliers">The outlier images for training, for <see cref="Datasets.ReadOutliers"/>; null where there are none, which a method without outliers can do with.</param>
 /// <param name="OutOfDistribution">The test sets, for <see cref="Datasets.ReadOutOfDistribution"/>.</param>
 /// <param name="OverlappingSets">
 /// Test sets there that must be left out, because they show the in-distribution classes or images themselves.
 /// </param>
-public sealed record DataFolder(string InDistribution, string Outliers, string OutOfDistribution, IReadOnlyList<string> OverlappingSets)
+public sealed record DataFolder(string InDistribution, string? Outliers, string OutOfDistribution, IReadOnlyList<string> OverlappingSets)
 {
     private const string ScoodStandIn = "scood-ood-test.tar.gz";
     private const string Cifar100StandIn = "tin100-lt-jpeg.tar.gz";
@@ -27,7 +27,7 @@ public sealed record DataFolder(string InDistribution, string Outliers, string O
     /// </summary>
     public static DataFolder FindCifar10(string folder) => new(
         Find(folder, "in-distribution images", [.. cifar10, "cifar10-lt-jpeg.tar.gz"]),
-        Find(folder, "outlier images", outliers),
+        FindOptional(folder, outliers),
         Find(folder, "out-of-distribution test sets", [.. ScoodLists("cifar10"), ScoodStandIn]),
         []);
 
@@ -43,10 +43,12 @@ public sealed record DataFolder(string InDistribution, string Outliers, string O
         string[] overlapping = Path.GetFileName(outOfDistribution) != ScoodStandIn ? []
             : Path.GetFileName(inDistribution) == Cifar100StandIn ? ["tin"]
             : ["tin", "cifar100"];
-        return new DataFolder(inDistribution, Find(folder, "outlier images", outliers), outOfDistribution, overlapping);
+        return new DataFolder(inDistribution, FindOptional(folder, outliers), outOfDistribution, overlapping);
     }
 
     private static string[] ScoodLists(string benchmark) => [$"data/imglist/benchmark_{benchmark}", $"imglist/benchmark_{benchmark}"];
+
+    private static string? FindOptional(string folder, string[] names) => names.Select(name => Path.Combine(folder, name)).FirstOrDefault(Path.Exists);
 
     private static string Find(string folder, string what, string[] names)
     {
@@ -55,7 +57,7 @@ public sealed record DataFolder(string InDistribution, string Outliers, string O
             throw new InputException($"The data folder {folder} does not exist.");
         }
 
-        return names.Select(name => Path.Combine(folder, name)).FirstOrDefault(Path.Exists)
+        return FindOptional(folder, names)
             ?? throw new InputException(
                 $"{folder} holds no {what}; looked for {string.Join(", ", names)}. Put one of them there, or name a path of your own.");
     }

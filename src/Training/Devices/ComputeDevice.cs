@@ -15,6 +15,9 @@ public sealed class ComputeDevice : IDisposable
     /// <summary>What the losses and BatchNorm run on, in the same memory; null where they are plain torch operations.</summary>
     public KernelDevice? Kernels { get; }
 
+    /// <summary>Whether a GPU has tensor cores for bfloat16, from compute capability 8.0 on; older ones emulate it.</summary>
+    public bool MultipliesBFloat16 => Torch.type == DeviceType.CUDA && (Kernels?.HasTensorCores ?? KernelDevice.HasTensorCoresOf(Torch.index));
+
     /// <summary>Opens a device.</summary>
     /// <param name="device"><c>cpu</c>, <c>cuda:i</c>, or <c>auto</c>: the first GPU that this libtorch can use, and the CPU where there is none.</param>
     /// <param name="backend">What computes the losses and BatchNorm.</param>

@@ -66,7 +66,7 @@ public static class Presets
             Data = recipe.Data with
             {
                 InDistribution = Path.GetFullPath(found.InDistribution),
-                Outliers = Path.GetFullPath(found.Outliers),
+                Outliers = found.Outliers is { } outliers ? Path.GetFullPath(outliers) : null,
                 OutOfDistribution = [new NamedPath(null, Path.GetFullPath(found.OutOfDistribution))],
                 ExcludedSets = found.OverlappingSets,
             },

@@ -50,16 +50,18 @@ public static class RecipeFile
     /// <param name="original">That recipe before it.</param>
     internal static Recipe TakeBack(Recipe recipe, Recipe changed, Recipe original)
     {
-        return Value(Json(recipe), Json(changed), Json(original)).Deserialize<Recipe>(Options)!;
+        var now = Json(recipe);
+        var without = Value(now, Json(changed), Json(original));
+        return JsonNode.DeepEquals(without, now) ? recipe : without.Deserialize<Recipe>(Options)!;
 
-        static JsonNode? Value(JsonNode? now, JsonNode? changed, JsonNode? original)
+        static JsonNode? Value(JsonNode? value, JsonNode? changed, JsonNode? original)
         {
-            if (now is JsonObject properties && changed is JsonObject after && original is JsonObject before)
+            if (value is JsonObject properties && changed is JsonObject after && original is JsonObject before)
             {
                 return new JsonObject(properties.Select(property => KeyValuePair.Create(property.Key, Value(property.Value, after[property.Key], before[property.Key]))));
             }
 
-            return (JsonNode.DeepEquals(now, changed) ? original : now)?.DeepClone();
+            return (JsonNode.DeepEquals(value, changed) ? original : value)?.DeepClone();
         }
 
         static JsonNode? Json(Recipe recipe) => JsonSerializer.SerializeToNode(recipe, Options);

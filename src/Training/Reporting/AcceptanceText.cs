@@ -8,7 +8,7 @@ namespace Pascl.Training.Reporting;
 internal static class AcceptanceText
 {
     // Wider than this, the images cannot fix the share that was asked for.
-    private const double WidestInterval = 0.05;
+    private const double WidestInterval = 0.08;
 
     /// <summary>What the threshold will accept of new in-distribution images; a warning where the images were few.</summary>
     public static string Expected(AcceptanceTable table)

@@ -226,6 +226,50 @@ public sealed partial class ExportCommandTests
         });
     }
 
+    [Test]
+    [Platform("Linux")]
+    public void the_sample_gives_the_scores_of_the_examples_for_every_variant_of_a_model(
+        [Values("", " --input float", " --without-threshold", " --input float --without-threshold")] string options)
+    {
+        var run = Run(new ScoreThreshold("msp", 0.95, 0.4, 100));
+        Assert.That(InProcess.Run($"export {run} --format onnx{options}").Code, Is.Zero);
+        var (code, output, error) = Sample(Path.Combine(run, "model.onnx"), "--examples");
+        Assert.That(code, Is.Zero, output + error);
+        Assert.That(output, Does.StartWith("10 examples: ").And.Contain("0 other decisions"));
+    }
+
+    [Test]
+    [Platform("Linux")]
+    public void the_sample_says_what_it_needs_and_which_file_is_no_image()
+    {
+        var run = Run(new ScoreThreshold("msp", 0.95, 0.4, 100));
+        Assert.That(InProcess.Run($"export {run} --format onnx").Code, Is.Zero);
+        Assert.That(Sample(), Is.EqualTo((2, "", "Usage: OnnxInference MODEL IMAGE... or OnnxInference MODEL --examples\n")));
+        var text = folder.Write("text.png", "no image");
+        Assert.That(Sample(Path.Combine(run, "model.onnx"), text), Is.EqualTo((1, "", $"{text} is no image.\n")));
+    }
+
+    [Test]
+    [Platform("Linux")]
+    public void a_file_that_exists_is_written_over_only_on_request()
+    {
+        var run = Run(new ScoreThreshold("msp", 0.95, 0.4, 100));
+        Assert.That(InProcess.Run($"export {run} --format safetensors").Code, Is.Zero);
+        var (code, _, error) = InProcess.Run($"export {run} --format safetensors");
+        Assert.That((code, error.Trim()), Is.EqualTo((2, $"{Path.Combine(run, "model.safetensors")} exists already; choose another --out, or write over it with --force.")));
+        Assert.That(InProcess.Run($"export {run} --format safetensors --force").Code, Is.Zero);
+    }
+
+    private static (int Code, string Output, string Error) Sample(params string[] arguments)
+    {
+        var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "OnnxInference"), arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
+        using var process = Process.Start(start)!;
+        var error = process.StandardError.ReadToEndAsync();
+        var output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        return (process.ExitCode, output, error.Result);
+    }
+
     // A run folder as training leaves it, without the training.
     private string Run(ScoreThreshold? calibration) => Run(calibration, recipe);
 

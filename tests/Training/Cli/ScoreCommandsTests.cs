@@ -5,6 +5,7 @@ using Pascl.Training.Checkpoints;
 using Pascl.Training.Cli;
 using Pascl.Training.Data;
 using Pascl.Training.Deployment;
+using Pascl.Training.Devices;
 using Pascl.Training.Evaluation;
 using Pascl.Training.Evaluation.Scores;
 using Pascl.Training.Methods;
@@ -87,20 +88,25 @@ public sealed class ScoreCommandsTests
         var expected = AcceptanceThreshold.Of(scores, 0.9);
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(after.Threshold, Is.EqualTo(new ScoreThreshold("energy:temperature=2", 0.9, after.Threshold!.Value, data.Validation!.Count)));
+            Assert.That(after.Threshold, Is.EqualTo(new ScoreThreshold("energy:temperature=2", 0.9, after.Threshold!.Value, data.Validation!.Count, Precision.Float32)));
             Assert.That(after.Threshold.Value, Is.EqualTo(expected).Within(1e-5));
             Assert.That(TinyTraining.Tensors(run), Is.EqualTo(tensors));
             Assert.That(
                 (after.Recipe, after.History, after.Epoch, after.Step, after.Phase, after.LogLength),
                 Is.EqualTo((before.Recipe, before.History, before.Epoch, before.Step, before.Phase, before.LogLength)));
             Assert.That(output, Does.Contain($"{data.Validation.Count} training images that the run held out").And.Not.Contain("Warning"));
-            Assert.That(output, Does.Match(@"these images +\d+ +9\d\.\d\d").And.Match(@"test images +600 +\d"));
-            Assert.That(output, Does.Match(@"near +600 +\d").And.Match(@"far +600 +\d"));
+            Assert.That(output, Does.Match(@"these images +accepted +\d+ +9\d\.\d\d").And.Match(@"test images +accepted +600 +\d"));
+            Assert.That(output, Does.Match(@"near +rejected +600 +\d").And.Match(@"far +rejected +600 +\d"));
+            var table = AcceptanceTable.FromJson(File.ReadAllText(run.Threshold));
+            Assert.That((table.Score, table.Threshold, table.Images), Is.EqualTo((after.Threshold.Score, after.Threshold.Value, after.Threshold.Images)));
+            Assert.That(table.Rows.Select(row => row.Set), Is.EqualTo((string[])["these images", "test images", "near", "far"]));
+            Assert.That(table.Rows[0].Accepted, Is.EqualTo(scores.Count(score => score <= table.Threshold) / (double)scores.Length).Within(1e-9));
+            Assert.That(File.ReadAllText(run.Evaluation.Page), Does.Contain("What the threshold does"));
             Assert.That(Directory.GetFiles(Validated, "*.unfinished"), Is.Empty);
         }
 
         Succeed($"calibrate {Validated}");
-        Assert.That(Info(run).Threshold, Is.EqualTo(new ScoreThreshold("msp", 0.95, Info(run).Threshold!.Value, data.Validation!.Count)));
+        Assert.That(Info(run).Threshold, Is.EqualTo(new ScoreThreshold("msp", 0.95, Info(run).Threshold!.Value, data.Validation!.Count, Precision.Float32)));
     }
 
     [Test]
@@ -122,7 +128,7 @@ public sealed class ScoreCommandsTests
         using (Assert.EnterMultipleScope())
         {
             Assert.That(output, Does.Contain("600 images of the run's TEST SET").And.Contain("Warning:").And.Contain("--validation 0.1"));
-            Assert.That(output, Does.Match(@"these images +600 +100\.00 +100\.00 +100\.00 +100\.00").And.Not.Match("test images +600"));
+            Assert.That(output, Does.Match(@"these images +accepted +600 +100\.00 +99\.39 to 100\.00 +100\.00 +100\.00 +100\.00").And.Not.Match("test images +600"));
             Assert.That(Info(run).Threshold!.Images, Is.EqualTo(600));
         }
     }
@@ -134,9 +140,9 @@ public sealed class ScoreCommandsTests
         WriteImages("with-classes", [.. names.Select(name => $"{name}/image.png")]);
         WriteImages("without", ["a.png", "b.png", "c.png"]);
         WriteImages("other-classes", ["cat/a.png", "dog/b.png"]);
-        Assert.That(Succeed($"calibrate {Plain} --id {Path.Combine(folder.Path, "with-classes")}"), Does.Match(@"these images +10 +100\.00 +100\.00"));
+        Assert.That(Succeed($"calibrate {Plain} --id {Path.Combine(folder.Path, "with-classes")}"), Does.Match(@"these images +accepted +10 +100\.00"));
         var output = Succeed($"calibrate {Plain} --id {Path.Combine(folder.Path, "without")}");
-        Assert.That(output, Does.Match(@"these images +3 +100\.00 +- +- +-").And.Match("test images +600"));
+        Assert.That(output, Does.Match(@"these images +accepted +3 +100\.00 .* +- +- +-").And.Match("test images +accepted +600"));
         Expect($"calibrate {Plain} --id {Path.Combine(folder.Path, "other-classes")}", "has the classes cat, dog", names[0]);
     }
 

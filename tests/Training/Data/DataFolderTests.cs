@@ -36,7 +36,7 @@ public sealed class DataFolderTests
         }
 
         var found = DataFolder.FindCifar100(folder.Path);
-        string[] paths = [found.InDistribution, found.Outliers, found.OutOfDistribution];
+        string[] paths = [found.InDistribution, found.Outliers!, found.OutOfDistribution];
         string[] expected = ["cifar-100-python", "tinyimages80m/300K_random_images.npy", "data/imglist/benchmark_cifar100"];
         Assert.That(paths.Select(path => Path.GetRelativePath(folder.Path, path)), Is.EqualTo(expected));
         Assert.That(found.OverlappingSets, Is.Empty);

@@ -37,10 +37,10 @@ internal sealed class OnnxBranches(OnnxGraph graph, string pixels, DualBranchNet
     private readonly Readout readout = Readout.Of(network);
 
     /// <summary>Name of the logits of the classes, (N, C).</summary>
-    public string ClassLogits(Branch branch) => OnnxReadout.ClassLogits(graph, readout, branch, Outputs(branch));
+    public string ClassLogits(Branch branch) => OnnxReadout.ClassLogits(graph, readout, branch, Outputs(branch), network.Head.Columns);
 
     /// <summary>Name of the method's own score, (N), where it reads more than the logits of the classes.</summary>
-    public string OwnScore() => OnnxReadout.Score(graph, readout, Outputs(readout.ScoreBranch));
+    public string OwnScore() => OnnxReadout.Score(graph, readout, Outputs(readout.ScoreBranch), network.Head.Columns);
 
     // (N, columns of the classifier)
     private string Outputs(Branch branch)
@@ -80,7 +80,7 @@ internal sealed class OnnxBranches(OnnxGraph graph, string pixels, DualBranchNet
             hidden = graph.Add("Relu", graph.Add("Add", path, around));
         }
 
-        var features = graph.Add("Flatten", graph.Add("GlobalAveragePool", hidden));
+        var features = graph.Add("Squeeze", graph.Add("GlobalAveragePool", hidden), graph.Constant(2, 3));
         var weight = graph.Constant(folded.ClassifierWeight, folded.Columns, folded.FeatureCount);
         return graph.Add("Gemm", [features, weight, graph.Constant(folded.ClassifierBias, folded.Columns)], "transB", 1);
     }
@@ -118,9 +118,10 @@ internal static class OnnxReadout
     /// <param name="readout">How the method reads its network.</param>
     /// <param name="branch">The branch that the outputs are of.</param>
     /// <param name="outputs">Name of the outputs of the branch's classifier, (N, columns).</param>
+    /// <param name="columnCount">Columns of the classifier; a batch of no image leaves none to be counted.</param>
     /// <returns>Name of the logits, (N, C).</returns>
     /// <exception cref="InputException">The reading cannot be exported.</exception>
-    public static string ClassLogits(OnnxGraph graph, Readout readout, Branch branch, string outputs) => readout switch
+    public static string ClassLogits(OnnxGraph graph, Readout readout, Branch branch, string outputs, int columnCount) => readout switch
     {
         LogitReadout => outputs,
         OutlierColumnReadout columns => Calibrated(graph, columns, branch, outputs),
@@ -128,7 +129,7 @@ internal static class OnnxReadout
         // log( (1/m) sum over the heads of p_c )
         AbstentionReadout heads => graph.Add(
             "Sub",
-            graph.LogSumExp(graph.Slice(LogProbabilities(graph, heads, outputs), 0, heads.ClassCount, HeadColumns), Heads),
+            graph.LogSumExp(graph.Slice(LogProbabilities(graph, heads, outputs, columnCount), 0, heads.ClassCount, HeadColumns), Heads),
             graph.Scalar((float)Math.Log(heads.HeadCount))),
         _ => throw NotKnown(readout),
     };
@@ -137,9 +138,10 @@ internal static class OnnxReadout
     /// <param name="graph">The graph.</param>
     /// <param name="readout">How the method reads its network.</param>
     /// <param name="outputs">Name of the outputs of <see cref="Readout.ScoreBranch"/>'s classifier, (N, columns).</param>
+    /// <param name="columnCount">Columns of the classifier.</param>
     /// <returns>Name of the scores, (N).</returns>
     /// <exception cref="InputException">The reading cannot be exported.</exception>
-    public static string Score(OnnxGraph graph, Readout readout, string outputs) => readout switch
+    public static string Score(OnnxGraph graph, Readout readout, string outputs, int columnCount) => readout switch
     {
         // exp(z'_C) / (exp(z'_C) + sum_c exp(z'_c)) = sigmoid(z'_C - log sum_c exp(z'_c))
         OutlierColumnReadout columns => graph.Add(
@@ -149,7 +151,7 @@ internal static class OnnxReadout
                 graph.Add("Squeeze", graph.Slice(outputs, columns.ClassCount, columns.ClassCount + 1, Columns), graph.Constant(Columns)),
                 graph.LogSumExp(Calibrated(graph, columns, readout.ScoreBranch, outputs), Columns))),
         AbstentionReadout heads => graph.Mean(
-            graph.Add("Exp", graph.LogSumExp(graph.Slice(LogProbabilities(graph, heads, outputs), heads.ClassCount, long.MaxValue, HeadColumns), HeadColumns)), Heads),
+            graph.Add("Exp", graph.LogSumExp(graph.Slice(LogProbabilities(graph, heads, outputs, columnCount), heads.ClassCount, long.MaxValue, HeadColumns), HeadColumns)), Heads),
         _ => throw NotKnown(readout),
     };
 
@@ -159,8 +161,8 @@ internal static class OnnxReadout
         return graph.Add("Sub", graph.Slice(outputs, 0, readout.ClassCount, Columns), graph.Constant(adjustment, adjustment.Length));
     }
 
-    private static string LogProbabilities(OnnxGraph graph, AbstentionReadout readout, string outputs) =>
-        graph.Add("LogSoftmax", [graph.Add("Reshape", outputs, graph.Constant(0, readout.HeadCount, -1))], "axis", HeadColumns);
+    private static string LogProbabilities(OnnxGraph graph, AbstentionReadout readout, string outputs, int columnCount) =>
+        graph.Add("LogSoftmax", [graph.Add("Reshape", outputs, graph.Constant(0, readout.HeadCount, columnCount / readout.HeadCount))], "axis", HeadColumns);
 
     private static InputException NotKnown(Readout readout) =>
         new($"The reading of the score {readout.ScoreName} cannot be exported as ONNX; export the weights as safetensors.");
