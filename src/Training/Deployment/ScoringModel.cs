@@ -39,6 +39,19 @@ internal sealed class ScoringModel : IDisposable
     /// <summary>The highest score that is accepted; null where none was chosen.</summary>
     public double? Threshold => run.Info.Threshold?.Value;
 
+    /// <summary>What the model is; the checkpoint file is read for its hash.</summary>
+    /// <exception cref="InputException">The checkpoint file cannot be read any more.</exception>
+    public ModelDescription Description => new(
+        System.IO.Path.GetFileName(System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(Path))),
+        run.Recipe.Method,
+        run.Info.ClassNames,
+        ImageSize,
+        ScoreName,
+        Threshold,
+        ModelDescription.Hash(run.Folder.Checkpoint),
+        ModelDescription.Build.Version,
+        ModelDescription.Build.Commit);
+
     /// <summary>Reads the last checkpoint of a run.</summary>
     /// <param name="path">The run folder.</param>
     /// <param name="workers">

@@ -1,0 +1,127 @@
+using System.Buffers;
+
+namespace Pascl.Training.Deployment.Serving;
+
+/// <summary>
+/// An image file as it came in a request, in pooled segments that are all of one length: pools of arrays of every length keep several times what was ever in use.
+/// Who first claims it frees it: the thread that decodes it, or the request that is given up before.
+/// </summary>
+/// <param name="name">Its name on the sender's side; null for a body that is the image itself.</param>
+/// <param name="budget">Where the memory is counted.</param>
+internal sealed class Upload(string? name, ByteBudget budget)
+{
+    /// <summary>What the memory of a file is longer than the file, at most.</summary>
+    public const int Overhead = FirstSegment + Segment;
+
+    // Many senders that have said little hold little. Arrays of 85,000 bytes and more would be collected with the oldest generation only.
+    private const int FirstSegment = 4 << 10;
+    private const int Segment = 64 << 10;
+
+    private readonly List<byte[]> segments = [];
+    private int capacity;
+    private int claimed;
+
+    /// <summary>The file's name on the sender's side; null for a body that is the image itself.</summary>
+    public string? Name => name;
+
+    /// <summary>Bytes of the file.</summary>
+    public int Length { get; private set; }
+
+    /// <summary>Reads a stream to its end.</summary>
+    /// <exception cref="RequestRefusal">There is no memory for it at the moment.</exception>
+    public async Task Fill(Stream stream, CancellationToken cancellation)
+    {
+        while (true)
+        {
+            if (Length == capacity)
+            {
+                Grow();
+            }
+
+            var last = segments[^1];
+            var read = await stream.ReadAsync(last.AsMemory(last.Length - (capacity - Length)), cancellation);
+            if (read == 0)
+            {
+                return;
+            }
+
+            Length += read;
+        }
+    }
+
+    /// <summary>Lends the whole file in one piece. Not for several threads at one time.</summary>
+    public TResult Read<TResult>(Func<ReadOnlyMemory<byte>, TResult> use)
+    {
+        if (segments.Count <= 1)
+        {
+            return use(segments.Count == 0 ? ReadOnlyMemory<byte>.Empty : segments[0].AsMemory(0, Length));
+        }
+
+        var whole = ArrayPool<byte>.Shared.Rent(Length);
+        try
+        {
+            var copied = 0;
+            foreach (var segment in segments)
+            {
+                var part = Math.Min(segment.Length, Length - copied);
+                segment.AsSpan(0, part).CopyTo(whole.AsSpan(copied));
+                copied += part;
+            }
+
+            return use(whole.AsMemory(0, Length));
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(whole);
+        }
+    }
+
+    /// <summary>Takes the file over, to free it later; false where another did.</summary>
+    public bool Claim() => Interlocked.Exchange(ref claimed, 1) == 0;
+
+    /// <summary>Frees the memory; only for who claimed it.</summary>
+    public void Free()
+    {
+        segments.ForEach(segment => ArrayPool<byte>.Shared.Return(segment));
+        segments.Clear();
+        budget.GiveBack(capacity);
+        (capacity, Length) = (0, 0);
+    }
+
+    private void Grow()
+    {
+        var more = segments.Count == 0 ? FirstSegment : Segment;
+        if (!budget.TryTake(more))
+        {
+            throw RequestRefusal.Busy("The images of other requests fill this server's memory at the moment");
+        }
+
+        // The pool's arrays have just these lengths, which are powers of two.
+        segments.Add(ArrayPool<byte>.Shared.Rent(more));
+        capacity += more;
+    }
+}
+
+/// <summary>Bytes that many may hold together up to a limit.</summary>
+internal sealed class ByteBudget(long limit)
+{
+    private long used;
+
+    /// <summary>Bytes that are held.</summary>
+    public long Used => Volatile.Read(ref used);
+
+    /// <summary>Takes bytes; false where the limit would be passed.</summary>
+    public bool TryTake(long bytes)
+    {
+        if (Interlocked.Add(ref used, bytes) <= limit)
+        {
+            return true;
+        }
+
+        GiveBack(bytes);
+        return false;
+    }
+
+    /// <summary>Gives bytes back.</summary>
+    public void GiveBack(long bytes) => Interlocked.Add(ref used, -bytes);
+}
