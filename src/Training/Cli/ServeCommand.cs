@@ -24,8 +24,14 @@ internal static class ServeCommand
                 + "can call, any otherwise",
         };
         var keys = new Option<string>("--api-key-file") { Description = "file of API keys, one a line, of which a request must bring one" };
-        var log = new Option<string>("--access-log") { Description = "write a line of JSON for each request to stdout or stderr; none by default", DefaultValueFactory = _ => "none" };
-        log.AcceptOnlyFromAmong("none", "stdout", "stderr");
+        var log = new Option<string>("--access-log")
+        {
+            Description = "where a line of JSON for each request is written: stdout, stderr or none",
+            DefaultValueFactory = _ => "none",
+            CustomParser = result => result.Tokens[0].Value is "stdout" or "stderr" or "none"
+                ? result.Tokens[0].Value
+                : throw new InputException($"--access-log takes stdout, stderr or none, not '{result.Tokens[0].Value}'."),
+        };
         var batch = Number("--batch", "images that the network takes at once, of all requests together", usual.BatchSize, 1024);
         var wait = Number("--wait", "milliseconds that an image waits for others to share its batch", (int)usual.Wait.TotalMilliseconds, 1000, least: 0);
         var workers = Number(
