@@ -27,7 +27,7 @@ internal sealed record ServeSettings
     /// <summary>Bytes of all bodies that are here at one time, at most. The body of one request always fits.</summary>
     public long BodiesLimit
     {
-        get => Math.Max(field, BodyLimit + Upload.Overhead);
+        get => Math.Max(field, ByteBudget.LimitFor(BodyLimit + Upload.Overhead));
         init;
     }
 

@@ -91,7 +91,7 @@ internal sealed class Upload(string? name, ByteBudget budget)
     private void Grow()
     {
         var more = segments.Count == 0 ? FirstSegment : Segment;
-        if (!budget.TryTake(more))
+        if (!budget.TryTake(more, isLarge: segments.Count > 1))
         {
             throw RequestRefusal.Busy("The images of other requests fill this server's memory at the moment");
         }
@@ -102,18 +102,24 @@ internal sealed class Upload(string? name, ByteBudget budget)
     }
 }
 
-/// <summary>Bytes that many may hold together up to a limit.</summary>
+/// <summary>Bytes that many may hold together up to a limit. The last eighth is for those who hold little, whom the others would keep out.</summary>
 internal sealed class ByteBudget(long limit)
 {
+    private const int Kept = 8;
     private long used;
+
+    /// <summary>The least limit that lets one hold so many bytes.</summary>
+    public static long LimitFor(long bytes) => (bytes * Kept / (Kept - 1)) + Kept;
 
     /// <summary>Bytes that are held.</summary>
     public long Used => Volatile.Read(ref used);
 
     /// <summary>Takes bytes; false where the limit would be passed.</summary>
-    public bool TryTake(long bytes)
+    /// <param name="bytes">How many.</param>
+    /// <param name="isLarge">Whether who takes them holds many already.</param>
+    public bool TryTake(long bytes, bool isLarge)
     {
-        if (Interlocked.Add(ref used, bytes) <= limit)
+        if (Interlocked.Add(ref used, bytes) <= (isLarge ? limit - (limit / Kept) : limit))
         {
             return true;
         }
