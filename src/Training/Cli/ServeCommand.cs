@@ -39,6 +39,11 @@ internal static class ServeCommand
         var body = Number("--max-body", "MiB of a request's body", usual.BodyLimit >> 20, 1024);
         var pixels = Number("--max-pixels", "millions of pixels of an image", (int)(usual.PixelLimit / 1_000_000), 100);
         var requestPixels = Number("--max-request-pixels", "millions of pixels of all images of a request", (int)(usual.RequestPixelLimit / 1_000_000), 100_000);
+        var queuedPixels = Number(
+            "--max-queued-pixels",
+            "millions of pixels of the large images of all requests that are here, at least --max-request-pixels; more get 503",
+            (int)(usual.QueuedPixelLimit / 1_000_000),
+            1_000_000);
         var decodingPixels = Number(
             "--max-decoding-pixels",
             "millions of pixels of large images that are decoded at one time, 4 bytes of memory each; one image alone always is",
@@ -56,7 +61,7 @@ internal static class ServeCommand
             + "images; /healthz and /readyz; /metrics for Prometheus; /v1/model and /openapi.json; a page to drop images on. It listens on this machine alone unless "
             + "--urls says otherwise; it has no TLS.")
         {
-            run, urls, hosts, keys, log, batch, wait, workers, body, bodies, pixels, requestPixels, decodingPixels, images, requests, timeout, drain,
+            run, urls, hosts, keys, log, batch, wait, workers, body, bodies, pixels, requestPixels, queuedPixels, decodingPixels, images, requests, timeout, drain,
         };
         command.SetAction((result, cancellation) =>
         {
@@ -76,6 +81,7 @@ internal static class ServeCommand
                     BodiesLimit = (long)result.GetRequiredValue(bodies) << 20,
                     PixelLimit = result.GetRequiredValue(pixels) * 1_000_000L,
                     RequestPixelLimit = Math.Max(result.GetRequiredValue(requestPixels), result.GetRequiredValue(pixels)) * 1_000_000L,
+                    QueuedPixelLimit = result.GetRequiredValue(queuedPixels) * 1_000_000L,
                     DecodingPixelLimit = result.GetRequiredValue(decodingPixels) * 1_000_000L,
                     ImageLimit = result.GetRequiredValue(images),
                     RequestLimit = result.GetRequiredValue(requests),

@@ -8,10 +8,14 @@ namespace Pascl.Training.Deployment.Serving;
 /// <summary><c>POST /score</c>: images in, what the model says of them out.</summary>
 internal sealed class ScoreEndpoint : IDisposable
 {
+    private const int DiscardBuffer = 16 << 10;
+    private static readonly TimeSpan longestDiscard = TimeSpan.FromSeconds(5);
+
     private readonly ScoringModel model;
     private readonly BatchQueue queue;
     private readonly ServerMetrics metrics;
-    private readonly ByteBudget bodies;
+    private readonly Budget bodies;
+    private readonly Budget queuedPixels;
     private readonly UploadReader reader;
     private readonly UploadDecoder decoder;
     private readonly SemaphoreSlim places;
@@ -20,11 +24,12 @@ internal sealed class ScoreEndpoint : IDisposable
     public ScoreEndpoint(ScoringModel model, ServeSettings settings, BatchQueue queue, ServerMetrics metrics)
     {
         (this.model, this.queue, this.metrics) = (model, queue, metrics);
-        bodies = new ByteBudget(settings.BodiesLimit);
+        bodies = new Budget(settings.BodiesLimit);
+        queuedPixels = new Budget(settings.QueuedPixelLimit);
         reader = new UploadReader(settings, bodies);
         decoder = new UploadDecoder(model.ImageSize, settings);
         places = new SemaphoreSlim(settings.RequestLimit);
-        metrics.Observe(() => new ServerLoad(settings.RequestLimit - places.CurrentCount, bodies.Used, decoder.Waiting, decoder.Pixels, queue.Waiting));
+        metrics.Observe(() => new ServerLoad(settings.RequestLimit - places.CurrentCount, bodies.Used, queuedPixels.Used, decoder.Waiting, decoder.Pixels, queue.Waiting));
     }
 
     /// <summary>Answers a request with <c>{"score_name", "threshold", "images": [...]}</c>, or with the problem that it has.</summary>
@@ -45,6 +50,7 @@ internal sealed class ScoreEndpoint : IDisposable
         }
         catch (RequestRefusal refusal)
         {
+            await Discard(context);
             await Problems.Answer(context, refusal);
         }
         catch (Exception exception) when (IsOutOfMemory(exception))
@@ -64,6 +70,33 @@ internal sealed class ScoreEndpoint : IDisposable
     private static bool IsOutOfMemory(Exception exception) =>
         exception is OutOfMemoryException || (exception is ExternalException && exception.Message.Contains("can't allocate memory", StringComparison.Ordinal));
 
+    // A connection that is closed before all has come is reset, and the sender may never see the answer. Who asked before sending is answered at once.
+    private static async Task Discard(HttpContext context)
+    {
+        if (context.Request.Headers.Expect.Count > 0)
+        {
+            return;
+        }
+
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted);
+        limit.CancelAfter(longestDiscard);
+        var buffer = ArrayPool<byte>.Shared.Rent(DiscardBuffer);
+        try
+        {
+            while (await context.Request.Body.ReadAsync(buffer, limit.Token) > 0)
+            {
+            }
+        }
+        catch (Exception exception) when (exception is OperationCanceledException or IOException)
+        {
+            // It is too long, too slow or gone: then the answer comes as it may.
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
     private async Task<ScoredImage[]> Score(HttpContext context)
     {
         var uploads = new List<Upload>();
@@ -80,9 +113,7 @@ internal sealed class ScoreEndpoint : IDisposable
 
             try
             {
-                var turns = new RequestTurns();
-                var sizes = decoder.Sizes(uploads);
-                return await Task.WhenAll(uploads.Select((upload, i) => Score(upload, sizes[i], turns, context.RequestAborted)));
+                return await Score(uploads, decoder.Sizes(uploads), context.RequestAborted);
             }
             finally
             {
@@ -92,6 +123,25 @@ internal sealed class ScoreEndpoint : IDisposable
         finally
         {
             uploads.FindAll(upload => upload.Claim()).ForEach(upload => upload.Free());
+        }
+    }
+
+    private async Task<ScoredImage[]> Score(List<Upload> uploads, (int Width, int Height)[] sizes, CancellationToken cancellation)
+    {
+        var pixels = decoder.LargePixels(sizes);
+        if (!queuedPixels.TryTake(pixels, isLarge: false))
+        {
+            throw RequestRefusal.Busy("The large images of other requests are as many as this server takes at one time");
+        }
+
+        try
+        {
+            var turns = new RequestTurns();
+            return await Task.WhenAll(uploads.Select((upload, i) => Score(upload, sizes[i], turns, cancellation)));
+        }
+        finally
+        {
+            queuedPixels.GiveBack(pixels);
         }
     }
 

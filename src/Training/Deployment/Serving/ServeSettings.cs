@@ -27,7 +27,7 @@ internal sealed record ServeSettings
     /// <summary>Bytes of all bodies that are here at one time, at most. The body of one request always fits.</summary>
     public long BodiesLimit
     {
-        get => Math.Max(field, ByteBudget.LimitFor(BodyLimit + Upload.Overhead));
+        get => Math.Max(field, Budget.LimitFor(BodyLimit + Upload.Overhead));
         init;
     }
 
@@ -41,6 +41,18 @@ internal sealed record ServeSettings
 
     /// <summary>Pixels of large images that are decoded at one time, at most; one image alone always is. Each takes 4 bytes of memory.</summary>
     public long DecodingPixelLimit { get; init; } = 50_000_000;
+
+    /// <summary>
+    /// Pixels of the large images of all requests that are here, at most; those of one request always fit. Senders share the machine, so that all would come too late
+    /// if all were let in.
+    /// </summary>
+    public long QueuedPixelLimit
+    {
+        get => Math.Max(field, RequestPixelLimit);
+        init;
+    }
+
+    = 400_000_000;
 
     /// <summary>Images in one request, at most.</summary>
     public int ImageLimit { get; init; } = 64;

@@ -38,6 +38,7 @@ internal sealed class ServerMetrics
     {
         var places = factory.CreateGauge("pascl_places_taken", "Requests whose images are worked on or wait, of --max-requests.");
         var bodies = factory.CreateGauge("pascl_body_bytes", "Memory of the bodies that are here, of --max-bodies.");
+        var queued = factory.CreateGauge("pascl_queued_pixels", "Pixels of the large images of all requests that are here, of --max-queued-pixels.");
         var undecoded = factory.CreateGauge("pascl_images_undecoded", "Images that wait to be decoded.");
         var pixels = factory.CreateGauge("pascl_decoding_pixels", "Pixels of the images that are being decoded; of large ones at most --max-decoding-pixels.");
         var waiting = factory.CreateGauge("pascl_images_waiting", "Images that wait for the network.");
@@ -46,6 +47,7 @@ internal sealed class ServerMetrics
             var now = load();
             places.Set(now.Places);
             bodies.Set(now.BodyBytes);
+            queued.Set(now.QueuedPixels);
             undecoded.Set(now.Undecoded);
             pixels.Set(now.DecodingPixels);
             waiting.Set(now.Waiting);
@@ -83,7 +85,8 @@ internal sealed class ServerMetrics
 /// <summary>What a server is busy with at one moment.</summary>
 /// <param name="Places">Requests whose images are worked on or wait.</param>
 /// <param name="BodyBytes">Memory of the bodies that are here.</param>
+/// <param name="QueuedPixels">Pixels of the large images of all requests that are here.</param>
 /// <param name="Undecoded">Images that wait to be decoded.</param>
 /// <param name="DecodingPixels">Pixels of the images that are being decoded.</param>
 /// <param name="Waiting">Images that wait for the network.</param>
-internal readonly record struct ServerLoad(int Places, long BodyBytes, int Undecoded, long DecodingPixels, int Waiting);
+internal readonly record struct ServerLoad(int Places, long BodyBytes, long QueuedPixels, int Undecoded, long DecodingPixels, int Waiting);

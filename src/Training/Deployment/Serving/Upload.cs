@@ -8,7 +8,7 @@ namespace Pascl.Training.Deployment.Serving;
 /// </summary>
 /// <param name="name">Its name on the sender's side; null for a body that is the image itself.</param>
 /// <param name="budget">Where the memory is counted.</param>
-internal sealed class Upload(string? name, ByteBudget budget)
+internal sealed class Upload(string? name, Budget budget)
 {
     /// <summary>What the memory of a file is longer than the file, at most.</summary>
     public const int Overhead = FirstSegment + Segment;
@@ -102,8 +102,8 @@ internal sealed class Upload(string? name, ByteBudget budget)
     }
 }
 
-/// <summary>Bytes that many may hold together up to a limit. The last eighth is for those who hold little, whom the others would keep out.</summary>
-internal sealed class ByteBudget(long limit)
+/// <summary>Bytes, or pixels, that many may hold together up to a limit. The last eighth is for those who hold little, whom the others would keep out.</summary>
+internal sealed class Budget(long limit)
 {
     private const int Kept = 8;
     private long used;

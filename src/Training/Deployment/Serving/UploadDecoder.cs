@@ -34,7 +34,7 @@ internal sealed class UploadDecoder : IDisposable
     public long Pixels => small.Pixels + large.Pixels;
 
     /// <summary>Reads the sizes of a request's images from their headers, decodes none, and refuses a request with too many pixels.</summary>
-    /// <returns>Pixels of each; more than the limit of one image for those that are not to be decoded, 0 for what is no image.</returns>
+    /// <returns>Columns and rows of each; 0 for what is no image.</returns>
     /// <exception cref="RequestRefusal">Together they have too many pixels.</exception>
     public (int Width, int Height)[] Sizes(IReadOnlyList<Upload> uploads)
     {
@@ -46,6 +46,9 @@ internal sealed class UploadDecoder : IDisposable
                 StatusCodes.Status413PayloadTooLarge,
                 $"The images have {pixels:N0} pixels in all; this server takes {settings.RequestPixelLimit:N0} in one request. Send fewer or smaller images at a time.");
     }
+
+    /// <summary>Pixels of the large images among those of some sizes that will be decoded.</summary>
+    public long LargePixels((int Width, int Height)[] sizes) => sizes.Select(Count).Where(pixels => pixels > SmallPixels && pixels <= settings.PixelLimit).Sum();
 
     /// <summary>Decodes a file when its turn comes, and frees it.</summary>
     /// <param name="upload">The file.</param>

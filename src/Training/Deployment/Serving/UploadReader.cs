@@ -8,7 +8,7 @@ namespace Pascl.Training.Deployment.Serving;
 /// <summary>
 /// Reads the images of a request into memory, never to disk, part by part as they arrive: the body is one image, or a form with files.
 /// </summary>
-internal sealed class UploadReader(ServeSettings settings, ByteBudget budget)
+internal sealed class UploadReader(ServeSettings settings, Budget budget)
 {
     private const string Expected = "send one image as the body (Content-Type: image/png, image/jpeg, ...), or several as files of multipart/form-data.";
     private const int LongestWord = 100;

@@ -104,6 +104,22 @@ public sealed class ServerLoadTests
     }
 
     [Test]
+    public async Task more_large_images_than_can_be_answered_in_time_are_turned_away_and_small_ones_are_not()
+    {
+        var black = Black(2000, 1000);
+        await using var server = await ScoringServer.Start(
+            model, settings with { RequestPixelLimit = 4_000_000, QueuedPixelLimit = 4_000_000, Wait = TimeSpan.FromSeconds(5), Workers = 1 });
+        var first = client.Score(server, Form(black, black));
+        await Until(server, "pascl_queued_pixels", value => value == 4_000_000);
+        var (code, _, text) = await client.Score(server, Form(black, black));
+        Assert.That((int)code, Is.EqualTo(503));
+        Assert.That(text, Does.Contain("The large images of other requests are as many as this server takes at one time; send the request again in a moment."));
+        Assert.That((await client.Score(server, Body(Noise(8, 1)))).Code, Is.EqualTo(HttpStatusCode.OK));
+        Assert.That((await first).Code, Is.EqualTo(HttpStatusCode.OK));
+        await Until(server, "pascl_queued_pixels", value => value == 0);
+    }
+
+    [Test]
     public async Task forms_of_large_images_do_not_delay_others()
     {
         var black = Black(5000, 5000);
