@@ -9,7 +9,7 @@ namespace Pascl.Training.Deployment.Serving;
 internal sealed class ScoreEndpoint : IDisposable
 {
     private const int DiscardBuffer = 16 << 10;
-    private static readonly TimeSpan longestDiscard = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan longestDiscard = TimeSpan.FromSeconds(15);
 
     private readonly ScoringModel model;
     private readonly BatchQueue queue;

@@ -27,7 +27,7 @@ internal sealed record ServeSettings
     /// <summary>Bytes of all bodies that are here at one time, at most. The body of one request always fits.</summary>
     public long BodiesLimit
     {
-        get => Math.Max(field, Budget.LimitFor(BodyLimit + Upload.Overhead));
+        get => Math.Max(field, Budget.LimitFor(BodyLimit + ((long)ImageLimit * Upload.Overhead)));
         init;
     }
 
@@ -52,7 +52,7 @@ internal sealed record ServeSettings
         init;
     }
 
-    = 400_000_000;
+    = 200_000_000;
 
     /// <summary>Images in one request, at most.</summary>
     public int ImageLimit { get; init; } = 64;

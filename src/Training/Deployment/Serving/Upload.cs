@@ -7,8 +7,8 @@ namespace Pascl.Training.Deployment.Serving;
 /// Who first claims it frees it: the thread that decodes it, or the request that is given up before.
 /// </summary>
 /// <param name="name">Its name on the sender's side; null for a body that is the image itself.</param>
-/// <param name="budget">Where the memory is counted.</param>
-internal sealed class Upload(string? name, Budget budget)
+/// <param name="memory">Where the memory is counted.</param>
+internal sealed class Upload(string? name, BodyMemory memory)
 {
     /// <summary>What the memory of a file is longer than the file, at most.</summary>
     public const int Overhead = FirstSegment + Segment;
@@ -84,22 +84,62 @@ internal sealed class Upload(string? name, Budget budget)
     {
         segments.ForEach(segment => ArrayPool<byte>.Shared.Return(segment));
         segments.Clear();
-        budget.GiveBack(capacity);
+        memory.Free(capacity);
         (capacity, Length) = (0, 0);
     }
 
     private void Grow()
     {
         var more = segments.Count == 0 ? FirstSegment : Segment;
-        if (!budget.TryTake(more, isLarge: segments.Count > 1))
-        {
-            throw RequestRefusal.Busy("The images of other requests fill this server's memory at the moment");
-        }
+        memory.Take(more);
 
         // The pool's arrays have just these lengths, which are powers of two.
         segments.Add(ArrayPool<byte>.Shared.Rent(more));
         capacity += more;
     }
+}
+
+/// <summary>
+/// The memory of one request's body. A body that is not small is let in as a whole once its beginning is here: if all grew together, all would meet the limit half-way,
+/// and none would be answered. Before that it holds what has come, so that senders who take their time keep nobody out.
+/// </summary>
+/// <param name="budget">Where it is counted.</param>
+/// <param name="declared">Bytes of the body as its sender says; null where it does not.</param>
+internal sealed class BodyMemory(Budget budget, long? declared)
+{
+    private long taken;
+    private long held;
+
+    /// <summary>Takes memory for what has come.</summary>
+    /// <exception cref="RequestRefusal">There is none at the moment.</exception>
+    public void Take(int bytes)
+    {
+        held += bytes;
+        var isLarge = held > Upload.Overhead;
+        var more = Math.Max(held, isLarge ? declared ?? 0 : 0) - taken;
+        if (more <= 0)
+        {
+            return;
+        }
+
+        if (!budget.TryTake(more, isLarge))
+        {
+            held -= bytes;
+            throw RequestRefusal.Busy("The images of other requests fill this server's memory at the moment");
+        }
+
+        taken += more;
+    }
+
+    /// <summary>Gives back what was taken for more than came; nothing will come any more.</summary>
+    public void Settle()
+    {
+        budget.GiveBack(taken - held);
+        taken = held;
+    }
+
+    /// <summary>Gives back memory of an image.</summary>
+    public void Free(int bytes) => budget.GiveBack(bytes);
 }
 
 /// <summary>Bytes, or pixels, that many may hold together up to a limit. The last eighth is for those who hold little, whom the others would keep out.</summary>

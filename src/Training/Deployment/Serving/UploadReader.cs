@@ -25,16 +25,17 @@ internal sealed class UploadReader(ServeSettings settings, Budget budget)
     {
         RefuseEncodings(request);
         var type = MediaTypeHeaderValue.TryParse(request.ContentType, out var parsed) ? parsed : null;
+        var memory = new BodyMemory(budget, request.ContentLength);
         try
         {
             if (type?.MediaType.Equals("multipart/form-data", StringComparison.OrdinalIgnoreCase) == true)
             {
-                await ReadForm(request, HeaderUtilities.RemoveQuotes(type.Boundary).Value ?? "", uploads, cancellation);
+                await ReadForm(request, HeaderUtilities.RemoveQuotes(type.Boundary).Value ?? "", uploads, memory, cancellation);
             }
             else if (type?.Type.Equals("image", StringComparison.OrdinalIgnoreCase) == true
                 || type?.MediaType.Equals("application/octet-stream", StringComparison.OrdinalIgnoreCase) == true)
             {
-                await Add(null, request.Body, uploads, cancellation);
+                await Add(null, request.Body, uploads, memory, cancellation);
             }
             else
             {
@@ -55,6 +56,10 @@ internal sealed class UploadReader(ServeSettings settings, Budget budget)
         {
             throw new RequestRefusal(StatusCodes.Status400BadRequest, $"The body is cut short or damaged; {Expected}");
         }
+        finally
+        {
+            memory.Settle();
+        }
     }
 
     private static void RefuseEncodings(HttpRequest request)
@@ -72,7 +77,7 @@ internal sealed class UploadReader(ServeSettings settings, Budget budget)
     private static string Speakable(string text) =>
         text.Length <= LongestWord && !text.AsSpan().ContainsAnyExcept(speakable) ? text : "of an unreadable name";
 
-    private async Task ReadForm(HttpRequest request, string boundary, List<Upload> uploads, CancellationToken cancellation)
+    private async Task ReadForm(HttpRequest request, string boundary, List<Upload> uploads, BodyMemory memory, CancellationToken cancellation)
     {
         if (boundary.Length == 0)
         {
@@ -93,7 +98,7 @@ internal sealed class UploadReader(ServeSettings settings, Budget budget)
                     StatusCodes.Status413PayloadTooLarge, $"The form has more than {settings.ImageLimit} files, which is all that this server takes at a time.");
             }
 
-            await Add(new FileMultipartSection(part, disposition).FileName, part.Body, uploads, cancellation);
+            await Add(new FileMultipartSection(part, disposition).FileName, part.Body, uploads, memory, cancellation);
         }
 
         if (uploads.Count == 0)
@@ -102,9 +107,9 @@ internal sealed class UploadReader(ServeSettings settings, Budget budget)
         }
     }
 
-    private async Task Add(string? name, Stream stream, List<Upload> uploads, CancellationToken cancellation)
+    private static async Task Add(string? name, Stream stream, List<Upload> uploads, BodyMemory memory, CancellationToken cancellation)
     {
-        var upload = new Upload(name, budget);
+        var upload = new Upload(name, memory);
         uploads.Add(upload);
         await upload.Fill(stream, cancellation);
     }

@@ -76,7 +76,7 @@ public sealed class ServerLoadTests
     public async Task bodies_that_fill_the_memory_are_turned_away_and_what_they_held_is_freed()
     {
         const int half = 150_000;
-        await using var server = await ScoringServer.Start(model, settings with { BodyLimit = 2 * half, BodiesLimit = 2 * half });
+        await using var server = await ScoringServer.Start(model, settings with { BodyLimit = 2 * half, BodiesLimit = 2 * half, ImageLimit = 1 });
         using var slow = await Unfinished(server, 2 * half, new string('x', half));
         await Until(server, "pascl_body_bytes", value => value >= half);
         var (code, _, text) = await client.Score(server, Body(new byte[2 * half]));

@@ -47,9 +47,6 @@ internal sealed class BrowserPage(Chromium browser, string session, string targe
     /// <summary>The value of a JavaScript expression that is a list of texts.</summary>
     public string[] Texts(string expression) => Evaluate<string>($"({expression}).join('\\n')").Split('\n', StringSplitOptions.RemoveEmptyEntries);
 
-    /// <summary>What the window shows, as a PNG.</summary>
-    public byte[] Screenshot() => Convert.FromBase64String((string)Send("Page.captureScreenshot")["data"]!);
-
     /// <summary>Presses a key.</summary>
     public void Press(string key, int code)
     {

@@ -129,7 +129,9 @@ async function score(files) {
 }
 
 askModel();
-byId("again").addEventListener("click", async () => {
+byId("ask").addEventListener("submit", async event => {
+  event.preventDefault();
+  say("Scoring ...");
   await askModel();
   await score(chosen);
 });
