@@ -123,9 +123,9 @@ public sealed class ServerLoadTests
     public async Task forms_of_large_images_do_not_delay_others()
     {
         var black = Black(5000, 5000);
-        await using var server = await ScoringServer.Start(model, settings with { Timeout = TimeSpan.FromSeconds(120) });
+        await using var server = await ScoringServer.Start(model, settings with { Timeout = TimeSpan.FromSeconds(120), QueuedPixelLimit = 400_000_000 });
         var forms = Enumerable.Range(0, 4).Select(_ => client.Score(server, Form(Enumerable.Repeat(black, 3)))).ToArray();
-        await Until(server, "pascl_images_undecoded", value => value >= 8);
+        await Until(server, "pascl_queued_pixels", value => value == 300_000_000);
         var longest = TimeSpan.Zero;
         for (var i = 0; i < 20; i++)
         {
