@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
@@ -168,6 +169,7 @@ internal sealed record ServedModel : ModelDescription
         : base(model) => Limits = new(settings.BodyLimit, settings.ImageLimit, settings.PixelLimit, settings.RequestPixelLimit);
 
     /// <summary>What one request may have.</summary>
+    [JsonPropertyOrder(1)]
     public RequestLimits Limits { get; }
 }
 

@@ -26,6 +26,14 @@ public sealed partial class ContainerTests
         Assert.That(recipe, Does.Contain("\"--urls\", \"http://0.0.0.0:8080\"").And.Contain("EXPOSE 8080"));
     }
 
+    // The SDK leaves private packages out of what it publishes, and serve ended for want of a library there.
+    [Test]
+    public void what_serving_needs_is_published()
+    {
+        var project = File.ReadAllText(Path.Combine(Repository.Root, "src", "Training", "Pascl.Training.csproj"));
+        Assert.That(project, Does.Match("<PackageReference Include=\"prometheus-net\"[^>]* Publish=\"true\""));
+    }
+
     [GeneratedRegex(@"^COPY (.+)$", RegexOptions.Multiline)]
     private static partial Regex Copies();
 
