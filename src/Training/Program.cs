@@ -1,3 +1,4 @@
 using Pascl.Training.Cli;
 
+StandardOutput.NoticeReader();
 return PasclCommand.Run(args);

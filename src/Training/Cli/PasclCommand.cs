@@ -19,7 +19,7 @@ public static class PasclCommand
 
     /// <summary>
     /// Runs the command that <paramref name="arguments"/> name and returns the exit code: 0 done, 1 a check failed, 2 bad input,
-    /// 3 a defect of the program, 130 interrupted.
+    /// 3 a defect of the program, 130 interrupted, 141 nobody reads the output any more.
     /// </summary>
     public static int Run(string[] arguments) => Run(Create(), arguments);
 
@@ -76,6 +76,8 @@ public static class PasclCommand
     // other ends at once.
     private static int Invoke(ParseResult parsed)
     {
+        // What trains or serves goes on without a reader: its work is elsewhere than in its output.
+        StandardOutput.ThrowsWithoutReader = parsed.Action is not AsynchronousCommandLineAction;
         using var interruption =
             parsed.Action is AsynchronousCommandLineAction ? new Interruption(PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP) : null;
         var token = interruption?.Token ?? default;
@@ -192,6 +194,9 @@ internal static class ExitCode
 
     /// <summary>Stopped by Ctrl-C after saving; the shell's convention for SIGINT.</summary>
     public const int Interrupted = 130;
+
+    /// <summary>Nobody reads the output any more, as behind <c>head</c>; the shell's convention for SIGPIPE.</summary>
+    public const int NoReader = 141;
 }
 
 /// <summary>Turns an exception that ended a command into plain sentences and an exit code.</summary>
@@ -203,6 +208,11 @@ internal static class Failure
     public static int Report(Exception exception, TextWriter error)
     {
         var cause = exception is AggregateException several ? several.Flatten().InnerExceptions[0] : exception;
+        if (cause is NoReaderException)
+        {
+            return ExitCode.NoReader;
+        }
+
         var (sentence, code) = cause switch
         {
             InputException or DeviceException or IOException or UnauthorizedAccessException => (cause.Message, ExitCode.BadInput),

@@ -39,6 +39,19 @@ internal sealed class ScoringModel : IDisposable
     /// <summary>The highest score that is accepted; null where none was chosen.</summary>
     public double? Threshold => run.Info.Threshold?.Value;
 
+    /// <summary>What the model is; the checkpoint file is read for its hash.</summary>
+    /// <exception cref="InputException">The checkpoint file cannot be read any more.</exception>
+    public ModelDescription Description => new(
+        System.IO.Path.GetFileName(System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(Path))),
+        run.Recipe.Method,
+        run.Info.ClassNames,
+        ImageSize,
+        ScoreName,
+        Threshold,
+        WeightHash.Of(run.Network),
+        ProgramVersion.Number,
+        ProgramVersion.Commit);
+
     /// <summary>Reads the last checkpoint of a run.</summary>
     /// <param name="path">The run folder.</param>
     /// <param name="workers">
@@ -181,4 +194,4 @@ internal sealed class DeployedScore
 /// <param name="Probability">Softmax probability of that class.</param>
 /// <param name="Score">The out-of-distribution score: higher = more out-of-distribution.</param>
 /// <param name="Accepted">Whether the score is at most the threshold; null for a model without one.</param>
-internal sealed record ImageScore(string Class, double Probability, double Score, bool? Accepted);
+public sealed record ImageScore(string Class, double Probability, double Score, bool? Accepted);

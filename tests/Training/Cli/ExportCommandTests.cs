@@ -37,7 +37,7 @@ public sealed partial class ExportCommandTests
         using var session = new OnnxSession(File.ReadAllBytes(Path.Combine(run, "model.onnx")));
         Assert.Multiple(() =>
         {
-            Assert.That(output, Does.Match($"Verified by ONNX Runtime on {TinyTraining.Data.Test.Count} images of .*largest difference \\d.\\de-\\d"));
+            Assert.That(output, Does.Match($"Verified by ONNX Runtime on {TinyTraining.Data.Test.Count} images of .*every decision and with a largest difference of \\d.\\de-\\d"));
             Assert.That(output, Does.Match("Written: .*model.onnx \\(\\d.\\d\\d MB\\)"));
             Assert.That(session.Metadata["score"], Is.EqualTo("energy"));
             Assert.That(session.Metadata["image_size"], Is.EqualTo("8"));
@@ -137,7 +137,7 @@ public sealed partial class ExportCommandTests
         Assert.That(output, Does.Contain("tensors matched, 0 missing").And.Contain(imported).And.Not.Contain("--resume"));
         Assert.That(InProcess.Run($"export {imported} --format onnx --without-threshold").Code, Is.Zero);
         Assert.That(InProcess.Run($"export {run} --format onnx --without-threshold").Code, Is.Zero);
-        Assert.That(File.ReadAllBytes(Path.Combine(imported, "model.onnx")), Is.EqualTo(File.ReadAllBytes(Path.Combine(run, "model.onnx"))));
+        Assert.That(Graph(imported), Is.EqualTo(Graph(run)), "the run knows its images by now, and only the metadata say so");
         Assert.That(Path.Combine(imported, "recipe.json"), Does.Exist);
     }
 
@@ -259,6 +259,8 @@ public sealed partial class ExportCommandTests
         Assert.That((code, error.Trim()), Is.EqualTo((2, $"{Path.Combine(run, "model.safetensors")} exists already; choose another --out, or write over it with --force.")));
         Assert.That(InProcess.Run($"export {run} --format safetensors --force").Code, Is.Zero);
     }
+
+    private static GraphProto Graph(string run) => ModelProto.Parser.ParseFrom(File.ReadAllBytes(Path.Combine(run, "model.onnx"))).Graph;
 
     private static (int Code, string Output, string Error) Sample(params string[] arguments)
     {

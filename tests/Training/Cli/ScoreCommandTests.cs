@@ -165,6 +165,19 @@ public sealed class ScoreCommandTests
     }
 
     [Test]
+    [Platform("Linux")]
+    public void without_a_reader_scoring_stops_at_the_next_write_with_the_code_of_a_broken_pipe_and_no_word()
+    {
+        var (run, pictures) = (DeployedRun.Write(folder, "run"), Pictures(64));
+        using var program = PasclProgram.Start(PasclProgram.Folder, $"score {run} {string.Join(' ', Enumerable.Repeat(pictures, 20_000))}");
+        Assert.That(program.StandardOutput.ReadLine(), Does.StartWith("{\"source\":"));
+        program.StandardOutput.Close();
+        Assert.That(program.WaitForExit(TimeSpan.FromSeconds(30)), "1,280,000 images would take minutes");
+        Assert.That(program.StandardError.ReadToEnd(), Does.Not.Contain("   at ").And.Not.Contain("defect").And.Not.Contain("pipe"));
+        Assert.That(program.ExitCode, Is.EqualTo(141));
+    }
+
+    [Test]
     public void paths_come_from_standard_input_one_per_line()
     {
         var run = DeployedRun.Write(folder, "run");

@@ -16,7 +16,6 @@ internal sealed unsafe class ImageDecoder : IDisposable
     private const int BytesPerPixel = 4;
     private byte* decoded;
     private long capacity;
-    private byte[] colours = [];
 
     /// <summary>Reads the size of a picture and whether EXIF says that it is to be turned or mirrored, from its header; null where that cannot be done.</summary>
     public static (int Width, int Height, bool IsTurned)? Header(ReadOnlySpan<byte> file)
@@ -86,17 +85,12 @@ internal sealed unsafe class ImageDecoder : IDisposable
         }
     }
 
-    /// <summary>The picture decoded last, (height, width, 3).</summary>
+    /// <summary>The picture decoded last, (height, width, 3), once: it takes the place of the decoded pixels, so that a large one is in memory once.</summary>
     internal ReadOnlySpan<byte> Colours(int width, int height)
     {
-        var count = width * height * PixelBlock.Channels;
-        if (colours.Length < count)
-        {
-            colours = new byte[count];
-        }
-
-        DropAlpha(colours.AsSpan(0, count));
-        return colours.AsSpan(0, count);
+        var colours = new Span<byte>(decoded, width * height * PixelBlock.Channels);
+        DropAlpha(colours);
+        return colours;
     }
 
     public void Dispose()
@@ -106,6 +100,7 @@ internal sealed unsafe class ImageDecoder : IDisposable
         capacity = 0;
     }
 
+    // The target may begin where the decoded pixels do: what is written was read before.
     private void DropAlpha(Span<byte> target)
     {
         fixed (byte* first = target)

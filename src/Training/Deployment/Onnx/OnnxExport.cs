@@ -80,7 +80,7 @@ internal sealed class OnnxBranches(OnnxGraph graph, string pixels, DualBranchNet
             hidden = graph.Add("Relu", graph.Add("Add", path, around));
         }
 
-        var features = graph.Add("Squeeze", graph.Add("GlobalAveragePool", hidden), graph.Constant(2, 3));
+        var features = graph.Add("Flatten", graph.Add("GlobalAveragePool", hidden));
         var weight = graph.Constant(folded.ClassifierWeight, folded.Columns, folded.FeatureCount);
         return graph.Add("Gemm", [features, weight, graph.Constant(folded.ClassifierBias, folded.Columns)], "transB", 1);
     }
@@ -148,7 +148,7 @@ internal static class OnnxReadout
             "Sigmoid",
             graph.Add(
                 "Sub",
-                graph.Add("Squeeze", graph.Slice(outputs, columns.ClassCount, columns.ClassCount + 1, Columns), graph.Constant(Columns)),
+                graph.SumOfColumns(graph.Slice(outputs, columns.ClassCount, columns.ClassCount + 1, Columns)),
                 graph.LogSumExp(Calibrated(graph, columns, readout.ScoreBranch, outputs), Columns))),
         AbstentionReadout heads => graph.Mean(
             graph.Add("Exp", graph.LogSumExp(graph.Slice(LogProbabilities(graph, heads, outputs, columnCount), heads.ClassCount, long.MaxValue, HeadColumns), HeadColumns)), Heads),
@@ -191,6 +191,6 @@ internal sealed record LogitParts(string Top, string Differences, string Exponen
         var differences = graph.Add("Sub", logits, best);
         var exponentials = graph.Add("Where", isBest, graph.Scalar(0), graph.Add("Exp", differences));
         var sum = graph.SumOfColumns(exponentials);
-        return new LogitParts(graph.Add("Squeeze", best, graph.Constant(Columns)), differences, exponentials, sum, graph.Add("Add", sum, graph.Scalar(1)));
+        return new LogitParts(graph.Max(logits, Columns), differences, exponentials, sum, graph.Add("Add", sum, graph.Scalar(1)));
     }
 }

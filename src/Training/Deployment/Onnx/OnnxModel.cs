@@ -173,9 +173,17 @@ internal sealed class OnnxGraph
         graph.Output.Add(Describe(name, type, description, shape));
     }
 
+    /// <summary>The largest value of a dimension, which is dropped.</summary>
+    public string Max(string values, long dimension) => Reduce("ReduceMax", values, dimension);
+
     // Operator set 17 takes the dimension of these reductions as an attribute.
-    private string Reduce(string operation, string values, long dimension) =>
-        Add("Squeeze", Add(operation, [values], ("axes", [dimension])), Constant(dimension));
+    private string Reduce(string operation, string values, long dimension)
+    {
+        var node = NewNode(operation, [values]);
+        node.Attribute.Add(new AttributeProto { Name = "axes", Type = AttributeProto.Types.AttributeType.Ints, Ints = { dimension } });
+        node.Attribute.Add(new AttributeProto { Name = "keepdims", Type = AttributeProto.Types.AttributeType.Int, I = 0 });
+        return node.Output[0];
+    }
 
     private NodeProto NewNode(string operation, string[] inputs)
     {

@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Diagnostics;
 using Pascl.Training.Data;
 
@@ -10,16 +9,18 @@ namespace Pascl.Training.Deployment.Serving;
 /// </summary>
 internal sealed class BatchQueue : IDisposable
 {
-    private readonly BlockingCollection<PendingImage> pending = [];
+    private readonly FairQueue<PendingImage> pending = new();
     private readonly ScoringModel model;
     private readonly ServeSettings settings;
     private readonly ServerMetrics metrics;
     private readonly Thread[] workers;
+    private readonly CountdownEvent cold;
 
     /// <summary>Begins to wait for images.</summary>
     public BatchQueue(ScoringModel model, ServeSettings settings, ServerMetrics metrics)
     {
         (this.model, this.settings, this.metrics) = (model, settings, metrics);
+        cold = new CountdownEvent(settings.Workers);
         workers = [.. Enumerable.Range(0, settings.Workers).Select(worker => new Thread(Run) { IsBackground = true, Name = $"scores {worker}" })];
         Array.ForEach(workers, worker => worker.Start());
     }
@@ -27,31 +28,38 @@ internal sealed class BatchQueue : IDisposable
     /// <summary>Whether images are still being scored.</summary>
     public bool IsAlive => workers.All(worker => worker.IsAlive);
 
+    /// <summary>Images that wait for the network.</summary>
+    public int Waiting => pending.Count;
+
+    /// <summary>Waits until every thread has scored once: the first time takes ten times as long as those after it.</summary>
+    public void WaitUntilWarm() => cold.Wait();
+
     /// <summary>Scores an image with others.</summary>
     /// <param name="pixels">(size, size, 3) bytes of the model's image size.</param>
+    /// <param name="turns">The turns of its request, so that a hundred images of one do not delay those of another.</param>
     /// <param name="cancellation">Takes the image out of the queue where its batch has not begun.</param>
     /// <exception cref="InputException">The model gives logits that are not finite.</exception>
-    public Task<ImageScore> Score(byte[] pixels, CancellationToken cancellation)
+    public Task<ImageScore> Score(byte[] pixels, SenderTurns turns, CancellationToken cancellation)
     {
         var image = new PendingImage(pixels, cancellation);
-        pending.Add(image, cancellation);
+        pending.Add(image, turns, 1);
         return image.Answer.WaitAsync(cancellation);
     }
 
     /// <summary>Scores what is waiting and ends the threads.</summary>
     public void Dispose()
     {
-        pending.CompleteAdding();
+        pending.Complete();
         Array.ForEach(workers, worker => worker.Join());
-        pending.Dispose();
+        cold.Dispose();
     }
 
     private void Run()
     {
-        foreach (var first in pending.GetConsumingEnumerable())
+        WarmUp();
+        while (pending.TryTake(out var first, Timeout.InfiniteTimeSpan))
         {
             var batch = Collect(first).FindAll(image => !image.Cancellation.IsCancellationRequested);
-            metrics.Waiting(pending.Count);
             if (batch.Count == 0)
             {
                 continue;
@@ -65,6 +73,23 @@ internal sealed class BatchQueue : IDisposable
             {
                 batch.ForEach(image => image.Fail(exception));
             }
+        }
+    }
+
+    private void WarmUp()
+    {
+        try
+        {
+            using var pixels = new PixelBlock(1, model.ImageSize, model.ImageSize);
+            model.Score(new ImageSet("images", pixels, [ImageSet.NoClass], []));
+        }
+        catch (Exception)
+        {
+            // Whoever asks first is told of it.
+        }
+        finally
+        {
+            cold.Signal();
         }
     }
 

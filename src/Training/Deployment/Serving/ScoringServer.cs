@@ -1,8 +1,9 @@
+using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Timeouts;
-using Microsoft.AspNetCore.RateLimiting;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -10,21 +11,38 @@ using Microsoft.Extensions.Logging;
 namespace Pascl.Training.Deployment.Serving;
 
 /// <summary>
-/// A model behind HTTP: <c>POST /score</c>, <c>/healthz</c>, <c>/metrics</c> and a page at <c>/</c>. It reads no configuration but its settings. Errors are
+/// A model behind HTTP: <c>POST /score</c>, what watches over a server, and a page at <c>/</c>. It reads no configuration but its settings. Errors are
 /// problem details (RFC 9457) and name nothing of this machine.
 /// </summary>
 internal sealed class ScoringServer : IAsyncDisposable
 {
+    /// <summary>Where images are sent.</summary>
+    public const string ScorePath = "/score";
+
+    /// <summary>Who sends more slowly than that, after five seconds, is cut off.</summary>
+    public const int LeastBytesPerSecond = 1024;
+
     private const string Limited = "score";
     private const string Defects = "Microsoft.AspNetCore.Diagnostics";
 
-    private readonly ServerMetrics metrics = new();
+    // What Kestrel keeps of a body that nobody reads yet; its own 1 MiB would be more than all else that a waiting connection has.
+    private const int ConnectionBuffer = 64 << 10;
+
+    private static readonly string[] secured = [ScorePath, "/v1/model", "/metrics"];
+
+    private readonly ServeSettings settings;
+    private readonly ModelDescription description;
+    private readonly ServerMetrics metrics;
     private readonly BatchQueue queue;
     private readonly ScoreEndpoint endpoint;
     private readonly WebApplication app;
+    private volatile bool draining;
 
     private ScoringServer(ScoringModel model, ServeSettings settings)
     {
+        this.settings = settings;
+        description = model.Description;
+        metrics = new ServerMetrics(description);
         queue = new BatchQueue(model, settings, metrics);
         endpoint = new ScoreEndpoint(model, settings, queue, metrics);
         app = Build(settings);
@@ -34,28 +52,37 @@ internal sealed class ScoringServer : IAsyncDisposable
     /// <summary>Where the server listens, with the ports that it got.</summary>
     public IEnumerable<string> Addresses => app.Urls;
 
-    /// <summary>Begins to listen.</summary>
+    /// <summary>Scores once on every thread and begins to listen.</summary>
     /// <param name="model">The model; the caller keeps it as long as the server.</param>
     /// <param name="settings">Where to listen and what to take.</param>
-    /// <exception cref="IOException">An address is in use.</exception>
+    /// <exception cref="InputException">An address cannot be listened on.</exception>
     public static async Task<ScoringServer> Start(ScoringModel model, ServeSettings settings)
     {
         var server = new ScoringServer(model, settings);
         try
         {
+            server.queue.WaitUntilWarm();
             await server.app.StartAsync();
             return server;
         }
-        catch
+        catch (Exception exception)
         {
             await server.DisposeAsync();
-            throw;
+            throw ListenAddress.Explain(exception, settings.Addresses) is { } sentence ? new InputException(sentence, exception) : exception;
         }
+    }
+
+    /// <summary>Says on <c>/readyz</c> that no more requests should be sent, and goes on answering those that are for the time of the settings.</summary>
+    public Task Drain()
+    {
+        draining = true;
+        return Task.Delay(settings.Drain);
     }
 
     /// <summary>Takes no new requests, answers those that are here, and stops.</summary>
     public async ValueTask DisposeAsync()
     {
+        draining = true;
         await app.StopAsync();
         await app.DisposeAsync();
         endpoint.Dispose();
@@ -69,6 +96,8 @@ internal sealed class ScoringServer : IAsyncDisposable
         {
             kestrel.AddServerHeader = false;
             kestrel.Limits.MaxRequestBodySize = settings.BodyLimit;
+            kestrel.Limits.MaxRequestBufferSize = ConnectionBuffer;
+            kestrel.Limits.MinRequestBodyDataRate = new MinDataRate(LeastBytesPerSecond, TimeSpan.FromSeconds(5));
         });
         builder.WebHost.UseUrls([.. settings.Addresses]);
 
@@ -77,39 +106,53 @@ internal sealed class ScoringServer : IAsyncDisposable
             .AddFilter((category, level) => level >= LogLevel.Error && category?.StartsWith(Defects, StringComparison.Ordinal) == true);
         builder.Services.AddRoutingCore().AddProblemDetails().AddSingleton<IHostLifetime, SilentLifetime>();
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = settings.Timeout);
-        builder.Services.AddRequestTimeouts(timeouts => timeouts.AddPolicy(
-            Limited, new RequestTimeoutPolicy { Timeout = settings.Timeout, TimeoutStatusCode = StatusCodes.Status503ServiceUnavailable }));
-        builder.Services.AddRateLimiter(limits =>
+        builder.Services.AddRequestTimeouts(timeouts => timeouts.AddPolicy(Limited, new RequestTimeoutPolicy
         {
-            limits.RejectionStatusCode = StatusCodes.Status503ServiceUnavailable;
-            limits.AddConcurrencyLimiter(Limited, limit => limit.PermitLimit = settings.RequestLimit);
-            limits.OnRejected = (rejected, _) =>
-            {
-                rejected.HttpContext.Response.Headers.RetryAfter = "1";
-                return ValueTask.CompletedTask;
-            };
-        });
+            Timeout = settings.Timeout,
+            WriteTimeoutResponse = context => Problems.Answer(
+                context, RequestRefusal.Busy($"The request took longer than {settings.Timeout.TotalSeconds:0.###} seconds, its upload included")),
+        }));
         return builder.Build();
     }
 
     private void Map()
     {
-        app.UseWhen(context => context.Request.Path == "/score", branch => branch.Use(endpoint.Count));
-        app.Use((context, next) =>
-        {
-            context.Response.Headers.XContentTypeOptions = "nosniff";
-            return next(context);
-        });
+        var log = new RequestLog(metrics, settings.AccessLog);
+        app.Use(log.Note);
         app.UseExceptionHandler();
         app.UseStatusCodePages();
+        app.Use(Guard);
         app.UseRouting();
         app.UseRequestTimeouts();
-        app.UseRateLimiter();
-        app.MapPost("/score", endpoint.Answer).RequireRateLimiting(Limited).WithRequestTimeout(Limited);
-        app.MapGet("/healthz", () => queue.IsAlive ? Results.Text("ok\n") : Results.StatusCode(StatusCodes.Status503ServiceUnavailable));
-        app.MapGet("/metrics", WriteMetrics);
+        app.MapPost(ScorePath, endpoint.Answer).WithRequestTimeout(Limited);
+        app.MapRead("/healthz", () => Say(queue.IsAlive));
+        app.MapRead("/readyz", () => Say(queue.IsAlive && !draining));
+        app.MapRead("/metrics", WriteMetrics);
+        app.MapRead("/v1/model", () => Results.Json(new ServedModel(description, settings), ModelDescription.JsonOptions));
         ServerPage.Map(app);
     }
+
+    private Task Guard(HttpContext context, RequestDelegate next)
+    {
+        context.Response.Headers.XContentTypeOptions = "nosniff";
+        if (!HostNames.Admit(context.Request, settings.Hosts))
+        {
+            return Problems.Answer(context, new RequestRefusal(
+                StatusCodes.Status421MisdirectedRequest, "The server is not called by the name in the Host header; --hosts says which names it has."));
+        }
+
+        if (secured.Contains(context.Request.Path.Value, StringComparer.OrdinalIgnoreCase) && !settings.Keys.Admit(context.Request))
+        {
+            context.Response.Headers.WWWAuthenticate = "Bearer";
+            return Problems.Answer(context, new RequestRefusal(
+                StatusCodes.Status401Unauthorized, "An API key of this server is needed: send the header 'Authorization: Bearer KEY' or 'X-API-Key: KEY'."));
+        }
+
+        return next(context);
+    }
+
+    private static IResult Say(bool good) =>
+        good ? Results.Text("ok\n") : Results.StatusCode(StatusCodes.Status503ServiceUnavailable);
 
     private Task WriteMetrics(HttpContext context)
     {
@@ -118,63 +161,32 @@ internal sealed class ScoringServer : IAsyncDisposable
     }
 }
 
-/// <summary>Where a server listens and what it takes.</summary>
-internal sealed record ServeSettings
+/// <summary>The answer of <c>/v1/model</c>: the model, and what one request may have.</summary>
+internal sealed record ServedModel : ModelDescription
 {
-    /// <summary>Addresses, <c>http://HOST:PORT</c>.</summary>
-    public IReadOnlyList<string> Addresses { get; init; } = ["http://127.0.0.1:8080"];
+    /// <summary>Describes a model behind a server.</summary>
+    public ServedModel(ModelDescription model, ServeSettings settings)
+        : base(model) => Limits = new(settings.BodyLimit, settings.ImageLimit, settings.PixelLimit, settings.RequestPixelLimit);
 
-    /// <summary>Images that the network takes at once, of all requests together.</summary>
-    public int BatchSize { get; init; } = 64;
-
-    /// <summary>How long an image waits for others to share its batch.</summary>
-    public TimeSpan Wait { get; init; } = TimeSpan.FromMilliseconds(2);
-
-    /// <summary>Batches that are scored at one time.</summary>
-    public int Workers { get; init; } = Environment.ProcessorCount;
-
-    /// <summary>Bytes of a request's body, at most.</summary>
-    public int BodyLimit { get; init; } = 10 << 20;
-
-    /// <summary>Pixels of one image, at most; known from its header before anything is decoded.</summary>
-    public long PixelLimit { get; init; } = 25_000_000;
-
-    /// <summary>Images in one request, at most.</summary>
-    public int ImageLimit { get; init; } = 64;
-
-    /// <summary>Requests for scores that are worked on or wait at one time; more are turned away.</summary>
-    public int RequestLimit { get; init; } = 64;
-
-    /// <summary>How long a request may take, its upload included.</summary>
-    public TimeSpan Timeout { get; init; } = TimeSpan.FromSeconds(30);
+    /// <summary>What one request may have.</summary>
+    [JsonPropertyOrder(1)]
+    public RequestLimits Limits { get; }
 }
 
-/// <summary>A plain page to drop images on. It loads nothing from elsewhere, and its policy would not let it.</summary>
-internal static class ServerPage
+/// <summary>What one request may have.</summary>
+/// <param name="MaxBodyBytes">Bytes of its body.</param>
+/// <param name="MaxImages">Images.</param>
+/// <param name="MaxImagePixels">Pixels of one image.</param>
+/// <param name="MaxRequestPixels">Pixels of all images.</param>
+internal sealed record RequestLimits(int MaxBodyBytes, int MaxImages, long MaxImagePixels, long MaxRequestPixels);
+
+/// <summary>Endpoints that are read.</summary>
+internal static class ReadEndpoints
 {
-    private const string Policy =
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    private static readonly string[] methods = [HttpMethods.Get, HttpMethods.Head];
 
-    /// <summary>Adds the page and its two files.</summary>
-    public static void Map(WebApplication app)
-    {
-        MapFile(app, "/", "page.html", "text/html; charset=utf-8");
-        MapFile(app, "/page.js", "page.js", "text/javascript; charset=utf-8");
-        MapFile(app, "/page.css", "page.css", "text/css; charset=utf-8");
-    }
-
-    private static void MapFile(WebApplication app, string path, string name, string type)
-    {
-        using var stream = typeof(ServerPage).Assembly.GetManifestResourceStream($"serving/{name}")
-            ?? throw new InvalidOperationException($"The program was built without {name}.");
-        var content = new byte[stream.Length];
-        stream.ReadExactly(content);
-        app.MapGet(path, (HttpContext context) =>
-        {
-            context.Response.Headers.ContentSecurityPolicy = Policy;
-            return Results.Bytes(content, type);
-        });
-    }
+    /// <summary>Adds an endpoint that answers GET, and HEAD without the body.</summary>
+    public static void MapRead(this WebApplication app, string path, Delegate answer) => app.MapMethods(path, methods, answer);
 }
 
 /// <summary>Leaves the signals to the program: the host's own lifetime would listen to Ctrl-C beside it.</summary>

@@ -5,7 +5,7 @@ namespace Pascl.Tests.Training.Reporting.Browser;
 /// <summary>A tab of <see cref="Chromium"/>.</summary>
 internal sealed class BrowserPage(Chromium browser, string session, string target) : IDisposable
 {
-    /// <summary>Loads a file.</summary>
+    /// <summary>Loads a file, or an address of http.</summary>
     public void Load(string path, int width, int height, bool dark)
     {
         foreach (var domain in (string[])["Page", "Runtime", "Log", "Network"])
@@ -16,7 +16,7 @@ internal sealed class BrowserPage(Chromium browser, string session, string targe
         Send("Emulation.setDeviceMetricsOverride", new() { ["width"] = width, ["height"] = height, ["deviceScaleFactor"] = 1, ["mobile"] = width < 600 });
         var scheme = new JsonObject { ["name"] = "prefers-color-scheme", ["value"] = dark ? "dark" : "light" };
         Send("Emulation.setEmulatedMedia", new() { ["features"] = new JsonArray(scheme) });
-        Send("Page.navigate", new() { ["url"] = new Uri(Path.GetFullPath(path)).AbsoluteUri });
+        Send("Page.navigate", new() { ["url"] = path.StartsWith("http://", StringComparison.Ordinal) ? path : new Uri(Path.GetFullPath(path)).AbsoluteUri });
         browser.WaitFor("Page.loadEventFired", session);
     }
 

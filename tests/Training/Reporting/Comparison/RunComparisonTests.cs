@@ -87,7 +87,7 @@ public sealed class RunComparisonTests
         var usual = FormattableString.Invariant($"{ReportedRuns.Recipe.Loss.Temperature}");
         Assert.That(
             comparison.Methods.Select(method => method.Name),
-            Is.EqualTo((string[])[$"pascl (loss.temperature {usual})", "pascl (loss.temperature 0.25)"]));
+            Is.EqualTo((string[])[$"pascl (temperature {usual})", "pascl (temperature 0.25)"]));
     }
 
     [Test]

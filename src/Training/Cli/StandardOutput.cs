@@ -1,0 +1,88 @@
+using Microsoft.Win32.SafeHandles;
+
+namespace Pascl.Training.Cli;
+
+/// <summary>
+/// Standard output that notices when nobody reads it any more, as in <c>score RUN photos | head -1</c>: the console of .NET drops what is written then, and the
+/// program would go on for nothing.
+/// </summary>
+internal static class StandardOutput
+{
+    /// <summary>Whether a write without a reader ends the command with <see cref="NoReaderException"/>; it is dropped otherwise.</summary>
+    public static bool ThrowsWithoutReader { get; set; }
+
+    /// <summary>Makes the console notice, where its output is a pipe.</summary>
+    public static void NoticeReader()
+    {
+        if (OperatingSystem.IsWindows() || !Console.IsOutputRedirected)
+        {
+            return;
+        }
+
+        // Into a file the console's own writer stays: this one would not move the position that the file has for other programs.
+        var stream = new FileStream(new SafeFileHandle(1, ownsHandle: false), FileAccess.Write, bufferSize: 0);
+        if (!stream.CanSeek)
+        {
+            Console.SetOut(TextWriter.Synchronized(new StreamWriter(new PipeToReader(stream), Console.OutputEncoding) { AutoFlush = true }));
+        }
+    }
+}
+
+/// <summary>Nobody reads the output any more.</summary>
+internal sealed class NoReaderException(IOException cause) : IOException("Nobody reads the output any more.", cause);
+
+/// <summary>The writing end of a pipe.</summary>
+internal sealed class PipeToReader(Stream pipe) : Stream
+{
+    private const int BrokenPipe = 32;
+
+    /// <inheritdoc/>
+    public override bool CanRead => false;
+
+    /// <inheritdoc/>
+    public override bool CanSeek => false;
+
+    /// <inheritdoc/>
+    public override bool CanWrite => true;
+
+    /// <inheritdoc/>
+    public override long Length => throw new NotSupportedException();
+
+    /// <inheritdoc/>
+    public override long Position
+    {
+        get => throw new NotSupportedException();
+        set => throw new NotSupportedException();
+    }
+
+    /// <inheritdoc/>
+    public override void Write(ReadOnlySpan<byte> buffer)
+    {
+        try
+        {
+            pipe.Write(buffer);
+        }
+        catch (IOException exception) when (exception.HResult == BrokenPipe)
+        {
+            if (StandardOutput.ThrowsWithoutReader)
+            {
+                throw new NoReaderException(exception);
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public override void Write(byte[] buffer, int offset, int count) => Write(buffer.AsSpan(offset, count));
+
+    /// <inheritdoc/>
+    public override void Flush() => pipe.Flush();
+
+    /// <inheritdoc/>
+    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+    /// <inheritdoc/>
+    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+    /// <inheritdoc/>
+    public override void SetLength(long value) => throw new NotSupportedException();
+}
