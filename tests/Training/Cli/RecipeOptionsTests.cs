@@ -84,12 +84,12 @@ public sealed partial class RecipeOptionsTests
     {
         using var output = new StringWriter();
         PasclCommand.Create().Parse("train --help").Invoke(new InvocationConfiguration { Output = output });
-        var help = output.ToString();
+        var help = string.Join(' ', output.ToString().Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
         Assert.Multiple(() =>
         {
             foreach (var option in OptionTable.All.Where(option => option.Name is not null))
             {
-                Assert.That(help, Does.Contain($"  {option.Name} ").And.Contain(option.Help));
+                Assert.That(help, Does.Contain($" {option.Name} ").And.Contain(option.Help));
             }
 
             Assert.That(help, Does.Contain("<fewest-images|highest-index>").And.Contain("<batch-norm-and-classifier|batch-norm|classifier>"));

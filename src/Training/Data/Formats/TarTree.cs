@@ -10,6 +10,7 @@ namespace Pascl.Training.Data.Formats;
 internal sealed class TarTree : FileTree
 {
     private const int BlockSize = 512;
+    private const int LargestRatio = 1032;
     private static readonly string[] endings = [".tar", ".tar.gz", ".tgz"];
 
     // Beside images: lists, arrays, and the files of CIFAR, some of which have no ending.
@@ -52,10 +53,12 @@ internal sealed class TarTree : FileTree
             }
 
             using var content = new BufferedStream(compressed ? new GZipStream(file, CompressionMode.Decompress) : file, 1 << 16);
-            entries.Read(content, path);
+
+            // Deflate makes at most 1,032 bytes of one, so that no small file can claim much memory.
+            entries.Read(content, path, compressed ? file.Length * LargestRatio : file.Length);
             ThrowIfEndIsMissing(file, compressed, content);
         }
-        catch (Exception exception) when (exception is InvalidDataException or EndOfStreamException or FormatException)
+        catch (Exception exception) when (exception is InvalidDataException or EndOfStreamException or FormatException or OverflowException or ArgumentException)
         {
             var reason = exception.Message.TrimEnd('.');
             throw new InputException(
@@ -110,7 +113,7 @@ internal sealed class TarTree : FileTree
         /// <summary>Whether at least one entry could be read.</summary>
         public bool IsBegun { get; private set; }
 
-        public void Read(Stream content, string path)
+        public void Read(Stream content, string path, long mostBytes)
         {
             using var reader = new TarReader(content, leaveOpen: true);
             while (reader.GetNextEntry() is { } entry)
@@ -118,7 +121,7 @@ internal sealed class TarTree : FileTree
                 IsBegun = true;
                 if (BelowFolder(Plain(entry.Name)) is { } name)
                 {
-                    Add(entry, name, path);
+                    Add(entry, name, path, mostBytes);
                 }
             }
         }
@@ -139,7 +142,7 @@ internal sealed class TarTree : FileTree
             }
         }
 
-        private void Add(TarEntry entry, string name, string path)
+        private void Add(TarEntry entry, string name, string path, long mostBytes)
         {
             switch (entry.EntryType)
             {
@@ -150,7 +153,7 @@ internal sealed class TarTree : FileTree
                     NotKept.Add(name);
                     break;
                 case TarEntryType.RegularFile or TarEntryType.V7RegularFile or TarEntryType.ContiguousFile:
-                    Contents[name] = Bytes(entry, path);
+                    Contents[name] = Bytes(entry, path, mostBytes);
                     break;
                 case TarEntryType.HardLink when IsOfUse(name):
                     links.Add((name, BelowFolder(Plain(entry.LinkName)) ?? "../" + entry.LinkName));
@@ -161,11 +164,16 @@ internal sealed class TarTree : FileTree
             }
         }
 
-        private static ReadOnlyMemory<byte> Bytes(TarEntry entry, string path)
+        private static ReadOnlyMemory<byte> Bytes(TarEntry entry, string path, long mostBytes)
         {
             if (entry.Length > Array.MaxLength)
             {
                 throw new InputException($"{path} holds {entry.Name} of {entry.Length >> 20:N0} MiB, more than can be read from an archive; unpack it.");
+            }
+
+            if (entry.Length > mostBytes)
+            {
+                throw new InvalidDataException($"its entry {entry.Name} claims {entry.Length} bytes");
             }
 
             var bytes = new byte[entry.Length];

@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using System.Text;
 
-namespace Pascl.Tests.Training.Checkpoints;
+namespace Pascl.Tests.Training;
 
 /// <summary>What can happen to a file on its way: bytes flipped, a part cut off, left out or doubled, a length blown up.</summary>
 internal static class Mutations

@@ -8,10 +8,11 @@ using Pascl.Training.Checkpoints.PyTorch;
 using Pascl.Training.Data;
 using Pascl.Training.Data.Formats;
 using Pascl.Training.Recipes;
+using SkiaSharp;
 using TorchSharp;
 using static Pascl.Tests.Training.Checkpoints.PyTorch.TorchFiles;
 
-namespace Pascl.Tests.Training.Checkpoints;
+namespace Pascl.Tests.Training;
 
 /// <summary>
 /// Damaged files for every reader of files from elsewhere: each is read or refused with a sentence, in little memory. Some hundred each by default;
@@ -102,6 +103,65 @@ public sealed class MutationTests
         var data = TinyTraining.Recipe.Data with { OutOfDistribution = [new("far", "/far")] };
         var whole = RecipeFile.Write(Presets.Find("cifar10-lt-paper").Recipe with { Data = data });
         Try(random => Encoding.UTF8.GetBytes(Mutations.Of(whole, random)), bytes => RecipeFile.Parse(Encoding.UTF8.GetString(bytes), "recipe.json"));
+    }
+
+    [Test]
+    public void an_image()
+    {
+        byte[][] wholes = [.. new[] { SKEncodedImageFormat.Png, SKEncodedImageFormat.Jpeg, SKEncodedImageFormat.Webp }.Select(Encoded), Gif];
+        using var decoder = new ImageDecoder();
+        var target = new byte[8 * 8 * 3];
+        Try(random => Mutations.Of(wholes[random.Next(wholes.Length)], random), bytes =>
+        {
+            if (decoder.Decode(bytes, target, 8) is { } fault)
+            {
+                throw new InputException(fault);
+            }
+        });
+    }
+
+    [Test]
+    public void an_archive()
+    {
+        byte[] plain = File.ReadAllBytes(Archives.Pack(folder, "whole.tar", ("a/1.png", Encoded(SKEncodedImageFormat.Png)), ("b/2.png", Encoded(SKEncodedImageFormat.Png)), ("train.txt", "a/1.png 0\n"u8.ToArray())));
+        byte[] packed = File.ReadAllBytes(Archives.Pack(folder, "whole.tar.gz", ("a/1.png", Encoded(SKEncodedImageFormat.Png)), ("b/2.png", Encoded(SKEncodedImageFormat.Png))));
+        Try(
+            random => Mutations.Of(random.Next(2) == 0 ? plain : packed, random),
+            bytes => Datasets.ReadOutliers(folder.Write(bytes.AsSpan().StartsWith([(byte)0x1f, (byte)0x8b]) ? "damaged.tar.gz" : "damaged.tar", bytes), new ReadOptions(8)));
+    }
+
+    [Test]
+    public void an_array()
+    {
+        byte[] header = [0x93, .. "NUMPY"u8, 1, 0, 118, 0, .. Encoding.ASCII.GetBytes("{'descr': '|u1', 'fortran_order': False, 'shape': (2, 4, 4, 3), }".PadRight(117) + "\n")];
+        byte[] whole = [.. header, .. new byte[2 * 4 * 4 * 3]];
+        Try(random => Mutations.Of(whole, random), bytes => Datasets.ReadOutliers(folder.Write("damaged.npy", bytes), new ReadOptions(8)));
+    }
+
+    [Test]
+    public void a_list_of_images_and_names_of_classes()
+    {
+        folder.Write("lists/a/1.png", TestImages.Plain(8, 8, 255));
+        folder.Write("lists/b/two words.png", TestImages.Plain(8, 8, 0));
+        const string list = "path,label\na/1.png,0\nb/two words.png,1\n", names = "0 golden retriever\n1 cat 7\n";
+        Try(
+            random => Encoding.UTF8.GetBytes(Mutations.Of(random.Next(2) == 0 ? list : names, random)),
+            bytes =>
+            {
+                folder.Write("lists/train.csv", bytes.AsSpan().IndexOf((byte)',') >= 0 ? Encoding.UTF8.GetString(bytes) : list);
+                folder.Write("lists/classes.txt", bytes.AsSpan().IndexOf((byte)',') >= 0 ? names : Encoding.UTF8.GetString(bytes));
+                Datasets.ReadInDistribution(Path.Combine(folder.Path, "lists"), new ReadOptions(8));
+            });
+    }
+
+    // One pixel, after the examples of the GIF 89a specification.
+    private static byte[] Gif => [.. "GIF89a"u8, 1, 0, 1, 0, 0x80, 0, 0, 255, 0, 0, 0, 0, 255, 0x2c, 0, 0, 0, 0, 1, 0, 1, 0, 0, 2, 2, 0x44, 1, 0, 0x3b];
+
+    private static byte[] Encoded(SKEncodedImageFormat format)
+    {
+        using var bitmap = SKBitmap.Decode(TestImages.Png(12, 9, [.. Enumerable.Range(0, 12 * 9 * 3).Select(i => (byte)(i * 37))]));
+        using var data = bitmap.Encode(format, 90);
+        return data.ToArray();
     }
 
     // A network's tensors in what a script saves: two in one storage, an optimiser, numbers of several kinds.
