@@ -46,6 +46,9 @@ public sealed class RunFolder : IDisposable
     /// <summary>What the run's threshold accepts, see <see cref="AcceptanceTable"/>.</summary>
     public string Threshold => Path.Combine(Root, "threshold.json");
 
+    /// <summary>The model card, where one was asked for.</summary>
+    public string ModelCard => Path.Combine(Root, "model-card.md");
+
     /// <summary>What made the run, see <see cref="Training.Provenance"/>.</summary>
     public string Provenance => Path.Combine(Root, "provenance.json");
 

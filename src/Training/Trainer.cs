@@ -83,7 +83,8 @@ public sealed class Trainer : IDisposable
     public IReadOnlyList<EpochRecord> History => history;
 
     /// <summary>Whether a resumed run had taken all of its steps already, so that <see cref="Run"/> takes none.</summary>
-    public bool IsFinished => position.Phase == phases.Length || (position.Phase == phases.Length - 1 && position.Epoch >= phases[^1].Settings.Epochs);
+    public bool IsFinished => position.Phase == phases.Length || (position.Phase == phases.Length - 1
+        && (position.Epoch >= phases[^1].Settings.Epochs || EarlyStopping.IsOver(history, phases[^1].Name, Recipe.Patience)));
 
     /// <summary>The network of a recipe with its initial weights, on a device.</summary>
     public static DualBranchNetwork CreateModel(Recipe recipe, int classCount, ComputeDevice device)
@@ -222,7 +223,7 @@ public sealed class Trainer : IDisposable
 
         // A native library that aborts does so in the first step of a phase; the mark says then where the process ended.
         using var mark = folder.Mark($"the first step of its {phase.Name} phase");
-        while (position.Epoch < phase.Settings.Epochs)
+        while (position.Epoch < phase.Settings.Epochs && !EarlyStopping.IsOver(history, phase.Name, Recipe.Patience))
         {
             RunEpoch(steps, journal, mark, cancellation);
             cancellation.ThrowIfCancellationRequested();

@@ -75,6 +75,36 @@ public sealed class TrainerTests
     }
 
     [Test]
+    public void a_phase_ends_where_the_held_out_accuracy_has_stopped_rising()
+    {
+        EpochRecord[] history = [.. ((double[])[0.3, 0.5, 0.5, 0.4]).Select((accuracy, i) => new EpochRecord("first", i + 1, new Dictionary<string, double>(), 0.1, accuracy))];
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(Enumerable.Range(1, 4).Select(epochs => EarlyStopping.IsOver(history.Take(epochs), "first", 2)), Is.EqualTo((bool[])[false, false, false, true]));
+            Assert.That(EarlyStopping.IsOver(history, "first", null) || EarlyStopping.IsOver(history, "second", 1), Is.False);
+        }
+
+        var recipe = TinyTraining.Recipe with { Patience = 1, Data = TinyTraining.Recipe.Data with { ValidationFraction = 0.2 }, Representation = TinyTraining.Recipe.Representation with { Epochs = 30 } };
+        var (data, first) = (TrainingDataReader.Read(recipe), 0);
+        using (var folder = RunFolder.Create("patient", Path.Combine(parent.Path, "patient")))
+        {
+            using var trainer = new Trainer(recipe, data, folder);
+            trainer.Run();
+            first = trainer.History.Count(epoch => epoch.Phase == TrainingPhase.RepresentationName);
+            Assert.That(first, Is.LessThan(30).And.GreaterThan(1));
+            Assert.That(trainer.IsFinished);
+        }
+
+        using var again = RunFolder.Resume(Path.Combine(parent.Path, "patient"));
+        using var run = Run.Open(again);
+        using var resumed = new Trainer(run.Recipe, data, again);
+        resumed.Resume(run);
+        Assert.That(resumed.IsFinished);
+        resumed.Run();
+        Assert.That(resumed.History.Count(epoch => epoch.Phase == TrainingPhase.RepresentationName), Is.EqualTo(first), "no epoch is added");
+    }
+
+    [Test]
     public void a_finished_run_that_is_resumed_keeps_its_weights_and_its_threshold()
     {
         using var run = TinyTraining.Run(TinyTraining.Recipe with { Representation = TinyTraining.Recipe.Representation with { Epochs = 1 } }, parent, "finished");

@@ -8,28 +8,37 @@ internal static class ReportCommand
 {
     public const string Name = "report";
 
+    private const string Markdown = "markdown";
+
     public static Command Create()
     {
         var run = new Argument<string>("RUN") { Description = "run folder; the run may be going on" };
+        var format = new Option<string>("--format")
+        {
+            Description = "html: the page report.html; markdown: a model card, model-card.md",
+            DefaultValueFactory = _ => "html",
+        };
+        format.AcceptOnlyFromAmong("html", Markdown);
         var command = new Command(
             Name,
-            "Writes report.html of a run anew from what the folder holds, without running the model. train and evaluate write the same page.")
+            "Writes report.html of a run anew, or a model card, from what the folder holds, without running the model. train and evaluate write the same page.")
         {
-            run,
+            run, format,
         };
-        command.SetAction(result => Run(result.GetRequiredValue(run)));
-        return command.WithExamples("report runs/oe-1");
+        command.SetAction(result => Run(result.GetRequiredValue(run), result.GetRequiredValue(format) == Markdown));
+        return command.WithExamples("report runs/oe-1", "report runs/oe-1 --format markdown");
     }
 
-    private static int Run(string path)
+    private static int Run(string path, bool asCard)
     {
         var folder = RunFolder.At(path);
-        foreach (var sentence in RunPage.Write(folder))
+        var file = asCard ? folder.ModelCard : folder.Evaluation.Page;
+        foreach (var sentence in asCard ? ModelCard.Write(folder, file) : RunPage.Write(folder))
         {
             Console.WriteLine(sentence);
         }
 
-        Console.WriteLine($"Written: {folder.Evaluation.Page}");
+        Console.WriteLine($"Written: {file}");
         return ExitCode.Done;
     }
 }

@@ -213,6 +213,13 @@ internal static class TrainingRun
             throw;
         }
 
+        foreach (var phase in trainer.History.Where(epoch => epoch.ValidationAccuracy is not null).GroupBy(epoch => epoch.Phase))
+        {
+            var kept = phase.MaxBy(epoch => epoch.ValidationAccuracy)!;
+            Console.WriteLine(FormattableString.Invariant(
+                $"Kept of the phase {phase.Key}: epoch {kept.Epoch} of {phase.Count()}, with {100 * kept.ValidationAccuracy:F2} % of the held-out images right (mean over the classes)."));
+        }
+
         folder.WriteProvenance(Provenance.Now(trainer.Fingerprint, data.Warnings, WeightHash.Of(trainer.Model)));
         var (evaluation, report) = Evaluate(trainer.Recipe, data, images => Predictions.Of(trainer.Model, images), withDetails: false);
         Write(report, folder.Evaluation, data);

@@ -29,6 +29,9 @@ internal static class RandomStream
     /// <summary>The box of tail images that are pasted onto outliers.</summary>
     public const int BoxOnOutliers = 8;
 
+    /// <summary>How often an image counts in a replicate of the bootstrap, whose number stands for the epoch.</summary>
+    public const int Bootstrap = 9;
+
     /// <summary>First of the streams of synthetic images.</summary>
     public const int Synthetic = 16;
 

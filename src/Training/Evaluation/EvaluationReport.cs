@@ -93,7 +93,11 @@ internal sealed record BranchReading(Logits Logits, double[] Scores)
 /// <param name="OutOfDistributionImages">Images of the set that show none of the classes.</param>
 /// <param name="InDistributionImages">Test images, and images of the set that show one of the classes.</param>
 /// <param name="Result">The numbers.</param>
-public sealed record OodSetReport(string Name, int OutOfDistributionImages, int InDistributionImages, OodResult Result);
+public sealed record OodSetReport(string Name, int OutOfDistributionImages, int InDistributionImages, OodResult Result)
+{
+    /// <summary>Where the headline numbers lie with 95 % certainty; null in a report of an earlier version, and where there are no images.</summary>
+    public OodIntervals? Intervals { get; init; }
+}
 
 /// <summary>How well out-of-distribution images are detected, of one set or on average over sets.</summary>
 /// <param name="Metrics">Out-of-distribution against in-distribution images.</param>

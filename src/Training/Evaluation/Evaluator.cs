@@ -111,7 +111,10 @@ public sealed class Evaluator
     {
         var (outScores, furtherScores) = ScoredImages.Part(set.Images, set.Scores);
         return new OodSetReport(
-            set.Images.Name, outScores.Length, test.Scores.Length + furtherScores.Length, test.Detect(outScores, furtherScores));
+            set.Images.Name, outScores.Length, test.Scores.Length + furtherScores.Length, test.Detect(outScores, furtherScores))
+        {
+            Intervals = OodIntervals.Of(outScores, [.. test.Scores, .. furtherScores]),
+        };
     }
 
     private ClassRejection[] TailRejections(double[] rejectionPerClass) =>

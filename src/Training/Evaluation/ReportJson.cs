@@ -154,6 +154,7 @@ internal static class ReportConventions
         ["metrics.fpr95"] =
             "False-positive rate at the recall nearest to 0.95; of equally near points the one of higher recall and more false positives " +
             "(the rule of the published PASCL and outlier-exposure numbers).",
+        ["intervals"] = "Of each set: where auroc and fpr95 lie with 95 % certainty, by 400 replicates of the bootstrap over the images of both kinds (percentiles).",
         ["metrics.fpr95FirstReached"] = "False-positive rate at the first recall of at least 0.95.",
         ["metrics.fpr95InPositive"] =
             "As fpr95 with in-distribution as the positive class: share of out-of-distribution images accepted when about 95 % of the " +

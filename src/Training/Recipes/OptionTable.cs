@@ -35,6 +35,8 @@ public static class OptionTable
 
     private static readonly OptionUse ByProfile = new("--profile", recipe => recipe.Data.Profile is not null, _ => "the recipe has none");
 
+    private static readonly OptionUse ByValidation = new("--validation", recipe => recipe.Data.ValidationFraction > 0, _ => "the recipe holds no images out");
+
     private static readonly OptionUse BySgd = new(
         "--optimiser sgd",
         recipe => recipe.Representation.Optimiser.Kind == OptimiserKind.Sgd,
@@ -98,6 +100,9 @@ public static class OptionTable
             recipe => recipe.StartingRun, (recipe, value) => recipe with { StartingRun = value is null ? null : Path.GetFullPath(value) }),
         RecipeParts.Whole.Option("--method", "what is trained", recipe => recipe.Method, MethodDefinition.Change)
             with { Words = () => MethodDefinition.All.Select(method => method.Name) },
+        RecipeParts.Whole.Option(
+            "--patience", "epochs without a better accuracy on held-out images after which a phase ends",
+            recipe => recipe.Patience, (recipe, value) => recipe with { Patience = value }, "The patience", OptionRanges.AtLeast(1).OrNone()) with { Use = ByValidation },
         RecipeParts.Whole.Option(
             "--views", "augmented views of an image in the first phase", recipe => recipe.Views, (recipe, value) => recipe with { Views = value },
             "The number of views", new OptionRange<int>(value => value is 1 or 2, "1 or 2")),

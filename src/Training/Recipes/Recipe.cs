@@ -43,6 +43,9 @@ public sealed record Recipe
     /// <summary>Whether the first phase changes the colours of images (jitter, greyscale) beside cropping and flipping them.</summary>
     public bool ChangesColours { get; init; } = true;
 
+    /// <summary>Epochs without a better accuracy on held-out images after which a phase ends; null runs every epoch.</summary>
+    public int? Patience { get; init; }
+
     /// <summary>Weights and constants of the losses.</summary>
     public LossRecipe Loss { get; init; } = new();
 

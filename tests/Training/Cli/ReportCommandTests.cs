@@ -27,6 +27,17 @@ public sealed class ReportCommandTests
     }
 
     [Test]
+    public void a_model_card_has_the_numbers_in_markdown()
+    {
+        var folder = PageSamples.WriteEvaluated(parent, "run");
+        var (code, output, error) = InProcess.Run($"report {folder.Root} --format markdown");
+        Assert.That((code, error), Is.EqualTo((0, "")));
+        Assert.That(output.Trim(), Is.EqualTo($"Written: {folder.ModelCard}"));
+        var card = File.ReadAllText(folder.ModelCard);
+        Assert.That(card, Does.StartWith("# run\n").And.Contain("## How well it does").And.Contain("| OOD set | images | AUROC ↑ |").And.Contain("## Limits").And.Contain("`method` | pascl"));
+    }
+
+    [Test]
     public void what_is_missing_is_printed()
     {
         var folder = PageSamples.Write(parent, "run", 5);

@@ -72,7 +72,7 @@ internal static class HeadlineSection
             ["deployed", "Class by the auxiliary branch, score by the branch that the method scores with: what score, serve and an exported model do."],
         ]);
 
-    private static string Verdict(EvaluationReport report)
+    public static string Verdict(EvaluationReport report)
     {
         var accuracy = report.Deployed.Classification.Accuracy;
         var classified = FormattableString.Invariant($"{100 * accuracy.Overall:F1} % of the test images are classified rightly");
@@ -99,14 +99,14 @@ internal static class HeadlineSection
             return "Trained; the evaluation is still missing.";
         }
 
-        var phase = record.Finished(TrainingPhase.RepresentationName) < record.Recipe.Representation.Epochs
+        var phase = !record.IsOver(TrainingPhase.RepresentationName, record.Recipe.Representation)
             ? (Name: TrainingPhase.RepresentationName, record.Recipe.Representation.Epochs)
             : (Name: TrainingPhase.AuxiliaryBranchName, record.Recipe.AuxiliaryBranch.Epochs);
         return $"Training: {record.Finished(phase.Name)} of {phase.Epochs} epochs of the phase {phase.Name} are finished; " +
             "this page is written anew as it goes on.";
     }
 
-    private static string Decision(ScoreThreshold? threshold) => threshold is null
+    public static string Decision(ScoreThreshold? threshold) => threshold is null
         ? "No threshold was chosen, so no image is accepted or rejected. Choose one with: pascl calibrate RUN."
         : FormattableString.Invariant(
             $"Threshold: an image is accepted if its {threshold.Score} score is at most {threshold.Value:G6}, chosen on {threshold.Images:N0} images ")
@@ -120,10 +120,10 @@ internal static class HeadlineSection
         {
             yield return HtmlPage.Table(new(
                 $"Detection as deployed, score {report.Score}, %",
-                ["OOD set", "images", .. detection.Select(metric => metric.Title)],
+                ["OOD set", "images", .. detection.Select(metric => $"{metric.Title} {(metric.HigherIsBetter ? "↑" : "↓")}"), "AUROC, 95 % interval", "FPR95, 95 % interval"],
                 [
-                    ["average", "", .. Cells(average)],
-                    .. deployed.Sets.Select(set => (string[])[set.Name, Count(set.OutOfDistributionImages), .. Cells(set.Result)]),
+                    ["average", "", .. Cells(average), "", ""],
+                    .. deployed.Sets.Select(set => (string[])[set.Name, Count(set.OutOfDistributionImages), .. Cells(set.Result), Range(set.Intervals?.Auroc), Range(set.Intervals?.Fpr95)]),
                 ]));
         }
         else
@@ -133,11 +133,14 @@ internal static class HeadlineSection
 
         yield return HtmlPage.Table(new(
             $"Classification of {Count(report.TestImages)} test images, %",
-            ["reading", "ACC", "many", "medium", "few", "macro F1", "ECE", "AURC"],
+            ["reading", "ACC ↑", "many ↑", "medium ↑", "few ↑", "macro F1 ↑", "ECE ↓", "AURC ↓"],
             [
                 .. new[] { ("deployed", deployed), ("main branch", report.Main), ("auxiliary branch", report.Auxiliary) }
                     .Select(reading => Row(reading.Item1, reading.Item2)),
             ]));
+
+        static string Range(ShareInterval? interval) =>
+            interval is null ? "-" : $"{ReportTable.Percentage(interval.Low)} to {ReportTable.Percentage(interval.High)}";
 
         string[] Cells(OodResult result) => [.. detection.Select(metric => ReportTable.Percentage(metric.OfDetection!(result)))];
     }

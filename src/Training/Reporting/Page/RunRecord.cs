@@ -26,8 +26,7 @@ internal sealed class RunRecord
         var machine = ReadWhere(folder.Machine, "so it is not known where the run was trained", ReadMachine) ?? [];
         Machine = machine.Where(part => !IsConvolution(part.Key)).ToDictionary();
         Convolutions = machine.Where(part => IsConvolution(part.Key)).ToDictionary();
-        IsTrained = Finished(TrainingPhase.RepresentationName) >= Recipe.Representation.Epochs
-            && Finished(TrainingPhase.AuxiliaryBranchName) >= Recipe.AuxiliaryBranch.Epochs;
+        IsTrained = IsOver(TrainingPhase.RepresentationName, Recipe.Representation) && IsOver(TrainingPhase.AuxiliaryBranchName, Recipe.AuxiliaryBranch);
         if (IsTrained || File.Exists(evaluation.Report))
         {
             Report = ReadWhere(evaluation.Report, "so the run was not evaluated; write it with: evaluate RUN", EvaluationReport.Read);
@@ -103,6 +102,9 @@ internal sealed class RunRecord
 
     /// <summary>Finished epochs of a phase.</summary>
     public int Finished(string phase) => Epochs.Count(epoch => epoch.Phase == phase);
+
+    /// <summary>Whether nothing is left of a phase.</summary>
+    public bool IsOver(string phase, PhaseRecipe settings) => Finished(phase) >= settings.Epochs || EarlyStopping.IsOver(Epochs, phase, Recipe.Patience);
 
     private T? ReadWhere<T>(string path, string consequence, Func<string, T> read)
         where T : class
