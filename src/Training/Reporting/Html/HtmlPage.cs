@@ -131,7 +131,12 @@ internal static class PageStyle
         main { max-width: 72rem; margin: 0 auto; padding: 1rem; }
         h1 { font-size: 1.6rem; }
         h2 { font-size: 1.25rem; margin-top: 2rem; }
-        .scroll { overflow-x: auto; margin: 1rem 0; }
+        /* A shadow at the side where there is more; the paper over it scrolls with the content and covers it at the end. */
+        .scroll { overflow-x: auto; margin: 1rem 0; background:
+            linear-gradient(90deg, var(--paper) 40%, transparent) left / 3rem 100% no-repeat local,
+            linear-gradient(270deg, var(--paper) 40%, transparent) right / 3rem 100% no-repeat local,
+            linear-gradient(90deg, var(--line), transparent) left / 0.8rem 100% no-repeat scroll,
+            linear-gradient(270deg, var(--line), transparent) right / 0.8rem 100% no-repeat scroll; }
         .scroll:focus-visible { outline: 2px solid currentColor; }
         table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
         caption { text-align: left; padding: 0.25rem 0; font-weight: 600; }

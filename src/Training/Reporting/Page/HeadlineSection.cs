@@ -54,7 +54,7 @@ internal static class HeadlineSection
 
     // Each number where it stands, with the positive class; FPR95 above all is defined in two ways.
     private static TextTable Glossary => new(
-        "What the numbers are",
+        "what each of them means",
         ["number", "is"],
         [
             ["score", "How far out of distribution the model takes an image to be; higher is further."],
@@ -82,7 +82,7 @@ internal static class HeadlineSection
             return $"{classified}{rare}. Detection was not measured.";
         }
 
-        var word = average.Metrics.Auroc switch { >= 0.95 => "very well", >= 0.85 => "well", >= 0.7 => "moderately", >= 0.55 => "hardly", _ => "not better than chance" };
+        var word = average.Metrics.Auroc switch { >= 0.95 => "very well", >= 0.85 => "well", >= 0.7 => "moderately", >= 0.55 => "hardly", _ => "no better than by chance" };
         return $"{classified}{rare}. Images of other kinds are told from them {word}: "
             + FormattableString.Invariant($"in {100 * average.Metrics.Auroc:F1} of 100 pairs the stranger has the higher score (AUROC, mean over {report.Deployed.Sets.Count} sets).");
     }
