@@ -1,4 +1,5 @@
-using System.Runtime.CompilerServices;
+using Pascl.Training;
+using Pascl.Training.Interop;
 
 /// <summary>
 /// What .NET calls before the main method of a program in F# or Visual Basic: the package's build files name this assembly as a startup hook there, because those
@@ -6,6 +7,16 @@ using System.Runtime.CompilerServices;
 /// </summary>
 internal static class StartupHook
 {
-    /// <summary>Loads libtorch before TorchSharp looks for it, by running this assembly's own module initializer.</summary>
-    public static void Initialize() => RuntimeHelpers.RunModuleConstructor(typeof(StartupHook).Module.ModuleHandle);
+    /// <summary>Loads libtorch before TorchSharp looks for it.</summary>
+    public static void Initialize()
+    {
+        try
+        {
+            NativeLibTorch.EnsureLoaded();
+        }
+        catch (InputException)
+        {
+            // Kernels run without libtorch. Whatever needs it calls EnsureLoaded again and gets the same exception.
+        }
+    }
 }

@@ -99,6 +99,49 @@ public sealed class PasclCommandTests
             command.Subcommands.SelectMany(sub => Below(sub, $"{path} {sub.Name}")).Prepend((command, path));
     }
 
+    // A libtorch that cannot be loaded shows that none is.
+    [TestCase("--help")]
+    [TestCase("--version")]
+    [TestCase("train --help")]
+    [TestCase("data check {0}")]
+    public void what_needs_no_libtorch_does_not_load_it(string line)
+    {
+        using var folder = new TemporaryFolder();
+        folder.Write("a/1.png", Data.Formats.TestImages.Plain(8, 8, 255));
+        folder.Write("b/1.png", Data.Formats.TestImages.Plain(8, 8, 0));
+        var (code, output, error) = PasclProgram.Run(string.Format(System.Globalization.CultureInfo.InvariantCulture, line, folder.Path), ("LIBTORCH_PATH", "/nowhere"));
+        Assert.That((code, error), Is.EqualTo((0, "")));
+        Assert.That(output, Is.Not.Empty);
+    }
+
+    [Test]
+    [Platform("Linux,MacOsX")]
+    public void a_working_folder_that_is_gone_is_said([Values("doctor", "--help")] string line)
+    {
+        using var folder = new TemporaryFolder();
+        var gone = Directory.CreateDirectory(Path.Combine(folder.Path, "gone")).FullName;
+        var start = new System.Diagnostics.ProcessStartInfo("/bin/sh", ["-c", $"cd '{gone}' && rmdir '{gone}' && exec '{Path.Combine(PasclProgram.Folder, "Pascl.Training")}' {line}"])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        using var process = System.Diagnostics.Process.Start(start)!;
+        var error = process.StandardError.ReadToEnd();
+        process.WaitForExit();
+        Assert.That((process.ExitCode, error), Is.EqualTo((2, "The working folder is gone or cannot be entered; change to another one (cd) and start again.\n")));
+    }
+
+    [Test]
+    public void lines_in_a_pipe_are_never_wrapped()
+    {
+        using var folder = new TemporaryFolder();
+        var deep = Path.Combine(folder.Path, new string('a', 100), new string('b', 100));
+        var (code, output, error) = PasclProgram.Run(
+            $"train --preset quickstart --image-size 8 --width 1 --epochs 0 --finetune-epochs 0 --precision fp32 --threads 1 --check-convolutions off --out {deep}");
+        Assert.That(code, Is.Zero, error);
+        Assert.That(output.Split('\n'), Has.Member($"Run folder: {deep}").And.Member($"Page: {deep}/report.html"));
+    }
+
     [Test]
     public void every_example_in_the_help_can_be_parsed()
     {
