@@ -22,7 +22,7 @@ public sealed class ReportCommandTests
         {
             Assert.That(code, Is.Zero, error);
             Assert.That(output.Trim(), Is.EqualTo($"Written: {folder.Evaluation.Page}"));
-            Assert.That(File.ReadAllText(folder.Evaluation.Page), Does.StartWith("<!DOCTYPE html>").And.Contain("Most wrong images"));
+            Assert.That(File.ReadAllText(folder.Evaluation.Page), Does.StartWith("<!DOCTYPE html>").And.Contain("Most wrong images").And.Contain("what they are taken for"));
         });
     }
 

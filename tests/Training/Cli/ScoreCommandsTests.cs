@@ -70,6 +70,7 @@ public sealed class ScoreCommandsTests
             Assert.That(File.ReadAllText(Path.Combine(second, "scores.json")), Is.EqualTo(File.ReadAllText(scores)));
             Assert.That(File.ReadAllText(Path.Combine(second, "report.json")), Is.EqualTo(File.ReadAllText(first)));
             Assert.That(report.Scores.Select(score => score.Name), Is.EqualTo((string[])["odin:epsilon=0.01", "knn:k=1", "energy"]));
+            Assert.That(File.ReadAllText(Path.Combine(folder.Path, "noise.html")), Does.Contain("Scores of the main branch").And.Contain("odin:epsilon=0.01"));
             Assert.That(report.Scores[0].Sets.Select(set => set.Name), Is.EqualTo((string[])["gaussian", "snow", "blobs"]));
             Assert.That(File.Exists(Path.Combine(Validated, "report.json")), Is.False, "other sets are not the run's report");
             Assert.That(File.Exists(Path.Combine(Validated, "scores.json")), Is.False);

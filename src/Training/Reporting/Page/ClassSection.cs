@@ -19,8 +19,30 @@ internal static class ClassSection
 
     public static IEnumerable<XElement> Of(EvaluationReport report)
     {
-        yield return HtmlPage.Section("Classification", HtmlPage.Figures(Classes(report), CalibrationFigure(report), Risk(report)));
+        yield return HtmlPage.Section("Classification", HtmlPage.Figures(Classes(report), CalibrationFigure(report), Risk(report)), HtmlPage.Details(Confusion(report)));
     }
+
+    // A table of all pairs where it can be overlooked, and elsewhere the pairs that are confused most.
+    private static TextTable Confusion(EvaluationReport report)
+    {
+        var (names, confusion) = (report.ClassNames, report.Deployed.Confusion);
+        if (names.Count <= MostNames)
+        {
+            return new(
+                "test images by their class (rows) and by what they are taken for (columns)",
+                ["class", .. names],
+                [.. confusion.Select((row, label) => (string[])[names[label], .. row.Select(Number)])]);
+        }
+
+        var confused = from label in Enumerable.Range(0, names.Count)
+                       from other in Enumerable.Range(0, names.Count)
+                       where label != other && confusion[label][other] > 0
+                       orderby confusion[label][other] descending
+                       select (string[])[names[label], names[other], Number(confusion[label][other]), Number(confusion[label].Sum())];
+        return new("classes that are taken for others most", ["class", "taken for", "images", "of"], [.. confused.Take(MostNames)]);
+    }
+
+    private static string Number(int images) => images.ToString("N0", CultureInfo.InvariantCulture);
 
     private static XElement Classes(EvaluationReport report)
     {
@@ -62,10 +84,18 @@ internal static class ClassSection
         plot.Axes.Bottom.MajorTickStyle.Length = 0;
         plot.Axes.Bottom.SetTicks(
             names.Length > MostNames ? [] : [.. names.Select((_, place) => (double)place)],
-            names.Length > MostNames ? [] : [.. names.Select(name => HtmlPage.Clean(name.Length > 14 ? $"{name[..13]}…" : name))]);
+            names.Length > MostNames ? [] : [.. Shortened(names).Select(HtmlPage.Clean)]);
         plot.Axes.Bottom.MinimumSize = names.Length > MostNames ? 0 : NameHeight;
         plot.Axes.Bottom.TickLabelStyle.Rotation = -90;
         plot.Axes.Bottom.TickLabelStyle.Alignment = Alignment.MiddleRight;
+    }
+
+    // Cut at the end, or where that makes two names equal in the middle.
+    private static IEnumerable<string> Shortened(string[] names)
+    {
+        const int longest = 14, ending = 6;
+        string[] cut = [.. names.Select(name => name.Length > longest ? $"{name[..(longest - 1)]}…" : name)];
+        return names.Zip(cut, (name, shorter) => cut.Count(other => other == shorter) > 1 && name.Length > longest ? $"{name[..(longest - ending - 1)]}…{name[^ending..]}" : shorter);
     }
 
     private static TextTable ClassTable(EvaluationReport report, int[] order)

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using System.Xml.Linq;
 using Pascl.Training.Evaluation;
+using Pascl.Training.Evaluation.Scores;
 using Pascl.Training.Networks;
 using Pascl.Training.Recipes;
 using Pascl.Training.Reporting.Html;
@@ -53,9 +54,38 @@ internal static class RunPage
             .. HeadlineSection.Of(record, now),
             .. TrainingSection.Of(record),
             .. record.Report is { } report
-                ? (XElement[])[.. DetectionSection.Of(report, record.Figures, record.Threshold), .. ClassSection.Of(report), .. WorstSection.Of(report, record.Worst)]
+                ? (XElement[])[.. DetectionSection.Of(report, record.Figures, record.Threshold), .. ScoreSection.Of(record.Scores), .. ClassSection.Of(report), .. WorstSection.Of(report, record.Worst)]
                 : [],
             .. RecipeSection.Of(record),
+        ]);
+}
+
+/// <summary>The scores that <c>evaluate --scores</c> compared with each other.</summary>
+internal static class ScoreSection
+{
+    public static IEnumerable<XElement> Of(ScoreReport? report)
+    {
+        if (report is { Scores.Count: > 0 })
+        {
+            yield return HtmlPage.Section(
+                "Scores of the main branch",
+                Table(report, "AUROC ↑", metrics => metrics.Auroc), HtmlPage.Details(Rows(report, "FPR95 ↓", metrics => metrics.Fpr95)));
+        }
+    }
+
+    private static XElement Table(ScoreReport report, string metric, Func<OodMetrics, double> number) => HtmlPage.Table(Rows(report, metric, number));
+
+    // The best on average first.
+    private static TextTable Rows(ScoreReport report, string metric, Func<OodMetrics, double> number) => new(
+        $"{metric} of each score, out-of-distribution positive, %; the best AUROC first",
+        ["score", "average", .. report.Scores[0].Sets.Select(set => set.Name)],
+        [
+            .. report.Scores.OrderByDescending(score => score.Average?.Auroc ?? double.NaN).Select(score => (string[])
+            [
+                score.Name,
+                ReportTable.Percentage(score.Average is { } average ? number(average) : double.NaN),
+                .. score.Sets.Select(set => ReportTable.Percentage(number(set.Metrics))),
+            ]),
         ]);
 }
 

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Pascl.Training.Checkpoints;
 using Pascl.Training.Evaluation;
+using Pascl.Training.Evaluation.Scores;
 using Pascl.Training.Networks;
 using Pascl.Training.Profiling;
 using Pascl.Training.Recipes;
@@ -38,6 +39,7 @@ internal sealed class RunRecord
                 evaluation.Figures,
                 "so there is no ROC, no precision over recall, no histogram of scores and no feature map; write it with: evaluate RUN",
                 EvaluationFigures.Read);
+            Scores = File.Exists(evaluation.Scores) ? ReadWhere(evaluation.Scores, "", ScoreReport.Read) : null;
             Worst = ReadWhere(evaluation.Worst, "so the most wrong images are only listed; write it with: evaluate RUN", File.ReadAllBytes);
         }
     }
@@ -77,6 +79,9 @@ internal sealed class RunRecord
 
     /// <summary>What its figures are drawn from, or null where that is missing.</summary>
     public EvaluationFigures? Figures { get; }
+
+    /// <summary>The comparison of scores, or null where none was asked for.</summary>
+    public ScoreReport? Scores { get; }
 
     /// <summary>The picture of the most wrong images as PNG, or null where there is none.</summary>
     public byte[]? Worst { get; }
