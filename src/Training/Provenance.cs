@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Reflection;
 using Pascl.Training.Data;
 
 namespace Pascl.Training;
@@ -16,4 +17,17 @@ public sealed record Provenance(
     /// <summary>That of this program, now.</summary>
     public static Provenance Now(DataFingerprint? data, IReadOnlyList<string> warnings, string? weights) => new(
         ProgramVersion.Number, ProgramVersion.Commit, DateTimeOffset.Now.ToString("yyyy-MM-dd'T'HH:mm:sszzz", CultureInfo.InvariantCulture), data, warnings, weights);
+}
+
+/// <summary>The version of Pascl that is running, for what it writes.</summary>
+public static class ProgramVersion
+{
+    private static readonly string[] parts =
+        (typeof(ProgramVersion).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown").Split('+', 2);
+
+    /// <summary>The version, for example <c>0.1.0</c>.</summary>
+    public static string Number => parts[0];
+
+    /// <summary>The commit that it was built from; <c>unknown</c> where it was built outside of a repository.</summary>
+    public static string Commit => parts.Length > 1 ? parts[1] : "unknown";
 }
