@@ -15,12 +15,13 @@ public sealed class Run : IDisposable
 {
     private readonly string deviceName;
     private readonly bool isOnOtherSets;
+    private readonly Precision trainedPrecision;
     private ComputeDevice? device;
     private DualBranchNetwork? network;
     private TrainingData? images;
 
-    private Run(RunFolder folder, Checkpoint checkpoint, Recipe recipe, string device, bool isOnOtherSets) =>
-        (Folder, Checkpoint, Recipe, deviceName, this.isOnOtherSets) = (folder, checkpoint, recipe, device, isOnOtherSets);
+    private Run(RunFolder folder, Checkpoint checkpoint, Recipe recipe, Precision trainedPrecision, string device, bool isOnOtherSets) =>
+        (Folder, Checkpoint, Recipe, this.trainedPrecision, deviceName, this.isOnOtherSets) = (folder, checkpoint, recipe, trainedPrecision, device, isOnOtherSets);
 
     /// <summary>Where the run is.</summary>
     public RunFolder Folder { get; }
@@ -80,7 +81,7 @@ public sealed class Run : IDisposable
         {
             var trained = RecipeFile.Parse(checkpoint.Info.Recipe, folder.Checkpoint);
             var recipe = trained with { Data = (moved ?? MovedImages.None).Apply(trained), Precision = precision ?? trained.Precision };
-            return new Run(folder, checkpoint, recipe, device, moved?.OutOfDistribution is { Count: > 0 });
+            return new Run(folder, checkpoint, recipe, trained.Precision, device, moved?.OutOfDistribution is { Count: > 0 });
         }
         catch
         {
@@ -102,7 +103,7 @@ public sealed class Run : IDisposable
     }
 
     /// <summary>The precision of the scores that the run's threshold is for.</summary>
-    public Precision ThresholdPrecision => Info.Threshold is { Precision: null } ? RecipeFile.Parse(Info.Recipe, Folder.Checkpoint).Precision : Precision.Float32;
+    public Precision ThresholdPrecision => Info.Threshold is { Precision: null } ? trainedPrecision : Precision.Float32;
 
     /// <summary>Opens the run in a folder.</summary>
     /// <exception cref="InputException">There is no run, or it cannot be used.</exception>

@@ -18,6 +18,8 @@ public sealed class RunFolder : IDisposable
 
     private static readonly JsonSerializerOptions readable = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
+    private static readonly JsonSerializerOptions inCamelCase = new(readable) { PropertyNamingPolicy = JsonNamingPolicy.CamelCase };
+
     private readonly FileStream? heldLock;
 
     private RunFolder(string root, FileStream? heldLock) => (Root, this.heldLock) = (root, heldLock);
@@ -165,14 +167,14 @@ public sealed class RunFolder : IDisposable
 
     /// <summary>Writes <see cref="Provenance"/>, whole or not at all.</summary>
     /// <exception cref="InputException">It could not be written.</exception>
-    internal void WriteProvenance(Provenance provenance) => Write(Provenance, JsonSerializer.Serialize(provenance, readable));
+    internal void WriteProvenance(Provenance provenance) => Write(Provenance, JsonSerializer.Serialize(provenance, inCamelCase));
 
     /// <summary>Reads <see cref="Provenance"/>; null where there is none, as in a run of an earlier version, or where it is damaged.</summary>
     internal Provenance? ReadProvenance()
     {
         try
         {
-            return File.Exists(Provenance) ? JsonSerializer.Deserialize<Provenance>(File.ReadAllText(Provenance)) : null;
+            return File.Exists(Provenance) ? JsonSerializer.Deserialize<Provenance>(File.ReadAllText(Provenance), inCamelCase) : null;
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or JsonException)
         {

@@ -2,14 +2,8 @@ using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
 using System.Runtime.InteropServices;
-using Pascl.Training.Data;
-using Pascl.Training.Evaluation;
-using Pascl.Training.Evaluation.Scores;
-using Pascl.Training.Networks;
+using Pascl.Training.Devices;
 using Pascl.Training.Recipes;
-using Pascl.Training.Reporting;
-using Pascl.Training.Reporting.Page;
-using Spectre.Console;
 
 namespace Pascl.Training.Cli;
 
@@ -51,9 +45,19 @@ internal static class TrainCommand
                 return TrainingRun.Start(source.Read(result), result.GetValue(output), options, cancellation);
             }
 
+            if (result.GetValue(resume) == Automatically)
+            {
+                if (source.Given(result).Any())
+                {
+                    RequireItsRecipe(folder, source.Read(result));
+                }
+
+                return TrainingRun.Continue(folder, RecipeSource.Moved(result), options, cancellation);
+            }
+
             string[] given =
                 [.. source.Given(result).Except(RecipeSource.NamesOfImages), .. RecipeOptions.WasGiven(result, output) ? (string[])[output.Name] : []];
-            return given.Length == 0 || result.GetValue(resume) == Automatically
+            return given.Length == 0
                 ? TrainingRun.Continue(folder, RecipeSource.Moved(result), options, cancellation)
                 : throw new InputException($"--resume continues a run with its own recipe, so {string.Join(", ", given)} cannot be given with it; only where its images are now.");
         }
@@ -62,9 +66,30 @@ internal static class TrainCommand
         string? FolderToResume(ParseResult result) => result.GetValue(resume) switch
         {
             Automatically when result.GetValue(output) is { } folder => File.Exists(RunFolder.At(folder).Recipe) ? folder : null,
-            Automatically => source.Given(result).Any() && !Directory.Exists("runs") ? null : RunFolder.Latest("runs"),
+            Automatically => source.Given(result).Except(RecipeSource.NamesOfImages).Any()
+                ? throw new InputException("--resume auto beside options of a new run needs --out, by which that run is found again.")
+                : RunFolder.Latest("runs"),
             var folder => folder,
         };
+    }
+
+    // What the machine resolves, and where the images are, may differ from start to start.
+    private static void RequireItsRecipe(string folder, Recipe asked)
+    {
+        var begun = RecipeFile.Read(RunFolder.At(folder).Recipe);
+        var (before, now) = (Values(begun), Values(asked));
+        if (before.FirstOrDefault(value => now.GetValueOrDefault(value.Key) != value.Value) is { Key: { } name, Value: var was })
+        {
+            throw new InputException(
+                $"The run in {folder} was begun with {name} {was}, but {now.GetValueOrDefault(name, "none")} is asked for; --resume auto continues a run as it was begun. "
+                + "Ask for the same, or choose another --out.");
+        }
+
+        SortedDictionary<string, string> Values(Recipe recipe) => RecipeValues.Of(RecipeFile.Write(recipe with
+        {
+            Precision = asked.Precision == Precision.Auto ? Precision.Auto : recipe.Precision,
+            Data = recipe.Data with { InDistribution = null, Outliers = null, OutOfDistribution = [], ExcludedSets = [] },
+        }));
     }
 
     private const string Automatically = "auto";
@@ -77,224 +102,6 @@ internal sealed record TrainingOptions(bool ChecksConvolutions, TimeSpan Checkpo
 {
     /// <summary>What is done where nothing else is asked for.</summary>
     public static TrainingOptions Usual { get; } = new(ChecksConvolutions: true, Trainer.UsualCheckpointInterval);
-}
-
-/// <summary>A run as the user sees it: the data, the progress, the table, and where the folder is.</summary>
-internal static class TrainingRun
-{
-    /// <summary>Trains a recipe in a new run folder and evaluates it.</summary>
-    public static int Start(Recipe recipe, string? output, TrainingOptions options, CancellationToken cancellation)
-    {
-        RunFolder.RequireFree(output);
-        var data = ReadForTraining(recipe);
-        StartingWeights.Check(recipe, data);
-        using var folder = RunFolder.Create(recipe.Preset, output);
-        if (folder.AbruptEndOfNeighbour() is { } abrupt)
-        {
-            Console.Error.WriteLine(abrupt);
-        }
-
-        return Begin(recipe, data, folder, options, cancellation);
-    }
-
-    /// <summary>Continues the run in a folder from its last checkpoint, or begins it again where it stopped before the first one.</summary>
-    public static int Continue(string path, MovedImages moved, TrainingOptions options, CancellationToken cancellation)
-    {
-        using var folder = RunFolder.Resume(path);
-        if (folder.AbruptEnd is { } abrupt)
-        {
-            Console.Error.WriteLine(abrupt);
-        }
-
-        if (folder.IsBeforeFirstCheckpoint)
-        {
-            Console.WriteLine($"The run in {folder.Root} stopped before its first checkpoint and begins again.");
-            var recipe = RecipeFile.Read(folder.Recipe);
-            recipe = recipe with { Data = moved.Apply(recipe) };
-            return Begin(recipe, ReadForTraining(recipe), folder, options, cancellation);
-        }
-
-        using var run = Run.Open(folder, moved);
-        var data = ReadForTraining(run.Recipe);
-        using var trainer = new Trainer(run.Recipe, data, folder) { ChecksConvolutions = options.ChecksConvolutions, CheckpointInterval = options.CheckpointInterval };
-        trainer.Resume(run);
-        if (trainer.IsFinished)
-        {
-            Console.WriteLine($"The run in {folder.Root} was finished; it is evaluated again.");
-        }
-
-        return Finish(trainer, data, folder, cancellation);
-    }
-
-    private static int Begin(Recipe recipe, TrainingData data, RunFolder folder, TrainingOptions options, CancellationToken cancellation)
-    {
-        using var trainer = new Trainer(recipe, data, folder) { ChecksConvolutions = options.ChecksConvolutions, CheckpointInterval = options.CheckpointInterval };
-        folder.WriteRecipe(RecipeFile.Write(trainer.Recipe));
-        return Finish(trainer, data, folder, cancellation);
-    }
-
-    /// <summary>Evaluates a trained run, on the sets of its recipe or on others.</summary>
-    /// <param name="path">The run folder.</param>
-    /// <param name="moved">Where its images are now; a report on other out-of-distribution sets is not the run's own.</param>
-    /// <param name="output">Where the report goes.</param>
-    /// <param name="withDetails">Whether more tables are printed.</param>
-    /// <param name="scores">The scores that are compared with each other beside the evaluation, or none.</param>
-    /// <param name="checksConvolutions">Whether the convolutions are checked first.</param>
-    public static int Evaluate(
-        string path, MovedImages moved, EvaluationOutput output, bool withDetails, IReadOnlyList<ScoreSpecification> scores, bool checksConvolutions)
-    {
-        var folder = RunFolder.Open(path);
-        var files = FilesOf(folder, moved.OutOfDistribution ?? [], output);
-        using var run = Run.Open(folder, moved);
-        if (checksConvolutions)
-        {
-            ConvolutionOption.Warn(run.CheckConvolutions(scores.Any(InputPerturbation.IsTakenBy)));
-        }
-
-        var passes = new Dictionary<ImageSet, FeaturePass>();
-        var (evaluation, report) = Evaluate(run.Recipe, run.Images, scores.Count == 0 ? images => Predictions.Of(run.Network, images) : Keep, withDetails);
-        var scoreReport = scores.Count == 0 ? null : Compare(run, scores, passes);
-        if (files is not null)
-        {
-            Write(report, files, run.Images);
-            Console.WriteLine($"Report: {files.Report}");
-            if (scoreReport is not null)
-            {
-                scoreReport.Write(files.Scores);
-                Console.WriteLine($"Scores: {files.Scores}");
-            }
-
-            WritePage(evaluation, run.Recipe, run.Images, run.Network, folder, files);
-            Console.WriteLine($"Page: {files.Page}");
-        }
-
-        return ExitCode.Done;
-
-        Predictions Keep(ImageSet images) => (passes[images] = FeaturePass.Of(run.Network, images)).Predictions;
-    }
-
-    private static EvaluationFiles? FilesOf(RunFolder folder, IReadOnlyList<NamedPath> sets, EvaluationOutput output)
-    {
-        // The run's own report is that of the run's own images, which were compared by their fingerprints, so it can be written again.
-        if (output.Path is not { } path)
-        {
-            return sets.Count == 0 ? folder.Evaluation : null;
-        }
-
-        var files = new EvaluationFiles(Directory.Exists(path) ? Path.Combine(path, Path.GetFileName(folder.Report)) : path);
-        OverwriteOption.Require(output.Overwrites, files.Report, files.Page);
-        return files.Page != files.Report
-            ? files
-            : throw new InputException($"{files.Report} is the name of the page that goes with the report; end --out in .json.");
-    }
-
-    private static ScoreReport Compare(Run run, IReadOnlyList<ScoreSpecification> scores, Dictionary<ImageSet, FeaturePass> passes)
-    {
-        var fitting = new ScoreFitting(run.Network, run.Images.Training);
-        var report = ScoreReport.Measure(
-            passes[run.Images.Test], [.. run.Images.OutOfDistribution.Select(set => passes[set])], [.. scores.Select(score => score.Fit(fitting))]);
-        ScoreTable.Write(AnsiConsole.Console, report);
-        return report;
-    }
-
-    private static int Finish(Trainer trainer, TrainingData data, RunFolder folder, CancellationToken cancellation)
-    {
-        Console.WriteLine($"Run folder: {folder.Root}");
-        Console.WriteLine($"Computes on: {trainer.Device}");
-        var convolutions = trainer.ChecksConvolutions ? trainer.CheckConvolutions() : null;
-        ConvolutionOption.Warn(convolutions);
-        folder.WriteMachine([.. MachineReport.Parts(), ("computes on", trainer.Device), .. convolutions?.Rows ?? []]);
-        folder.WriteProvenance(Provenance.Now(trainer.Fingerprint, data.Warnings, weights: null));
-        try
-        {
-            TrainingProgress.Show(AnsiConsole.Console, progress => trainer.Run(progress, cancellation));
-        }
-        catch (OperationCanceledException)
-        {
-            Console.WriteLine($"Interrupted; continue with: {PasclCommand.Invocation} train --resume {folder.Root}");
-            throw;
-        }
-
-        foreach (var phase in trainer.History.Where(epoch => epoch.ValidationAccuracy is not null).GroupBy(epoch => epoch.Phase))
-        {
-            var kept = phase.MaxBy(epoch => epoch.ValidationAccuracy)!;
-            Console.WriteLine(FormattableString.Invariant(
-                $"Kept of the phase {phase.Key}: epoch {kept.Epoch} of {phase.Count()}, with {100 * kept.ValidationAccuracy:F2} % of the held-out images right (mean over the classes)."));
-        }
-
-        folder.WriteProvenance(Provenance.Now(trainer.Fingerprint, data.Warnings, WeightHash.Of(trainer.Model)));
-        var (evaluation, report) = Evaluate(trainer.Recipe, data, images => Predictions.Of(trainer.Model, images), withDetails: false);
-        Write(report, folder.Evaluation, data);
-        WritePage(evaluation, trainer.Recipe, data, trainer.Model, folder, folder.Evaluation);
-        Console.WriteLine($"Run folder: {folder.Root}");
-        Console.WriteLine($"Page: {folder.Evaluation.Page}");
-        Console.WriteLine($"Next: {PasclCommand.Invocation} calibrate {folder.Root}    (a threshold for score, serve and export)");
-        return ExitCode.Done;
-    }
-
-    /// <summary>Reads a recipe's images, shows what they are, and checks that training can begin.</summary>
-    public static TrainingData ReadForTraining(Recipe recipe)
-    {
-        recipe.Validate();
-        var data = TrainingDataReader.Read(recipe);
-        data = recipe.Data.InDistribution is null ? data : data with { Warnings = data.Overlaps() };
-        DataSummary.Write(AnsiConsole.Console, data);
-        Trainer.Check(recipe, data);
-        ThreadWarning.Write(recipe, Console.Error);
-        return data;
-    }
-
-    private static void Write(EvaluationReport report, EvaluationFiles files, TrainingData data)
-    {
-        report.Write(files.Report);
-        ContactSheet.Write(files.Worst, report.Worst, data.Test, data.OutOfDistribution);
-    }
-
-    private static void WritePage(
-        Evaluator evaluation, Recipe recipe, TrainingData data, DualBranchNetwork model, RunFolder folder, EvaluationFiles files)
-    {
-        var features = FeatureMap.Of(model, data.Test, data.OutOfDistribution, Protocol(recipe, data).TailClasses);
-        new EvaluationFigures { Detection = evaluation.Figures(), Features = features }.Write(files.Figures);
-        RunPage.Write(folder, files);
-    }
-
-    private static EvaluationProtocol Protocol(Recipe recipe, TrainingData data)
-    {
-        var counts = data.Training.CountPerClass();
-        return new EvaluationProtocol(counts, recipe.Tail(counts).Flags, ShotGroups.UsualRule(counts.Length));
-    }
-
-    private static (Evaluator Evaluation, EvaluationReport Report) Evaluate(
-        Recipe recipe, TrainingData data, Func<ImageSet, Predictions> predict, bool withDetails)
-    {
-        var evaluation = Evaluator.Of(predict, data.Test, data.OutOfDistribution, Protocol(recipe, data));
-        var report = evaluation.Report();
-        EvaluationTable.Write(AnsiConsole.Console, report, withDetails);
-        return (evaluation, report);
-    }
-}
-
-/// <summary>Where the report of an evaluation goes.</summary>
-/// <param name="Path">Its file, or an existing folder for it; null for the run folder, and for nothing with other sets.</param>
-/// <param name="Overwrites">Whether a file there may be written over.</param>
-internal sealed record EvaluationOutput(string? Path, bool Overwrites);
-
-/// <summary>
-/// Says where a recipe asks for more threads than there are cores. It is not refused, because results depend on the number of threads: a run of another machine
-/// is repeated, or continued, with its own.
-/// </summary>
-internal static class ThreadWarning
-{
-    /// <summary>Writes the warning, where there is reason for it.</summary>
-    public static void Write(Recipe recipe, TextWriter error)
-    {
-        if (recipe.Threads is { } threads && threads > Environment.ProcessorCount)
-        {
-            error.WriteLine(
-                $"{threads} threads (--threads) are more than the processor cores that this program may use, {Environment.ProcessorCount}, which makes it slower. " +
-                "Results depend on the number of threads, so it was left as it is.");
-        }
-    }
 }
 
 /// <summary>

@@ -27,7 +27,7 @@ public sealed record SetFingerprint(string Set, int Images, string Pixels)
     public static SetFingerprint Of(string name, ImageSet images)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        hash.AppendData(MemoryMarshal.AsBytes(SharedImages.PixelHashes(images).AsSpan()));
+        hash.AppendData(MemoryMarshal.AsBytes(images.PixelHashes.AsSpan()));
         hash.AppendData(MemoryMarshal.AsBytes(images.Labels));
         return new SetFingerprint(name, images.Count, DataFingerprint.Digits(hash));
     }

@@ -69,7 +69,7 @@ internal sealed record DatasetCheck(
         var count = 0;
         foreach (var images in parts.Select(part => part.Images))
         {
-            foreach (var (i, hash) in SharedImages.PixelHashes(images).Index())
+            foreach (var (i, hash) in images.PixelHashes.Index())
             {
                 if (!sourceOfHash.TryAdd(hash, images.Source(i)) && ++count <= ListedDuplicates)
                 {

@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+
 namespace Pascl.Training.Data;
 
 /// <summary>
@@ -13,6 +15,7 @@ public sealed class ImageSet
     private readonly int[] positions;
     private readonly int[] labels;
     private readonly IReadOnlyList<string>? sources;
+    private Int128[]? pixelHashes;
 
     /// <summary>Creates the set of all images in a block.</summary>
     /// <param name="name">Short name for tables and messages, for example <c>svhn</c>.</param>
@@ -82,7 +85,24 @@ public sealed class ImageSet
     }
 
     /// <summary>The same images under another name.</summary>
-    public ImageSet Named(string name) => name == Name ? this : new ImageSet(name, pixels, positions, labels, ClassNames, sources);
+    public ImageSet Named(string name) => name == Name ? this : new ImageSet(name, pixels, positions, labels, ClassNames, sources) { pixelHashes = PixelHashes };
+
+    /// <summary>The 128-bit hash of each image's pixels, computed when it is first asked for: a run needs them for its fingerprint and to find images that sets share.</summary>
+    internal Int128[] PixelHashes
+    {
+        get
+        {
+            if (pixelHashes is null)
+            {
+                // Half of a SHA-256 is plenty: two of a million different images agree in it with a probability of 1e-27.
+                var hashes = new Int128[Count];
+                Parallel.For(0, Count, i => hashes[i] = BitConverter.ToInt128(SHA256.HashData(Pixels(i))));
+                pixelHashes = hashes;
+            }
+
+            return pixelHashes;
+        }
+    }
 
     /// <summary>The same images with the labels that their classes have in another list of names, which must hold them all.</summary>
     public ImageSet WithClasses(IReadOnlyList<string> classNames)

@@ -1,5 +1,4 @@
 using System.Numerics;
-using System.Security.Cryptography;
 
 namespace Pascl.Training.Data;
 
@@ -41,15 +40,6 @@ internal sealed record SharedImages(string First, string Second, int Same, int S
         }
 
         return shared;
-    }
-
-    /// <summary>The 128-bit hash of each image's pixels.</summary>
-    public static Int128[] PixelHashes(ImageSet images)
-    {
-        // Half of a SHA-256 is plenty: two of a million different images agree in it with a probability of 1e-27.
-        var hashes = new Int128[images.Count];
-        Parallel.For(0, images.Count, i => hashes[i] = BitConverter.ToInt128(SHA256.HashData(images.Pixels(i))));
-        return hashes;
     }
 
     /// <inheritdoc/>
@@ -128,7 +118,7 @@ internal sealed record SharedImages(string First, string Second, int Same, int S
         public Index(ImageSet images)
         {
             Images = images;
-            exact = PixelHashes(images);
+            exact = images.PixelHashes;
             gradient = new ulong[images.Count];
             Parallel.For(0, images.Count, i => gradient[i] = GradientHash(images, i));
             byHash = new(Build);

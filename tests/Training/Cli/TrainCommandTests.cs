@@ -142,6 +142,27 @@ public sealed class TrainCommandTests
     }
 
     [Test]
+    public void one_command_begins_a_run_and_continues_it_and_no_other()
+    {
+        var folder = Path.Combine(parent.Path, "automatic");
+        var line = $"{Untrained} --resume auto --out {folder}";
+        var (code, output, error) = PasclProgram.Run(line);
+        Assert.That(code, Is.Zero, error);
+        Assert.That(output, Does.Not.Contain("was finished"));
+        (code, output, error) = PasclProgram.Run(line);
+        Assert.That(code, Is.Zero, error);
+        Assert.That(output, Does.Contain($"The run in {folder} was finished; it is evaluated again."));
+        ExpectSentence($"{line} --seed 7", $"The run in {folder} was begun with seed 0, but 7 is asked for");
+        ExpectSentence($"{Untrained} --resume auto", "needs --out");
+    }
+
+    [TestCase("soon")]
+    [TestCase("10")]
+    [TestCase("0m")]
+    [TestCase("-5s")]
+    public void a_time_that_is_none_is_refused(string time) => ExpectSentence($"{Untrained} --checkpoint-every {time}", $"'{time}' is no time; expected a number above 0 and s, m or h");
+
+    [Test]
     public void evaluate_gives_the_numbers_of_the_run_again()
     {
         var report = Path.Combine(parent.Path, "again.json");

@@ -107,6 +107,8 @@ public abstract class Dataset
 /// <summary>A data set whose images are files of a tree.</summary>
 internal abstract class FileDataset : Dataset
 {
+    private readonly Dictionary<string, ImageHeaders> headers = [];
+
     /// <summary>Where the files are.</summary>
     public required FileTree Tree { get; init; }
 
@@ -118,9 +120,13 @@ internal abstract class FileDataset : Dataset
 
     public override int Count(string part) => Files[part].Count;
 
-    public override IReadOnlyList<(int Width, int Height, int Count)> Sizes(string part) => ImageFiles.Headers(Tree, Files[part]).Sizes;
+    // Every file is opened for them, so that they are read once.
+    private ImageHeaders Headers(string part) =>
+        headers.TryGetValue(part, out var known) ? known : headers[part] = ImageFiles.Headers(Tree, Files[part]);
 
-    public override IReadOnlyList<string> Remarks(string part) => ImageFiles.Headers(Tree, Files[part]).Turned is > 0 and var turned
+    public override IReadOnlyList<(int Width, int Height, int Count)> Sizes(string part) => Headers(part).Sizes;
+
+    public override IReadOnlyList<string> Remarks(string part) => Headers(part).Turned is > 0 and var turned
         ? [$"{turned:N0} images of the part {part} are to be turned or mirrored by their EXIF orientation. They are read as they are stored, as Pillow's convert(\"RGB\") reads them; "
             + "turn the files themselves where that matters."]
         : [];

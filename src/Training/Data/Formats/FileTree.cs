@@ -98,6 +98,12 @@ internal abstract class FileTree
             return path.StartsWith(root, StringComparison.Ordinal) ? Resolve("", path[root.Length..]) : null;
         }
 
+        return Resolved(folder, path);
+    }
+
+    /// <summary>A path from a folder without <c>.</c> and <c>..</c>; null where it leaves the tree.</summary>
+    protected static string? Resolved(string folder, string path)
+    {
         var parts = new Stack<string>(folder.Split('/', StringSplitOptions.RemoveEmptyEntries));
         foreach (var part in path.Split('/', StringSplitOptions.RemoveEmptyEntries).Where(part => part != "."))
         {

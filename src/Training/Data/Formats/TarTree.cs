@@ -100,7 +100,8 @@ internal sealed class TarTree : FileTree
     /// <summary>What an archive holds below a folder.</summary>
     private sealed class Entries(string folder)
     {
-        private readonly List<(string Name, string Target)> links = [];
+        // The target is null where it lies outside.
+        private readonly List<(string Name, string? Target, string Text)> links = [];
 
         public Dictionary<string, ReadOnlyMemory<byte>> Contents { get; } = new(StringComparer.Ordinal);
 
@@ -131,14 +132,14 @@ internal sealed class TarTree : FileTree
         {
             for (var isProgress = true; isProgress;)
             {
-                var resolved = links.Where(link => Contents.ContainsKey(link.Target)).ToList();
-                resolved.ForEach(link => Contents[link.Name] = Contents[link.Target]);
+                var resolved = links.FindAll(link => link.Target is not null && Contents.ContainsKey(link.Target));
+                resolved.ForEach(link => Contents[link.Name] = Contents[link.Target!]);
                 isProgress = links.RemoveAll(resolved.Contains) > 0;
             }
 
-            foreach (var (name, target) in links)
+            foreach (var (name, _, text) in links)
             {
-                Problems.Add($"{Join(folder, name)} is a link to {Join(folder, target)}, which is no image of the archive{(folder.Length == 0 ? "" : $" below {folder}")}; it was left out.");
+                Problems.Add($"{Join(folder, name)} is a link to {text}, which is no image of the archive{(folder.Length == 0 ? "" : $" below {folder}")}; it was left out.");
             }
         }
 
@@ -156,10 +157,10 @@ internal sealed class TarTree : FileTree
                     Contents[name] = Bytes(entry, path, mostBytes);
                     break;
                 case TarEntryType.HardLink when IsOfUse(name):
-                    links.Add((name, BelowFolder(Plain(entry.LinkName)) ?? "../" + entry.LinkName));
+                    links.Add((name, BelowFolder(Plain(entry.LinkName)), entry.LinkName));
                     break;
                 case TarEntryType.SymbolicLink when IsOfUse(name):
-                    links.Add((name, Target(name, entry.LinkName)));
+                    links.Add((name, entry.LinkName.StartsWith('/') ? null : Resolved(FolderOf(name), entry.LinkName), entry.LinkName));
                     break;
             }
         }
@@ -183,24 +184,6 @@ internal sealed class TarTree : FileTree
 
         private string? BelowFolder(string name) =>
             folder.Length == 0 ? name : name.StartsWith(folder + "/", StringComparison.Ordinal) ? name[(folder.Length + 1)..] : null;
-
-        private static string Target(string name, string link)
-        {
-            var parts = new List<string>(FolderOf(name).Split('/', StringSplitOptions.RemoveEmptyEntries));
-            foreach (var part in link.Split('/').Where(part => part is not ("" or ".")))
-            {
-                if (part == ".." && parts.Count > 0 && parts[^1] != "..")
-                {
-                    parts.RemoveAt(parts.Count - 1);
-                }
-                else
-                {
-                    parts.Add(part);
-                }
-            }
-
-            return (link.StartsWith('/') ? "/" : "") + string.Join('/', parts);
-        }
 
         private static bool IsOfUse(string name) => ImageFile.HasImageName(name) || keptEndings.Contains(Path.GetExtension(name).ToLowerInvariant());
 

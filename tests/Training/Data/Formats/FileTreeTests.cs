@@ -59,7 +59,7 @@ public sealed class FileTreeTests
         {
             Assert.That(tree.Files, Is.EqualTo(files));
             Assert.That(tree.Read("b/early.png").ToArray(), Is.EqualTo(red));
-            Assert.That(tree.Problems, Has.Count.EqualTo(2).And.One.Contains("b/outside.png is a link to").And.One.Contains("b/gone.png is a link to b/no.png"));
+            Assert.That(tree.Problems, Has.Count.EqualTo(2).And.One.Contains("b/outside.png is a link to").And.One.Contains("b/gone.png is a link to no.png"));
         });
     }
 

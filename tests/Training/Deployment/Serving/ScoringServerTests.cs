@@ -2,7 +2,6 @@ using System.Net;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using Pascl.Tests.Training.Data.Formats;
-using Pascl.Training.Checkpoints;
 using Pascl.Training.Deployment;
 using Pascl.Training.Deployment.Serving;
 using static Pascl.Tests.Training.Deployment.Serving.ServerRequests;
@@ -10,7 +9,7 @@ using static Pascl.Tests.Training.Deployment.Serving.ServerRequests;
 namespace Pascl.Tests.Training.Deployment.Serving;
 
 /// <summary>A server on loopback in this process.</summary>
-public sealed partial class ScoringServerTests
+public sealed partial class ScoringServerTests : ServerFixture
 {
     private const int Clients = 8;
 
@@ -26,32 +25,13 @@ public sealed partial class ScoringServerTests
         Timeout = TimeSpan.FromSeconds(20),
     };
 
-    private readonly HttpClient client = new();
-    private TemporaryFolder folder = null!;
-    private ScoringModel model = null!;
-
-    [OneTimeSetUp]
-    public void OpenModel()
-    {
-        folder = new TemporaryFolder();
-        model = ScoringModel.Open(DeployedRun.Write(folder, "run", new ScoreThreshold("energy", 0.95, -1.1, 100)), settings.Workers);
-    }
-
-    [OneTimeTearDown]
-    public void CloseModel()
-    {
-        model.Dispose();
-        client.Dispose();
-        folder.Dispose();
-    }
-
     [Test]
     public async Task concurrent_requests_get_the_numbers_that_scoring_gives_one_by_one()
     {
         byte[][] images = [.. Enumerable.Range(0, 300).Select(i => Noise(8 + (i % 5), i))];
-        var expected = images.SelectMany(image => ScoringPipeline.Run(model, [new ImageInput("image", () => image)])).Select(batch => batch[0].Score!).ToArray();
-        await using var server = await ScoringServer.Start(model, settings);
-        var answers = await InParallel(images, image => client.Score(server, Body(image)));
+        var expected = images.SelectMany(image => ScoringPipeline.Run(Model, [new ImageInput("image", () => image)])).Select(batch => batch[0].Score!).ToArray();
+        await using var server = await ScoringServer.Start(Model, settings);
+        var answers = await InParallel(images, image => Client.Score(server, Body(image)));
         Assert.Multiple(() =>
         {
             for (var i = 0; i < images.Length; i++)
@@ -68,7 +48,7 @@ public sealed partial class ScoringServerTests
             }
         });
 
-        var metrics = await client.GetStringAsync(new Uri(Address(server), "metrics"));
+        var metrics = await Client.GetStringAsync(new Uri(Address(server), "metrics"));
         Assert.That(metrics.Trim().Split('\n'), Is.All.Matches<string>(line => MetricLine().IsMatch(line)));
         Assert.That(metrics, Does.Contain("pascl_requests_total{code=\"200\"} 300\n").And.Contain("pascl_request_seconds_count 300\n"));
         Assert.That(ImageCount().Matches(metrics).Sum(match => int.Parse(match.Groups[1].Value)), Is.EqualTo(300));
@@ -79,12 +59,12 @@ public sealed partial class ScoringServerTests
     [Test]
     public async Task a_form_is_answered_image_by_image_and_a_broken_one_spoils_no_other()
     {
-        await using var server = await ScoringServer.Start(model, settings);
+        await using var server = await ScoringServer.Start(Model, settings);
         using var form = new MultipartFormDataContent
         {
             { Body(Noise(8, 1)), "image", "first.png" }, { Body("hello"u8.ToArray()), "image", "second.png" }, { Body(Noise(20, 2)), "image", "third.png" },
         };
-        var (code, _, text) = await client.Score(server, form);
+        var (code, _, text) = await Client.Score(server, form);
         using var json = JsonDocument.Parse(text);
         var images = json.RootElement.GetProperty("images").EnumerateArray().ToArray();
         Assert.That(code, Is.EqualTo(HttpStatusCode.OK));
@@ -96,7 +76,7 @@ public sealed partial class ScoringServerTests
     [Test]
     public async Task what_is_too_large_or_of_another_kind_is_refused_with_a_problem_that_names_nothing_of_the_server()
     {
-        await using var server = await ScoringServer.Start(model, settings);
+        await using var server = await ScoringServer.Start(Model, settings);
         using var empty = new MultipartFormDataContent { { new StringContent("x"), "field" } };
         using var many = new MultipartFormDataContent();
         for (var i = 0; i < 5; i++)
@@ -119,17 +99,17 @@ public sealed partial class ScoringServerTests
         ];
         foreach (var (content, expected, sentence) in cases)
         {
-            var (code, type, text) = await client.Score(server, content);
+            var (code, type, text) = await Client.Score(server, content);
             Assert.Multiple(() =>
             {
                 Assert.That((int)code, Is.EqualTo(expected), text);
                 Assert.That(type, Is.EqualTo("application/problem+json"));
-                Assert.That(text, Does.Contain(sentence).And.Not.Contain(folder.Path).And.Not.Contain("   at "));
+                Assert.That(text, Does.Contain(sentence).And.Not.Contain(Folder.Path).And.Not.Contain("   at "));
             });
         }
 
-        using var wrongMethod = await client.GetAsync(new Uri(Address(server), "score"));
-        using var nothing = await client.GetAsync(new Uri(Address(server), "nothing"));
+        using var wrongMethod = await Client.GetAsync(new Uri(Address(server), "score"));
+        using var nothing = await Client.GetAsync(new Uri(Address(server), "nothing"));
         Assert.That(((int)wrongMethod.StatusCode, (int)nothing.StatusCode), Is.EqualTo((405, 404)));
     }
 
@@ -139,17 +119,17 @@ public sealed partial class ScoringServerTests
         var random = new Random(5);
         byte[][] sources = [.. Enumerable.Range(0, 4).Select(i => Noise(128, i)), .. Directory.GetFiles(Repository.Root, "*.md")[..1].Select(File.ReadAllBytes)];
         byte[][] damaged = [.. Enumerable.Range(0, 2000).Select(i => Damage(sources[i % sources.Length], random))];
-        await using var server = await ScoringServer.Start(model, settings);
-        var codes = (await InParallel(damaged, image => client.Score(server, Body(image)))).Select(answer => answer.Code).ToArray();
+        await using var server = await ScoringServer.Start(Model, settings);
+        var codes = (await InParallel(damaged, image => Client.Score(server, Body(image)))).Select(answer => answer.Code).ToArray();
 
         // The first times fill the heap, and the pools of every thread that scores; one more may not need more.
         for (var time = 0; time < 2; time++)
         {
-            await InParallel(damaged, image => client.Score(server, Body(image)));
+            await InParallel(damaged, image => Client.Score(server, Body(image)));
         }
 
         var before = Memory();
-        await InParallel(damaged, image => client.Score(server, Body(image)));
+        await InParallel(damaged, image => Client.Score(server, Body(image)));
         var growth = Memory() - before;
         TestContext.Out.WriteLine($"resident {before >> 20} MiB, then {growth >> 10} KiB more");
         Assert.Multiple(() =>
@@ -160,14 +140,14 @@ public sealed partial class ScoringServerTests
             // A decoded picture that was not freed would be 64 KiB each time, 125 MiB in all.
             Assert.That(growth, Is.LessThan(32 << 20));
         });
-        Assert.That(await client.GetStringAsync(new Uri(Address(server), "healthz")), Is.EqualTo("ok\n"));
-        Assert.That((await client.Score(server, Body(Noise(8, 1)))).Code, Is.EqualTo(HttpStatusCode.OK));
+        Assert.That(await Client.GetStringAsync(new Uri(Address(server), "healthz")), Is.EqualTo("ok\n"));
+        Assert.That((await Client.Score(server, Body(Noise(8, 1)))).Code, Is.EqualTo(HttpStatusCode.OK));
     }
 
     [Test]
     public async Task a_request_that_takes_too_long_is_ended()
     {
-        await using var server = await ScoringServer.Start(model, settings with { Timeout = TimeSpan.FromMilliseconds(200) });
+        await using var server = await ScoringServer.Start(Model, settings with { Timeout = TimeSpan.FromMilliseconds(200) });
         using var slow = await Unfinished(server);
         using var reader = new StreamReader(slow.GetStream());
         var head = await ReadHead(reader);
@@ -177,14 +157,14 @@ public sealed partial class ScoringServerTests
     [Test]
     public async Task the_page_is_whole_and_may_load_nothing_from_elsewhere()
     {
-        await using var server = await ScoringServer.Start(model, settings);
-        using var page = await client.GetAsync(Address(server));
+        await using var server = await ScoringServer.Start(Model, settings);
+        using var page = await Client.GetAsync(Address(server));
         var html = await page.Content.ReadAsStringAsync();
         Assert.That(page.Headers.GetValues("Content-Security-Policy").Single(), Does.StartWith("default-src 'none';"));
         Assert.That(html, Does.Contain("<label for=\"files\">").And.Contain("role=\"status\"").And.Not.Contain("://").And.Not.Contain("<style"));
         foreach (Match file in Regex.Matches(html, "(?:href|src)=\"([^\"]+)\""))
         {
-            Assert.That(await client.GetStringAsync(new Uri(Address(server), file.Groups[1].Value)), Is.Not.Empty.And.Not.Contain("://"));
+            Assert.That(await Client.GetStringAsync(new Uri(Address(server), file.Groups[1].Value)), Is.Not.Empty.And.Not.Contain("://"));
         }
     }
 

@@ -3,48 +3,27 @@ using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using Pascl.Training;
-using Pascl.Training.Checkpoints;
-using Pascl.Training.Deployment;
 using Pascl.Training.Deployment.Serving;
 using static Pascl.Tests.Training.Deployment.Serving.ServerRequests;
 
 namespace Pascl.Tests.Training.Deployment.Serving;
 
 /// <summary>What who runs a server needs of it: readiness, log, keys, names, descriptions.</summary>
-public sealed class ServerOperationTests
+public sealed class ServerOperationTests : ServerFixture
 {
     private const string Key = "0123456789abcdef-key";
     private static readonly ServeSettings settings = new() { Addresses = ["http://127.0.0.1:0"] };
     private static readonly string[] read = ["/healthz", "/readyz", "/metrics", "/v1/model", "/openapi.json", "/", "/page.js", "/page.css"];
 
-    private readonly HttpClient client = new();
-    private TemporaryFolder folder = null!;
-    private ScoringModel model = null!;
-
-    [OneTimeSetUp]
-    public void OpenModel()
-    {
-        folder = new TemporaryFolder();
-        model = ScoringModel.Open(DeployedRun.Write(folder, "run", new ScoreThreshold("energy", 0.95, -1.1, 100)), settings.Workers);
-    }
-
-    [OneTimeTearDown]
-    public void CloseModel()
-    {
-        model.Dispose();
-        client.Dispose();
-        folder.Dispose();
-    }
-
     [Test]
     public async Task head_is_answered_as_get_without_the_body()
     {
-        await using var server = await ScoringServer.Start(model, settings);
+        await using var server = await ScoringServer.Start(Model, settings);
         foreach (var path in read)
         {
-            using var get = await client.GetAsync(new Uri(Address(server), path));
+            using var get = await Client.GetAsync(new Uri(Address(server), path));
             using var request = new HttpRequestMessage(HttpMethod.Head, new Uri(Address(server), path));
-            using var head = await client.SendAsync(request);
+            using var head = await Client.SendAsync(request);
             Assert.Multiple(async () =>
             {
                 Assert.That((get.StatusCode, head.StatusCode), Is.EqualTo((HttpStatusCode.OK, HttpStatusCode.OK)), path);
@@ -57,13 +36,13 @@ public sealed class ServerOperationTests
     [Test]
     public async Task a_draining_server_is_not_ready_but_healthy_and_answers()
     {
-        await using var server = await ScoringServer.Start(model, settings with { Drain = TimeSpan.FromSeconds(1) });
-        Assert.That(await client.GetStringAsync(new Uri(Address(server), "readyz")), Is.EqualTo("ok\n"));
+        await using var server = await ScoringServer.Start(Model, settings with { Drain = TimeSpan.FromSeconds(1) });
+        Assert.That(await Client.GetStringAsync(new Uri(Address(server), "readyz")), Is.EqualTo("ok\n"));
         var drained = server.Drain();
-        using var ready = await client.GetAsync(new Uri(Address(server), "readyz"));
-        using var healthy = await client.GetAsync(new Uri(Address(server), "healthz"));
+        using var ready = await Client.GetAsync(new Uri(Address(server), "readyz"));
+        using var healthy = await Client.GetAsync(new Uri(Address(server), "healthz"));
         Assert.That((ready.StatusCode, healthy.StatusCode), Is.EqualTo((HttpStatusCode.ServiceUnavailable, HttpStatusCode.OK)));
-        Assert.That((await client.Score(server, Body(Noise(8, 1)))).Code, Is.EqualTo(HttpStatusCode.OK));
+        Assert.That((await Client.Score(server, Body(Noise(8, 1)))).Code, Is.EqualTo(HttpStatusCode.OK));
         await drained;
     }
 
@@ -71,14 +50,14 @@ public sealed class ServerOperationTests
     public async Task every_request_is_a_line_of_the_log_under_the_id_that_its_sender_gave_or_gets()
     {
         using var lines = new StringWriter();
-        await using (var server = await ScoringServer.Start(model, settings with { AccessLog = lines }))
+        await using (var server = await ScoringServer.Start(Model, settings with { AccessLog = lines }))
         {
             byte[] image = Noise(8, 1), other = Noise(9, 2);
             using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(Address(server), "score?secret=1")) { Content = Form(image, other) };
             request.Headers.Add("X-Request-Id", "my-request.1");
-            using var answer = await client.SendAsync(request);
+            using var answer = await Client.SendAsync(request);
             Assert.That(answer.Headers.GetValues("X-Request-Id"), Is.EqualTo(["my-request.1"]));
-            using var wrong = await client.GetAsync(new Uri(Address(server), "no\"thing"));
+            using var wrong = await Client.GetAsync(new Uri(Address(server), "no\"thing"));
             Assert.That(wrong.Headers.GetValues("X-Request-Id").Single(), Is.Not.Empty);
         }
 
@@ -102,8 +81,8 @@ public sealed class ServerOperationTests
     [Test]
     public async Task with_keys_only_who_has_one_is_answered()
     {
-        var keys = ApiKeys.Read(folder.Write("keys", $"another-key-of-old-times\n\n {Key} \n"));
-        await using var server = await ScoringServer.Start(model, settings with { Keys = keys });
+        var keys = ApiKeys.Read(Folder.Write("keys", $"another-key-of-old-times\n\n {Key} \n"));
+        await using var server = await ScoringServer.Start(Model, settings with { Keys = keys });
         (string? Name, string Value, int Code)[] cases =
         [
             (null, "", 401), ("Authorization", $"Bearer {Key}", 200), ("Authorization", "Bearer another-key-of-old-times", 200), ("X-API-Key", Key, 200),
@@ -120,7 +99,7 @@ public sealed class ServerOperationTests
                     request.Headers.TryAddWithoutValidation(name, value);
                 }
 
-                using var answer = await client.SendAsync(request);
+                using var answer = await Client.SendAsync(request);
                 Assert.That((int)answer.StatusCode, Is.EqualTo(code), $"{path} {name}: {value}");
                 Assert.That(answer.Headers.WwwAuthenticate.Count, Is.EqualTo(code == 401 ? 1 : 0));
             }
@@ -128,7 +107,7 @@ public sealed class ServerOperationTests
 
         foreach (var path in read.Except(["/v1/model", "/metrics"]))
         {
-            Assert.That((await client.GetAsync(new Uri(Address(server), path))).StatusCode, Is.EqualTo(HttpStatusCode.OK), path);
+            Assert.That((await Client.GetAsync(new Uri(Address(server), path))).StatusCode, Is.EqualTo(HttpStatusCode.OK), path);
         }
     }
 
@@ -136,7 +115,7 @@ public sealed class ServerOperationTests
     [TestCase("short\n", "shorter than 16 characters")]
     [TestCase("long enough but with spaces\n", "others than visible ASCII")]
     public void a_file_of_bad_keys_is_refused(string content, string expected) =>
-        Assert.That(() => ApiKeys.Read(folder.Write("bad-keys", content)), Throws.TypeOf<InputException>().With.Message.Contains(expected));
+        Assert.That(() => ApiKeys.Read(Folder.Write("bad-keys", content)), Throws.TypeOf<InputException>().With.Message.Contains(expected));
 
     [TestCase("localhost", 200)]
     [TestCase("LOCALHOST:80", 200)]
@@ -146,9 +125,9 @@ public sealed class ServerOperationTests
     [TestCase("127.0.0.1.evil.example", 421)]
     public async Task a_server_for_this_machine_alone_answers_to_no_other_name(string host, int code)
     {
-        await using var server = await ScoringServer.Start(model, settings with { Hosts = HostNames.Usual(settings.Addresses) });
+        await using var server = await ScoringServer.Start(Model, settings with { Hosts = HostNames.Usual(settings.Addresses) });
         using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(Address(server), "v1/model")) { Headers = { Host = host } };
-        using var answer = await client.SendAsync(request);
+        using var answer = await Client.SendAsync(request);
         Assert.That((int)answer.StatusCode, Is.EqualTo(code));
     }
 
@@ -166,10 +145,10 @@ public sealed class ServerOperationTests
     [Test]
     public async Task the_model_is_described_by_its_answer_and_by_the_metrics()
     {
-        await using var server = await ScoringServer.Start(model, settings);
-        using var json = JsonDocument.Parse(await client.GetStringAsync(new Uri(Address(server), "v1/model")));
+        await using var server = await ScoringServer.Start(Model, settings);
+        using var json = JsonDocument.Parse(await Client.GetStringAsync(new Uri(Address(server), "v1/model")));
         var root = json.RootElement;
-        using var run = Run.Open(Path.Combine(folder.Path, "run"));
+        using var run = Run.Open(Path.Combine(Folder.Path, "run"));
         var hash = Pascl.Training.Networks.WeightHash.Of(run.Network);
         Assert.Multiple(() =>
         {
@@ -182,20 +161,20 @@ public sealed class ServerOperationTests
             Assert.That(root.GetProperty("version").GetString(), Does.Match(@"^\d+\.\d+\.\d+"));
             Assert.That(root.GetProperty("limits").GetProperty("max_images").GetInt32(), Is.EqualTo(settings.ImageLimit));
         });
-        var metrics = await client.GetStringAsync(new Uri(Address(server), "metrics"));
+        var metrics = await Client.GetStringAsync(new Uri(Address(server), "metrics"));
         Assert.That(metrics, Does.Contain($"weights_sha256=\"{hash}\"}} 1").And.Contain("pascl_decoding_pixels 0").And.Contain("pascl_requests_in_flight 0"));
     }
 
     [Test]
     public async Task the_description_of_the_api_names_every_path_and_field_that_there_is()
     {
-        await using var server = await ScoringServer.Start(model, settings);
-        using var document = JsonDocument.Parse(await client.GetStringAsync(new Uri(Address(server), "openapi.json")));
+        await using var server = await ScoringServer.Start(Model, settings);
+        using var document = JsonDocument.Parse(await Client.GetStringAsync(new Uri(Address(server), "openapi.json")));
         var paths = document.RootElement.GetProperty("paths").EnumerateObject().ToArray();
         Assert.That(paths.Select(path => path.Name), Is.EquivalentTo(read.Except(["/page.js", "/page.css"]).Append("/score")));
-        using var answer = JsonDocument.Parse(await client.GetStringAsync(new Uri(Address(server), "v1/model")));
+        using var answer = JsonDocument.Parse(await Client.GetStringAsync(new Uri(Address(server), "v1/model")));
         Assert.That(Fields(document, "Model"), Is.EquivalentTo(answer.RootElement.EnumerateObject().Select(field => field.Name)));
-        using var score = JsonDocument.Parse((await client.Score(server, Form(Noise(8, 1), [1]))).Text);
+        using var score = JsonDocument.Parse((await Client.Score(server, Form(Noise(8, 1), [1]))).Text);
         Assert.That(Fields(document, "Answer"), Is.EquivalentTo(score.RootElement.EnumerateObject().Select(field => field.Name)));
         var images = score.RootElement.GetProperty("images").EnumerateArray().SelectMany(image => image.EnumerateObject()).Select(field => field.Name).Distinct();
         Assert.That(Fields(document, "Image"), Is.EquivalentTo(images));
