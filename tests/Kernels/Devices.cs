@@ -8,7 +8,7 @@ internal static class Devices
     private static readonly Dictionary<string, KernelDevice> Opened = [];
 
     /// <summary>For <c>[TestFixtureSource]</c>.</summary>
-    public static IEnumerable<string> Names => WhyNoGpu is null ? ["simulator", "cuda:0"] : ["simulator"];
+    public static IEnumerable<string> Names => WhyNoGpu is null ? ["simulator", "ptx", "cuda:0"] : ["simulator", "ptx"];
 
     /// <summary>Why nothing runs on a GPU, or null where it does.</summary>
     public static string? WhyNoGpu { get; } = FindGpu();

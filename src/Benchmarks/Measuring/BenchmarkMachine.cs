@@ -14,7 +14,7 @@ public static class BenchmarkMachine
     private static readonly Lazy<KernelDevice?> OpenedGpu = new(() =>
     {
         var device = KernelDevice.Open();
-        if (!device.IsSimulator)
+        if (!device.UsesHostMemory)
         {
             return device;
         }

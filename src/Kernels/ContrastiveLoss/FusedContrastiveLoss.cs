@@ -114,7 +114,7 @@ public sealed class FusedContrastiveLoss : IDisposable
             blocks,
             loss,
             parts.TailImages,
-            parts.Order,
+            parts.Orders,
             parts.Rows,
             parts.Sums,
             tickets.Vector);
@@ -188,7 +188,7 @@ public sealed class FusedContrastiveLoss : IDisposable
         var needed = StateLength((int)images, features.Rows - (2 * (int)images), features.Columns);
         Check(state.Length >= needed, $"state has {state.Length} elements; for {images} images and features {features} it must have {needed}.");
         Check(state.Address % 16 == 0, "state must begin at a multiple of 16 bytes.");
-        return new ContrastiveState(state, (int)images);
+        return new ContrastiveState(state, (int)images, blocks);
     }
 }
 
@@ -292,7 +292,8 @@ internal readonly struct ContrastivePlan
 /// <summary>What lies where in the state of <see cref="FusedContrastiveLoss"/>.</summary>
 /// <param name="state">All of it, at a multiple of 16 bytes.</param>
 /// <param name="images">N.</param>
-internal readonly struct ContrastiveState(DeviceVector<float> state, int images)
+/// <param name="blocks">The most blocks of the forward pass.</param>
+internal readonly struct ContrastiveState(DeviceVector<float> state, int images, int blocks)
 {
     private const int FloatsOfFour = 4;
 
@@ -302,14 +303,19 @@ internal readonly struct ContrastiveState(DeviceVector<float> state, int images)
     /// <summary>One per anchor at most.</summary>
     public DeviceVector<ContrastiveRow> Rows => new(Start(FloatsOfFour), 2 * images);
 
-    /// <summary>One per image.</summary>
-    public DeviceVector<int> Order => new(Start(FloatsOfFour * (1 + (2L * images))), images);
+    /// <summary>One per image, for each block of the forward pass.</summary>
+    public DeviceVector<int> Orders => new(Start(FloatsOfFour * (1 + (2L * images))), (long)blocks * images);
+
+    /// <summary>One per image, as every block found it.</summary>
+    public DeviceVector<int> Order => Orders.Slice(0, images);
 
     /// <summary>Working memory of the forward pass.</summary>
-    public DeviceVector<ContrastiveSums> Sums => new(Start(WorkStart(images)), (state.Length - WorkStart(images)) / FloatsOfFour);
+    public DeviceVector<ContrastiveSums> Sums => new(Start(WorkStart(images, blocks)), WorkLength);
 
     /// <summary>Working memory of the backward pass, the same.</summary>
-    public DeviceVector<Float4> Gradients => new(Start(WorkStart(images)), (state.Length - WorkStart(images)) / FloatsOfFour);
+    public DeviceVector<Float4> Gradients => new(Start(WorkStart(images, blocks)), WorkLength);
+
+    private long WorkLength => (state.Length - WorkStart(images, blocks)) / FloatsOfFour;
 
     /// <summary>Elements that are enough for any number of images of tail classes.</summary>
     public static long Length(int images, int outliers, int width, int blocks)
@@ -322,10 +328,11 @@ internal readonly struct ContrastiveState(DeviceVector<float> state, int images)
             work = Math.Max(work, Math.Max(forward, backward));
         }
 
-        return WorkStart(images) + work;
+        return WorkStart(images, blocks) + work;
     }
 
-    private static long WorkStart(int images) => FloatsOfFour * (1 + (2L * images) + ((images + FloatsOfFour - 1) / FloatsOfFour));
+    private static long WorkStart(int images, int blocks) =>
+        FloatsOfFour * (1 + (2L * images) + ((((long)blocks * images) + FloatsOfFour - 1) / FloatsOfFour));
 
     private nint Start(long element) => state.Address + (nint)(element * sizeof(float));
 }

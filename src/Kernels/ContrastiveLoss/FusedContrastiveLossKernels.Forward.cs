@@ -21,7 +21,7 @@ internal static partial class FusedContrastiveLossKernels
     /// <param name="blocks">How many blocks the pairs are cut up for.</param>
     /// <param name="loss">One element, receives the loss.</param>
     /// <param name="tailImages">One element, receives the number of images of tail classes.</param>
-    /// <param name="order">(N), receives the images of tail classes, then the others.</param>
+    /// <param name="orders">(blocks, N), receives in each block's row the images of tail classes, then the others.</param>
     /// <param name="rows">(2N), receives what the backward pass needs of each anchor.</param>
     /// <param name="parts">32 sums for each item.</param>
     /// <param name="tickets">One element that is 0, before and after.</param>
@@ -41,13 +41,14 @@ internal static partial class FusedContrastiveLossKernels
         int blocks,
         ArrayView<float> loss,
         ArrayView<int> tailImages,
-        ArrayView<int> order,
+        ArrayView<int> orders,
         ArrayView<ContrastiveRow> rows,
         ArrayView<ContrastiveSums> parts,
         ArrayView<int> tickets)
         where TShift : unmanaged, IExponentShift
     {
-        // Each block finds the order for itself, and all write the same: cheaper than a second launch that could rely on the first.
+        // Each block finds the order for itself: cheaper than a second launch that could rely on the first.
+        var order = orders.SubView((long)Grid.IdxX * labels.Length, labels.Length);
         var tails = Sort(labels, isTailClass, order);
         var plan = ContrastivePlan.Forward(tails, outliers, blocks);
         var busy = Math.Max(1, Math.Min(plan.Items, Grid.DimX));

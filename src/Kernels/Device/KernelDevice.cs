@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Globalization;
 using System.Reflection;
+using Pascl.Kernels.Ptx;
 
 namespace Pascl.Kernels.Device;
 
@@ -20,8 +21,11 @@ public abstract class KernelDevice : IDisposable
     /// <summary>The device for people: <c>simulator</c>, or <c>cuda:0 (NVIDIA H200)</c>.</summary>
     public string Name { get; }
 
-    /// <summary>Whether kernels run on the CPU, thousands of times slower than on a GPU.</summary>
+    /// <summary>Whether each thread of a block is a thread of the CPU, so that few of them should do the work.</summary>
     public abstract bool IsSimulator { get; }
+
+    /// <summary>Whether kernels run on the CPU and read its memory, thousands of times slower than on a GPU.</summary>
+    public virtual bool UsesHostMemory => IsSimulator;
 
     /// <summary>Whether kernels with tensor-core instructions run here: from compute capability 8.0, and on the simulator.</summary>
     public abstract bool HasTensorCores { get; }
@@ -42,7 +46,10 @@ public abstract class KernelDevice : IDisposable
     public Action<KernelLaunch>? LaunchObserver { get; set; }
 
     /// <summary>Opens a device.</summary>
-    /// <param name="device"><c>cuda:i</c> for the i-th GPU, <c>simulator</c>, or <c>auto</c>: the first GPU where there is one, and the simulator elsewhere.</param>
+    /// <param name="device">
+    /// <c>cuda:i</c> for the i-th GPU; <c>simulator</c>; <c>ptx</c> or <c>ptx:SEED</c>, which runs the GPU's code on the CPU and checks all that it does; or
+    /// <c>auto</c>: the first GPU where there is one, and the simulator elsewhere.
+    /// </param>
     /// <exception cref="DeviceException">There is no such device, or it cannot be used; the message says why.</exception>
     public static KernelDevice Open(string device = "auto") => Open(device, CudaDriver.Find());
 
@@ -64,11 +71,14 @@ public abstract class KernelDevice : IDisposable
     internal static KernelDevice Open(string device, CudaDriver? driver) => device switch
     {
         "simulator" => new SimulatorDevice(),
+        "ptx" => new PtxMachine(new PtxRunOptions()),
+        ['p', 't', 'x', ':', .. var seed] when int.TryParse(seed, NumberStyles.None, CultureInfo.InvariantCulture, out var number) =>
+            new PtxMachine(new PtxRunOptions(number)),
         "auto" when driver is null || driver.CountDevices() == 0 => new SimulatorDevice(),
         "auto" => CudaDevice.Open(driver, 0),
         ['c', 'u', 'd', 'a', ':', .. var number] when int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out var index) =>
             CudaDevice.Open(driver, index),
-        _ => throw new DeviceException($"\"{device}\" is not a device. Use auto, simulator, or cuda: and the number of a GPU, such as cuda:0."),
+        _ => throw new DeviceException($"\"{device}\" is not a device. Use auto, simulator, ptx, or cuda: and the number of a GPU, such as cuda:0."),
     };
 
     /// <summary>Allocates memory, not cleared.</summary>

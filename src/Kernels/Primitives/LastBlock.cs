@@ -19,12 +19,11 @@ internal static class LastBlock
             // The fences order this block's writes before its ticket, and the other blocks' tickets before the reads that follow.
             MemoryFence.DeviceLevel();
             arrivedBefore[0] = Atomic.Add(ref tickets[index], 1);
+            MemoryFence.DeviceLevel();
             if (arrivedBefore[0] == blocks - 1)
             {
                 tickets[index] = 0;
             }
-
-            MemoryFence.DeviceLevel();
         }
 
         Group.Barrier();

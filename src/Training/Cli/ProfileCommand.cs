@@ -149,7 +149,7 @@ internal sealed class ProfileReport(StepProfile profile, ComputeDevice device, l
         ConsoleTable.Write("The steps", ["what", "value"], [.. Rows().Select(row => new[] { row.Name, row.Value })]);
         if (device.Kernels is not null)
         {
-            WriteKernels(device.Kernels.IsSimulator ? null : MachineCeiling.Measure(device.Torch));
+            WriteKernels(device.Kernels.UsesHostMemory ? null : MachineCeiling.Measure(device.Torch));
         }
     }
 

@@ -60,10 +60,10 @@ internal static partial class TensorMemory
     {
         var isElement = tensor.dtype == TypeOf<T>() || (typeof(T) == typeof(byte) && tensor.dtype == ScalarType.Bool);
         Require(isElement, tensor, name, TypeOf<T>().ToString());
-        var isThere = device.IsSimulator
+        var isThere = device.UsesHostMemory
             ? tensor.device_type == DeviceType.CPU
             : tensor.device_type == DeviceType.CUDA && device.Name.StartsWith($"cuda:{tensor.device_index} ", StringComparison.Ordinal);
-        Require(isThere, tensor, name, $"on the device of {(device.IsSimulator ? "the simulator, which is the CPU" : device.Name)}");
+        Require(isThere, tensor, name, $"on the device of {(device.UsesHostMemory ? "the simulator, which is the CPU" : device.Name)}");
     }
 
     private static void Require(bool holds, Tensor tensor, string name, string needed)

@@ -1,0 +1,149 @@
+namespace Pascl.Kernels.Ptx;
+
+/// <summary>What bounds a kernel's time from below on some GPU: the memory it must move and the instructions its warps must issue.</summary>
+/// <param name="Name">The GPU.</param>
+/// <param name="Multiprocessors">Streaming multiprocessors.</param>
+/// <param name="ClockGigahertz">The highest clock.</param>
+/// <param name="MemoryGigabytesPerSecond">Bandwidth of the memory.</param>
+/// <param name="CacheGigabytesPerSecond">Bandwidth of the cache that all multiprocessors share, as the maker or a measurement says.</param>
+public sealed record GpuRates(string Name, int Multiprocessors, double ClockGigahertz, double MemoryGigabytesPerSecond, double CacheGigabytesPerSecond)
+{
+    /// <summary>
+    /// GPUs with a known table. H200: NVIDIA H200 datasheet (4.8 TB/s, 132 multiprocessors, 1.98 GHz boost of the SXM module). A100 80 GB: datasheet (2,039 GB/s,
+    /// 108, 1.41 GHz). RTX 4090: Ada whitepaper (1,008 GB/s, 128, 2.52 GHz). RTX 3060: Ampere whitepaper (360 GB/s, 28, 1.78 GHz). The cache's bandwidth is taken
+    /// as 64 bytes a clock and multiprocessor, which none of them exceeds.
+    /// </summary>
+    public static IReadOnlyList<GpuRates> Known { get; } =
+    [
+        Of("H200", 132, 1.98, 4800),
+        Of("A100", 108, 1.41, 2039),
+        Of("RTX 4090", 128, 2.52, 1008),
+        Of("RTX 3060", 28, 1.78, 360),
+    ];
+
+    /// <summary>Warp-instructions of a class that one multiprocessor can start in a clock. Source: CUDA C++ Programming Guide, arithmetic instructions.</summary>
+    public static double PerClock(InstructionClass instructions) => instructions switch
+    {
+        InstructionClass.Special => 0.5,
+        InstructionClass.Memory or InstructionClass.Exchange => 1,
+        InstructionClass.TensorCore => 2,
+        InstructionClass.Division => Schedulers / FewestOfDivision,
+        _ => Schedulers,
+    };
+
+    /// <summary>Warp-instructions that one multiprocessor issues in a clock: one of each of its schedulers.</summary>
+    public const double Schedulers = 4;
+
+    /// <summary>Instructions that a division becomes at least.</summary>
+    public const double FewestOfDivision = 8;
+
+    private static GpuRates Of(string name, int multiprocessors, double clock, double memory) =>
+        new(name, multiprocessors, clock, memory, 64 * multiprocessors * clock);
+}
+
+/// <summary>Classes of instructions that a multiprocessor executes at different rates.</summary>
+public enum InstructionClass
+{
+    /// <summary>Arithmetic of float32 and integers, comparisons, conversions between widths.</summary>
+    Arithmetic,
+
+    /// <summary>ex2, lg2, rcp, sqrt, and conversions between numbers and integers.</summary>
+    Special,
+
+    /// <summary>Division and remainder of integers and exact division of numbers, which become sequences.</summary>
+    Division,
+
+    /// <summary>Loads and stores.</summary>
+    Memory,
+
+    /// <summary>Exchanges between lanes.</summary>
+    Exchange,
+
+    /// <summary>Products of matrices on tensor cores.</summary>
+    TensorCore,
+
+    /// <summary>Branches, barriers and fences.</summary>
+    Control,
+
+    /// <summary>What an assembler removes: copies between registers, and widenings that become part of others.</summary>
+    Free,
+}
+
+/// <summary>What one kernel did in a launch, for the whole grid, and the bound that follows.</summary>
+/// <param name="Kernel">Its name.</param>
+/// <param name="Launches">How many launches are summed.</param>
+/// <param name="Warps">Warp-instructions by class.</param>
+/// <param name="GlobalBytes">Bytes of the 32-byte sectors that its requests touched.</param>
+/// <param name="ArrayBytes">Bytes of the arrays that it was given: what it moves if it touches each element once.</param>
+/// <param name="SectorsPerNeeded">Sectors touched for each that the same bytes need: 1 is best.</param>
+/// <param name="WavefrontsPerNeeded">Passes over shared memory for each that the same accesses need: 1 is without conflicts.</param>
+/// <param name="DivergentBranches">Branches whose lanes went different ways.</param>
+public sealed record KernelWork(
+    string Kernel,
+    int Launches,
+    IReadOnlyDictionary<InstructionClass, double> Warps,
+    double GlobalBytes,
+    double ArrayBytes,
+    double SectorsPerNeeded,
+    double WavefrontsPerNeeded,
+    double DivergentBranches)
+{
+    /// <summary>Issue slots that the warps take.</summary>
+    public double Issued => Warps.Sum(pair => pair.Key switch
+    {
+        InstructionClass.Free => 0,
+        InstructionClass.Division => GpuRates.FewestOfDivision * pair.Value,
+        _ => pair.Value,
+    });
+
+    /// <summary>The least time on a GPU, in microseconds: the larger of memory and issue. A bound, never a time.</summary>
+    public double BoundMicroseconds(GpuRates gpu) => Math.Max(MemoryMicroseconds(gpu), IssueMicroseconds(gpu));
+
+    /// <summary>The least time for memory, in microseconds: each array once from memory, each sector from the cache.</summary>
+    public double MemoryMicroseconds(GpuRates gpu) =>
+        Math.Max(Math.Min(ArrayBytes, GlobalBytes) / gpu.MemoryGigabytesPerSecond, GlobalBytes / gpu.CacheGigabytesPerSecond) / 1e3;
+
+    /// <summary>The least time to issue all instructions and to execute those of each class, in microseconds, with every multiprocessor busy.</summary>
+    public double IssueMicroseconds(GpuRates gpu) => Warps.Where(pair => pair.Key != InstructionClass.Free)
+        .Select(pair => pair.Value / GpuRates.PerClock(pair.Key))
+        .Append(Issued / GpuRates.Schedulers)
+        .Max() / (gpu.Multiprocessors * gpu.ClockGigahertz) / 1e3;
+}
+
+/// <summary>Sorts executed instructions into classes.</summary>
+internal static class InstructionClasses
+{
+    /// <summary>The work of a launch.</summary>
+    /// <param name="kernel">Its name.</param>
+    /// <param name="counts">What was executed, of all blocks or of some.</param>
+    /// <param name="arrayBytes">Bytes of its arrays.</param>
+    public static KernelWork Work(string kernel, PtxCounts counts, long arrayBytes) => new(
+        kernel,
+        1,
+        counts.Executed.GroupBy(executed => Of(executed.Instruction)).ToDictionary(group => group.Key, group => group.Sum(executed => executed.Warps) * counts.Scale),
+        counts.GlobalSectors * 32 * counts.Scale,
+        arrayBytes,
+        counts.GlobalSectorsNeeded == 0 ? 1 : (double)counts.GlobalSectors / counts.GlobalSectorsNeeded,
+        counts.SharedWavefrontsNeeded == 0 ? 1 : (double)counts.SharedWavefronts / counts.SharedWavefrontsNeeded,
+        counts.DivergentBranches * counts.Scale);
+
+    /// <summary>The class of an instruction.</summary>
+    public static InstructionClass Of(PtxInstruction instruction) => instruction.Parts[0] switch
+    {
+        "mov" or "cvta" => InstructionClass.Free,
+        "ld" when instruction.Has("param") => InstructionClass.Free,
+        "ld" or "st" or "cp" or "atom" or "red" or "ldmatrix" => InstructionClass.Memory,
+        "mma" => InstructionClass.TensorCore,
+        "shfl" or "vote" => InstructionClass.Exchange,
+        "bra" or "brx" or "bar" or "barrier" or "membar" or "fence" or "ret" or "exit" => InstructionClass.Control,
+        "div" or "rem" => InstructionClass.Division,
+        "ex2" or "lg2" or "rcp" or "sqrt" or "rsqrt" or "sin" or "cos" => InstructionClass.Special,
+        "cvt" => IsBetweenKinds(instruction) ? InstructionClass.Special : InstructionClass.Free,
+
+        // A product that is followed by its sum becomes one instruction with it; the bound must not count both.
+        "mul" when instruction.Parts[^1][0] == 'f' && !instruction.Has("rn") => InstructionClass.Free,
+        _ => InstructionClass.Arithmetic,
+    };
+
+    private static bool IsBetweenKinds(PtxInstruction instruction) => instruction.Parts[^1][0] == 'f' != (instruction.Parts[^2][0] == 'f');
+}
