@@ -168,6 +168,9 @@ public sealed record KernelResources(int Registers, int SharedBytes, int StackBy
     /// <summary>Machine instructions whose name starts with a key, where a disassembler was at hand; otherwise empty.</summary>
     public IReadOnlyDictionary<string, int> Instructions { get; init; } = new Dictionary<string, int>();
 
+    /// <summary>The loop with the most instructions, where a disassembler was at hand and there is a loop.</summary>
+    public HotLoop? HotLoop { get; init; }
+
     /// <summary>Whether everything a thread keeps is in registers.</summary>
     public bool StaysInRegisters => StackBytes == 0 && SpillBytes == 0;
 }

@@ -38,6 +38,9 @@ public sealed record KernelDefinition
     /// <summary>Whether the kernel needs compute capability 8.0.</summary>
     public bool NeedsTensorCores => attribute.NeedsTensorCores;
 
+    /// <summary>Whether values are computed close to where they are used, even inside a loop, so that fewer registers are taken.</summary>
+    public bool SavesRegisters => attribute.SavesRegisters;
+
     /// <summary>Every kernel of this library, in the order of their names.</summary>
     public static IReadOnlyList<KernelDefinition> All() => [.. typeof(KernelDefinition).Assembly.GetTypes()
         .SelectMany(type => type.GetMethods(BindingFlags.Static | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly))
@@ -70,6 +73,12 @@ public sealed class KernelAttribute(int threads) : Attribute
 
     /// <summary>Whether the kernel needs compute capability 8.0: tensor-core and asynchronous-copy instructions.</summary>
     public bool NeedsTensorCores { get; init; }
+
+    /// <summary>
+    /// Whether values are computed close to where they are used. Without it what a loop does not change is computed before the loop, which some kernels have too
+    /// few registers for.
+    /// </summary>
+    public bool SavesRegisters { get; init; }
 }
 
 /// <summary>Names type arguments with which a generic kernel is used.</summary>

@@ -36,7 +36,8 @@ public sealed partial class PtxAssembler
             var (exit, report) = Run(assembler, "-v", $"-arch=sm_{capability.Major}{capability.Minor}", text, "-o", code);
             if (exit == 0)
             {
-                return Read(report) with { Instructions = disassembler is null ? new Dictionary<string, int>() : Count(Run(disassembler, "-sass", code).Output) };
+                var resources = Read(report);
+                return disassembler is null ? resources : Counts(resources, MachineCode.Parse(Run(disassembler, "-sass", code).Output));
             }
 
             return report.Contains("is not defined for option 'gpu-name'", StringComparison.Ordinal)
@@ -58,11 +59,11 @@ public sealed partial class PtxAssembler
 
     private static int Number(Match match) => match.Success ? int.Parse(match.Groups[1].ValueSpan, CultureInfo.InvariantCulture) : 0;
 
-    private static Dictionary<string, int> Count(string listing)
+    private static KernelResources Counts(KernelResources resources, MachineCode code) => resources with
     {
-        var names = InstructionName().Matches(listing).Select(match => match.Groups[1].Value).ToArray();
-        return Counted.ToDictionary(counted => counted, counted => names.Count(name => name.StartsWith(counted, StringComparison.Ordinal)));
-    }
+        Instructions = Counted.ToDictionary(counted => counted, counted => code.Names.Count(name => name.StartsWith(counted, StringComparison.Ordinal))),
+        HotLoop = code.HotLoop(),
+    };
 
     private static (int Exit, string Output) Run(string program, params string[] arguments)
     {
@@ -92,8 +93,4 @@ public sealed partial class PtxAssembler
 
     [GeneratedRegex(@"(\d+) bytes spill loads")]
     private static partial Regex SpillLoads();
-
-    // "/*0010*/  @!P0 LDG.E.128.CONSTANT R4, ..." -> "LDG.E.128.CONSTANT"
-    [GeneratedRegex(@"/\*[0-9a-f]{4,}\*/\s+(?:@!?U?P\w+\s+)?([A-Z][A-Z0-9.]+)")]
-    private static partial Regex InstructionName();
 }

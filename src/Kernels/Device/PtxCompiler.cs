@@ -12,8 +12,9 @@ public sealed class PtxCompiler : IDisposable
     // The oldest instruction set with bfloat16 tensor-core instructions; drivers and assemblers since CUDA 11.0 take it.
     private static readonly CudaInstructionSet InstructionSet = CudaInstructionSet.ISA_70;
 
-    private readonly Context context = Context.Create(builder => builder.Optimize(OptimizationLevel.O2).Inlining(InliningMode.Aggressive).EnableAlgorithms());
+    private readonly Context context = Context.Create(builder => builder.Optimize(OptimizationLevel.O1).Inlining(InliningMode.Aggressive).EnableAlgorithms());
     private readonly PTXBackend backend;
+    private readonly bool hasTensorCores;
 
     /// <summary>Creates a compiler for one kind of GPU.</summary>
     /// <param name="capability">At least 7.0. Code for a later GPU than 8.0 is written for 8.0, which they all take.</param>
@@ -25,6 +26,7 @@ public sealed class PtxCompiler : IDisposable
         }
 
         var target = TargetOf(capability);
+        hasTensorCores = target >= ComputeCapability.TensorCores;
         backend = new PTXBackend(context, new CudaArchitecture(target.Major, target.Minor), InstructionSet, nvvmAPI: null!);
     }
 
@@ -38,7 +40,8 @@ public sealed class PtxCompiler : IDisposable
         lock (backend)
         {
             var entryPoint = EntryPointDescription.FromExplicitlyGroupedKernel(definition.Method);
-            var compiled = (PTXCompiledKernel)backend.Compile(entryPoint, definition.Specialization);
+            var compiled = (PTXCompiledKernel)backend.Compile(
+                entryPoint, definition.Specialization, new PtxPasses(hasTensorCores, definition.SavesRegisters));
             return new PtxKernel(definition, compiled.Name, PtxOperands.ToRegisters(compiled.PTXAssembly));
         }
     }
