@@ -104,7 +104,7 @@ public sealed class TensorCoreTests(string name)
     {
         if (Group.IdxX < 2)
         {
-            output[Group.IdxX] = Group.IdxX == 0 ? TensorCore.Pack(value, other) : TensorCore.Pack(other, value);
+            output[Group.IdxX] = Group.IdxX == 0 ? BFloat16Element.Pair(value, other) : BFloat16Element.Pair(other, value);
         }
     }
 

@@ -44,14 +44,14 @@ internal static partial class DualBatchNormKernels
         where TCodec : struct, ICodec<TStored, TLanes>
     {
         var (split, splits) = (Grid.IdxY, Grid.DimY);
-        var column = (Grid.IdxX * tileColumns) + (Group.IdxX % tileColumns);
+        var column = (Grid.IdxX * tileColumns) + ThreadPlace.Column(tileColumns);
         var own = default(LaneSums<TLanes>);
         if (column < columns)
         {
             var affine = Affine<TLanes>.Of(means, variances, weight, bias, epsilon, column * channelsPerColumn, channelsPerColumn > 1 ? 1 : 0);
             var last = LastItem(column, columns, pixels, items);
-            var stride = Group.DimX / tileColumns;
-            var item = Share(items, split, splits) + (Group.IdxX / tileColumns);
+            var stride = ThreadPlace.Rows(tileColumns);
+            var item = Share(items, split, splits) + ThreadPlace.Row(tileColumns);
             var end = Share(items, split + 1, splits);
             var walk = new Walk(columns, pixels, item, stride);
             for (; item + stride < end; item += 2 * stride)
@@ -153,7 +153,7 @@ internal static partial class DualBatchNormKernels
         where TLanes : unmanaged, ILanes<TLanes>
         where TCodec : struct, ICodec<TStored, TLanes>
     {
-        var column = (Grid.IdxX * tileColumns) + (Group.IdxX % tileColumns);
+        var column = (Grid.IdxX * tileColumns) + ThreadPlace.Column(tileColumns);
         if (column >= columns)
         {
             return;
@@ -165,8 +165,8 @@ internal static partial class DualBatchNormKernels
         var offset = share * TLanes.Gather(biasGradient, channel, step);
         var slope = share * affine.InverseDeviation * TLanes.Gather(weightGradient, channel, step);
         var first = (long)column * pixels;
-        var stride = Group.DimX / tileColumns;
-        var item = Share(items, Grid.IdxY, Grid.DimY) + (Group.IdxX / tileColumns);
+        var stride = ThreadPlace.Rows(tileColumns);
+        var item = Share(items, Grid.IdxY, Grid.DimY) + ThreadPlace.Row(tileColumns);
         var end = Share(items, Grid.IdxY + 1, Grid.DimY);
         var walk = new Walk(columns, pixels, item, stride);
         for (; item + stride < end; item += 2 * stride)
@@ -203,12 +203,12 @@ internal static partial class DualBatchNormKernels
         int tileChannels,
         float epsilon)
     {
-        var channel = (Grid.IdxX * tileChannels) + (Group.IdxX % tileChannels);
+        var channel = (Grid.IdxX * tileChannels) + ThreadPlace.Column(tileChannels);
         var sums = default(LaneSums<One>);
         if (channel < channels)
         {
             var begin = (long)channel * Grid.DimY;
-            sums = Added(partials, begin + (Group.IdxX / tileChannels), begin + Grid.DimY, Group.DimX / tileChannels);
+            sums = Added(partials, begin + ThreadPlace.Row(tileChannels), begin + Grid.DimY, ThreadPlace.Rows(tileChannels));
         }
 
         sums = ColumnReduction.Merge<LaneSums<One>, AddLaneSums<One>>(sums, tileChannels);

@@ -41,13 +41,13 @@ internal static partial class DualBatchNormKernels
         where TCodec : struct, ICodec<TStored, TLanes>
     {
         var (split, splits) = (Grid.IdxY, Grid.DimY);
-        var column = (Grid.IdxX * tileColumns) + (Group.IdxX % tileColumns);
+        var column = (Grid.IdxX * tileColumns) + ThreadPlace.Column(tileColumns);
         var isFirst = split < firstSplits;
         var start = isFirst ? Share(firstItems, split, firstSplits) : firstItems + Share(items - firstItems, split - firstSplits, splits - firstSplits);
         var end = isFirst ? Share(firstItems, split + 1, firstSplits) : firstItems + Share(items - firstItems, split - firstSplits + 1, splits - firstSplits);
         var own = column < columns
             ? MomentsOf<TStored, TLanes, TCodec>(input, (long)column * pixels, columns, pixels,
-                start + (Group.IdxX / tileColumns), end, Group.DimX / tileColumns)
+                start + ThreadPlace.Row(tileColumns), end, ThreadPlace.Rows(tileColumns))
             : default;
         var isWriter = Group.IdxX < tileColumns && column < columns;
         if (channelsPerColumn > 1)
@@ -116,15 +116,15 @@ internal static partial class DualBatchNormKernels
         float momentum)
     {
         var splits = Grid.DimY;
-        var channel = (Grid.IdxX * tileChannels) + (Group.IdxX % tileChannels);
-        var row = Group.IdxX / tileChannels;
+        var channel = (Grid.IdxX * tileChannels) + ThreadPlace.Column(tileChannels);
+        var row = ThreadPlace.Row(tileChannels);
         var sets = default(MomentsOfSets);
         if (channel < channels)
         {
             var begin = (long)channel * splits;
             sets = new(
-                Merged(partials, begin + row, begin + firstSplits, Group.DimX / tileChannels),
-                Merged(partials, begin + firstSplits + row, begin + splits, Group.DimX / tileChannels));
+                Merged(partials, begin + row, begin + firstSplits, ThreadPlace.Rows(tileChannels)),
+                Merged(partials, begin + firstSplits + row, begin + splits, ThreadPlace.Rows(tileChannels)));
         }
 
         sets = ColumnReduction.Merge<MomentsOfSets, MergeSets>(sets, tileChannels);

@@ -46,7 +46,7 @@ internal static partial class DualBatchNormKernels
         where TLanes : unmanaged, ILanes<TLanes>
         where TCodec : struct, ICodec<TStored, TLanes>
     {
-        var column = (Grid.IdxX * tileColumns) + (Group.IdxX % tileColumns);
+        var column = (Grid.IdxX * tileColumns) + ThreadPlace.Column(tileColumns);
         if (column >= columns)
         {
             return;
@@ -54,8 +54,8 @@ internal static partial class DualBatchNormKernels
 
         var affine = Affine<TLanes>.Of(means, variances, weight, bias, epsilon, column * channelsPerColumn, channelsPerColumn > 1 ? 1 : 0);
         var last = LastItem(column, columns, pixels, items);
-        var stride = Group.DimX / tileColumns;
-        var item = Share(items, Grid.IdxY, Grid.DimY) + (Group.IdxX / tileColumns);
+        var stride = ThreadPlace.Rows(tileColumns);
+        var item = Share(items, Grid.IdxY, Grid.DimY) + ThreadPlace.Row(tileColumns);
         var end = Share(items, Grid.IdxY + 1, Grid.DimY);
         var walk = new Walk(columns, pixels, item, stride);
         for (; item + stride < end; item += 2 * stride)
@@ -84,11 +84,16 @@ internal static partial class DualBatchNormKernels
         }
     }
 
-    // The share'th of so many nearly equal shares begins here.
-    private static int Share(int items, int share, int shares) => (int)((long)items * share / shares);
+    // The share'th of so many nearly equal shares begins here: items * share / shares, whose product may have more than 32 bits, so that the whole multiples of
+    // the number of shares are left out of the division. A launch has at most 65535 shares.
+    private static int Share(int items, int share, int shares)
+    {
+        var (whole, rest) = ((uint)items / (uint)shares, (uint)items % (uint)shares);
+        return (int)((whole * (uint)share) + (rest * (uint)share / (uint)shares));
+    }
 
     private static long LastItem(int column, int columns, int pixels, int items) =>
-        ((long)column * pixels) + ((((long)items / pixels) - 1) * columns * pixels) + (pixels - 1);
+        ((long)column * pixels) + (((long)((uint)items / (uint)pixels) - 1) * columns * pixels) + (pixels - 1);
 }
 
 /// <summary>BatchNorm's kernels for one type of elements, taken one by one or 16 bytes at once.</summary>

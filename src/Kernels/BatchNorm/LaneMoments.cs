@@ -73,7 +73,6 @@ internal readonly struct AddLaneSums<TLanes> : IMerge<LaneSums<TLanes>>
 /// </remarks>
 internal static class ColumnReduction
 {
-    private const int WarpSize = 32;
     private const int MaximumThreads = 256;
 
     /// <summary>The merged value of a column, in the first thread of the column; the others get something unfinished.</summary>
@@ -89,23 +88,22 @@ internal static class ColumnReduction
         value = columns <= 4 ? default(TMerge).Merge(value, Warp.ShuffleXor(value, 4)) : value;
         value = columns <= 2 ? default(TMerge).Merge(value, Warp.ShuffleXor(value, 2)) : value;
         value = columns <= 1 ? default(TMerge).Merge(value, Warp.ShuffleXor(value, 1)) : value;
-        if (Group.DimX == WarpSize)
+        if (Group.DimX == ThreadPlace.WarpSize)
         {
             return value;
         }
 
-        var lane = Group.IdxX % WarpSize;
-        if (lane < columns)
+        if (ThreadPlace.Lane < columns)
         {
-            ofWarps[(Group.IdxX / WarpSize * columns) + lane] = value;
+            ofWarps[(ThreadPlace.Warp * columns) + ThreadPlace.Lane] = value;
         }
 
         Group.Barrier();
         if (Group.IdxX < columns)
         {
-            for (var warp = 1; warp < Group.DimX / WarpSize; warp++)
+            for (var warp = 1; warp < ThreadPlace.Warps; warp++)
             {
-                value = default(TMerge).Merge(value, ofWarps[(warp * columns) + lane]);
+                value = default(TMerge).Merge(value, ofWarps[(warp * columns) + ThreadPlace.Lane]);
             }
         }
 
@@ -129,12 +127,13 @@ internal readonly struct Walk
     public Walk(int columns, int pixels, int item, int stride)
     {
         this.pixels = pixels;
-        pixel = item % pixels;
-        pixelStep = stride % pixels;
+        var (images, imageStep) = ((uint)item / (uint)pixels, (uint)stride / (uint)pixels);
+        pixel = item - ((int)images * pixels);
+        pixelStep = stride - ((int)imageStep * pixels);
         var image = (long)columns * pixels;
-        step = (stride / pixels * image) + pixelStep;
+        step = (imageStep * image) + pixelStep;
         carry = image - pixels;
-        Offset = (item / pixels * image) + pixel;
+        Offset = (images * image) + pixel;
     }
 
     private Walk(Walk from)

@@ -32,7 +32,8 @@ internal static class ContrastiveProducts<T>
         var piecesOfRow = default(T).Width * ElementBytes / TensorCore.CopyBytes;
         for (var piece = Group.IdxX; piece < rows * piecesOfRow; piece += Group.DimX)
         {
-            var (row, column) = (piece / piecesOfRow, piece % piecesOfRow);
+            var row = (int)((uint)piece / (uint)piecesOfRow);
+            var column = piece & (piecesOfRow - 1);
             var source = (((long)firstRow + row) * (default(T).Width / 2)) + (column * (TensorCore.CopyBytes / sizeof(uint)));
             var destination = offset + (row * Pitch) + (column * TensorCore.CopyBytes);
             TensorCore.CopyAsync(features, address, source, shared, destination);

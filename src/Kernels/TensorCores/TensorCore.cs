@@ -21,7 +21,6 @@ internal static class TensorCore
     /// <summary>Bytes that <see cref="CopyAsync"/> copies.</summary>
     public const int CopyBytes = 16;
 
-    private const int WarpSize = 32;
     private const int Registers = 8;
 
     // The address of a block's dynamic shared memory, plus a byte offset.
@@ -43,7 +42,7 @@ internal static class TensorCore
         if (CudaAsm.IsSupported)
         {
             Output<uint> first = default, second = default, third = default, fourth = default;
-            Input<int> address = LaneOffset(Group.IdxX % WarpSize, offset, pitch);
+            Input<int> address = LaneOffset(ThreadPlace.Lane, offset, pitch);
             CudaAsm.EmitRef(
                 AddressOfLast4 + "ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [address]; }",
                 ref first,
@@ -75,7 +74,7 @@ internal static class TensorCore
         if (CudaAsm.IsSupported)
         {
             Output<uint> first = default, second = default, third = default, fourth = default;
-            Input<int> address = LaneOffset(Group.IdxX % WarpSize, offset, pitch);
+            Input<int> address = LaneOffset(ThreadPlace.Lane, offset, pitch);
             CudaAsm.EmitRef(
                 AddressOfLast4 + "ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [address]; }",
                 ref first,
@@ -143,20 +142,6 @@ internal static class TensorCore
         }
 
         return Simulate(shared, sum, left, right);
-    }
-
-    /// <summary>Two numbers, rounded to the nearest bfloat16: the first in the low half.</summary>
-    public static uint Pack(float first, float second)
-    {
-        if (CudaAsm.IsSupported)
-        {
-            Output<uint> packed = default;
-            Input<float> low = first, high = second;
-            CudaAsm.EmitRef("cvt.rn.bf16x2.f32 %0, %2, %1;", ref packed, ref low, ref high);
-            return packed.Value;
-        }
-
-        return ((BFloat16)first).Bits | ((uint)((BFloat16)second).Bits << 16);
     }
 
     /// <summary>The number in the low half of a pair.</summary>
@@ -237,17 +222,17 @@ internal static class TensorCore
     }
 
     // Which row of eight elements a lane points ldmatrix to: lanes 0..7 give the rows of the first 8 x 8 quarter, and so on.
-    private static int LaneOffset(int lane, int offset, int pitch) => offset + ((lane % Size) * pitch) + (lane / Size * CopyBytes);
+    private static int LaneOffset(int lane, int offset, int pitch) => offset + ((lane & (Size - 1)) * pitch) + ((lane >> 4) * CopyBytes);
 
     private static uint Row(ArrayView<uint> shared, int quarter, int offset, int pitch)
     {
-        var lane = Group.IdxX % WarpSize;
+        var lane = ThreadPlace.Lane;
         return shared[(LaneOffset((quarter * 8) + (lane / 4), offset, pitch) / sizeof(uint)) + (lane % 4)];
     }
 
     private static uint Column(ArrayView<uint> shared, int quarter, int offset, int pitch)
     {
-        var lane = Group.IdxX % WarpSize;
+        var lane = ThreadPlace.Lane;
         var (column, row) = (lane / 4, (quarter * 8) + (2 * (lane % 4)));
         return Half(shared, LaneOffset(row, offset, pitch), column) | (Half(shared, LaneOffset(row + 1, offset, pitch), column) << 16);
     }
@@ -268,7 +253,7 @@ internal static class TensorCore
         shared[own + 6] = right.TopRight;
         shared[own + 7] = right.BottomRight;
         Group.Barrier();
-        var lane = Group.IdxX % WarpSize;
+        var lane = ThreadPlace.Lane;
         var warp = start + (Registers * (Group.IdxX - lane));
         var (row, column) = (lane / 4, 2 * (lane % 4));
         for (var k = 0; k < Size; k++)

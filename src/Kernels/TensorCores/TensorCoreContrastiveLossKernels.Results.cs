@@ -47,8 +47,8 @@ internal static partial class TensorCoreContrastiveLossKernels
         float inverseTemperature)
     {
         var anchors = labels.IntLength;
-        var lane = Group.IdxX % LanesOfAnchor;
-        var row = ((Grid.IdxX * Group.DimX) + Group.IdxX) / LanesOfAnchor;
+        var lane = ThreadPlace.Column(LanesOfAnchor);
+        var row = (Grid.IdxX * ThreadPlace.Rows(LanesOfAnchor)) + ThreadPlace.Row(LanesOfAnchor);
         float sum = 0, square = 0, part = 0;
         if (row < anchors)
         {
