@@ -113,7 +113,7 @@ public sealed class TensorCoreTests(string name)
     {
         if (Group.IdxX < length)
         {
-            output[Group.IdxX] = TensorCore.Exp2(input[Group.IdxX]);
+            output[Group.IdxX] = SpecialFunctions.Exp2(input[Group.IdxX]);
         }
     }
 

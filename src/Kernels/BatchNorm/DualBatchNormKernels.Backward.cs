@@ -49,15 +49,14 @@ internal static partial class DualBatchNormKernels
         if (column < columns)
         {
             var affine = Affine<TLanes>.Of(means, variances, weight, bias, epsilon, column * channelsPerColumn, channelsPerColumn > 1 ? 1 : 0);
-            var last = LastItem(column, columns, pixels, items);
             var stride = ThreadPlace.Rows(tileColumns);
             var item = Share(items, split, splits) + ThreadPlace.Row(tileColumns);
             var end = Share(items, split + 1, splits);
-            var walk = new Walk(columns, pixels, item, stride);
+            var walk = Walk.Backward(column, columns, pixels, items, item, stride);
             for (; item + stride < end; item += 2 * stride)
             {
-                var (a, next) = (last - walk.Offset, walk.Next());
-                var b = last - next.Offset;
+                var (a, next) = (walk.Place, walk.Next());
+                var b = next.Place;
                 walk = next.Next();
                 var (storedA, storedB, slopeA, slopeB) = (input[a], input[b], gradient[a], gradient[b]);
                 var (valueA, valueB, gradientA, gradientB) = (TCodec.Read(storedA), TCodec.Read(storedB), TCodec.Read(slopeA), TCodec.Read(slopeB));
@@ -80,7 +79,7 @@ internal static partial class DualBatchNormKernels
 
             if (item < end)
             {
-                var a = last - walk.Offset;
+                var a = walk.Place;
                 var (value, slope) = (TCodec.Read(input[a]), TCodec.Read(gradient[a]));
                 if (output.Length > 0)
                 {
@@ -164,15 +163,14 @@ internal static partial class DualBatchNormKernels
         var share = affine.Factor * -inverseCount;
         var offset = share * TLanes.Gather(biasGradient, channel, step);
         var slope = share * affine.InverseDeviation * TLanes.Gather(weightGradient, channel, step);
-        var first = (long)column * pixels;
         var stride = ThreadPlace.Rows(tileColumns);
         var item = Share(items, Grid.IdxY, Grid.DimY) + ThreadPlace.Row(tileColumns);
         var end = Share(items, Grid.IdxY + 1, Grid.DimY);
-        var walk = new Walk(columns, pixels, item, stride);
+        var walk = Walk.Forward(column, columns, pixels, item, stride);
         for (; item + stride < end; item += 2 * stride)
         {
-            var (a, next) = (first + walk.Offset, walk.Next());
-            var b = first + next.Offset;
+            var (a, next) = (walk.Place, walk.Next());
+            var b = next.Place;
             walk = next.Next();
             var (storedA, storedB, slopeA, slopeB) = (input[a], input[b], gradient[a], gradient[b]);
             inputGradient[a] = TCodec.Write(GradientOf(affine, slope, offset, TCodec.Read(storedA), TCodec.Read(slopeA), rectifies));
@@ -181,7 +179,7 @@ internal static partial class DualBatchNormKernels
 
         if (item < end)
         {
-            var a = first + walk.Offset;
+            var a = walk.Place;
             inputGradient[a] = TCodec.Write(GradientOf(affine, slope, offset, TCodec.Read(input[a]), TCodec.Read(gradient[a]), rectifies));
         }
     }

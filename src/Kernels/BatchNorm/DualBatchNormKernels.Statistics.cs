@@ -46,8 +46,8 @@ internal static partial class DualBatchNormKernels
         var start = isFirst ? Share(firstItems, split, firstSplits) : firstItems + Share(items - firstItems, split - firstSplits, splits - firstSplits);
         var end = isFirst ? Share(firstItems, split + 1, firstSplits) : firstItems + Share(items - firstItems, split - firstSplits + 1, splits - firstSplits);
         var own = column < columns
-            ? MomentsOf<TStored, TLanes, TCodec>(input, (long)column * pixels, columns, pixels,
-                start + ThreadPlace.Row(tileColumns), end, ThreadPlace.Rows(tileColumns))
+            ? MomentsOf<TStored, TLanes, TCodec>(
+                input, column, columns, pixels, start + ThreadPlace.Row(tileColumns), end, ThreadPlace.Rows(tileColumns))
             : default;
         var isWriter = Group.IdxX < tileColumns && column < columns;
         if (channelsPerColumn > 1)
@@ -76,26 +76,31 @@ internal static partial class DualBatchNormKernels
     }
 
     private static LaneMoments<TLanes> MomentsOf<TStored, TLanes, TCodec>(
-        ArrayView<TStored> input, long first, int columns, int pixels, int item, int end, int stride)
+        ArrayView<TStored> input, int column, int columns, int pixels, int item, int end, int stride)
         where TStored : unmanaged
         where TLanes : unmanaged, ILanes<TLanes>
         where TCodec : struct, ICodec<TStored, TLanes>
     {
-        var moments = default(LaneMoments<TLanes>);
-        var walk = new Walk(columns, pixels, item, stride);
-        for (; (long)item + (3L * stride) < end; item += 4 * stride)
+        if (item >= end)
+        {
+            return default;
+        }
+
+        var walk = Walk.Forward(column, columns, pixels, item, stride);
+        var moments = LaneMoments<TLanes>.StartingAt(TCodec.Read(input[walk.Place]));
+        for (; end - item > 3 * stride; item += 4 * stride)
         {
             var second = walk.Next();
             var third = second.Next();
             var fourth = third.Next();
-            var (a, b, c, d) = (input[first + walk.Offset], input[first + second.Offset], input[first + third.Offset], input[first + fourth.Offset]);
-            moments = LaneMoments<TLanes>.Merge(moments, LaneMoments<TLanes>.Of(TCodec.Read(a), TCodec.Read(b), TCodec.Read(c), TCodec.Read(d)));
+            var (a, b, c, d) = (input[walk.Place], input[second.Place], input[third.Place], input[fourth.Place]);
+            moments = moments.With(TCodec.Read(a), TCodec.Read(b), TCodec.Read(c), TCodec.Read(d));
             walk = fourth.Next();
         }
 
         for (; item < end; item += stride)
         {
-            moments = LaneMoments<TLanes>.Merge(moments, new(1, TCodec.Read(input[first + walk.Offset]), default));
+            moments = moments.With(TCodec.Read(input[walk.Place]));
             walk = walk.Next();
         }
 

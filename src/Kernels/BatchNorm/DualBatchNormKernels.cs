@@ -53,15 +53,14 @@ internal static partial class DualBatchNormKernels
         }
 
         var affine = Affine<TLanes>.Of(means, variances, weight, bias, epsilon, column * channelsPerColumn, channelsPerColumn > 1 ? 1 : 0);
-        var last = LastItem(column, columns, pixels, items);
         var stride = ThreadPlace.Rows(tileColumns);
         var item = Share(items, Grid.IdxY, Grid.DimY) + ThreadPlace.Row(tileColumns);
         var end = Share(items, Grid.IdxY + 1, Grid.DimY);
-        var walk = new Walk(columns, pixels, item, stride);
+        var walk = Walk.Backward(column, columns, pixels, items, item, stride);
         for (; item + stride < end; item += 2 * stride)
         {
-            var (a, next) = (last - walk.Offset, walk.Next());
-            var b = last - next.Offset;
+            var (a, next) = (walk.Place, walk.Next());
+            var b = next.Place;
             walk = next.Next();
             var (inputA, inputB) = (input[a], input[b]);
             var (sumA, sumB) = (affine.Apply(TCodec.Read(inputA)), affine.Apply(TCodec.Read(inputB)));
@@ -77,7 +76,7 @@ internal static partial class DualBatchNormKernels
 
         if (item < end)
         {
-            var a = last - walk.Offset;
+            var a = walk.Place;
             var sum = affine.Apply(TCodec.Read(input[a]));
             sum = residual.Length > 0 ? sum + TCodec.Read(residual[a]) : sum;
             output[a] = TCodec.Write(rectifies != 0 ? TLanes.Pass(sum, sum) : sum);
@@ -91,9 +90,6 @@ internal static partial class DualBatchNormKernels
         var (whole, rest) = ((uint)items / (uint)shares, (uint)items % (uint)shares);
         return (int)((whole * (uint)share) + (rest * (uint)share / (uint)shares));
     }
-
-    private static long LastItem(int column, int columns, int pixels, int items) =>
-        ((long)column * pixels) + (((long)((uint)items / (uint)pixels) - 1) * columns * pixels) + (pixels - 1);
 }
 
 /// <summary>BatchNorm's kernels for one type of elements, taken one by one or 16 bytes at once.</summary>
@@ -160,7 +156,7 @@ public readonly struct BatchMoments(int count, float mean, float squaredDeviatio
     public static BatchMoments Merge(BatchMoments left, BatchMoments right)
     {
         var count = left.Count + right.Count;
-        var share = count > 0 ? right.Count / (float)count : 0;
+        var share = count > 0 ? right.Count * SpecialFunctions.Reciprocal(count) : 0;
         var difference = right.Mean - left.Mean;
         return new BatchMoments(
             count,

@@ -1,5 +1,5 @@
+using System.Runtime.CompilerServices;
 using ILGPU;
-using ILGPU.Algorithms;
 using ILGPU.Runtime.Cuda;
 
 namespace Pascl.Kernels;
@@ -12,6 +12,7 @@ namespace Pascl.Kernels;
 /// Every thread of the block must call the loads and the product. Offsets are bytes from the start of dynamic shared memory. That must be all the shared memory
 /// of the kernel, and the kernel asks for it once, because on the simulator each request is memory of its own. Rows start at multiples of 16 bytes. On the
 /// simulator the block needs <see cref="SimulatorBytes"/> more of it.
+/// What only the simulator does is in methods that are not inlined: so the compiler to GPU code takes them up, and drops them, as one call.
 /// </remarks>
 internal static class TensorCore
 {
@@ -38,9 +39,9 @@ internal static class TensorCore
     /// <param name="pitch">Bytes from row to row.</param>
     public static Fragment LoadMatrix(ArrayView<uint> shared, int offset, int pitch)
     {
-        var loaded = default(Fragment);
         if (CudaAsm.IsSupported)
         {
+            var loaded = default(Fragment);
             Output<uint> first = default, second = default, third = default, fourth = default;
             Input<int> address = LaneOffset(ThreadPlace.Lane, offset, pitch);
             CudaAsm.EmitRef(
@@ -54,25 +55,19 @@ internal static class TensorCore
             loaded.BottomLeft = second.Value;
             loaded.TopRight = third.Value;
             loaded.BottomRight = fourth.Value;
-        }
-        else
-        {
-            loaded.TopLeft = Row(shared, 0, offset, pitch);
-            loaded.BottomLeft = Row(shared, 1, offset, pitch);
-            loaded.TopRight = Row(shared, 2, offset, pitch);
-            loaded.BottomRight = Row(shared, 3, offset, pitch);
+            return loaded;
         }
 
-        return loaded;
+        return SimulateLoad(shared, offset, pitch);
     }
 
     /// <summary>Loads the transpose of a 16 x 16 matrix in shared memory; the parameters are those of <see cref="LoadMatrix"/>.</summary>
     public static Fragment LoadMatrixTransposed(ArrayView<uint> shared, int offset, int pitch)
     {
-        // The instruction transposes each 8 x 8 quarter; the two off the diagonal change places.
-        var loaded = default(Fragment);
         if (CudaAsm.IsSupported)
         {
+            // The instruction transposes each 8 x 8 quarter; the two off the diagonal change places.
+            var loaded = default(Fragment);
             Output<uint> first = default, second = default, third = default, fourth = default;
             Input<int> address = LaneOffset(ThreadPlace.Lane, offset, pitch);
             CudaAsm.EmitRef(
@@ -86,16 +81,10 @@ internal static class TensorCore
             loaded.TopRight = second.Value;
             loaded.BottomLeft = third.Value;
             loaded.BottomRight = fourth.Value;
-        }
-        else
-        {
-            loaded.TopLeft = Column(shared, 0, offset, pitch);
-            loaded.TopRight = Column(shared, 1, offset, pitch);
-            loaded.BottomLeft = Column(shared, 2, offset, pitch);
-            loaded.BottomRight = Column(shared, 3, offset, pitch);
+            return loaded;
         }
 
-        return loaded;
+        return SimulateTransposedLoad(shared, offset, pitch);
     }
 
     /// <summary>sum + left right^T, each 16 x 16: bfloat16 products, summed in float32.</summary>
@@ -164,10 +153,7 @@ internal static class TensorCore
         }
         else
         {
-            for (var i = 0; i < CopyBytes / sizeof(uint); i++)
-            {
-                shared[(offset / sizeof(uint)) + i] = source[index + i];
-            }
+            SimulateCopy(source, index, shared, offset);
         }
     }
 
@@ -198,20 +184,6 @@ internal static class TensorCore
         }
     }
 
-    /// <summary>2^x by the special-function unit: relative error 2^-22.5, results below the smallest normal number are 0.</summary>
-    public static float Exp2(float x)
-    {
-        if (CudaAsm.IsSupported)
-        {
-            Output<float> power = default;
-            Input<float> exponent = x;
-            CudaAsm.EmitRef("ex2.approx.ftz.f32 %0, %1;", ref power, ref exponent);
-            return power.Value;
-        }
-
-        return XMath.Exp2(x);
-    }
-
     /// <summary>Keeps the compiler from moving loads and products across this place, where it would run out of registers. It costs the warp a few cycles.</summary>
     public static void KeepOrder()
     {
@@ -223,6 +195,37 @@ internal static class TensorCore
 
     // Which row of eight elements a lane points ldmatrix to: lanes 0..7 give the rows of the first 8 x 8 quarter, and so on.
     private static int LaneOffset(int lane, int offset, int pitch) => offset + ((lane & (Size - 1)) * pitch) + ((lane >> 4) * CopyBytes);
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static Fragment SimulateLoad(ArrayView<uint> shared, int offset, int pitch)
+    {
+        var loaded = default(Fragment);
+        loaded.TopLeft = Row(shared, 0, offset, pitch);
+        loaded.BottomLeft = Row(shared, 1, offset, pitch);
+        loaded.TopRight = Row(shared, 2, offset, pitch);
+        loaded.BottomRight = Row(shared, 3, offset, pitch);
+        return loaded;
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static Fragment SimulateTransposedLoad(ArrayView<uint> shared, int offset, int pitch)
+    {
+        var loaded = default(Fragment);
+        loaded.TopLeft = Column(shared, 0, offset, pitch);
+        loaded.TopRight = Column(shared, 1, offset, pitch);
+        loaded.BottomLeft = Column(shared, 2, offset, pitch);
+        loaded.BottomRight = Column(shared, 3, offset, pitch);
+        return loaded;
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void SimulateCopy(ArrayView<uint> source, long index, ArrayView<uint> shared, int offset)
+    {
+        for (var i = 0; i < CopyBytes / sizeof(uint); i++)
+        {
+            shared[(offset / sizeof(uint)) + i] = source[index + i];
+        }
+    }
 
     private static uint Row(ArrayView<uint> shared, int quarter, int offset, int pitch)
     {
@@ -240,6 +243,7 @@ internal static class TensorCore
     private static uint Half(ArrayView<uint> shared, int offset, int index) => (shared[(offset / sizeof(uint)) + (index / 2)] >> (16 * (index % 2))) & 0xFFFF;
 
     // The lanes show one another their registers, and each sums its own elements.
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private static AccumulatorTile Simulate(ArrayView<uint> shared, AccumulatorTile sum, Fragment left, Fragment right)
     {
         var start = shared.IntLength - (Registers * Group.DimX);

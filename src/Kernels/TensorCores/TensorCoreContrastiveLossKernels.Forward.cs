@@ -123,10 +123,10 @@ internal static partial class TensorCoreContrastiveLossKernels
         Group.Barrier();
     }
 
-    private static float Exponential(float product, float scale) => TensorCore.Exp2((product * scale) - scale);
+    private static float Exponential(float product, float scale) => SpecialFunctions.Exp2((product * scale) - scale);
 
     private static float Exponential(float product, float scale, int row, int column, int rows) =>
-        row == column || column >= rows ? 0 : TensorCore.Exp2((product * scale) - scale);
+        row == column || column >= rows ? 0 : SpecialFunctions.Exp2((product * scale) - scale);
 
     private static float TopSum(AccumulatorTile tile, float scale) =>
         Exponential(tile.TopLeft0, scale) + Exponential(tile.TopLeft1, scale) + Exponential(tile.TopRight0, scale) + Exponential(tile.TopRight1, scale);
