@@ -86,8 +86,9 @@ public sealed class TensorCoreTests(string name)
     {
         var shared = SharedMemory.GetDynamic<uint>();
         var offset = LoadFactors(input, address, shared);
-        var left = TensorCore.LoadMatrix(shared, offset, Pitch);
-        Store(output, TensorCore.MultiplyAccumulate(shared, Start(), left, TensorCore.LoadMatrix(shared, offset + MatrixBytes, Pitch)));
+        var left = TensorCore.LoadLeft(shared, offset + TensorCore.LaneOffset(Pitch), Pitch);
+        var right = TensorCore.LoadRight(shared, offset + MatrixBytes + TensorCore.RightLaneOffset(Pitch), Pitch);
+        Store(output, TensorCore.MultiplyAccumulate(shared, Start(), left, right));
     }
 
     [Kernel(32 * Warps, NeedsTensorCores = true)]
@@ -95,8 +96,10 @@ public sealed class TensorCoreTests(string name)
     {
         var shared = SharedMemory.GetDynamic<uint>();
         var offset = LoadFactors(input, address, shared);
-        var left = TensorCore.LoadMatrix(shared, offset, Pitch);
-        Store(output, TensorCore.MultiplyAccumulate(shared, Start(), left, TensorCore.LoadMatrixTransposed(shared, offset + MatrixBytes, Pitch)));
+        offset += TensorCore.LaneOffset(Pitch);
+        var left = TensorCore.LoadLeft(shared, offset, Pitch);
+        var right = TensorCore.LoadRightTransposed(shared, offset + MatrixBytes, Pitch);
+        Store(output, TensorCore.MultiplyAccumulate(shared, Start(), left, right));
     }
 
     [Kernel(32)]

@@ -25,32 +25,38 @@ internal static class TensorCore
     private const int Registers = 8;
 
     // The address of a block's dynamic shared memory, plus a byte offset.
-    private const string AddressOfLast4 = "{ .reg .u32 address; mov.u32 address, __dyn_shared_alloca; add.u32 address, address, %4; ";
+    private const string AddressOfLast = "{ .reg .u32 address; mov.u32 address, __dyn_shared_alloca; add.u32 address, address, %4; ";
     private const string AddressOfFirst = "{ .reg .u32 address; mov.u32 address, __dyn_shared_alloca; add.u32 address, address, %0; ";
+    private const string LoadRows = AddressOfLast + "ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [address]; }";
+    private const string LoadColumns = AddressOfLast + "ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [address]; }";
     private const string Multiply = "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 ";
 
     /// <summary>Dynamic shared memory that the simulator needs beyond the kernel's own, at its end.</summary>
     /// <param name="threads">Threads of the block.</param>
     public static int SimulatorBytes(int threads) => threads * Registers * sizeof(uint);
 
-    /// <summary>Loads a 16 x 16 matrix from shared memory.</summary>
-    /// <param name="shared">The block's dynamic shared memory.</param>
-    /// <param name="offset">Of its first element.</param>
+    /// <summary>
+    /// What a lane adds to the offsets that it gives to <see cref="LoadLeft"/> and <see cref="LoadRightTransposed"/>: lane by lane the instruction is pointed
+    /// to rows of eight elements. Added once, before a loop, it leaves numbers to the loop that are part of the instruction. 0 on the simulator.
+    /// </summary>
     /// <param name="pitch">Bytes from row to row.</param>
-    public static Fragment LoadMatrix(ArrayView<uint> shared, int offset, int pitch)
+    public static int LaneOffset(int pitch) => CudaAsm.IsSupported ? LeftRow(ThreadPlace.Lane, pitch) : 0;
+
+    /// <summary>The same for <see cref="LoadRight"/>.</summary>
+    public static int RightLaneOffset(int pitch) => CudaAsm.IsSupported ? RightRow(ThreadPlace.Lane, pitch) : 0;
+
+    /// <summary>Loads a 16 x 16 matrix from shared memory, as a left factor.</summary>
+    /// <param name="shared">The block's dynamic shared memory.</param>
+    /// <param name="offset">Of its first element, plus what belongs to the lane.</param>
+    /// <param name="pitch">Bytes from row to row.</param>
+    public static Fragment LoadLeft(ArrayView<uint> shared, int offset, int pitch)
     {
         if (CudaAsm.IsSupported)
         {
             var loaded = default(Fragment);
             Output<uint> first = default, second = default, third = default, fourth = default;
-            Input<int> address = LaneOffset(ThreadPlace.Lane, offset, pitch);
-            CudaAsm.EmitRef(
-                AddressOfLast4 + "ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [address]; }",
-                ref first,
-                ref second,
-                ref third,
-                ref fourth,
-                ref address);
+            Input<int> address = offset;
+            CudaAsm.EmitRef(LoadRows, ref first, ref second, ref third, ref fourth, ref address);
             loaded.TopLeft = first.Value;
             loaded.BottomLeft = second.Value;
             loaded.TopRight = third.Value;
@@ -58,25 +64,21 @@ internal static class TensorCore
             return loaded;
         }
 
-        return SimulateLoad(shared, offset, pitch);
+        return SimulateLeft(shared, offset, pitch);
     }
 
-    /// <summary>Loads the transpose of a 16 x 16 matrix in shared memory; the parameters are those of <see cref="LoadMatrix"/>.</summary>
-    public static Fragment LoadMatrixTransposed(ArrayView<uint> shared, int offset, int pitch)
+    /// <summary>
+    /// Loads a matrix as a right factor; the parameters are those of <see cref="LoadLeft"/>. The registers of a row lie side by side, as the product takes them
+    /// of its right factor.
+    /// </summary>
+    public static Fragment LoadRight(ArrayView<uint> shared, int offset, int pitch)
     {
         if (CudaAsm.IsSupported)
         {
-            // The instruction transposes each 8 x 8 quarter; the two off the diagonal change places.
             var loaded = default(Fragment);
             Output<uint> first = default, second = default, third = default, fourth = default;
-            Input<int> address = LaneOffset(ThreadPlace.Lane, offset, pitch);
-            CudaAsm.EmitRef(
-                AddressOfLast4 + "ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [address]; }",
-                ref first,
-                ref second,
-                ref third,
-                ref fourth,
-                ref address);
+            Input<int> address = offset;
+            CudaAsm.EmitRef(LoadRows, ref first, ref second, ref third, ref fourth, ref address);
             loaded.TopLeft = first.Value;
             loaded.TopRight = second.Value;
             loaded.BottomLeft = third.Value;
@@ -84,7 +86,27 @@ internal static class TensorCore
             return loaded;
         }
 
-        return SimulateTransposedLoad(shared, offset, pitch);
+        return SimulateRight(shared, offset, pitch);
+    }
+
+    /// <summary>Loads the transpose of a matrix as a right factor; the parameters are those of <see cref="LoadLeft"/>.</summary>
+    public static Fragment LoadRightTransposed(ArrayView<uint> shared, int offset, int pitch)
+    {
+        if (CudaAsm.IsSupported)
+        {
+            // The instruction transposes each 8 x 8 quarter; the two off the diagonal change places.
+            var loaded = default(Fragment);
+            Output<uint> first = default, second = default, third = default, fourth = default;
+            Input<int> address = offset;
+            CudaAsm.EmitRef(LoadColumns, ref first, ref second, ref third, ref fourth, ref address);
+            loaded.TopLeft = first.Value;
+            loaded.TopRight = second.Value;
+            loaded.BottomLeft = third.Value;
+            loaded.BottomRight = fourth.Value;
+            return loaded;
+        }
+
+        return SimulateRightTransposed(shared, offset, pitch);
     }
 
     /// <summary>sum + left right^T, each 16 x 16: bfloat16 products, summed in float32.</summary>
@@ -193,22 +215,38 @@ internal static class TensorCore
         }
     }
 
-    // Which row of eight elements a lane points ldmatrix to: lanes 0..7 give the rows of the first 8 x 8 quarter, and so on.
-    private static int LaneOffset(int lane, int offset, int pitch) => offset + ((lane & (Size - 1)) * pitch) + ((lane >> 4) * CopyBytes);
+    // Which row of eight elements a lane points the instruction to: lanes 0..7 give the rows of the first 8 x 8 quarter, and so on. The second quarter is the
+    // lower left one, and of a right factor the upper right one.
+    private static int LeftRow(int lane, int pitch) => ((lane & 15) * pitch) + ((lane >> 4) * CopyBytes);
+
+    private static int RightRow(int lane, int pitch) => (((lane & 7) + ((lane >> 4) << 3)) * pitch) + (((lane >> 3) & 1) * CopyBytes);
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static Fragment SimulateLoad(ArrayView<uint> shared, int offset, int pitch)
+    private static Fragment SimulateLeft(ArrayView<uint> shared, int offset, int pitch)
     {
         var loaded = default(Fragment);
-        loaded.TopLeft = Row(shared, 0, offset, pitch);
-        loaded.BottomLeft = Row(shared, 1, offset, pitch);
-        loaded.TopRight = Row(shared, 2, offset, pitch);
-        loaded.BottomRight = Row(shared, 3, offset, pitch);
+        var lane = ThreadPlace.Lane;
+        loaded.TopLeft = Pair(shared, offset + LeftRow(lane / 4, pitch));
+        loaded.BottomLeft = Pair(shared, offset + LeftRow(8 + (lane / 4), pitch));
+        loaded.TopRight = Pair(shared, offset + LeftRow(16 + (lane / 4), pitch));
+        loaded.BottomRight = Pair(shared, offset + LeftRow(24 + (lane / 4), pitch));
         return loaded;
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static Fragment SimulateTransposedLoad(ArrayView<uint> shared, int offset, int pitch)
+    private static Fragment SimulateRight(ArrayView<uint> shared, int offset, int pitch)
+    {
+        var loaded = default(Fragment);
+        var lane = ThreadPlace.Lane;
+        loaded.TopLeft = Pair(shared, offset + RightRow(lane / 4, pitch));
+        loaded.TopRight = Pair(shared, offset + RightRow(8 + (lane / 4), pitch));
+        loaded.BottomLeft = Pair(shared, offset + RightRow(16 + (lane / 4), pitch));
+        loaded.BottomRight = Pair(shared, offset + RightRow(24 + (lane / 4), pitch));
+        return loaded;
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static Fragment SimulateRightTransposed(ArrayView<uint> shared, int offset, int pitch)
     {
         var loaded = default(Fragment);
         loaded.TopLeft = Column(shared, 0, offset, pitch);
@@ -227,17 +265,14 @@ internal static class TensorCore
         }
     }
 
-    private static uint Row(ArrayView<uint> shared, int quarter, int offset, int pitch)
-    {
-        var lane = ThreadPlace.Lane;
-        return shared[(LaneOffset((quarter * 8) + (lane / 4), offset, pitch) / sizeof(uint)) + (lane % 4)];
-    }
+    // The lane's two elements of a row.
+    private static uint Pair(ArrayView<uint> shared, int row) => shared[(row / sizeof(uint)) + (ThreadPlace.Lane % 4)];
 
     private static uint Column(ArrayView<uint> shared, int quarter, int offset, int pitch)
     {
         var lane = ThreadPlace.Lane;
         var (column, row) = (lane / 4, (quarter * 8) + (2 * (lane % 4)));
-        return Half(shared, LaneOffset(row, offset, pitch), column) | (Half(shared, LaneOffset(row + 1, offset, pitch), column) << 16);
+        return Half(shared, offset + LeftRow(row, pitch), column) | (Half(shared, offset + LeftRow(row + 1, pitch), column) << 16);
     }
 
     private static uint Half(ArrayView<uint> shared, int offset, int index) => (shared[(offset / sizeof(uint)) + (index / 2)] >> (16 * (index % 2))) & 0xFFFF;

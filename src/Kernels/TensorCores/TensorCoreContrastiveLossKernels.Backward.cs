@@ -67,16 +67,17 @@ internal static partial class TensorCoreContrastiveLossKernels
 
             // The same for every thread: the tile holds a row's product with itself.
             var diagonal = tile * columns < firstRow + ownRows && firstRow < (tile + 1) * columns;
+            var others = stage + TensorCore.LaneOffset(ContrastiveProducts<T>.Pitch);
             var weighted = Weighted(products.First, slopes, top, bottom, scale, row, column, diagonal);
-            sums = Accumulate<T>(shared, sums, weighted, stage);
+            sums = Accumulate<T>(shared, sums, weighted, others);
             weighted = Weighted(products.Second, slopes, top, bottom, scale, row, column + 16, diagonal);
-            sums = Accumulate<T>(shared, sums, weighted, stage + (16 * ContrastiveProducts<T>.Pitch));
+            sums = Accumulate<T>(shared, sums, weighted, others + (16 * ContrastiveProducts<T>.Pitch));
             if (columns == 64)
             {
                 weighted = Weighted(products.Third, slopes, top, bottom, scale, row, column + 32, diagonal);
-                sums = Accumulate<T>(shared, sums, weighted, stage + (32 * ContrastiveProducts<T>.Pitch));
+                sums = Accumulate<T>(shared, sums, weighted, others + (32 * ContrastiveProducts<T>.Pitch));
                 weighted = Weighted(products.Fourth, slopes, top, bottom, scale, row, column + 48, diagonal);
-                sums = Accumulate<T>(shared, sums, weighted, stage + (48 * ContrastiveProducts<T>.Pitch));
+                sums = Accumulate<T>(shared, sums, weighted, others + (48 * ContrastiveProducts<T>.Pitch));
             }
 
             Group.Barrier();

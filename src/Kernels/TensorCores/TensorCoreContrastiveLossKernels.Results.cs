@@ -86,10 +86,10 @@ internal static partial class TensorCoreContrastiveLossKernels
 
         for (long i = (Grid.IdxX * Group.DimX) + Group.IdxX; i < classSums.Length; i += (long)Grid.DimX * Group.DimX)
         {
-            var label = (int)(i / columns);
+            var label = (int)((uint)i / (uint)columns);
             var others = classCounts[label] - 1;
             var value = classSums[i] * SumUnit;
-            part -= others > 0 ? Weight(weights, label) * inverseTemperature * value * value / others : 0;
+            part -= others > 0 ? Weight(weights, label) * inverseTemperature * value * value * SpecialFunctions.Reciprocal(others) : 0;
         }
 
         part = Reduction.BlockSum(part);
