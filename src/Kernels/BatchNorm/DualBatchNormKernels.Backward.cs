@@ -13,9 +13,9 @@ internal static partial class DualBatchNormKernels
     /// block of a tile adds up what the others found. <c>masked</c>, where it is wanted, becomes g.
     /// </summary>
     [Kernel(Threads, MinimumBlocks = 2)]
-    [KernelVariant(typeof(Packet), typeof(Four), typeof(SinglePacket))]
-    [KernelVariant(typeof(Packet), typeof(Eight), typeof(Float16Packet))]
-    [KernelVariant(typeof(Packet), typeof(Eight), typeof(BFloat16Packet))]
+    [KernelVariant(typeof(Packet), typeof(Four), typeof(SinglePacket), HotLoop = 130)]
+    [KernelVariant(typeof(Packet), typeof(Eight), typeof(Float16Packet), HotLoop = 300)]
+    [KernelVariant(typeof(Packet), typeof(Eight), typeof(BFloat16Packet), HotLoop = 300)]
     [KernelVariant(typeof(float), typeof(One), typeof(SingleScalar))]
     [KernelVariant(typeof(Half), typeof(One), typeof(Float16Scalar))]
     [KernelVariant(typeof(BFloat16), typeof(One), typeof(BFloat16Scalar))]
@@ -124,9 +124,9 @@ internal static partial class DualBatchNormKernels
     /// g as in <see cref="Reduce"/>. Where the statistics are constants, 1/n is 0.
     /// </summary>
     [Kernel(Threads, MinimumBlocks = 2)]
-    [KernelVariant(typeof(Packet), typeof(Four), typeof(SinglePacket))]
-    [KernelVariant(typeof(Packet), typeof(Eight), typeof(Float16Packet))]
-    [KernelVariant(typeof(Packet), typeof(Eight), typeof(BFloat16Packet))]
+    [KernelVariant(typeof(Packet), typeof(Four), typeof(SinglePacket), HotLoop = 110)]
+    [KernelVariant(typeof(Packet), typeof(Eight), typeof(Float16Packet), HotLoop = 260)]
+    [KernelVariant(typeof(Packet), typeof(Eight), typeof(BFloat16Packet), HotLoop = 260)]
     [KernelVariant(typeof(float), typeof(One), typeof(SingleScalar))]
     [KernelVariant(typeof(Half), typeof(One), typeof(Float16Scalar))]
     [KernelVariant(typeof(BFloat16), typeof(One), typeof(BFloat16Scalar))]

@@ -13,8 +13,8 @@ internal static partial class DualBatchNormKernels
     /// </summary>
     [Kernel(Threads, MinimumBlocks = 3)]
     [KernelVariant(typeof(Packet), typeof(Four), typeof(SinglePacket))]
-    [KernelVariant(typeof(Packet), typeof(Eight), typeof(Float16Packet))]
-    [KernelVariant(typeof(Packet), typeof(Eight), typeof(BFloat16Packet))]
+    [KernelVariant(typeof(Packet), typeof(Eight), typeof(Float16Packet), HotLoop = 200)]
+    [KernelVariant(typeof(Packet), typeof(Eight), typeof(BFloat16Packet), HotLoop = 200)]
     [KernelVariant(typeof(float), typeof(One), typeof(SingleScalar))]
     [KernelVariant(typeof(Half), typeof(One), typeof(Float16Scalar))]
     [KernelVariant(typeof(BFloat16), typeof(One), typeof(BFloat16Scalar))]

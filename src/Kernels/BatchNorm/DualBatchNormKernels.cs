@@ -21,9 +21,9 @@ internal static partial class DualBatchNormKernels
 
     /// <summary>output = activation((input - mean) / sqrt(variance + epsilon) * weight + bias + residual), the last summand where there is one.</summary>
     [Kernel(Threads, MinimumBlocks = 3)]
-    [KernelVariant(typeof(Packet), typeof(Four), typeof(SinglePacket))]
-    [KernelVariant(typeof(Packet), typeof(Eight), typeof(Float16Packet))]
-    [KernelVariant(typeof(Packet), typeof(Eight), typeof(BFloat16Packet))]
+    [KernelVariant(typeof(Packet), typeof(Four), typeof(SinglePacket), HotLoop = 110)]
+    [KernelVariant(typeof(Packet), typeof(Eight), typeof(Float16Packet), HotLoop = 300)]
+    [KernelVariant(typeof(Packet), typeof(Eight), typeof(BFloat16Packet), HotLoop = 300)]
     [KernelVariant(typeof(float), typeof(One), typeof(SingleScalar))]
     [KernelVariant(typeof(Half), typeof(One), typeof(Float16Scalar))]
     [KernelVariant(typeof(BFloat16), typeof(One), typeof(BFloat16Scalar))]

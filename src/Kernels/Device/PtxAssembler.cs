@@ -10,13 +10,16 @@ namespace Pascl.Kernels.Device;
 /// </summary>
 public sealed partial class PtxAssembler
 {
-    /// <summary>Instructions that are counted: tensor-core products, loads of their operands, asynchronous copies, 16-byte loads, accesses to slow memory.</summary>
-    public static readonly IReadOnlyList<string> Counted = ["HMMA", "LDSM", "LDGSTS", "LDG.E.128", "LDS.128", "FFMA", "MUFU.EX2", "LDL", "STL"];
+    /// <summary>Instructions that are counted: tensor-core products, loads of their operands, asynchronous copies, 16-byte loads, sums of a product.</summary>
+    public static readonly IReadOnlyList<string> Counted = ["HMMA", "LDSM", "LDGSTS", "LDG.E.128", "LDS.128", "FFMA"];
 
     private readonly string assembler;
     private readonly string? disassembler;
 
     private PtxAssembler(string assembler, string? disassembler) => (this.assembler, this.disassembler) = (assembler, disassembler);
+
+    /// <summary>Release of the CUDA toolkit that it is part of, such as 11.8.</summary>
+    public string Release => ReleaseNumber().Match(Run(assembler, "--version").Output).Groups[1].Value;
 
     /// <summary>The assembler on PATH, or null where there is none.</summary>
     public static PtxAssembler? Find() => OnPath("ptxas") is { } assembler ? new PtxAssembler(assembler, OnPath("cuobjdump")) : null;
@@ -78,6 +81,9 @@ public sealed partial class PtxAssembler
         .Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries)
         .Select(folder => Path.Combine(folder, OperatingSystem.IsWindows() ? $"{program}.exe" : program))
         .FirstOrDefault(File.Exists);
+
+    [GeneratedRegex(@"release (\d+\.\d+)")]
+    private static partial Regex ReleaseNumber();
 
     [GeneratedRegex(@"Used (\d+) registers")]
     private static partial Regex RegistersUsed();

@@ -18,7 +18,7 @@ internal static partial class TensorCoreContrastiveLossKernels
     /// <param name="scale">log2(e) / temperature.</param>
     [Kernel(256, MinimumBlocks = 2, NeedsTensorCores = true, SavesRegisters = true)]
     [KernelVariant(typeof(BFloat16Width64))]
-    [KernelVariant(typeof(BFloat16Width128))]
+    [KernelVariant(typeof(BFloat16Width128), HotLoop = 800)]
     [KernelVariant(typeof(BFloat16Width256))]
     [KernelVariant(typeof(BFloat16x3Width64))]
     [KernelVariant(typeof(BFloat16x3Width128))]
