@@ -201,19 +201,26 @@ internal static partial class DualBatchNormKernels
         int tileChannels,
         float epsilon)
     {
-        var channel = (Grid.IdxX * tileChannels) + ThreadPlace.Column(tileChannels);
-        var sums = default(LaneSums<One>);
-        if (channel < channels)
+        var atOnce = Math.Min(tileChannels, ThreadPlace.WarpSize);
+        for (var first = 0; first < tileChannels; first += atOnce)
         {
-            var begin = (long)channel * Grid.DimY;
-            sums = Added(partials, begin + ThreadPlace.Row(tileChannels), begin + Grid.DimY, ThreadPlace.Rows(tileChannels));
-        }
+            var channel = (Grid.IdxX * tileChannels) + first + ThreadPlace.Column(atOnce);
+            var sums = default(LaneSums<One>);
+            if (channel < channels)
+            {
+                var begin = (long)channel * Grid.DimY;
+                sums = Added(partials, begin + ThreadPlace.Row(atOnce), begin + Grid.DimY, ThreadPlace.Rows(atOnce));
+            }
 
-        sums = ColumnReduction.Merge<LaneSums<One>, AddLaneSums<One>>(sums, tileChannels);
-        if (Group.IdxX < tileChannels && channel < channels)
-        {
-            weightGradient[channel] = sums.Product.X * One.InverseSquareRoot(variances[channel] + epsilon);
-            biasGradient[channel] = sums.Gradient.X;
+            sums = ColumnReduction.Merge<LaneSums<One>, AddLaneSums<One>>(sums, atOnce);
+            if (Group.IdxX < atOnce && channel < channels)
+            {
+                weightGradient[channel] = sums.Product.X * One.InverseSquareRoot(variances[channel] + epsilon);
+                biasGradient[channel] = sums.Gradient.X;
+            }
+
+            // What the threads have shown one another is read.
+            Group.Barrier();
         }
     }
 

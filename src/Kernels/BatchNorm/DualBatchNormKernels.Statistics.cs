@@ -121,29 +121,35 @@ internal static partial class DualBatchNormKernels
         float momentum)
     {
         var splits = Grid.DimY;
-        var channel = (Grid.IdxX * tileChannels) + ThreadPlace.Column(tileChannels);
-        var row = ThreadPlace.Row(tileChannels);
-        var sets = default(MomentsOfSets);
-        if (channel < channels)
+        var atOnce = Math.Min(tileChannels, ThreadPlace.WarpSize);
+        var (row, rows) = (ThreadPlace.Row(atOnce), ThreadPlace.Rows(atOnce));
+        for (var first = 0; first < tileChannels; first += atOnce)
         {
-            var begin = (long)channel * splits;
-            sets = new(
-                Merged(partials, begin + row, begin + firstSplits, ThreadPlace.Rows(tileChannels)),
-                Merged(partials, begin + firstSplits + row, begin + splits, ThreadPlace.Rows(tileChannels)));
-        }
+            var channel = (Grid.IdxX * tileChannels) + first + ThreadPlace.Column(atOnce);
+            var sets = default(MomentsOfSets);
+            if (channel < channels)
+            {
+                var begin = (long)channel * splits;
+                sets = new(
+                    Merged(partials, begin + row, begin + firstSplits, rows), Merged(partials, begin + firstSplits + row, begin + splits, rows));
+            }
 
-        sets = ColumnReduction.Merge<MomentsOfSets, MergeSets>(sets, tileChannels);
-        if (Group.IdxX < tileChannels && channel < channels)
-        {
-            var all = BatchMoments.Merge(sets.First, sets.Others);
-            moments[channel] = sets.First;
-            moments[channels + channel] = sets.Others;
-            state[channel] = all.Mean;
-            state[channels + channel] = all.Variance;
-            state[(2 * channels) + channel] = sets.First.Mean;
-            state[(3 * channels) + channel] = sets.First.Variance;
-            Track(mainMean, mainVariance, channel, all, momentum);
-            Track(auxiliaryMean, auxiliaryVariance, channel, sets.First, momentum);
+            sets = ColumnReduction.Merge<MomentsOfSets, MergeSets>(sets, atOnce);
+            if (Group.IdxX < atOnce && channel < channels)
+            {
+                var all = BatchMoments.Merge(sets.First, sets.Others);
+                moments[channel] = sets.First;
+                moments[channels + channel] = sets.Others;
+                state[channel] = all.Mean;
+                state[channels + channel] = all.Variance;
+                state[(2 * channels) + channel] = sets.First.Mean;
+                state[(3 * channels) + channel] = sets.First.Variance;
+                Track(mainMean, mainVariance, channel, all, momentum);
+                Track(auxiliaryMean, auxiliaryVariance, channel, sets.First, momentum);
+            }
+
+            // What the threads have shown one another is read.
+            Group.Barrier();
         }
     }
 

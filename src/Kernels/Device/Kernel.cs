@@ -64,6 +64,11 @@ public abstract class Kernel
         device.CountLaunch();
     }
 
+    /// <summary>How many blocks a multiprocessor runs at once. Where there is no GPU to ask, as many as the kernel is compiled for.</summary>
+    /// <param name="threads">Threads of a block.</param>
+    /// <param name="sharedBytes">Dynamic shared memory of a block.</param>
+    public virtual int BlocksAtOnce(int threads, int sharedBytes = 0) => Definition.MinimumBlocks;
+
     private protected abstract void Run(LaunchShape shape, ReadOnlySpan<KernelArgument> arguments);
 
     private void RunObserved(LaunchShape shape, ReadOnlySpan<KernelArgument> arguments, Action<KernelLaunch> observer)

@@ -37,6 +37,9 @@ public sealed record KernelDefinition
     /// <summary>The most threads of a block.</summary>
     public int Threads => attribute.Threads;
 
+    /// <summary>Blocks whose registers fit on a multiprocessor at once.</summary>
+    public int MinimumBlocks => variant?.MinimumBlocks is > 0 and var blocks ? blocks : attribute.MinimumBlocks;
+
     /// <summary>Whether the kernel needs compute capability 8.0.</summary>
     public bool NeedsTensorCores => attribute.NeedsTensorCores;
 
@@ -57,7 +60,7 @@ public sealed record KernelDefinition
         .Select(method => new KernelDefinition(method))
         .OrderBy(definition => definition.Name, StringComparer.Ordinal)];
 
-    internal KernelSpecialization Specialization => new(attribute.Threads, variant?.MinimumBlocks is > 0 and var blocks ? blocks : attribute.MinimumBlocks);
+    internal KernelSpecialization Specialization => new(Threads, MinimumBlocks);
 
     private static IEnumerable<MethodInfo> Variants(MethodInfo method) => method.IsGenericMethodDefinition
         ? method.GetCustomAttributes<KernelVariantAttribute>().Select(variant => method.MakeGenericMethod([.. variant.TypeArguments]))

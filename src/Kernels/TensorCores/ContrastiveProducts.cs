@@ -157,15 +157,16 @@ internal readonly struct TensorCoreContrastiveLayout
     private readonly int classes;
     private readonly int columns;
 
-    public TensorCoreContrastiveLayout(int anchors, int rows, int columns, int classes, int width, int parts, int slots, int forwardRows, int backwardRows)
+    public TensorCoreContrastiveLayout(
+        int anchors, int rows, int columns, int classes, int width, int parts, int forwardSlots, int backwardSlots, int forwardRows, int backwardRows)
     {
         (this.anchors, this.parts, this.classes, this.columns, Width) = (anchors, parts, classes, columns, width);
         var padding = Math.Max(LargestTile, Math.Max(forwardRows, backwardRows));
         PaddedRows = Math.Max(1, (rows + padding - 1) / padding) * padding;
         ForwardBlocks = Math.Max(1, (anchors + forwardRows - 1) / forwardRows);
         BackwardBlocks = Math.Max(1, (rows + backwardRows - 1) / backwardRows);
-        ForwardSplits = slots / ForwardBlocks >= Rounds ? slots / ForwardBlocks : Math.Max(1, Rounds * slots / ForwardBlocks);
-        BackwardSplits = Math.Clamp(slots / BackwardBlocks, 1, MaximumGradientSplits);
+        ForwardSplits = forwardSlots / ForwardBlocks >= Rounds ? forwardSlots / ForwardBlocks : Math.Max(1, Rounds * forwardSlots / ForwardBlocks);
+        BackwardSplits = Math.Clamp(backwardSlots / BackwardBlocks, 1, MaximumGradientSplits);
     }
 
     public int Width { get; }
