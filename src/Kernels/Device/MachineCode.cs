@@ -12,6 +12,7 @@ namespace Pascl.Kernels.Device;
 internal sealed partial class MachineCode
 {
     private const string TensorCoreProduct = "HMMA";
+    private const string Branch = "BRA";
 
     private readonly IReadOnlyList<Instruction> instructions;
     private readonly int[] starts;
@@ -31,11 +32,15 @@ internal sealed partial class MachineCode
     public IEnumerable<string> Names => instructions.Select(instruction => instruction.Name);
 
     /// <summary>Reads a listing of one kernel.</summary>
-    public static MachineCode Parse(string listing) => new([.. Line().Matches(listing).Select(match => new Instruction(
-        Address(match.Groups["address"].Value),
-        match.Groups["name"].Value,
-        match.Groups["predicate"].Success || match.Groups["operands"].Value.Contains(','),
-        match.Groups["target"].Success ? Address(match.Groups["target"].Value) : null))]);
+    public static MachineCode Parse(string listing)
+    {
+        Instruction[] instructions = [.. Line().Matches(listing).Select(match => new Instruction(
+            Address(match.Groups["address"].Value),
+            match.Groups["name"].Value,
+            match.Groups["predicate"].Success || match.Groups["operands"].Value.Contains(','),
+            match.Groups["target"].Success ? Address(match.Groups["target"].Value) : null))];
+        return new([.. instructions.Select(instruction => IsJump(instruction, instructions) ? instruction with { Name = Branch } : instruction)]);
+    }
 
     /// <summary>
     /// The loop in which a kernel that has enough to do spends its time: of the loops with none inside, that of the most instructions. In a kernel that
@@ -53,11 +58,17 @@ internal sealed partial class MachineCode
         return loops.Where(loop => !loops.Any(other => other.Blocks.IsProperSubsetOf(loop.Blocks)))
             .Select(loop => new HotLoop(
                 loop.Names.Length,
-                loop.Names.Count(name => name.StartsWith("CALL", StringComparison.Ordinal)),
+                loop.Names.Count(IsCall),
                 loop.Names.Count(IsDivision),
                 loop.Names.Count(name => name.StartsWith("MUFU", StringComparison.Ordinal))))
             .MaxBy(loop => loop.Instructions);
     }
+
+    // Some loops are left by what is written as a call, of a place in the kernel: what comes there ends in an exit. A subroutine ends in a return.
+    private static bool IsJump(Instruction call, Instruction[] instructions) => IsCall(call.Name)
+        && instructions.FirstOrDefault(other => other.Address >= call.Last && !other.IsConditional && IsEnd(other.Name))?.Name == "EXIT";
+
+    private static bool IsCall(string name) => name.StartsWith("CALL", StringComparison.Ordinal);
 
     private static bool IsProduct(string name) => name.StartsWith(TensorCoreProduct, StringComparison.Ordinal);
 
@@ -75,12 +86,12 @@ internal sealed partial class MachineCode
         var starts = new SortedSet<int> { 0 };
         foreach (var (index, instruction) in instructions.Index())
         {
-            if (instruction.Branch is { } target && places.TryGetValue(target, out var place))
+            if (instruction.Target is { } target && places.TryGetValue(target, out var place))
             {
                 starts.Add(place);
             }
 
-            if (instruction.Branch is not null || IsEnd(instruction.Name))
+            if (instruction.Target is not null || IsEnd(instruction.Name))
             {
                 starts.Add(index + 1);
             }
@@ -95,12 +106,12 @@ internal sealed partial class MachineCode
         for (var block = 0; block < starts.Length; block++)
         {
             var last = Block(block).Last();
-            if (last.Branch is { } target && blocks.TryGetValue(target, out var next))
+            if (last.Target is { } target && blocks.TryGetValue(target, out var next))
             {
                 Connect(block, next);
             }
 
-            if (block + 1 < starts.Length && (last.IsConditional || (last.Branch is null && !IsEnd(last.Name))))
+            if (block + 1 < starts.Length && (last.IsConditional || (last.Target is null && !IsEnd(last.Name))))
             {
                 Connect(block, block + 1);
             }
@@ -190,7 +201,7 @@ internal sealed partial class MachineCode
     private sealed record Instruction(int Address, string Name, bool IsConditional, int? Last)
     {
         /// <summary>Where it may branch to. A call comes back, so it is none.</summary>
-        public int? Branch => Name is "BRA" || Name.StartsWith("BRA.", StringComparison.Ordinal) ? Last : null;
+        public int? Target => Name is Branch || Name.StartsWith($"{Branch}.", StringComparison.Ordinal) ? Last : null;
     }
 }
 

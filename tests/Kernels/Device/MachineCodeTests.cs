@@ -63,6 +63,22 @@ public sealed class MachineCodeTests
     }
 
     [Test]
+    public void a_call_of_a_place_in_the_kernel_is_a_branch()
+    {
+        var loop = MachineCode.Parse("""
+                /*0000*/                   FADD R1, R1, R1 ;
+                /*0010*/               @P0 CALL.REL.NOINC 0x40 ;
+                /*0020*/               @P1 CALL.REL.NOINC 0x60 ;
+                /*0030*/                   BRA 0x0 ;
+                /*0040*/               @P2 EXIT ;
+                /*0050*/                   EXIT ;
+                /*0060*/                   FADD R2, R2, R2 ;
+                /*0070*/                   RET.REL.NODEC R10 0x0 ;
+            """).HotLoop();
+        Assert.That(loop, Is.EqualTo(new HotLoop(Instructions: 4, Calls: 1, Divisions: 0, SpecialFunctions: 0)));
+    }
+
+    [Test]
     public void code_without_a_loop_has_none() =>
         Assert.That(MachineCode.Parse("/*0000*/ FADD R1, R1, R1 ;\n/*0010*/ EXIT ;").HotLoop(), Is.Null);
 }
