@@ -105,7 +105,10 @@ public sealed class DualBatchNormTests(string name)
         {
             Assert.That(sets.Select(set => set.Count), Is.EqualTo([8, 12]));
             Assert.That((sets[0].Mean, sets[0].Variance), Is.EqualTo((written["state"][2], written["state"][3])));
-            Assert.That((all.Mean, all.Variance), Is.EqualTo((written["state"][0], written["state"][1])));
+
+            // A GPU's reciprocal may differ in the last bit.
+            Assert.That(written["state"][0], Is.EqualTo(all.Mean).Within(4).Ulps);
+            Assert.That(written["state"][1], Is.EqualTo(all.Variance).Within(4).Ulps);
         });
     }
 

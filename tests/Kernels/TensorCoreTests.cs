@@ -86,8 +86,9 @@ public sealed class TensorCoreTests(string name)
     {
         var shared = SharedMemory.GetDynamic<uint>();
         var offset = LoadFactors(input, address, shared);
-        var left = TensorCore.LoadMatrix(shared, offset, Pitch);
-        Store(output, TensorCore.MultiplyAccumulate(shared, Start(), left, TensorCore.LoadMatrix(shared, offset + MatrixBytes, Pitch)));
+        var left = TensorCore.LoadLeft(shared, offset + TensorCore.LaneOffset(Pitch), Pitch);
+        var right = TensorCore.LoadRight(shared, offset + MatrixBytes + TensorCore.RightLaneOffset(Pitch), Pitch);
+        Store(output, TensorCore.MultiplyAccumulate(shared, Start(), left, right));
     }
 
     [Kernel(32 * Warps, NeedsTensorCores = true)]
@@ -95,8 +96,10 @@ public sealed class TensorCoreTests(string name)
     {
         var shared = SharedMemory.GetDynamic<uint>();
         var offset = LoadFactors(input, address, shared);
-        var left = TensorCore.LoadMatrix(shared, offset, Pitch);
-        Store(output, TensorCore.MultiplyAccumulate(shared, Start(), left, TensorCore.LoadMatrixTransposed(shared, offset + MatrixBytes, Pitch)));
+        offset += TensorCore.LaneOffset(Pitch);
+        var left = TensorCore.LoadLeft(shared, offset, Pitch);
+        var right = TensorCore.LoadRightTransposed(shared, offset + MatrixBytes, Pitch);
+        Store(output, TensorCore.MultiplyAccumulate(shared, Start(), left, right));
     }
 
     [Kernel(32)]
@@ -104,7 +107,7 @@ public sealed class TensorCoreTests(string name)
     {
         if (Group.IdxX < 2)
         {
-            output[Group.IdxX] = Group.IdxX == 0 ? TensorCore.Pack(value, other) : TensorCore.Pack(other, value);
+            output[Group.IdxX] = Group.IdxX == 0 ? BFloat16Element.Pair(value, other) : BFloat16Element.Pair(other, value);
         }
     }
 
@@ -113,7 +116,7 @@ public sealed class TensorCoreTests(string name)
     {
         if (Group.IdxX < length)
         {
-            output[Group.IdxX] = TensorCore.Exp2(input[Group.IdxX]);
+            output[Group.IdxX] = SpecialFunctions.Exp2(input[Group.IdxX]);
         }
     }
 

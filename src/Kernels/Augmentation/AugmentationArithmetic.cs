@@ -34,8 +34,8 @@ public static class AugmentationArithmetic
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static byte Blend(int from, int to, float factor)
     {
-        // The cast keeps the product's rounding: a fused multiply-add would truncate to another byte here and there.
-        var product = (float)(factor * (to - from));
+        // A fused multiply-add would truncate to another byte here and there.
+        var product = SpecialFunctions.Product(factor, to - from);
         return (byte)Math.Min(Math.Max((int)(from + product), 0), 255);
     }
 
@@ -121,7 +121,7 @@ public readonly record struct Hsv(byte H, byte S, byte V)
         var direction = (2 * (int)((RisesOfOrder >> order) & 1)) - 1;
         var middle = r + g + b - max - min;
         var sixths = (float)(start + (double)(direction * (max - middle) / (float)range));
-        var turns = (float)((sixths * (1 / 6.0)) + Less(start, 0));
+        var turns = (float)(SpecialFunctions.Product(sixths, 1 / 6.0) + Less(start, 0));
         return new Hsv((byte)(int)(turns * 255f), (byte)(255 * range / max), (byte)max);
     }
 

@@ -22,7 +22,8 @@ internal static class AugmentationKernels
     /// <param name="seed">Seed of the run.</param>
     /// <param name="epoch">Epoch, from 0.</param>
     /// <param name="stream">Which view, as in <see cref="AugmentationParameters.Draw"/>.</param>
-    [Kernel(Threads)]
+    /// <remarks>It divides for each pixel as the CPU path does, because the bits must be the same.</remarks>
+    [Kernel(Threads, MayDivide = true)]
     [KernelVariant(typeof(float), typeof(SingleElement))]
     [KernelVariant(typeof(BFloat16), typeof(BFloat16Element))]
     public static void Views<T, TElement>(

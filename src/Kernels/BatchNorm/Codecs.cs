@@ -55,15 +55,14 @@ internal readonly struct BFloat16Packet : ICodec<Packet, Eight>
     public static Eight Read(Packet stored) => new(Pair(stored.X, stored.Y), Pair(stored.Z, stored.W));
 
     public static Packet Write(Eight lanes) => new(
-        Pack(lanes.Low.X, lanes.Low.Y), Pack(lanes.Low.Z, lanes.Low.W), Pack(lanes.High.X, lanes.High.Y), Pack(lanes.High.Z, lanes.High.W));
+        BFloat16Element.Pair(lanes.Low.X, lanes.Low.Y),
+        BFloat16Element.Pair(lanes.Low.Z, lanes.Low.W),
+        BFloat16Element.Pair(lanes.High.X, lanes.High.Y),
+        BFloat16Element.Pair(lanes.High.Z, lanes.High.W));
 
     // A bfloat16 is the upper half of a single, so two are a shift and a mask.
     private static Four Pair(uint first, uint second) => new(
         Interop.IntAsFloat(first << 16), Interop.IntAsFloat(first & 0xFFFF_0000), Interop.IntAsFloat(second << 16), Interop.IntAsFloat(second & 0xFFFF_0000));
-
-    private static uint Pack(float low, float high) => Bits(low) | (Bits(high) << 16);
-
-    private static uint Bits(float value) => BFloat16Element.FromSingle(value).Bits;
 }
 
 /// <summary>How a kernel turns what it loads into numbers, and back: one element, or 16 bytes of them.</summary>

@@ -24,11 +24,6 @@ public sealed class DualBatchNorm<T> : IDisposable
     private const int MaximumTiles = 1 << 16;
     private const int FloatsPerPartial = 3;
 
-    // Registers let three blocks of the statistics onto a multiprocessor at once, and two of the backward reduction; those that wait would only lengthen the
-    // end.
-    private const int StatisticsBlocks = 3;
-    private const int ReductionBlocks = 2;
-
     // Elementwise kernels end together when each multiprocessor has had several blocks.
     private const int ElementwiseBlocks = 12;
 
@@ -37,6 +32,10 @@ public sealed class DualBatchNorm<T> : IDisposable
     private readonly DeviceBuffer<int> tickets;
     private readonly int threads;
     private readonly int multiprocessors;
+
+    // As many blocks of the statistics and of the backward reduction as run at once; those that wait would only lengthen the end.
+    private readonly int statisticsBlocks;
+    private readonly int reductionBlocks;
 
     /// <summary>Compiles the kernels.</summary>
     /// <exception cref="NotSupportedException"><typeparamref name="T"/> is another type.</exception>
@@ -50,6 +49,8 @@ public sealed class DualBatchNorm<T> : IDisposable
         (packets, scalars) = DualBatchNormDeviceCode.Load<T>(device);
         tickets = device.Allocate<int>(new int[MaximumTiles]);
         (this.threads, this.multiprocessors) = (threads, multiprocessors);
+        statisticsBlocks = multiprocessors * Math.Min(packets.Statistics.BlocksAtOnce(threads), scalars.Statistics.BlocksAtOnce(threads));
+        reductionBlocks = multiprocessors * Math.Min(packets.Reduce.BlocksAtOnce(threads), scalars.Reduce.BlocksAtOnce(threads));
     }
 
     private static unsafe int Width => PacketBytes / sizeof(T);
@@ -62,7 +63,7 @@ public sealed class DualBatchNorm<T> : IDisposable
         {
             if (width == 1 || DualBatchNormPlan.Fits(shape, width))
             {
-                largest = Math.Max(largest, DualBatchNormPlan.Of(shape, width, threads).Splits(multiprocessors * StatisticsBlocks));
+                largest = Math.Max(largest, DualBatchNormPlan.Of(shape, width, threads).Splits(Math.Max(statisticsBlocks, reductionBlocks)));
             }
         }
 
@@ -101,7 +102,7 @@ public sealed class DualBatchNorm<T> : IDisposable
         var (code, plan) = Choose(shape, input);
         var firstItems = (int)((long)plan.Items * inDistributionImages / shape.Images);
         var isMixed = inDistributionImages > 0 && inDistributionImages < shape.Images;
-        var splits = Math.Max(isMixed ? 2 : 1, plan.Splits(multiprocessors * StatisticsBlocks));
+        var splits = Math.Max(isMixed ? 2 : 1, plan.Splits(statisticsBlocks));
         var firstSplits = isMixed ? Math.Clamp((int)Math.Round((double)splits * firstItems / plan.Items), 1, splits - 1)
             : inDistributionImages > 0 ? splits : 0;
         var partials = new DeviceVector<BatchMoments>(workspace.Address, workspace.Length / FloatsPerPartial);
@@ -192,7 +193,7 @@ public sealed class DualBatchNorm<T> : IDisposable
         var (code, plan) = Choose(shape, input, gradient, inputGradient, output, residualGradient);
         var partials = new DeviceVector<LaneSums<One>>(workspace.Address, workspace.Length / 2);
         code.Reduce.Launch(
-            plan.Shape(plan.Splits(multiprocessors * ReductionBlocks)), code.View(input), code.View(gradient), code.View(output), code.View(residualGradient),
+            plan.Shape(plan.Splits(reductionBlocks)), code.View(input), code.View(gradient), code.View(output), code.View(residualGradient),
             statistics.Mean, statistics.Variance, parameters.Weight, parameters.Bias, partials,
             parameterGradients.Weight, parameterGradients.Bias, tickets.Vector,
             plan.Columns, plan.TileColumns, plan.Pixels, plan.ChannelsPerColumn, plan.Items, epsilon, activation == BatchNormActivation.Rectify ? 1 : 0);

@@ -86,8 +86,9 @@ internal static class DualBatchNormChecks
 /// <param name="Threads">Of a block.</param>
 internal readonly record struct DualBatchNormPlan(int Columns, int TileColumns, int Pixels, int ChannelsPerColumn, int Items, int Threads)
 {
-    // Enough channels for whole memory transactions in a row of them, few enough that many blocks have the same ones.
-    private const int TileChannels = 32;
+    // A row of a tile is 128 bytes, which memory gives at once, where packets are read, and a warp of single elements. Few enough that many blocks have the same
+    // channels.
+    private const int TilePackets = 8;
 
     // Items that a thread takes at once where it reads alone; fewer in a share would leave loads unused.
     private const int ItemsAtOnce = 4;
@@ -103,8 +104,9 @@ internal readonly record struct DualBatchNormPlan(int Columns, int TileColumns, 
         if (shape.ChannelsLast || shape.Pixels == 1)
         {
             var columns = shape.Channels / width;
+            var widest = width > 1 ? TilePackets : ThreadPlace.WarpSize;
             var tile = 1;
-            while (tile < columns && tile * width < TileChannels)
+            while (tile < columns && tile < widest)
             {
                 tile *= 2;
             }

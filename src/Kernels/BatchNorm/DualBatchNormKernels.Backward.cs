@@ -13,9 +13,9 @@ internal static partial class DualBatchNormKernels
     /// block of a tile adds up what the others found. <c>masked</c>, where it is wanted, becomes g.
     /// </summary>
     [Kernel(Threads, MinimumBlocks = 2)]
-    [KernelVariant(typeof(Packet), typeof(Four), typeof(SinglePacket))]
-    [KernelVariant(typeof(Packet), typeof(Eight), typeof(Float16Packet))]
-    [KernelVariant(typeof(Packet), typeof(Eight), typeof(BFloat16Packet))]
+    [KernelVariant(typeof(Packet), typeof(Four), typeof(SinglePacket), HotLoop = 130)]
+    [KernelVariant(typeof(Packet), typeof(Eight), typeof(Float16Packet), HotLoop = 300)]
+    [KernelVariant(typeof(Packet), typeof(Eight), typeof(BFloat16Packet), HotLoop = 300)]
     [KernelVariant(typeof(float), typeof(One), typeof(SingleScalar))]
     [KernelVariant(typeof(Half), typeof(One), typeof(Float16Scalar))]
     [KernelVariant(typeof(BFloat16), typeof(One), typeof(BFloat16Scalar))]
@@ -44,20 +44,19 @@ internal static partial class DualBatchNormKernels
         where TCodec : struct, ICodec<TStored, TLanes>
     {
         var (split, splits) = (Grid.IdxY, Grid.DimY);
-        var column = (Grid.IdxX * tileColumns) + (Group.IdxX % tileColumns);
+        var column = (Grid.IdxX * tileColumns) + ThreadPlace.Column(tileColumns);
         var own = default(LaneSums<TLanes>);
         if (column < columns)
         {
             var affine = Affine<TLanes>.Of(means, variances, weight, bias, epsilon, column * channelsPerColumn, channelsPerColumn > 1 ? 1 : 0);
-            var last = LastItem(column, columns, pixels, items);
-            var stride = Group.DimX / tileColumns;
-            var item = Share(items, split, splits) + (Group.IdxX / tileColumns);
+            var stride = ThreadPlace.Rows(tileColumns);
+            var item = Share(items, split, splits) + ThreadPlace.Row(tileColumns);
             var end = Share(items, split + 1, splits);
-            var walk = new Walk(columns, pixels, item, stride);
+            var walk = Walk.Backward(column, columns, pixels, items, item, stride);
             for (; item + stride < end; item += 2 * stride)
             {
-                var (a, next) = (last - walk.Offset, walk.Next());
-                var b = last - next.Offset;
+                var (a, next) = (walk.Place, walk.Next());
+                var b = next.Place;
                 walk = next.Next();
                 var (storedA, storedB, slopeA, slopeB) = (input[a], input[b], gradient[a], gradient[b]);
                 var (valueA, valueB, gradientA, gradientB) = (TCodec.Read(storedA), TCodec.Read(storedB), TCodec.Read(slopeA), TCodec.Read(slopeB));
@@ -80,7 +79,7 @@ internal static partial class DualBatchNormKernels
 
             if (item < end)
             {
-                var a = last - walk.Offset;
+                var a = walk.Place;
                 var (value, slope) = (TCodec.Read(input[a]), TCodec.Read(gradient[a]));
                 if (output.Length > 0)
                 {
@@ -125,9 +124,9 @@ internal static partial class DualBatchNormKernels
     /// g as in <see cref="Reduce"/>. Where the statistics are constants, 1/n is 0.
     /// </summary>
     [Kernel(Threads, MinimumBlocks = 2)]
-    [KernelVariant(typeof(Packet), typeof(Four), typeof(SinglePacket))]
-    [KernelVariant(typeof(Packet), typeof(Eight), typeof(Float16Packet))]
-    [KernelVariant(typeof(Packet), typeof(Eight), typeof(BFloat16Packet))]
+    [KernelVariant(typeof(Packet), typeof(Four), typeof(SinglePacket), HotLoop = 110)]
+    [KernelVariant(typeof(Packet), typeof(Eight), typeof(Float16Packet), HotLoop = 260)]
+    [KernelVariant(typeof(Packet), typeof(Eight), typeof(BFloat16Packet), HotLoop = 260)]
     [KernelVariant(typeof(float), typeof(One), typeof(SingleScalar))]
     [KernelVariant(typeof(Half), typeof(One), typeof(Float16Scalar))]
     [KernelVariant(typeof(BFloat16), typeof(One), typeof(BFloat16Scalar))]
@@ -153,7 +152,7 @@ internal static partial class DualBatchNormKernels
         where TLanes : unmanaged, ILanes<TLanes>
         where TCodec : struct, ICodec<TStored, TLanes>
     {
-        var column = (Grid.IdxX * tileColumns) + (Group.IdxX % tileColumns);
+        var column = (Grid.IdxX * tileColumns) + ThreadPlace.Column(tileColumns);
         if (column >= columns)
         {
             return;
@@ -164,15 +163,14 @@ internal static partial class DualBatchNormKernels
         var share = affine.Factor * -inverseCount;
         var offset = share * TLanes.Gather(biasGradient, channel, step);
         var slope = share * affine.InverseDeviation * TLanes.Gather(weightGradient, channel, step);
-        var first = (long)column * pixels;
-        var stride = Group.DimX / tileColumns;
-        var item = Share(items, Grid.IdxY, Grid.DimY) + (Group.IdxX / tileColumns);
+        var stride = ThreadPlace.Rows(tileColumns);
+        var item = Share(items, Grid.IdxY, Grid.DimY) + ThreadPlace.Row(tileColumns);
         var end = Share(items, Grid.IdxY + 1, Grid.DimY);
-        var walk = new Walk(columns, pixels, item, stride);
+        var walk = Walk.Forward(column, columns, pixels, item, stride);
         for (; item + stride < end; item += 2 * stride)
         {
-            var (a, next) = (first + walk.Offset, walk.Next());
-            var b = first + next.Offset;
+            var (a, next) = (walk.Place, walk.Next());
+            var b = next.Place;
             walk = next.Next();
             var (storedA, storedB, slopeA, slopeB) = (input[a], input[b], gradient[a], gradient[b]);
             inputGradient[a] = TCodec.Write(GradientOf(affine, slope, offset, TCodec.Read(storedA), TCodec.Read(slopeA), rectifies));
@@ -181,7 +179,7 @@ internal static partial class DualBatchNormKernels
 
         if (item < end)
         {
-            var a = first + walk.Offset;
+            var a = walk.Place;
             inputGradient[a] = TCodec.Write(GradientOf(affine, slope, offset, TCodec.Read(input[a]), TCodec.Read(gradient[a]), rectifies));
         }
     }
@@ -203,19 +201,26 @@ internal static partial class DualBatchNormKernels
         int tileChannels,
         float epsilon)
     {
-        var channel = (Grid.IdxX * tileChannels) + (Group.IdxX % tileChannels);
-        var sums = default(LaneSums<One>);
-        if (channel < channels)
+        var atOnce = Math.Min(tileChannels, ThreadPlace.WarpSize);
+        for (var first = 0; first < tileChannels; first += atOnce)
         {
-            var begin = (long)channel * Grid.DimY;
-            sums = Added(partials, begin + (Group.IdxX / tileChannels), begin + Grid.DimY, Group.DimX / tileChannels);
-        }
+            var channel = (Grid.IdxX * tileChannels) + first + ThreadPlace.Column(atOnce);
+            var sums = default(LaneSums<One>);
+            if (channel < channels)
+            {
+                var begin = (long)channel * Grid.DimY;
+                sums = Added(partials, begin + ThreadPlace.Row(atOnce), begin + Grid.DimY, ThreadPlace.Rows(atOnce));
+            }
 
-        sums = ColumnReduction.Merge<LaneSums<One>, AddLaneSums<One>>(sums, tileChannels);
-        if (Group.IdxX < tileChannels && channel < channels)
-        {
-            weightGradient[channel] = sums.Product.X * One.InverseSquareRoot(variances[channel] + epsilon);
-            biasGradient[channel] = sums.Gradient.X;
+            sums = ColumnReduction.Merge<LaneSums<One>, AddLaneSums<One>>(sums, atOnce);
+            if (Group.IdxX < atOnce && channel < channels)
+            {
+                weightGradient[channel] = sums.Product.X * One.InverseSquareRoot(variances[channel] + epsilon);
+                biasGradient[channel] = sums.Gradient.X;
+            }
+
+            // What the threads have shown one another is read.
+            Group.Barrier();
         }
     }
 

@@ -13,8 +13,8 @@ internal static partial class DualBatchNormKernels
     /// </summary>
     [Kernel(Threads, MinimumBlocks = 3)]
     [KernelVariant(typeof(Packet), typeof(Four), typeof(SinglePacket))]
-    [KernelVariant(typeof(Packet), typeof(Eight), typeof(Float16Packet))]
-    [KernelVariant(typeof(Packet), typeof(Eight), typeof(BFloat16Packet))]
+    [KernelVariant(typeof(Packet), typeof(Eight), typeof(Float16Packet), HotLoop = 200)]
+    [KernelVariant(typeof(Packet), typeof(Eight), typeof(BFloat16Packet), HotLoop = 200)]
     [KernelVariant(typeof(float), typeof(One), typeof(SingleScalar))]
     [KernelVariant(typeof(Half), typeof(One), typeof(Float16Scalar))]
     [KernelVariant(typeof(BFloat16), typeof(One), typeof(BFloat16Scalar))]
@@ -41,13 +41,13 @@ internal static partial class DualBatchNormKernels
         where TCodec : struct, ICodec<TStored, TLanes>
     {
         var (split, splits) = (Grid.IdxY, Grid.DimY);
-        var column = (Grid.IdxX * tileColumns) + (Group.IdxX % tileColumns);
+        var column = (Grid.IdxX * tileColumns) + ThreadPlace.Column(tileColumns);
         var isFirst = split < firstSplits;
         var start = isFirst ? Share(firstItems, split, firstSplits) : firstItems + Share(items - firstItems, split - firstSplits, splits - firstSplits);
         var end = isFirst ? Share(firstItems, split + 1, firstSplits) : firstItems + Share(items - firstItems, split - firstSplits + 1, splits - firstSplits);
         var own = column < columns
-            ? MomentsOf<TStored, TLanes, TCodec>(input, (long)column * pixels, columns, pixels,
-                start + (Group.IdxX / tileColumns), end, Group.DimX / tileColumns)
+            ? MomentsOf<TStored, TLanes, TCodec>(
+                input, column, columns, pixels, start + ThreadPlace.Row(tileColumns), end, ThreadPlace.Rows(tileColumns))
             : default;
         var isWriter = Group.IdxX < tileColumns && column < columns;
         if (channelsPerColumn > 1)
@@ -76,26 +76,31 @@ internal static partial class DualBatchNormKernels
     }
 
     private static LaneMoments<TLanes> MomentsOf<TStored, TLanes, TCodec>(
-        ArrayView<TStored> input, long first, int columns, int pixels, int item, int end, int stride)
+        ArrayView<TStored> input, int column, int columns, int pixels, int item, int end, int stride)
         where TStored : unmanaged
         where TLanes : unmanaged, ILanes<TLanes>
         where TCodec : struct, ICodec<TStored, TLanes>
     {
-        var moments = default(LaneMoments<TLanes>);
-        var walk = new Walk(columns, pixels, item, stride);
-        for (; (long)item + (3L * stride) < end; item += 4 * stride)
+        if (item >= end)
+        {
+            return default;
+        }
+
+        var walk = Walk.Forward(column, columns, pixels, item, stride);
+        var moments = LaneMoments<TLanes>.StartingAt(TCodec.Read(input[walk.Place]));
+        for (; end - item > 3 * stride; item += 4 * stride)
         {
             var second = walk.Next();
             var third = second.Next();
             var fourth = third.Next();
-            var (a, b, c, d) = (input[first + walk.Offset], input[first + second.Offset], input[first + third.Offset], input[first + fourth.Offset]);
-            moments = LaneMoments<TLanes>.Merge(moments, LaneMoments<TLanes>.Of(TCodec.Read(a), TCodec.Read(b), TCodec.Read(c), TCodec.Read(d)));
+            var (a, b, c, d) = (input[walk.Place], input[second.Place], input[third.Place], input[fourth.Place]);
+            moments = moments.With(TCodec.Read(a), TCodec.Read(b), TCodec.Read(c), TCodec.Read(d));
             walk = fourth.Next();
         }
 
         for (; item < end; item += stride)
         {
-            moments = LaneMoments<TLanes>.Merge(moments, new(1, TCodec.Read(input[first + walk.Offset]), default));
+            moments = moments.With(TCodec.Read(input[walk.Place]));
             walk = walk.Next();
         }
 
@@ -116,29 +121,35 @@ internal static partial class DualBatchNormKernels
         float momentum)
     {
         var splits = Grid.DimY;
-        var channel = (Grid.IdxX * tileChannels) + (Group.IdxX % tileChannels);
-        var row = Group.IdxX / tileChannels;
-        var sets = default(MomentsOfSets);
-        if (channel < channels)
+        var atOnce = Math.Min(tileChannels, ThreadPlace.WarpSize);
+        var (row, rows) = (ThreadPlace.Row(atOnce), ThreadPlace.Rows(atOnce));
+        for (var first = 0; first < tileChannels; first += atOnce)
         {
-            var begin = (long)channel * splits;
-            sets = new(
-                Merged(partials, begin + row, begin + firstSplits, Group.DimX / tileChannels),
-                Merged(partials, begin + firstSplits + row, begin + splits, Group.DimX / tileChannels));
-        }
+            var channel = (Grid.IdxX * tileChannels) + first + ThreadPlace.Column(atOnce);
+            var sets = default(MomentsOfSets);
+            if (channel < channels)
+            {
+                var begin = (long)channel * splits;
+                sets = new(
+                    Merged(partials, begin + row, begin + firstSplits, rows), Merged(partials, begin + firstSplits + row, begin + splits, rows));
+            }
 
-        sets = ColumnReduction.Merge<MomentsOfSets, MergeSets>(sets, tileChannels);
-        if (Group.IdxX < tileChannels && channel < channels)
-        {
-            var all = BatchMoments.Merge(sets.First, sets.Others);
-            moments[channel] = sets.First;
-            moments[channels + channel] = sets.Others;
-            state[channel] = all.Mean;
-            state[channels + channel] = all.Variance;
-            state[(2 * channels) + channel] = sets.First.Mean;
-            state[(3 * channels) + channel] = sets.First.Variance;
-            Track(mainMean, mainVariance, channel, all, momentum);
-            Track(auxiliaryMean, auxiliaryVariance, channel, sets.First, momentum);
+            sets = ColumnReduction.Merge<MomentsOfSets, MergeSets>(sets, atOnce);
+            if (Group.IdxX < atOnce && channel < channels)
+            {
+                var all = BatchMoments.Merge(sets.First, sets.Others);
+                moments[channel] = sets.First;
+                moments[channels + channel] = sets.Others;
+                state[channel] = all.Mean;
+                state[channels + channel] = all.Variance;
+                state[(2 * channels) + channel] = sets.First.Mean;
+                state[(3 * channels) + channel] = sets.First.Variance;
+                Track(mainMean, mainVariance, channel, all, momentum);
+                Track(auxiliaryMean, auxiliaryVariance, channel, sets.First, momentum);
+            }
+
+            // What the threads have shown one another is read.
+            Group.Barrier();
         }
     }
 

@@ -21,9 +21,9 @@ internal static partial class DualBatchNormKernels
 
     /// <summary>output = activation((input - mean) / sqrt(variance + epsilon) * weight + bias + residual), the last summand where there is one.</summary>
     [Kernel(Threads, MinimumBlocks = 3)]
-    [KernelVariant(typeof(Packet), typeof(Four), typeof(SinglePacket))]
-    [KernelVariant(typeof(Packet), typeof(Eight), typeof(Float16Packet))]
-    [KernelVariant(typeof(Packet), typeof(Eight), typeof(BFloat16Packet))]
+    [KernelVariant(typeof(Packet), typeof(Four), typeof(SinglePacket), HotLoop = 110)]
+    [KernelVariant(typeof(Packet), typeof(Eight), typeof(Float16Packet), HotLoop = 300)]
+    [KernelVariant(typeof(Packet), typeof(Eight), typeof(BFloat16Packet), HotLoop = 300)]
     [KernelVariant(typeof(float), typeof(One), typeof(SingleScalar))]
     [KernelVariant(typeof(Half), typeof(One), typeof(Float16Scalar))]
     [KernelVariant(typeof(BFloat16), typeof(One), typeof(BFloat16Scalar))]
@@ -46,22 +46,21 @@ internal static partial class DualBatchNormKernels
         where TLanes : unmanaged, ILanes<TLanes>
         where TCodec : struct, ICodec<TStored, TLanes>
     {
-        var column = (Grid.IdxX * tileColumns) + (Group.IdxX % tileColumns);
+        var column = (Grid.IdxX * tileColumns) + ThreadPlace.Column(tileColumns);
         if (column >= columns)
         {
             return;
         }
 
         var affine = Affine<TLanes>.Of(means, variances, weight, bias, epsilon, column * channelsPerColumn, channelsPerColumn > 1 ? 1 : 0);
-        var last = LastItem(column, columns, pixels, items);
-        var stride = Group.DimX / tileColumns;
-        var item = Share(items, Grid.IdxY, Grid.DimY) + (Group.IdxX / tileColumns);
+        var stride = ThreadPlace.Rows(tileColumns);
+        var item = Share(items, Grid.IdxY, Grid.DimY) + ThreadPlace.Row(tileColumns);
         var end = Share(items, Grid.IdxY + 1, Grid.DimY);
-        var walk = new Walk(columns, pixels, item, stride);
+        var walk = Walk.Backward(column, columns, pixels, items, item, stride);
         for (; item + stride < end; item += 2 * stride)
         {
-            var (a, next) = (last - walk.Offset, walk.Next());
-            var b = last - next.Offset;
+            var (a, next) = (walk.Place, walk.Next());
+            var b = next.Place;
             walk = next.Next();
             var (inputA, inputB) = (input[a], input[b]);
             var (sumA, sumB) = (affine.Apply(TCodec.Read(inputA)), affine.Apply(TCodec.Read(inputB)));
@@ -77,18 +76,20 @@ internal static partial class DualBatchNormKernels
 
         if (item < end)
         {
-            var a = last - walk.Offset;
+            var a = walk.Place;
             var sum = affine.Apply(TCodec.Read(input[a]));
             sum = residual.Length > 0 ? sum + TCodec.Read(residual[a]) : sum;
             output[a] = TCodec.Write(rectifies != 0 ? TLanes.Pass(sum, sum) : sum);
         }
     }
 
-    // The share'th of so many nearly equal shares begins here.
-    private static int Share(int items, int share, int shares) => (int)((long)items * share / shares);
-
-    private static long LastItem(int column, int columns, int pixels, int items) =>
-        ((long)column * pixels) + ((((long)items / pixels) - 1) * columns * pixels) + (pixels - 1);
+    // The share'th of so many nearly equal shares begins here: items * share / shares, whose product may have more than 32 bits, so that the whole multiples of
+    // the number of shares are left out of the division. A launch has at most 65535 shares.
+    private static int Share(int items, int share, int shares)
+    {
+        var (whole, rest) = ((uint)items / (uint)shares, (uint)items % (uint)shares);
+        return (int)((whole * (uint)share) + (rest * (uint)share / (uint)shares));
+    }
 }
 
 /// <summary>BatchNorm's kernels for one type of elements, taken one by one or 16 bytes at once.</summary>
@@ -155,7 +156,7 @@ public readonly struct BatchMoments(int count, float mean, float squaredDeviatio
     public static BatchMoments Merge(BatchMoments left, BatchMoments right)
     {
         var count = left.Count + right.Count;
-        var share = count > 0 ? right.Count / (float)count : 0;
+        var share = count > 0 ? right.Count * SpecialFunctions.Reciprocal(count) : 0;
         var difference = right.Mean - left.Mean;
         return new BatchMoments(
             count,

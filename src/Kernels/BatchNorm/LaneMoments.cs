@@ -10,19 +10,37 @@ internal readonly struct LaneMoments<TLanes>(int count, TLanes mean, TLanes squa
     public readonly TLanes Mean = mean;
     public readonly TLanes SquaredDeviations = squaredDeviations;
 
-    /// <summary>Four values of each lane: their mean first, then the squares about it.</summary>
-    public static LaneMoments<TLanes> Of(TLanes a, TLanes b, TLanes c, TLanes d)
+    /// <summary>Of no value yet. The first one to come stands for the mean, so that what is squared is small from the start.</summary>
+    public static LaneMoments<TLanes> StartingAt(TLanes first) => new(0, first, default);
+
+    /// <summary>
+    /// With four more values of each lane. With their differences d from the mean so far, and n values then, the mean moves by sum d / n and the squared
+    /// deviations grow by sum d^2 - (sum d)^2 / n, of which no more than half can cancel; three quarters among the first four, one of which is the mean.
+    /// </summary>
+    public LaneMoments<TLanes> With(TLanes a, TLanes b, TLanes c, TLanes d)
     {
-        var mean = ((a + b) + (c + d)) * 0.25f;
-        var (fromA, fromB, fromC, fromD) = (a - mean, b - mean, c - mean, d - mean);
-        return new(4, mean, (fromA * fromA) + (fromB * fromB) + (fromC * fromC) + (fromD * fromD));
+        var (fromA, fromB, fromC, fromD) = (a - Mean, b - Mean, c - Mean, d - Mean);
+        var sum = (fromA + fromB) + (fromC + fromD);
+        var share = SpecialFunctions.Reciprocal(Count + 4);
+        return new(
+            Count + 4,
+            Mean + (sum * share),
+            SquaredDeviations + (fromA * fromA) + (fromB * fromB) + (fromC * fromC) + (fromD * fromD) - (sum * sum * share));
+    }
+
+    /// <summary>With one more value of each lane.</summary>
+    public LaneMoments<TLanes> With(TLanes value)
+    {
+        var difference = value - Mean;
+        var share = SpecialFunctions.Reciprocal(Count + 1);
+        return new(Count + 1, Mean + (difference * share), SquaredDeviations + (difference * difference * (Count * share)));
     }
 
     /// <summary>See <see cref="BatchMoments.Merge"/>.</summary>
     public static LaneMoments<TLanes> Merge(LaneMoments<TLanes> left, LaneMoments<TLanes> right)
     {
         var count = left.Count + right.Count;
-        var share = count > 0 ? right.Count / (float)count : 0;
+        var share = count > 0 ? right.Count * SpecialFunctions.Reciprocal(count) : 0;
         var difference = right.Mean - left.Mean;
         return new(
             count,
@@ -73,7 +91,6 @@ internal readonly struct AddLaneSums<TLanes> : IMerge<LaneSums<TLanes>>
 /// </remarks>
 internal static class ColumnReduction
 {
-    private const int WarpSize = 32;
     private const int MaximumThreads = 256;
 
     /// <summary>The merged value of a column, in the first thread of the column; the others get something unfinished.</summary>
@@ -89,23 +106,22 @@ internal static class ColumnReduction
         value = columns <= 4 ? default(TMerge).Merge(value, Warp.ShuffleXor(value, 4)) : value;
         value = columns <= 2 ? default(TMerge).Merge(value, Warp.ShuffleXor(value, 2)) : value;
         value = columns <= 1 ? default(TMerge).Merge(value, Warp.ShuffleXor(value, 1)) : value;
-        if (Group.DimX == WarpSize)
+        if (Group.DimX == ThreadPlace.WarpSize)
         {
             return value;
         }
 
-        var lane = Group.IdxX % WarpSize;
-        if (lane < columns)
+        if (ThreadPlace.Lane < columns)
         {
-            ofWarps[(Group.IdxX / WarpSize * columns) + lane] = value;
+            ofWarps[(ThreadPlace.Warp * columns) + ThreadPlace.Lane] = value;
         }
 
         Group.Barrier();
         if (Group.IdxX < columns)
         {
-            for (var warp = 1; warp < Group.DimX / WarpSize; warp++)
+            for (var warp = 1; warp < ThreadPlace.Warps; warp++)
             {
-                value = default(TMerge).Merge(value, ofWarps[(warp * columns) + lane]);
+                value = default(TMerge).Merge(value, ofWarps[(warp * columns) + ThreadPlace.Lane]);
             }
         }
 
@@ -117,40 +133,57 @@ internal static class ColumnReduction
 /// How a thread steps through the items of a column of an (images, columns, pixels) array: every <c>stride</c>-th, image after image. The divisions happen
 /// once, at the start.
 /// </summary>
+/// <remarks>Places have 32 bits, so that a step is two additions and a comparison; steps back are additions that overflow.</remarks>
 internal readonly struct Walk
 {
+    private const uint Ahead = 1;
+    private const uint Back = uint.MaxValue;
+
     private readonly int pixels;
     private readonly int pixel;
     private readonly int pixelStep;
-    private readonly long step;
-    private readonly long carry;
+    private readonly uint step;
+    private readonly uint carry;
+    private readonly uint place;
 
-    /// <summary>Starts at an item.</summary>
-    public Walk(int columns, int pixels, int item, int stride)
+    private Walk(uint start, uint direction, int columns, int pixels, int item, int stride)
     {
         this.pixels = pixels;
-        pixel = item % pixels;
-        pixelStep = stride % pixels;
-        var image = (long)columns * pixels;
-        step = (stride / pixels * image) + pixelStep;
-        carry = image - pixels;
-        Offset = (item / pixels * image) + pixel;
+        var (images, imageStep) = ((uint)item / (uint)pixels, (uint)stride / (uint)pixels);
+        pixel = item - ((int)images * pixels);
+        pixelStep = stride - ((int)imageStep * pixels);
+        var image = (uint)columns * (uint)pixels;
+        step = direction * ((imageStep * image) + (uint)pixelStep);
+        carry = direction * (image - (uint)pixels);
+        place = start + (direction * ((images * image) + (uint)pixel));
     }
 
     private Walk(Walk from)
     {
         this = from;
         pixel = from.pixel + pixelStep;
-        Offset = from.Offset + step;
+        place = from.place + step;
         if (pixel >= pixels)
         {
             pixel -= pixels;
-            Offset += carry;
+            place += carry;
         }
     }
 
-    /// <summary>Where the item lies, from the column's first.</summary>
-    public long Offset { get; }
+    /// <summary>Where the item lies in the array.</summary>
+    public long Place => place;
+
+    /// <summary>From the first item of a column.</summary>
+    public static Walk Forward(int column, int columns, int pixels, int item, int stride) =>
+        new((uint)column * (uint)pixels, Ahead, columns, pixels, item, stride);
+
+    /// <summary>From the last item of a column, against their order.</summary>
+    public static Walk Backward(int column, int columns, int pixels, int items, int item, int stride)
+    {
+        var lastImage = ((uint)items / (uint)pixels) - 1;
+        var last = (((lastImage * (uint)columns) + (uint)column) * (uint)pixels) + (uint)pixels - 1;
+        return new(last, Back, columns, pixels, item, stride);
+    }
 
     /// <summary>The thread's next item.</summary>
     public Walk Next() => new(this);

@@ -94,8 +94,8 @@ internal readonly struct ContrastiveTile(Float4 near, Float4 far)
     {
         var near = Near;
         var far = Far;
-        var row = Group.IdxX / 16 * ContrastiveBatchRows.Pitch;
-        var column = Group.IdxX % 16 * ContrastiveBatchRows.Pitch;
+        var row = (Group.IdxX >> 4) * ContrastiveBatchRows.Pitch;
+        var column = (Group.IdxX & 15) * ContrastiveBatchRows.Pitch;
         for (var four = 0; four < fours; four++)
         {
             var row0 = rows[row + four];
@@ -152,8 +152,8 @@ internal readonly struct ContrastiveBatchRows(ArrayView<float> features, int str
     public void Copy(ArrayView<Float4> tile, int firstRow, int endRow, int firstColumn)
     {
         // A warp copies a row. All eight are read before the first is written, so that the reads overlap.
-        var warp = Group.IdxX / 32;
-        var lane = Group.IdxX % 32;
+        var warp = ThreadPlace.Warp;
+        var lane = ThreadPlace.Lane;
         var column = firstColumn + (4 * lane);
         var row0 = Read(firstRow + warp, endRow, column);
         var row1 = Read(firstRow + warp + 4, endRow, column);
@@ -175,7 +175,7 @@ internal readonly struct ContrastiveBatchRows(ArrayView<float> features, int str
     }
 
     /// <summary>Fours of a chunk that have columns.</summary>
-    public int FoursOf(int firstColumn) => (Math.Min(ContrastivePlan.Chunk, width - firstColumn) + 3) / 4;
+    public int FoursOf(int firstColumn) => (Math.Min(ContrastivePlan.Chunk, width - firstColumn) + 3) >> 2;
 
     private Float4 Read(int row, int endRow, int column) =>
         row < endRow ? Float4.Read(features, ((long)Number(row) * stride) + column, width - column, isAligned) : default;

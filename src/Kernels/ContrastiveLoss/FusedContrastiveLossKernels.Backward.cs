@@ -31,7 +31,7 @@ internal static partial class FusedContrastiveLossKernels
     /// <param name="gradient">(2N + K, width), receives the gradient.</param>
     /// <param name="gradientStride">Elements from a row of the gradient to the next.</param>
     /// <param name="gradientIsAligned">1 where rows of the gradient begin at multiples of 16 bytes, else 0.</param>
-    [Kernel(Threads, MinimumBlocks = 3)]
+    [Kernel(Threads, MinimumBlocks = 3, SavesRegisters = true)]
     [KernelVariant(typeof(FixedShift))]
     [KernelVariant(typeof(RowMaximum))]
     public static void Backward<TShift>(
@@ -193,11 +193,11 @@ internal static partial class FusedContrastiveLossKernels
     {
         var images = order.IntLength;
         var warps = Grid.DimX * (Threads / 32);
-        for (var place = tails + (Grid.IdxX * (Threads / 32)) + (Group.IdxX / 32); place < images; place += warps)
+        for (var place = tails + (Grid.IdxX * (Threads / 32)) + ThreadPlace.Warp; place < images; place += warps)
         {
             var first = (long)order[place] * stride;
             var second = first + ((long)images * stride);
-            for (var column = Group.IdxX % 32; column < width; column += 32)
+            for (var column = ThreadPlace.Lane; column < width; column += 32)
             {
                 gradient[first + column] = 0;
                 gradient[second + column] = 0;
@@ -225,7 +225,7 @@ internal readonly struct ContrastiveGradient(Float4 near0, Float4 near1, Float4 
     private readonly Float4 far3 = far3;
 
     // The thread's place in a tile without gaps, in fours.
-    private static int Place => (Group.IdxX / ColumnThreads * Fours) + (Group.IdxX % ColumnThreads);
+    private static int Place => (ThreadPlace.Row(ColumnThreads) * Fours) + ThreadPlace.Column(ColumnThreads);
 
     /// <summary>Adds H X.</summary>
     /// <param name="slopes">H: 32 rows of 8 fours.</param>
@@ -234,8 +234,8 @@ internal readonly struct ContrastiveGradient(Float4 near0, Float4 near1, Float4 
     public ContrastiveGradient Plus(ArrayView<Float4> slopes, int pitch, ArrayView<Float4> contrasts)
     {
         var sums = this;
-        var row = Group.IdxX / ColumnThreads * pitch;
-        var column = Group.IdxX % ColumnThreads;
+        var row = ThreadPlace.Row(ColumnThreads) * pitch;
+        var column = ThreadPlace.Column(ColumnThreads);
         for (var four = 0; four < ContrastivePlan.Tile / 4; four++)
         {
             var slopes0 = slopes[row + four];
@@ -287,8 +287,8 @@ internal readonly struct ContrastiveGradient(Float4 near0, Float4 near1, Float4 
     public void Write(
         ArrayView<float> gradient, int stride, int width, bool isAligned, ContrastiveBatchRows batch, int firstRow, int endRow, int firstColumn, float factor)
     {
-        var row = firstRow + (Group.IdxX / ColumnThreads);
-        var column = firstColumn + (4 * (Group.IdxX % ColumnThreads));
+        var row = firstRow + ThreadPlace.Row(ColumnThreads);
+        var column = firstColumn + (4 * ThreadPlace.Column(ColumnThreads));
         WriteRow(near0, far0, gradient, stride, width, isAligned, batch, row, endRow, column, factor);
         WriteRow(near1, far1, gradient, stride, width, isAligned, batch, row + 8, endRow, column, factor);
         WriteRow(near2, far2, gradient, stride, width, isAligned, batch, row + 16, endRow, column, factor);

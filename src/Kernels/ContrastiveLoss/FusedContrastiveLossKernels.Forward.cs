@@ -25,7 +25,7 @@ internal static partial class FusedContrastiveLossKernels
     /// <param name="rows">(2N), receives what the backward pass needs of each anchor.</param>
     /// <param name="parts">32 sums for each item.</param>
     /// <param name="tickets">One element that is 0, before and after.</param>
-    [Kernel(Threads, MinimumBlocks = 3)]
+    [Kernel(Threads, MinimumBlocks = 3, SavesRegisters = true)]
     [KernelVariant(typeof(FixedShift))]
     [KernelVariant(typeof(RowMaximum))]
     public static void Forward<TShift>(
@@ -234,7 +234,7 @@ internal static partial class FusedContrastiveLossKernels
         var sum = 0f;
         for (var anchor = Group.IdxX; anchor < plan.Anchors; anchor += Threads)
         {
-            var place = (anchor / Tile * plan.AnchorSplits * Tile) + (anchor % Tile);
+            var place = ((anchor & ~(Tile - 1)) * plan.AnchorSplits) + (anchor & (Tile - 1));
             var sums = ContrastiveSums.Empty;
             for (var split = 0; split < plan.AnchorSplits; split++)
             {
@@ -273,7 +273,7 @@ internal static partial class FusedContrastiveLossKernels
     private const int ColumnThreads = 16;
 
     // Places in a tile of this thread's first row and first column; the others are 8, 16 and 24 rows further and 16 columns.
-    private static int ThreadRow => Group.IdxX / ColumnThreads;
+    private static int ThreadRow => ThreadPlace.Row(ColumnThreads);
 
-    private static int ThreadColumn => Group.IdxX % ColumnThreads;
+    private static int ThreadColumn => ThreadPlace.Column(ColumnThreads);
 }

@@ -188,15 +188,17 @@ internal sealed unsafe class CudaKernel : Kernel
 
     public void Unload() => driver.UnloadModule(module);
 
+    public override int BlocksAtOnce(int threads, int sharedBytes = 0)
+    {
+        using var current = device.Enter();
+        Allow(sharedBytes);
+        return Math.Max(1, driver.BlocksAtOnce(function, threads, sharedBytes, $"{Definition.Name} on {device.Name}"));
+    }
+
     private protected override void Run(LaunchShape shape, ReadOnlySpan<KernelArgument> arguments)
     {
         using var current = device.Enter();
-        if (shape.SharedBytes > allowedSharedBytes)
-        {
-            driver.AllowSharedBytes(function, shape.SharedBytes, $"{Definition.Name} on {device.Name}");
-            allowedSharedBytes = shape.SharedBytes;
-        }
-
+        Allow(shape.SharedBytes);
         fixed (KernelArgument* first = arguments)
         {
             var parameters = stackalloc void*[arguments.Length];
@@ -211,6 +213,14 @@ internal sealed unsafe class CudaKernel : Kernel
                 throw new DeviceException(
                     $"{Definition.Name} as {shape} did not start on {device.Name}: {driver.Describe(result)}. The cause may be a kernel that ran before it.");
             }
+        }
+    }
+    private void Allow(int sharedBytes)
+    {
+        if (sharedBytes > allowedSharedBytes)
+        {
+            driver.AllowSharedBytes(function, sharedBytes, $"{Definition.Name} on {device.Name}");
+            allowedSharedBytes = sharedBytes;
         }
     }
 }

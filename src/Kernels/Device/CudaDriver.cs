@@ -28,6 +28,7 @@ internal sealed unsafe class CudaDriver
     private readonly delegate* unmanaged<nint*, nint, byte*, int> moduleGetFunction;
     private readonly delegate* unmanaged<nint, int> moduleUnload;
     private readonly delegate* unmanaged<nint, int, int, int> functionSetAttribute;
+    private readonly delegate* unmanaged<int*, nint, int, nuint, int> occupancy;
     private readonly delegate* unmanaged<nint, uint, uint, uint, uint, uint, uint, uint, nint, void**, void**, int> launchKernel;
     private readonly delegate* unmanaged<nint*, nuint, int> memoryAllocate;
     private readonly delegate* unmanaged<nint, int> memoryFree;
@@ -61,6 +62,7 @@ internal sealed unsafe class CudaDriver
         moduleGetFunction = (delegate* unmanaged<nint*, nint, byte*, int>)export("cuModuleGetFunction");
         moduleUnload = (delegate* unmanaged<nint, int>)export("cuModuleUnload");
         functionSetAttribute = (delegate* unmanaged<nint, int, int, int>)export("cuFuncSetAttribute");
+        occupancy = (delegate* unmanaged<int*, nint, int, nuint, int>)export("cuOccupancyMaxActiveBlocksPerMultiprocessor");
         launchKernel = (delegate* unmanaged<nint, uint, uint, uint, uint, uint, uint, uint, nint, void**, void**, int>)export("cuLaunchKernel");
         memoryAllocate = (delegate* unmanaged<nint*, nuint, int>)export("cuMemAlloc_v2");
         memoryFree = (delegate* unmanaged<nint, int>)export("cuMemFree_v2");
@@ -187,6 +189,14 @@ internal sealed unsafe class CudaDriver
     {
         const int MaximumDynamicSharedBytes = 8;
         Check(functionSetAttribute(function, MaximumDynamicSharedBytes, bytes), $"{what} was not allowed {bytes} bytes of shared memory in a block");
+    }
+
+    /// <summary>How many blocks of a kernel a multiprocessor runs at once, by their registers, shared memory and threads.</summary>
+    public int BlocksAtOnce(nint function, int threads, int sharedBytes, string what)
+    {
+        int blocks;
+        Check(occupancy(&blocks, function, threads, (nuint)sharedBytes), $"The driver did not say how many blocks of {what} run at once");
+        return blocks;
     }
 
     /// <summary>Enqueues a kernel on the legacy default stream; returns the driver's result, so that a launch that succeeds formats nothing.</summary>

@@ -64,6 +64,11 @@ public abstract class Kernel
         device.CountLaunch();
     }
 
+    /// <summary>How many blocks a multiprocessor runs at once. Where there is no GPU to ask, as many as the kernel is compiled for.</summary>
+    /// <param name="threads">Threads of a block.</param>
+    /// <param name="sharedBytes">Dynamic shared memory of a block.</param>
+    public virtual int BlocksAtOnce(int threads, int sharedBytes = 0) => Definition.MinimumBlocks;
+
     private protected abstract void Run(LaunchShape shape, ReadOnlySpan<KernelArgument> arguments);
 
     private void RunObserved(LaunchShape shape, ReadOnlySpan<KernelArgument> arguments, Action<KernelLaunch> observer)
@@ -167,6 +172,9 @@ public sealed record KernelResources(int Registers, int SharedBytes, int StackBy
 {
     /// <summary>Machine instructions whose name starts with a key, where a disassembler was at hand; otherwise empty.</summary>
     public IReadOnlyDictionary<string, int> Instructions { get; init; } = new Dictionary<string, int>();
+
+    /// <summary>The loop with the most instructions, where a disassembler was at hand and there is a loop.</summary>
+    public HotLoop? HotLoop { get; init; }
 
     /// <summary>Whether everything a thread keeps is in registers.</summary>
     public bool StaysInRegisters => StackBytes == 0 && SpillBytes == 0;

@@ -10,13 +10,16 @@ namespace Pascl.Kernels.Device;
 /// </summary>
 public sealed partial class PtxAssembler
 {
-    /// <summary>Instructions that are counted: tensor-core products, loads of their operands, asynchronous copies, 16-byte loads, accesses to slow memory.</summary>
-    public static readonly IReadOnlyList<string> Counted = ["HMMA", "LDSM", "LDGSTS", "LDG.E.128", "LDS.128", "FFMA", "MUFU.EX2", "LDL", "STL"];
+    /// <summary>Instructions that are counted: tensor-core products, loads of their operands, asynchronous copies, 16-byte loads, sums of a product.</summary>
+    public static readonly IReadOnlyList<string> Counted = ["HMMA", "LDSM", "LDGSTS", "LDG.E.128", "LDS.128", "FFMA"];
 
     private readonly string assembler;
     private readonly string? disassembler;
 
     private PtxAssembler(string assembler, string? disassembler) => (this.assembler, this.disassembler) = (assembler, disassembler);
+
+    /// <summary>Release of the CUDA toolkit that it is part of, such as 11.8.</summary>
+    public string Release => ReleaseNumber().Match(Run(assembler, "--version").Output).Groups[1].Value;
 
     /// <summary>The assembler on PATH, or null where there is none.</summary>
     public static PtxAssembler? Find() => OnPath("ptxas") is { } assembler ? new PtxAssembler(assembler, OnPath("cuobjdump")) : null;
@@ -36,7 +39,8 @@ public sealed partial class PtxAssembler
             var (exit, report) = Run(assembler, "-v", $"-arch=sm_{capability.Major}{capability.Minor}", text, "-o", code);
             if (exit == 0)
             {
-                return Read(report) with { Instructions = disassembler is null ? new Dictionary<string, int>() : Count(Run(disassembler, "-sass", code).Output) };
+                var resources = Read(report);
+                return disassembler is null ? resources : Counts(resources, MachineCode.Parse(Run(disassembler, "-sass", code).Output));
             }
 
             return report.Contains("is not defined for option 'gpu-name'", StringComparison.Ordinal)
@@ -58,11 +62,11 @@ public sealed partial class PtxAssembler
 
     private static int Number(Match match) => match.Success ? int.Parse(match.Groups[1].ValueSpan, CultureInfo.InvariantCulture) : 0;
 
-    private static Dictionary<string, int> Count(string listing)
+    private static KernelResources Counts(KernelResources resources, MachineCode code) => resources with
     {
-        var names = InstructionName().Matches(listing).Select(match => match.Groups[1].Value).ToArray();
-        return Counted.ToDictionary(counted => counted, counted => names.Count(name => name.StartsWith(counted, StringComparison.Ordinal)));
-    }
+        Instructions = Counted.ToDictionary(counted => counted, counted => code.Names.Count(name => name.StartsWith(counted, StringComparison.Ordinal))),
+        HotLoop = code.HotLoop(),
+    };
 
     private static (int Exit, string Output) Run(string program, params string[] arguments)
     {
@@ -78,6 +82,9 @@ public sealed partial class PtxAssembler
         .Select(folder => Path.Combine(folder, OperatingSystem.IsWindows() ? $"{program}.exe" : program))
         .FirstOrDefault(File.Exists);
 
+    [GeneratedRegex(@"release (\d+\.\d+)")]
+    private static partial Regex ReleaseNumber();
+
     [GeneratedRegex(@"Used (\d+) registers")]
     private static partial Regex RegistersUsed();
 
@@ -92,8 +99,4 @@ public sealed partial class PtxAssembler
 
     [GeneratedRegex(@"(\d+) bytes spill loads")]
     private static partial Regex SpillLoads();
-
-    // "/*0010*/  @!P0 LDG.E.128.CONSTANT R4, ..." -> "LDG.E.128.CONSTANT"
-    [GeneratedRegex(@"/\*[0-9a-f]{4,}\*/\s+(?:@!?U?P\w+\s+)?([A-Z][A-Z0-9.]+)")]
-    private static partial Regex InstructionName();
 }

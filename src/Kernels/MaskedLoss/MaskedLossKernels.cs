@@ -97,13 +97,14 @@ internal static class MaskedLossKernels
         var logSum = state[row];
         var positives = state[anchors + row];
         var slope = positives > 0 ? lossGradient[0] * Weight(classWeights, label) / anchors : 0;
+        var share = positives > 0 ? 1 / positives : 0;
         for (var column = Group.IdxX; column < columns; column += Group.DimX)
         {
             // Without a positive, a row's logarithm may be infinite; with the anchor itself, its exponential.
             var derivative = 0f;
             if (column != row && positives > 0)
             {
-                var target = column < anchors && labels[column] == label ? 1 / positives : 0;
+                var target = column < anchors && labels[column] == label ? share : 0;
                 derivative = slope * (XMath.Exp(similarity[((long)row * stride) + column] - logSum) - target);
             }
 

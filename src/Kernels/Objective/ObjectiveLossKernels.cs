@@ -9,8 +9,6 @@ internal static class ObjectiveLossKernels
 {
     public const int Threads = 128;
 
-    private const int WarpSize = 32;
-
     /// <summary>Row losses, and in the last block their means. The state is log sum exp of each row, then the loss of each row.</summary>
     [Kernel(Threads)]
     public static void Forward(
@@ -34,14 +32,14 @@ internal static class ObjectiveLossKernels
         var label = row < inDistributionRows ? labels[row] : -1;
         var isOutlier = row >= inDistributionRows;
         var statistics = RowStatistics.Empty;
-        for (var column = Group.IdxX % WarpSize; column < columns; column += WarpSize)
+        for (var column = ThreadPlace.Lane; column < columns; column += ThreadPlace.WarpSize)
         {
             var logit = Logit(logits, ((long)row * stride) + column, adjustment, column, isOutlier);
             statistics = statistics.With(logit, isOutlier || column == label);
         }
 
         statistics = Reduction.Warp<RowStatistics, MergeRowStatistics>(statistics);
-        if (row < rows && Group.IdxX % WarpSize == 0)
+        if (row < rows && ThreadPlace.Lane == 0)
         {
             // No target: the label is not a class.
             var logSum = statistics.Targets > 0 ? statistics.LogSum : float.NaN;
@@ -83,7 +81,7 @@ internal static class ObjectiveLossKernels
             ? ((outlierWeight * lossesGradient[0]) + lossesGradient[2]) / outlierRows
             : (lossesGradient[0] + lossesGradient[1]) / inDistributionRows;
         var logSum = state[row];
-        for (var column = Group.IdxX % WarpSize; column < classes; column += WarpSize)
+        for (var column = ThreadPlace.Lane; column < classes; column += ThreadPlace.WarpSize)
         {
             var logit = Logit(logits, ((long)row * stride) + column, adjustment, column, isOutlier);
             var target = isOutlier ? 1f / classes : column == label ? 1f : 0f;
@@ -91,7 +89,7 @@ internal static class ObjectiveLossKernels
         }
     }
 
-    private static int Row() => (Grid.IdxX * (Group.DimX / WarpSize)) + (Group.IdxX / WarpSize);
+    private static int Row() => (Grid.IdxX * ThreadPlace.Warps) + ThreadPlace.Warp;
 
     private static float Logit(ArrayView<float> logits, long index, ArrayView<float> adjustment, int column, bool isOutlier) =>
         isOutlier || adjustment.Length == 0 ? logits[index] : logits[index] + adjustment[column];

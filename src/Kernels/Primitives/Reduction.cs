@@ -10,7 +10,6 @@ namespace Pascl.Kernels;
 /// </remarks>
 internal static class Reduction
 {
-    private const int WarpSize = 32;
     private const int MaximumWarps = 32;
 
     /// <summary>Sum of a value of each thread of the warp.</summary>
@@ -45,21 +44,21 @@ internal static class Reduction
     {
         var ofWarps = SharedMemory.Allocate<T>(MaximumWarps);
         value = Warp<T, TMerge>(value);
-        if (Group.DimX == WarpSize)
+        if (Group.DimX == ThreadPlace.WarpSize)
         {
             return value;
         }
 
-        if (Group.IdxX % WarpSize == 0)
+        if (ThreadPlace.Lane == 0)
         {
-            ofWarps[Group.IdxX / WarpSize] = value;
+            ofWarps[ThreadPlace.Warp] = value;
         }
 
         Group.Barrier();
 
         // Each thread merges all: no second barrier, and no thread waits for a broadcast.
         value = ofWarps[0];
-        for (var warp = 1; warp < Group.DimX / WarpSize; warp++)
+        for (var warp = 1; warp < ThreadPlace.Warps; warp++)
         {
             value = default(TMerge).Merge(value, ofWarps[warp]);
         }

@@ -56,7 +56,7 @@ internal static class SimilarityKernels
     /// A block of 64 threads computes 64 x 64 elements, 16 terms at a time from shared memory; each thread 8 x 8 of them in registers, in two halves 32 lines
     /// apart, so that neighbouring threads read neighbouring banks.
     /// </summary>
-    [Kernel(Tile)]
+    [Kernel(Tile, SavesRegisters = true)]
     [KernelVariant(typeof(LinesAreRows), typeof(LinesAreRows))]
     [KernelVariant(typeof(LinesAreRows), typeof(LinesAreColumns))]
     [KernelVariant(typeof(LinesAreColumns), typeof(LinesAreColumns))]
@@ -79,8 +79,8 @@ internal static class SimilarityKernels
         var rightTile = SharedMemory.Allocate<Float4>(SimilarityTile.Terms * PitchOfFours);
         var firstRow = Grid.IdxY * Tile;
         var firstColumn = Grid.IdxX * Tile;
-        var threadRow = Group.IdxX / 8;
-        var threadColumn = Group.IdxX % 8;
+        var threadRow = Group.IdxX >> 3;
+        var threadColumn = Group.IdxX & 7;
 
         // By hand, because an array would lie in memory.
         var sum0 = default(Float8);
@@ -181,8 +181,8 @@ internal readonly struct LinesAreRows : ISimilarityTile
 {
     public void Copy(ArrayView<float> factor, int stride, int firstLine, int lines, int firstTerm, int terms, bool isAligned, ArrayView<Float4> tile)
     {
-        var line = Group.IdxX / 4;
-        var term = Group.IdxX % 4 * 4;
+        var line = Group.IdxX >> 2;
+        var term = 4 * (Group.IdxX & 3);
         var values = tile.Cast<float>();
         Part(factor, stride, firstLine, lines, firstTerm, terms, isAligned, values, line, term);
         Part(factor, stride, firstLine, lines, firstTerm, terms, isAligned, values, line + 16, term);
@@ -208,8 +208,8 @@ internal readonly struct LinesAreColumns : ISimilarityTile
 {
     public void Copy(ArrayView<float> factor, int stride, int firstLine, int lines, int firstTerm, int terms, bool isAligned, ArrayView<Float4> tile)
     {
-        var term = Group.IdxX / 16;
-        var line = Group.IdxX % 16 * 4;
+        var term = Group.IdxX >> 4;
+        var line = 4 * (Group.IdxX & 15);
         Part(factor, stride, firstLine, lines, firstTerm, terms, isAligned, tile, line, term);
         Part(factor, stride, firstLine, lines, firstTerm, terms, isAligned, tile, line, term + 4);
         Part(factor, stride, firstLine, lines, firstTerm, terms, isAligned, tile, line, term + 8);

@@ -32,7 +32,8 @@ internal static class ContrastiveProducts<T>
         var piecesOfRow = default(T).Width * ElementBytes / TensorCore.CopyBytes;
         for (var piece = Group.IdxX; piece < rows * piecesOfRow; piece += Group.DimX)
         {
-            var (row, column) = (piece / piecesOfRow, piece % piecesOfRow);
+            var row = (int)((uint)piece / (uint)piecesOfRow);
+            var column = piece & (piecesOfRow - 1);
             var source = (((long)firstRow + row) * (default(T).Width / 2)) + (column * (TensorCore.CopyBytes / sizeof(uint)));
             var destination = offset + (row * Pitch) + (column * TensorCore.CopyBytes);
             TensorCore.CopyAsync(features, address, source, shared, destination);
@@ -50,13 +51,17 @@ internal static class ContrastiveProducts<T>
     /// <param name="right">Offset of the other tile.</param>
     public static AccumulatorStrip InnerProducts(ArrayView<uint> shared, int left, int leftPart, int right)
     {
+        const int Step = TensorCore.Size * ElementBytes;
         var sums = default(AccumulatorStrip);
-
-        for (var k = 0; k < default(T).Width * ElementBytes; k += 2 * TensorCore.Size * ElementBytes)
+        left += TensorCore.LaneOffset(Pitch);
+        right += TensorCore.RightLaneOffset(Pitch);
+        for (var k = 0; k < default(T).Width * ElementBytes; k += 4 * Step)
         {
-            // Two steps by hand, because ILGPU does not unroll loops.
+            // Four steps by hand, because ILGPU does not unroll loops, and each way through a loop copies all sums.
             sums = InnerStep(shared, sums, left + k, leftPart, right + k);
-            sums = InnerStep(shared, sums, left + k + (TensorCore.Size * ElementBytes), leftPart, right + k + (TensorCore.Size * ElementBytes));
+            sums = InnerStep(shared, sums, left + k + Step, leftPart, right + k + Step);
+            sums = InnerStep(shared, sums, left + k + (2 * Step), leftPart, right + k + (2 * Step));
+            sums = InnerStep(shared, sums, left + k + (3 * Step), leftPart, right + k + (3 * Step));
         }
 
         return sums;
@@ -67,7 +72,7 @@ internal static class ContrastiveProducts<T>
     /// <param name="sums">What is added to.</param>
     /// <param name="factor">The factor's first part.</param>
     /// <param name="factorRest">The factor's second part; not used where there is one.</param>
-    /// <param name="rows">Offset of the rows' first part, at the first of the columns.</param>
+    /// <param name="rows">Offset of the rows' first part, at the first of the columns, plus <see cref="TensorCore.LaneOffset"/>.</param>
     public static AccumulatorStrip OuterStep(ArrayView<uint> shared, AccumulatorStrip sums, Fragment factor, Fragment factorRest, int rows)
     {
         sums.First = OuterTile(shared, sums.First, factor, factorRest, rows);
@@ -79,8 +84,8 @@ internal static class ContrastiveProducts<T>
 
     private static AccumulatorStrip InnerStep(ArrayView<uint> shared, AccumulatorStrip sums, int left, int leftPart, int right)
     {
-        var factor = TensorCore.LoadMatrix(shared, left, Pitch);
-        var rest = default(T).Parts == 2 ? TensorCore.LoadMatrix(shared, left + leftPart, Pitch) : default;
+        var factor = TensorCore.LoadLeft(shared, left, Pitch);
+        var rest = default(T).Parts == 2 ? TensorCore.LoadLeft(shared, left + leftPart, Pitch) : default;
         sums.First = InnerTile(shared, sums.First, factor, rest, right);
         sums.Second = InnerTile(shared, sums.Second, factor, rest, right + (TensorCore.Size * Pitch));
         if (default(T).Columns == 64)
@@ -94,11 +99,11 @@ internal static class ContrastiveProducts<T>
 
     private static AccumulatorTile InnerTile(ArrayView<uint> shared, AccumulatorTile sum, Fragment factor, Fragment rest, int right)
     {
-        var other = TensorCore.LoadMatrix(shared, right, Pitch);
+        var other = TensorCore.LoadRight(shared, right, Pitch);
         sum = TensorCore.MultiplyAccumulate(shared, sum, factor, other);
         if (default(T).Parts == 2)
         {
-            var otherRest = TensorCore.LoadMatrix(shared, right + (default(T).Columns * Pitch), Pitch);
+            var otherRest = TensorCore.LoadRight(shared, right + (default(T).Columns * Pitch), Pitch);
             sum = TensorCore.MultiplyAccumulate(shared, sum, factor, otherRest);
             sum = TensorCore.MultiplyAccumulate(shared, sum, rest, other);
         }
@@ -108,11 +113,11 @@ internal static class ContrastiveProducts<T>
 
     private static AccumulatorTile OuterTile(ArrayView<uint> shared, AccumulatorTile sum, Fragment factor, Fragment rest, int rows)
     {
-        var other = TensorCore.LoadMatrixTransposed(shared, rows, Pitch);
+        var other = TensorCore.LoadRightTransposed(shared, rows, Pitch);
         sum = TensorCore.MultiplyAccumulate(shared, sum, factor, other);
         if (default(T).Parts == 2)
         {
-            var otherRest = TensorCore.LoadMatrixTransposed(shared, rows + (default(T).Columns * Pitch), Pitch);
+            var otherRest = TensorCore.LoadRightTransposed(shared, rows + (default(T).Columns * Pitch), Pitch);
             sum = TensorCore.MultiplyAccumulate(shared, sum, factor, otherRest);
             sum = TensorCore.MultiplyAccumulate(shared, sum, rest, other);
         }
@@ -152,15 +157,16 @@ internal readonly struct TensorCoreContrastiveLayout
     private readonly int classes;
     private readonly int columns;
 
-    public TensorCoreContrastiveLayout(int anchors, int rows, int columns, int classes, int width, int parts, int slots, int forwardRows, int backwardRows)
+    public TensorCoreContrastiveLayout(
+        int anchors, int rows, int columns, int classes, int width, int parts, int forwardSlots, int backwardSlots, int forwardRows, int backwardRows)
     {
         (this.anchors, this.parts, this.classes, this.columns, Width) = (anchors, parts, classes, columns, width);
         var padding = Math.Max(LargestTile, Math.Max(forwardRows, backwardRows));
         PaddedRows = Math.Max(1, (rows + padding - 1) / padding) * padding;
         ForwardBlocks = Math.Max(1, (anchors + forwardRows - 1) / forwardRows);
         BackwardBlocks = Math.Max(1, (rows + backwardRows - 1) / backwardRows);
-        ForwardSplits = slots / ForwardBlocks >= Rounds ? slots / ForwardBlocks : Math.Max(1, Rounds * slots / ForwardBlocks);
-        BackwardSplits = Math.Clamp(slots / BackwardBlocks, 1, MaximumGradientSplits);
+        ForwardSplits = forwardSlots / ForwardBlocks >= Rounds ? forwardSlots / ForwardBlocks : Math.Max(1, Rounds * forwardSlots / ForwardBlocks);
+        BackwardSplits = Math.Clamp(backwardSlots / BackwardBlocks, 1, MaximumGradientSplits);
     }
 
     public int Width { get; }

@@ -1,5 +1,5 @@
+using System.Runtime.CompilerServices;
 using ILGPU;
-using ILGPU.Algorithms;
 using ILGPU.Runtime.Cuda;
 
 namespace Pascl.Kernels;
@@ -12,6 +12,7 @@ namespace Pascl.Kernels;
 /// Every thread of the block must call the loads and the product. Offsets are bytes from the start of dynamic shared memory. That must be all the shared memory
 /// of the kernel, and the kernel asks for it once, because on the simulator each request is memory of its own. Rows start at multiples of 16 bytes. On the
 /// simulator the block needs <see cref="SimulatorBytes"/> more of it.
+/// What only the simulator does is in methods that are not inlined: so the compiler to GPU code takes them up, and drops them, as one call.
 /// </remarks>
 internal static class TensorCore
 {
@@ -21,82 +22,91 @@ internal static class TensorCore
     /// <summary>Bytes that <see cref="CopyAsync"/> copies.</summary>
     public const int CopyBytes = 16;
 
-    private const int WarpSize = 32;
     private const int Registers = 8;
 
     // The address of a block's dynamic shared memory, plus a byte offset.
-    private const string AddressOfLast4 = "{ .reg .u32 address; mov.u32 address, __dyn_shared_alloca; add.u32 address, address, %4; ";
+    private const string AddressOfLast = "{ .reg .u32 address; mov.u32 address, __dyn_shared_alloca; add.u32 address, address, %4; ";
     private const string AddressOfFirst = "{ .reg .u32 address; mov.u32 address, __dyn_shared_alloca; add.u32 address, address, %0; ";
+    private const string LoadRows = AddressOfLast + "ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [address]; }";
+    private const string LoadColumns = AddressOfLast + "ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [address]; }";
     private const string Multiply = "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 ";
 
     /// <summary>Dynamic shared memory that the simulator needs beyond the kernel's own, at its end.</summary>
     /// <param name="threads">Threads of the block.</param>
     public static int SimulatorBytes(int threads) => threads * Registers * sizeof(uint);
 
-    /// <summary>Loads a 16 x 16 matrix from shared memory.</summary>
-    /// <param name="shared">The block's dynamic shared memory.</param>
-    /// <param name="offset">Of its first element.</param>
+    /// <summary>
+    /// What a lane adds to the offsets that it gives to <see cref="LoadLeft"/> and <see cref="LoadRightTransposed"/>: lane by lane the instruction is pointed
+    /// to rows of eight elements. Added once, before a loop, it leaves numbers to the loop that are part of the instruction. 0 on the simulator.
+    /// </summary>
     /// <param name="pitch">Bytes from row to row.</param>
-    public static Fragment LoadMatrix(ArrayView<uint> shared, int offset, int pitch)
+    public static int LaneOffset(int pitch) => CudaAsm.IsSupported ? LeftRow(ThreadPlace.Lane, pitch) : 0;
+
+    /// <summary>The same for <see cref="LoadRight"/>.</summary>
+    public static int RightLaneOffset(int pitch) => CudaAsm.IsSupported ? RightRow(ThreadPlace.Lane, pitch) : 0;
+
+    /// <summary>Loads a 16 x 16 matrix from shared memory, as a left factor.</summary>
+    /// <param name="shared">The block's dynamic shared memory.</param>
+    /// <param name="offset">Of its first element, plus what belongs to the lane.</param>
+    /// <param name="pitch">Bytes from row to row.</param>
+    public static Fragment LoadLeft(ArrayView<uint> shared, int offset, int pitch)
     {
-        var loaded = default(Fragment);
         if (CudaAsm.IsSupported)
         {
+            var loaded = default(Fragment);
             Output<uint> first = default, second = default, third = default, fourth = default;
-            Input<int> address = LaneOffset(Group.IdxX % WarpSize, offset, pitch);
-            CudaAsm.EmitRef(
-                AddressOfLast4 + "ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [address]; }",
-                ref first,
-                ref second,
-                ref third,
-                ref fourth,
-                ref address);
+            Input<int> address = offset;
+            CudaAsm.EmitRef(LoadRows, ref first, ref second, ref third, ref fourth, ref address);
             loaded.TopLeft = first.Value;
             loaded.BottomLeft = second.Value;
             loaded.TopRight = third.Value;
             loaded.BottomRight = fourth.Value;
-        }
-        else
-        {
-            loaded.TopLeft = Row(shared, 0, offset, pitch);
-            loaded.BottomLeft = Row(shared, 1, offset, pitch);
-            loaded.TopRight = Row(shared, 2, offset, pitch);
-            loaded.BottomRight = Row(shared, 3, offset, pitch);
+            return loaded;
         }
 
-        return loaded;
+        return SimulateLeft(shared, offset, pitch);
     }
 
-    /// <summary>Loads the transpose of a 16 x 16 matrix in shared memory; the parameters are those of <see cref="LoadMatrix"/>.</summary>
-    public static Fragment LoadMatrixTransposed(ArrayView<uint> shared, int offset, int pitch)
+    /// <summary>
+    /// Loads a matrix as a right factor; the parameters are those of <see cref="LoadLeft"/>. The registers of a row lie side by side, as the product takes them
+    /// of its right factor.
+    /// </summary>
+    public static Fragment LoadRight(ArrayView<uint> shared, int offset, int pitch)
     {
-        // The instruction transposes each 8 x 8 quarter; the two off the diagonal change places.
-        var loaded = default(Fragment);
         if (CudaAsm.IsSupported)
         {
+            var loaded = default(Fragment);
             Output<uint> first = default, second = default, third = default, fourth = default;
-            Input<int> address = LaneOffset(Group.IdxX % WarpSize, offset, pitch);
-            CudaAsm.EmitRef(
-                AddressOfLast4 + "ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [address]; }",
-                ref first,
-                ref second,
-                ref third,
-                ref fourth,
-                ref address);
+            Input<int> address = offset;
+            CudaAsm.EmitRef(LoadRows, ref first, ref second, ref third, ref fourth, ref address);
             loaded.TopLeft = first.Value;
             loaded.TopRight = second.Value;
             loaded.BottomLeft = third.Value;
             loaded.BottomRight = fourth.Value;
-        }
-        else
-        {
-            loaded.TopLeft = Column(shared, 0, offset, pitch);
-            loaded.TopRight = Column(shared, 1, offset, pitch);
-            loaded.BottomLeft = Column(shared, 2, offset, pitch);
-            loaded.BottomRight = Column(shared, 3, offset, pitch);
+            return loaded;
         }
 
-        return loaded;
+        return SimulateRight(shared, offset, pitch);
+    }
+
+    /// <summary>Loads the transpose of a matrix as a right factor; the parameters are those of <see cref="LoadLeft"/>.</summary>
+    public static Fragment LoadRightTransposed(ArrayView<uint> shared, int offset, int pitch)
+    {
+        if (CudaAsm.IsSupported)
+        {
+            // The instruction transposes each 8 x 8 quarter; the two off the diagonal change places.
+            var loaded = default(Fragment);
+            Output<uint> first = default, second = default, third = default, fourth = default;
+            Input<int> address = offset;
+            CudaAsm.EmitRef(LoadColumns, ref first, ref second, ref third, ref fourth, ref address);
+            loaded.TopLeft = first.Value;
+            loaded.TopRight = second.Value;
+            loaded.BottomLeft = third.Value;
+            loaded.BottomRight = fourth.Value;
+            return loaded;
+        }
+
+        return SimulateRightTransposed(shared, offset, pitch);
     }
 
     /// <summary>sum + left right^T, each 16 x 16: bfloat16 products, summed in float32.</summary>
@@ -145,20 +155,6 @@ internal static class TensorCore
         return Simulate(shared, sum, left, right);
     }
 
-    /// <summary>Two numbers, rounded to the nearest bfloat16: the first in the low half.</summary>
-    public static uint Pack(float first, float second)
-    {
-        if (CudaAsm.IsSupported)
-        {
-            Output<uint> packed = default;
-            Input<float> low = first, high = second;
-            CudaAsm.EmitRef("cvt.rn.bf16x2.f32 %0, %2, %1;", ref packed, ref low, ref high);
-            return packed.Value;
-        }
-
-        return ((BFloat16)first).Bits | ((uint)((BFloat16)second).Bits << 16);
-    }
-
     /// <summary>The number in the low half of a pair.</summary>
     public static float First(uint pair) => Interop.IntAsFloat(pair << 16);
 
@@ -179,10 +175,7 @@ internal static class TensorCore
         }
         else
         {
-            for (var i = 0; i < CopyBytes / sizeof(uint); i++)
-            {
-                shared[(offset / sizeof(uint)) + i] = source[index + i];
-            }
+            SimulateCopy(source, index, shared, offset);
         }
     }
 
@@ -213,20 +206,6 @@ internal static class TensorCore
         }
     }
 
-    /// <summary>2^x by the special-function unit: relative error 2^-22.5, results below the smallest normal number are 0.</summary>
-    public static float Exp2(float x)
-    {
-        if (CudaAsm.IsSupported)
-        {
-            Output<float> power = default;
-            Input<float> exponent = x;
-            CudaAsm.EmitRef("ex2.approx.ftz.f32 %0, %1;", ref power, ref exponent);
-            return power.Value;
-        }
-
-        return XMath.Exp2(x);
-    }
-
     /// <summary>Keeps the compiler from moving loads and products across this place, where it would run out of registers. It costs the warp a few cycles.</summary>
     public static void KeepOrder()
     {
@@ -236,25 +215,70 @@ internal static class TensorCore
         }
     }
 
-    // Which row of eight elements a lane points ldmatrix to: lanes 0..7 give the rows of the first 8 x 8 quarter, and so on.
-    private static int LaneOffset(int lane, int offset, int pitch) => offset + ((lane % Size) * pitch) + (lane / Size * CopyBytes);
+    // Which row of eight elements a lane points the instruction to: lanes 0..7 give the rows of the first 8 x 8 quarter, and so on. The second quarter is the
+    // lower left one, and of a right factor the upper right one.
+    private static int LeftRow(int lane, int pitch) => ((lane & 15) * pitch) + ((lane >> 4) * CopyBytes);
 
-    private static uint Row(ArrayView<uint> shared, int quarter, int offset, int pitch)
+    private static int RightRow(int lane, int pitch) => (((lane & 7) + ((lane >> 4) << 3)) * pitch) + (((lane >> 3) & 1) * CopyBytes);
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static Fragment SimulateLeft(ArrayView<uint> shared, int offset, int pitch)
     {
-        var lane = Group.IdxX % WarpSize;
-        return shared[(LaneOffset((quarter * 8) + (lane / 4), offset, pitch) / sizeof(uint)) + (lane % 4)];
+        var loaded = default(Fragment);
+        var lane = ThreadPlace.Lane;
+        loaded.TopLeft = Pair(shared, offset + LeftRow(lane / 4, pitch));
+        loaded.BottomLeft = Pair(shared, offset + LeftRow(8 + (lane / 4), pitch));
+        loaded.TopRight = Pair(shared, offset + LeftRow(16 + (lane / 4), pitch));
+        loaded.BottomRight = Pair(shared, offset + LeftRow(24 + (lane / 4), pitch));
+        return loaded;
     }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static Fragment SimulateRight(ArrayView<uint> shared, int offset, int pitch)
+    {
+        var loaded = default(Fragment);
+        var lane = ThreadPlace.Lane;
+        loaded.TopLeft = Pair(shared, offset + RightRow(lane / 4, pitch));
+        loaded.TopRight = Pair(shared, offset + RightRow(8 + (lane / 4), pitch));
+        loaded.BottomLeft = Pair(shared, offset + RightRow(16 + (lane / 4), pitch));
+        loaded.BottomRight = Pair(shared, offset + RightRow(24 + (lane / 4), pitch));
+        return loaded;
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static Fragment SimulateRightTransposed(ArrayView<uint> shared, int offset, int pitch)
+    {
+        var loaded = default(Fragment);
+        loaded.TopLeft = Column(shared, 0, offset, pitch);
+        loaded.TopRight = Column(shared, 1, offset, pitch);
+        loaded.BottomLeft = Column(shared, 2, offset, pitch);
+        loaded.BottomRight = Column(shared, 3, offset, pitch);
+        return loaded;
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void SimulateCopy(ArrayView<uint> source, long index, ArrayView<uint> shared, int offset)
+    {
+        for (var i = 0; i < CopyBytes / sizeof(uint); i++)
+        {
+            shared[(offset / sizeof(uint)) + i] = source[index + i];
+        }
+    }
+
+    // The lane's two elements of a row.
+    private static uint Pair(ArrayView<uint> shared, int row) => shared[(row / sizeof(uint)) + (ThreadPlace.Lane % 4)];
 
     private static uint Column(ArrayView<uint> shared, int quarter, int offset, int pitch)
     {
-        var lane = Group.IdxX % WarpSize;
+        var lane = ThreadPlace.Lane;
         var (column, row) = (lane / 4, (quarter * 8) + (2 * (lane % 4)));
-        return Half(shared, LaneOffset(row, offset, pitch), column) | (Half(shared, LaneOffset(row + 1, offset, pitch), column) << 16);
+        return Half(shared, offset + LeftRow(row, pitch), column) | (Half(shared, offset + LeftRow(row + 1, pitch), column) << 16);
     }
 
     private static uint Half(ArrayView<uint> shared, int offset, int index) => (shared[(offset / sizeof(uint)) + (index / 2)] >> (16 * (index % 2))) & 0xFFFF;
 
     // The lanes show one another their registers, and each sums its own elements.
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private static AccumulatorTile Simulate(ArrayView<uint> shared, AccumulatorTile sum, Fragment left, Fragment right)
     {
         var start = shared.IntLength - (Registers * Group.DimX);
@@ -268,7 +292,7 @@ internal static class TensorCore
         shared[own + 6] = right.TopRight;
         shared[own + 7] = right.BottomRight;
         Group.Barrier();
-        var lane = Group.IdxX % WarpSize;
+        var lane = ThreadPlace.Lane;
         var warp = start + (Registers * (Group.IdxX - lane));
         var (row, column) = (lane / 4, 2 * (lane % 4));
         for (var k = 0; k < Size; k++)

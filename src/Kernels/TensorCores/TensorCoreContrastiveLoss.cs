@@ -55,6 +55,8 @@ public sealed class TensorCoreContrastiveLoss : IDisposable
     private readonly int backwardThreads;
     private readonly int forwardShared;
     private readonly int backwardShared;
+    private readonly int forwardSlots;
+    private readonly int backwardSlots;
 
     /// <summary>Compiles the kernels.</summary>
     /// <param name="device">A GPU of compute capability 8.0 or later, or the simulator.</param>
@@ -98,6 +100,8 @@ public sealed class TensorCoreContrastiveLoss : IDisposable
             (128, _) => Load<BFloat16x3Width128>(),
             _ => Load<BFloat16x3Width256>(),
         };
+        forwardSlots = device.Multiprocessors * forward.BlocksAtOnce(forwardThreads, forwardShared);
+        backwardSlots = device.Multiprocessors * backward.BlocksAtOnce(backwardThreads, backwardShared);
     }
 
     /// <summary>How rows are multiplied.</summary>
@@ -243,12 +247,8 @@ public sealed class TensorCoreContrastiveLoss : IDisposable
 
     private int Threads(int onDevice) => device.IsSimulator ? WarpSize : onDevice;
 
-    private TensorCoreContrastiveLayout Layout(int anchors, int rows, int classes)
-    {
-        // By their registers and shared memory, three blocks fit on a multiprocessor, and two of the widest.
-        var slots = device.Multiprocessors * (width == 256 ? 2 : 3);
-        return new TensorCoreContrastiveLayout(anchors, rows, columns, classes, width, parts, slots, forwardThreads / 2, backwardThreads / 2);
-    }
+    private TensorCoreContrastiveLayout Layout(int anchors, int rows, int classes) => new(
+        anchors, rows, columns, classes, width, parts, forwardSlots, backwardSlots, forwardThreads / 2, backwardThreads / 2);
 
     private TensorCoreContrastiveLayout Check(in TensorCoreContrastiveBatch batch, DeviceVector<uint> state, DeviceVector<uint> workspace)
     {

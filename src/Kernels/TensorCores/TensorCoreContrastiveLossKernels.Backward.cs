@@ -21,9 +21,9 @@ internal static partial class TensorCoreContrastiveLossKernels
     /// <param name="anchors">The first rows.</param>
     /// <param name="rows">Anchors and outliers.</param>
     /// <param name="scale">log2(e) / temperature.</param>
-    [Kernel(128, MinimumBlocks = 2, NeedsTensorCores = true)]
+    [Kernel(128, MinimumBlocks = 2, NeedsTensorCores = true, SavesRegisters = true)]
     [KernelVariant(typeof(BFloat16Width64))]
-    [KernelVariant(typeof(BFloat16Width128))]
+    [KernelVariant(typeof(BFloat16Width128), HotLoop = 1000, MinimumBlocks = 3)]
     [KernelVariant(typeof(BFloat16Width256))]
     [KernelVariant(typeof(BFloat16x3Width64))]
     [KernelVariant(typeof(BFloat16x3Width128))]
@@ -41,15 +41,15 @@ internal static partial class TensorCoreContrastiveLossKernels
     {
         var shared = SharedMemory.GetDynamic<uint>();
         var columns = default(T).Columns;
-        var ownRows = Group.DimX / 2;
+        var ownRows = Group.DimX >> 1;
         var firstRow = Grid.IdxX * ownRows;
         var tiles = ((firstRow < anchors ? rows : anchors) + columns - 1) / columns;
         var tile = Part(tiles, Grid.IdxY, Grid.DimY);
         var end = Part(tiles, Grid.IdxY + 1, Grid.DimY);
         var stage = ContrastiveProducts<T>.TileBytes(ownRows);
         var next = stage + ((default(T).Stages - 1) * ContrastiveProducts<T>.TileBytes(columns));
-        var own = Group.IdxX / WarpSize * TensorCore.Size * ContrastiveProducts<T>.Pitch;
-        var row = firstRow + (Group.IdxX / WarpSize * TensorCore.Size) + (Group.IdxX % WarpSize / 4);
+        var own = ThreadPlace.Warp * TensorCore.Size * ContrastiveProducts<T>.Pitch;
+        var row = firstRow + (ThreadPlace.Warp * TensorCore.Size) + (ThreadPlace.Lane >> 2);
         var (top, bottom) = (slopes[row], slopes[row + 8]);
         var sums = default(AccumulatorRows);
         ContrastiveProducts<T>.CopyTile(features, address, paddedRows, firstRow, ownRows, shared, 0);
@@ -63,20 +63,21 @@ internal static partial class TensorCoreContrastiveLossKernels
         {
             FetchTile<T>(features, address, paddedRows, tile, end, shared, stage, next);
             var products = ContrastiveProducts<T>.InnerProducts(shared, own, ownRows * ContrastiveProducts<T>.Pitch, stage);
-            var column = (tile * columns) + (2 * (Group.IdxX % 4));
+            var column = (tile * columns) + (2 * (Group.IdxX & 3));
 
             // The same for every thread: the tile holds a row's product with itself.
             var diagonal = tile * columns < firstRow + ownRows && firstRow < (tile + 1) * columns;
+            var others = stage + TensorCore.LaneOffset(ContrastiveProducts<T>.Pitch);
             var weighted = Weighted(products.First, slopes, top, bottom, scale, row, column, diagonal);
-            sums = Accumulate<T>(shared, sums, weighted, stage);
+            sums = Accumulate<T>(shared, sums, weighted, others);
             weighted = Weighted(products.Second, slopes, top, bottom, scale, row, column + 16, diagonal);
-            sums = Accumulate<T>(shared, sums, weighted, stage + (16 * ContrastiveProducts<T>.Pitch));
+            sums = Accumulate<T>(shared, sums, weighted, others + (16 * ContrastiveProducts<T>.Pitch));
             if (columns == 64)
             {
                 weighted = Weighted(products.Third, slopes, top, bottom, scale, row, column + 32, diagonal);
-                sums = Accumulate<T>(shared, sums, weighted, stage + (32 * ContrastiveProducts<T>.Pitch));
+                sums = Accumulate<T>(shared, sums, weighted, others + (32 * ContrastiveProducts<T>.Pitch));
                 weighted = Weighted(products.Fourth, slopes, top, bottom, scale, row, column + 48, diagonal);
-                sums = Accumulate<T>(shared, sums, weighted, stage + (48 * ContrastiveProducts<T>.Pitch));
+                sums = Accumulate<T>(shared, sums, weighted, others + (48 * ContrastiveProducts<T>.Pitch));
             }
 
             Group.Barrier();
@@ -86,7 +87,7 @@ internal static partial class TensorCoreContrastiveLossKernels
             }
         }
 
-        Store<T>(partialGradients, sums, ((((long)Grid.IdxY * paddedRows) + row) * default(T).Width) + (2 * (Group.IdxX % 4)));
+        Store<T>(partialGradients, sums, ((((long)Grid.IdxY * paddedRows) + row) * default(T).Width) + (2 * (Group.IdxX & 3)));
     }
 
     // H from inner products.
@@ -130,10 +131,10 @@ internal static partial class TensorCoreContrastiveLossKernels
     {
         const int StripBytes = 128;
         Fragment factor = default, rest = default;
-        factor.TopLeft = TensorCore.Pack(weighted.TopLeft0, weighted.TopLeft1);
-        factor.BottomLeft = TensorCore.Pack(weighted.BottomLeft0, weighted.BottomLeft1);
-        factor.TopRight = TensorCore.Pack(weighted.TopRight0, weighted.TopRight1);
-        factor.BottomRight = TensorCore.Pack(weighted.BottomRight0, weighted.BottomRight1);
+        factor.TopLeft = BFloat16Element.Pair(weighted.TopLeft0, weighted.TopLeft1);
+        factor.BottomLeft = BFloat16Element.Pair(weighted.BottomLeft0, weighted.BottomLeft1);
+        factor.TopRight = BFloat16Element.Pair(weighted.TopRight0, weighted.TopRight1);
+        factor.BottomRight = BFloat16Element.Pair(weighted.BottomRight0, weighted.BottomRight1);
         if (default(T).Parts == 2)
         {
             rest.TopLeft = PackRest(factor.TopLeft, weighted.TopLeft0, weighted.TopLeft1);
@@ -165,7 +166,7 @@ internal static partial class TensorCoreContrastiveLossKernels
 
     // What rounding to bfloat16 left of two numbers, rounded itself.
     private static uint PackRest(uint rounded, float first, float second) =>
-        TensorCore.Pack(first - TensorCore.First(rounded), second - TensorCore.Second(rounded));
+        BFloat16Element.Pair(first - TensorCore.First(rounded), second - TensorCore.Second(rounded));
 
     private static void Store<T>(ArrayView<float> output, AccumulatorRows sums, long start)
         where T : struct, ITensorCoreTile

@@ -16,9 +16,9 @@ internal static partial class TensorCoreContrastiveLossKernels
     /// <param name="anchors">The first rows.</param>
     /// <param name="rows">Anchors and outliers.</param>
     /// <param name="scale">log2(e) / temperature.</param>
-    [Kernel(256, MinimumBlocks = 2, NeedsTensorCores = true)]
+    [Kernel(256, MinimumBlocks = 2, NeedsTensorCores = true, SavesRegisters = true)]
     [KernelVariant(typeof(BFloat16Width64))]
-    [KernelVariant(typeof(BFloat16Width128))]
+    [KernelVariant(typeof(BFloat16Width128), HotLoop = 800)]
     [KernelVariant(typeof(BFloat16Width256))]
     [KernelVariant(typeof(BFloat16x3Width64))]
     [KernelVariant(typeof(BFloat16x3Width128))]
@@ -28,15 +28,15 @@ internal static partial class TensorCoreContrastiveLossKernels
     {
         var shared = SharedMemory.GetDynamic<uint>();
         var columns = default(T).Columns;
-        var ownRows = Group.DimX / 2;
+        var ownRows = Group.DimX >> 1;
         var firstRow = Grid.IdxX * ownRows;
         var tiles = (rows + columns - 1) / columns;
         var tile = Part(tiles, Grid.IdxY, Grid.DimY);
         var end = Part(tiles, Grid.IdxY + 1, Grid.DimY);
         var stage = ContrastiveProducts<T>.TileBytes(ownRows);
         var next = stage + ((default(T).Stages - 1) * ContrastiveProducts<T>.TileBytes(columns));
-        var own = (Group.IdxX / WarpSize * TensorCore.Size * ContrastiveProducts<T>.Pitch);
-        var row = firstRow + (Group.IdxX / WarpSize * TensorCore.Size) + (Group.IdxX % WarpSize / 4);
+        var own = ThreadPlace.Warp * TensorCore.Size * ContrastiveProducts<T>.Pitch;
+        var row = firstRow + (ThreadPlace.Warp * TensorCore.Size) + (ThreadPlace.Lane >> 2);
         float top = 0, bottom = 0;
         ContrastiveProducts<T>.CopyTile(features, address, paddedRows, firstRow, ownRows, shared, 0);
         if (tile < end && default(T).Stages == 2)
@@ -49,7 +49,7 @@ internal static partial class TensorCoreContrastiveLossKernels
         {
             FetchTile<T>(features, address, paddedRows, tile, end, shared, stage, next);
             var products = ContrastiveProducts<T>.InnerProducts(shared, own, ownRows * ContrastiveProducts<T>.Pitch, stage);
-            var column = (tile * columns) + (2 * (Group.IdxX % 4));
+            var column = (tile * columns) + (2 * (Group.IdxX & 3));
 
             // The same for every thread: the tile holds an anchor's product with itself, or rows of padding.
             if ((tile * columns < firstRow + ownRows && firstRow < (tile + 1) * columns) || (tile + 1) * columns > rows)
@@ -85,12 +85,12 @@ internal static partial class TensorCoreContrastiveLossKernels
         bottom += Warp.ShuffleXor(bottom, 1);
         top += Warp.ShuffleXor(top, 2);
         bottom += Warp.ShuffleXor(bottom, 2);
-        if (Group.IdxX % 4 == 0 && row < anchors)
+        if ((Group.IdxX & 3) == 0 && row < anchors)
         {
             partialSums[((long)Grid.IdxY * anchors) + row] = top;
         }
 
-        if (Group.IdxX % 4 == 0 && row + 8 < anchors)
+        if ((Group.IdxX & 3) == 0 && row + 8 < anchors)
         {
             partialSums[((long)Grid.IdxY * anchors) + row + 8] = bottom;
         }
@@ -123,10 +123,10 @@ internal static partial class TensorCoreContrastiveLossKernels
         Group.Barrier();
     }
 
-    private static float Exponential(float product, float scale) => TensorCore.Exp2((product * scale) - scale);
+    private static float Exponential(float product, float scale) => SpecialFunctions.Exp2((product * scale) - scale);
 
     private static float Exponential(float product, float scale, int row, int column, int rows) =>
-        row == column || column >= rows ? 0 : TensorCore.Exp2((product * scale) - scale);
+        row == column || column >= rows ? 0 : SpecialFunctions.Exp2((product * scale) - scale);
 
     private static float TopSum(AccumulatorTile tile, float scale) =>
         Exponential(tile.TopLeft0, scale) + Exponential(tile.TopLeft1, scale) + Exponential(tile.TopRight0, scale) + Exponential(tile.TopRight1, scale);

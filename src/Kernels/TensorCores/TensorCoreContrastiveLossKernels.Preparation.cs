@@ -3,6 +3,7 @@ using Pascl.Kernels.Device;
 
 namespace Pascl.Kernels;
 
+/// <summary>Device code of TensorCoreContrastiveLoss, one file for each of its steps.</summary>
 internal static partial class TensorCoreContrastiveLossKernels
 {
     // Class sums are whole multiples of 2^-40. Sums of whole numbers are the same in any order, and up to 2^23 unit rows fit in 63 bits.
@@ -48,17 +49,15 @@ internal static partial class TensorCoreContrastiveLossKernels
         var length = (long)paddedRows * pairs;
         for (var i = thread; i < length; i += threads)
         {
-            var row = i / pairs;
-            var column = 2 * (int)(i - (row * pairs));
+            var row = i >> IntrinsicMath.PopCount(pairs - 1);
+            var column = 2 * ((int)i & (pairs - 1));
             var first = row < rows && column < columns ? matrix[(row * rowStride) + column] : 0;
             var second = row < rows && column + 1 < columns ? matrix[(row * rowStride) + column + 1] : 0;
-
-            // Integer arithmetic, so that this kernel runs where there are no tensor cores.
-            var rounded = Round(first, second);
+            var rounded = BFloat16Element.Pair(first, second);
             features[i] = rounded;
             if (parts == 2)
             {
-                features[length + i] = Round(first - TensorCore.First(rounded), second - TensorCore.Second(rounded));
+                features[length + i] = BFloat16Element.Pair(first - TensorCore.First(rounded), second - TensorCore.Second(rounded));
             }
         }
     }
@@ -107,12 +106,4 @@ internal static partial class TensorCoreContrastiveLossKernels
             }
         }
     }
-
-    private static uint Round(float first, float second) => ((BFloat16)first).Bits | ((uint)((BFloat16)second).Bits << 16);
-}
-
-/// <summary>Device code of TensorCoreContrastiveLoss, one file for each of its steps.</summary>
-internal static partial class TensorCoreContrastiveLossKernels
-{
-    private const int WarpSize = 32;
 }

@@ -47,8 +47,8 @@ internal static partial class TensorCoreContrastiveLossKernels
         float inverseTemperature)
     {
         var anchors = labels.IntLength;
-        var lane = Group.IdxX % LanesOfAnchor;
-        var row = ((Grid.IdxX * Group.DimX) + Group.IdxX) / LanesOfAnchor;
+        var lane = ThreadPlace.Column(LanesOfAnchor);
+        var row = (Grid.IdxX * ThreadPlace.Rows(LanesOfAnchor)) + ThreadPlace.Row(LanesOfAnchor);
         float sum = 0, square = 0, part = 0;
         if (row < anchors)
         {
@@ -86,10 +86,10 @@ internal static partial class TensorCoreContrastiveLossKernels
 
         for (long i = (Grid.IdxX * Group.DimX) + Group.IdxX; i < classSums.Length; i += (long)Grid.DimX * Group.DimX)
         {
-            var label = (int)(i / columns);
+            var label = (int)((uint)i / (uint)columns);
             var others = classCounts[label] - 1;
             var value = classSums[i] * SumUnit;
-            part -= others > 0 ? Weight(weights, label) * inverseTemperature * value * value / others : 0;
+            part -= others > 0 ? Weight(weights, label) * inverseTemperature * value * value * SpecialFunctions.Reciprocal(others) : 0;
         }
 
         part = Reduction.BlockSum(part);

@@ -8,10 +8,15 @@ internal static class PtxCommand
 {
     public const string Name = "ptx";
 
-    private static readonly ComputeCapability[] Targets = [new(7, 5), new(8, 0), new(9, 0), new(10, 0)];
+    private static readonly ComputeCapability[] targets = [new(7, 5), new(8, 0), new(9, 0), new(10, 0), new(12, 0)];
 
     public static Command Create()
     {
+        var names = new Argument<string[]>("KERNEL")
+        {
+            Description = "only kernels with this in their names, such as BatchNorm or Forward.BFloat16",
+            Arity = ArgumentArity.ZeroOrMore,
+        };
         var output = new Option<string>("--output")
         {
             HelpName = "folder",
@@ -20,22 +25,29 @@ internal static class PtxCommand
         };
         var command = new Command(
             Name,
-            "Writes the PTX of every kernel for four generations of GPUs. Where NVIDIA's ptxas is on PATH it also assembles them and shows what each uses. "
-            + "Exit code 0 if every kernel stays in registers, 1 if one does not.")
+            "Writes the PTX of every kernel for five generations of GPUs. Where NVIDIA's ptxas is on PATH it also assembles them and shows what each uses, and "
+            + "with its cuobjdump the loop where each spends its time. Exit code 0 if every kernel stays in registers and within its bar, and divides in no loop; "
+            + "1 if one does not.")
         {
+            names,
             output,
         };
-        command.SetAction(parsed => Run(parsed.GetValue(output)!));
-        return command.WithExamples("ptx", "ptx --output gpu-code");
+        command.SetAction(parsed => Run(parsed.GetValue(names)!, parsed.GetValue(output)!));
+        return command.WithExamples("ptx", "ptx BatchNorm --output gpu-code");
     }
 
-    private static int Run(string output)
+    private static int Run(string[] names, string output)
     {
-        var kernels = KernelDefinition.All();
+        var kernels = KernelDefinition.All().Where(kernel => names.Length == 0 || names.Any(kernel.Name.Contains)).ToArray();
+        if (kernels.Length == 0)
+        {
+            throw new InputException($"No kernel has {string.Join(" or ", names)} in its name; pascl ptx without names shows all.");
+        }
+
         var assembler = PtxAssembler.Find();
-        var inRegisters = true;
-        var written = Targets.Select(PtxCompiler.TargetOf).Distinct().ToDictionary(target => target, target => Compile(kernels, target));
-        foreach (var target in Targets)
+        var isLean = true;
+        var written = targets.Select(PtxCompiler.TargetOf).Distinct().ToDictionary(target => target, target => Compile(kernels, target));
+        foreach (var target in targets)
         {
             var folder = Directory.CreateDirectory(Path.Combine(output, $"sm_{target.Major}{target.Minor}")).FullName;
             var compiled = written[PtxCompiler.TargetOf(target)];
@@ -45,7 +57,7 @@ internal static class PtxCommand
             }
 
             Console.WriteLine($"{compiled.Length} kernels for compute capability {target} are in {folder}");
-            inRegisters &= assembler is null || Assemble(assembler, compiled, target);
+            isLean &= assembler is null || Assemble(assembler, compiled, target);
         }
 
         if (assembler is null)
@@ -53,7 +65,7 @@ internal static class PtxCommand
             Console.WriteLine("ptxas is not on PATH, so nothing was assembled. It is part of NVIDIA's CUDA toolkit.");
         }
 
-        return inRegisters ? ExitCode.Done : ExitCode.CheckFailed;
+        return isLean ? ExitCode.Done : ExitCode.CheckFailed;
     }
 
     private static PtxKernel[] Compile(IReadOnlyList<KernelDefinition> kernels, ComputeCapability target)
@@ -64,26 +76,21 @@ internal static class PtxCommand
 
     private static bool Assemble(PtxAssembler assembler, PtxKernel[] kernels, ComputeCapability target)
     {
-        var assembled = kernels.AsParallel().AsOrdered().Select(kernel => (kernel.Definition.Name, Resources: assembler.Assemble(kernel, target))).ToArray();
-        if (assembled.Any(kernel => kernel.Resources is null))
+        var assembled = kernels.AsParallel().AsOrdered().Select(kernel => (kernel.Definition, Used: assembler.Assemble(kernel, target))).ToArray();
+        if (assembled.Any(kernel => kernel.Used is null))
         {
             Console.WriteLine($"This ptxas is too old for compute capability {target}, so these were not assembled.");
             return true;
         }
 
-        string[] columns = ["kernel", "registers", "shared", "stack", "spills", .. PtxAssembler.Counted];
-        ConsoleTable.Write($"Compute capability {target}", columns, [.. assembled.Select(kernel => Row(kernel.Name, kernel.Resources!))]);
-        var failed = assembled.Where(kernel => !kernel.Resources!.StaysInRegisters).Select(kernel => kernel.Name).ToArray();
-        if (failed.Length > 0)
+        var rows = assembled.Select(kernel => KernelTable.Row(kernel.Definition, kernel.Used!)).ToArray();
+        ConsoleTable.Write($"Compute capability {target}", [.. KernelTable.Columns], rows);
+        var faults = assembled.SelectMany(kernel => KernelTable.Faults(kernel.Definition, kernel.Used!, target)).ToArray();
+        foreach (var fault in faults)
         {
-            Console.WriteLine($"Not in registers: {string.Join(", ", failed)}");
+            Console.WriteLine(fault);
         }
 
-        return failed.Length == 0;
+        return faults.Length == 0;
     }
-
-    private static string[] Row(string name, KernelResources used) =>
-        [name, $"{used.Registers}", $"{used.SharedBytes}", $"{used.StackBytes}", $"{used.SpillBytes}", .. PtxAssembler.Counted.Select(counted => Count(used, counted))];
-
-    private static string Count(KernelResources used, string instruction) => used.Instructions.TryGetValue(instruction, out var count) ? $"{count}" : "?";
 }

@@ -67,6 +67,7 @@ internal static unsafe class RecordingCudaDriver
         "cuModuleGetFunction" => (nint)(delegate* unmanaged<nint*, nint, byte*, int>)&GetFunction,
         "cuModuleUnload" => (nint)(delegate* unmanaged<nint, int>)&Unload,
         "cuFuncSetAttribute" => (nint)(delegate* unmanaged<nint, int, int, int>)&SetAttribute,
+        "cuOccupancyMaxActiveBlocksPerMultiprocessor" => (nint)(delegate* unmanaged<int*, nint, int, nuint, int>)&GetOccupancy,
         "cuLaunchKernel" => (nint)(delegate* unmanaged<nint, uint, uint, uint, uint, uint, uint, uint, nint, void**, void**, int>)&Launch,
         "cuMemAlloc_v2" => (nint)(delegate* unmanaged<nint*, nuint, int>)&Allocate,
         "cuMemFree_v2" => (nint)(delegate* unmanaged<nint, int>)&Free,
@@ -125,6 +126,13 @@ internal static unsafe class RecordingCudaDriver
     {
         *value = attribute switch { 16 => 132, 38 => 50 << 20, 75 => Capability.Major, 76 => Capability.Minor, _ => -1 };
         return 0;
+    }
+
+    [UnmanagedCallersOnly]
+    private static int GetOccupancy(int* blocks, nint function, int threads, nuint sharedBytes)
+    {
+        *blocks = 5;
+        return Answer($"occupancy of {function} with {threads} threads and {sharedBytes} bytes");
     }
 
     [UnmanagedCallersOnly]
