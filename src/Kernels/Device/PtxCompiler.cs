@@ -11,9 +11,10 @@ public sealed class PtxCompiler : IDisposable
     // The oldest instruction set with bfloat16 tensor-core instructions; drivers and assemblers since CUDA 11.0 take it.
     private static readonly CudaInstructionSet InstructionSet = CudaInstructionSet.ISA_70;
 
-    private readonly Context context = Context.Create(builder => builder.Optimize(OptimizationLevel.O1).Inlining(InliningMode.Aggressive).EnableAlgorithms());
-    private readonly PTXBackend backend;
-    private readonly bool hasTensorCores;
+    private readonly ComputeCapability target;
+    private readonly Lock compiling = new();
+    private Context context;
+    private PTXBackend backend;
 
     /// <summary>Creates a compiler for one kind of GPU.</summary>
     /// <param name="capability">At least 7.0. Code for a later GPU than 8.0 is written for 8.0, which they all take.</param>
@@ -24,9 +25,8 @@ public sealed class PtxCompiler : IDisposable
             throw new DeviceException($"Compute capability {capability} is too old; kernels need {ComputeCapability.Oldest} (Volta) or later.");
         }
 
-        var target = TargetOf(capability);
-        hasTensorCores = target >= ComputeCapability.TensorCores;
-        backend = new PTXBackend(context, new CudaArchitecture(target.Major, target.Minor), InstructionSet, nvvmAPI: null!);
+        target = TargetOf(capability);
+        (context, backend) = Open();
     }
 
     /// <summary>The GPU that code for another is written for: itself up to 8.0, and 8.0 for all later ones, which take it.</summary>
@@ -34,14 +34,25 @@ public sealed class PtxCompiler : IDisposable
         capability < ComputeCapability.TensorCores ? capability : ComputeCapability.TensorCores;
 
     /// <summary>Compiles a kernel.</summary>
+    /// <exception cref="DeviceException">ILGPU cannot compile it; the message has its reason.</exception>
     public PtxKernel Compile(KernelDefinition definition)
     {
-        lock (backend)
+        lock (compiling)
         {
-            var entryPoint = EntryPointDescription.FromExplicitlyGroupedKernel(definition.Method);
-            var compiled = (PTXCompiledKernel)backend.Compile(
-                entryPoint, definition.Specialization, new PtxPasses(hasTensorCores, definition.SavesRegisters));
-            return new PtxKernel(definition, compiled.Name, PtxText.Finish(compiled.PTXAssembly));
+            try
+            {
+                var entryPoint = EntryPointDescription.FromExplicitlyGroupedKernel(definition.Method);
+                var compiled = (PTXCompiledKernel)backend.Compile(
+                    entryPoint, definition.Specialization, new PtxPasses(target >= ComputeCapability.TensorCores, definition.SavesRegisters));
+                return new PtxKernel(definition, compiled.Name, PtxText.Finish(compiled.PTXAssembly));
+            }
+            catch (Exception exception) when (exception is not OutOfMemoryException)
+            {
+                // A kernel that fails leaves the context half done, in which others fail too.
+                Dispose();
+                (context, backend) = Open();
+                throw new DeviceException($"{definition.Name} could not be compiled for a GPU: {exception.GetBaseException().Message}");
+            }
         }
     }
 
@@ -50,6 +61,12 @@ public sealed class PtxCompiler : IDisposable
     {
         backend.Dispose();
         context.Dispose();
+    }
+
+    private (Context Context, PTXBackend Backend) Open()
+    {
+        var opened = Context.Create(builder => builder.Optimize(OptimizationLevel.O1).Inlining(InliningMode.Aggressive).EnableAlgorithms());
+        return (opened, new PTXBackend(opened, new CudaArchitecture(target.Major, target.Minor), InstructionSet, nvvmAPI: null!));
     }
 }
 

@@ -19,6 +19,8 @@ internal sealed class PtxPasses(bool hasTensorCores, bool savesRegisters) : IBac
     private static readonly Transformer placement = Transformer.Create(
         TransformerConfiguration.Empty, new CodePlacement<CodePlacement.GroupOperands>(CodePlacementMode.Aggressive));
 
+    private static readonly Transformer edges = Transformer.Create(TransformerConfiguration.Empty, new EdgesToPhis());
+
     private readonly Transformer passes = Transformer.Create(
         TransformerConfiguration.Empty,
         new DeviceConstants(hasTensorCores),
@@ -57,6 +59,8 @@ internal sealed class PtxPasses(bool hasTensorCores, bool savesRegisters) : IBac
         {
             kernelContext.Transform(placement);
         }
+
+        kernelContext.Transform(edges);
     }
 
     /// <summary>Puts in what is known of the device, and folds the conditions that depend on it.</summary>
@@ -96,6 +100,62 @@ internal sealed class PtxPasses(bool hasTensorCores, bool savesRegisters) : IBac
                 }
             });
             return rewriter;
+        }
+    }
+
+    /// <summary>
+    /// Gives each way from a branch to a value that is merged there (a phi) a block of its own. ILGPU 1.5.3 moves the merged value into its register before
+    /// the branch if the other way comes back to the same place, although the old value may still be needed on that way: the count of a class, as the end of
+    /// a run less its start, became 0.
+    /// </summary>
+    private sealed class EdgesToPhis : UnorderedTransformation
+    {
+        protected override bool PerformTransformation(Method.Builder builder)
+        {
+            var found = new List<(BasicBlock From, BasicBlock To)>();
+            foreach (var block in builder.SourceBlocks)
+            {
+                if (block.Terminator is ConditionalBranch branch)
+                {
+                    found.AddRange(branch.Targets.ToArray().Distinct().Where(target => Merges(target, block)).Select(target => (block, target)));
+                }
+            }
+
+            foreach (var (from, to) in found)
+            {
+                var between = builder.CreateBasicBlock(from.Terminator!.Location);
+                between.CreateBranch(from.Terminator.Location, to);
+                from.Terminator.RemapTargets(builder, new Detour(to, between));
+                foreach (var phi in Phis(to))
+                {
+                    phi.RemapArguments(builder, new PhiValue.BlockRemapper(from, between));
+                }
+            }
+
+            return found.Count > 0;
+        }
+
+        private static bool Merges(BasicBlock target, BasicBlock source) => Phis(target).Exists(phi => phi.Sources.ToArray().Contains(source));
+
+        private static List<PhiValue> Phis(BasicBlock block)
+        {
+            var phis = new List<PhiValue>();
+            foreach (Value value in block)
+            {
+                if (value is PhiValue phi)
+                {
+                    phis.Add(phi);
+                }
+            }
+
+            return phis;
+        }
+
+        private readonly struct Detour(BasicBlock to, BasicBlock between) : TerminatorValue.ITargetRemapper
+        {
+            public bool CanRemap(in ReadOnlySpan<BasicBlock> blocks) => blocks.ToArray().Contains(to);
+
+            public BasicBlock Remap(BasicBlock block) => block == to ? between : block;
         }
     }
 }

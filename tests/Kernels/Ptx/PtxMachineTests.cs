@@ -1,4 +1,5 @@
 using ILGPU;
+using ILGPU.Runtime.Cuda;
 using Pascl.Kernels;
 using Pascl.Kernels.Device;
 using Pascl.Kernels.Ptx;
@@ -113,6 +114,28 @@ public sealed class PtxMachineTests
         using var output = device.Allocate<float>(Threads);
         device.Load(PartsAndMeets).Launch(new LaunchShape(1, Threads), output.Vector);
         Assert.That(output.ToArray(), Is.EqualTo(Enumerable.Range(0, Threads).Select(_ => (float)Enumerable.Range(0, 32).Sum(lane => lane % 3))));
+    }
+
+    [Test]
+    public void what_a_loop_merges_keeps_its_old_value_on_the_way_that_comes_back_to_it()
+    {
+        using var labels = device.Allocate<int>([0, 0, 0, 1, 1, 0, 2]);
+        using var counts = device.Allocate<int>(new int[3]);
+        device.Load(CountsRuns).Launch(new LaunchShape(1, Threads), labels.Vector, counts.Vector);
+        Assert.That(counts.ToArray(), Is.EqualTo([4, 2, 1]));
+    }
+
+    [Test]
+    public void a_kernel_that_cannot_be_compiled_is_refused_and_the_next_one_compiles()
+    {
+        using var output = device.Allocate<float>(Threads);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(
+                () => device.Load(HasUnknownOperand).Launch(new LaunchShape(1, Threads), output.Vector),
+                Throws.TypeOf<DeviceException>().With.Message.StartsWith("PtxMachineTests.HasUnknownOperand could not be compiled for a GPU: "));
+            Assert.That(() => device.Load(WritesOnes).Launch(new LaunchShape(1, Threads), output.Vector), Throws.Nothing);
+        }
     }
 
     [Test]
@@ -275,13 +298,46 @@ public sealed class PtxMachineTests
     [Kernel(Threads)]
     private static void ReadsRegister(ArrayView<float> input, ArrayView<float> output, ArrayView<int> tickets)
     {
-        if (ILGPU.Runtime.Cuda.CudaAsm.IsSupported)
+        if (CudaAsm.IsSupported)
         {
-            ILGPU.Runtime.Cuda.CudaAsm.Emit("{ .reg .f32 never; .reg .f32 sum; add.f32 sum, never, never; }");
+            CudaAsm.Emit("{ .reg .f32 never; .reg .f32 sum; add.f32 sum, never, never; }");
         }
 
         output[Group.IdxX] = input[Group.IdxX];
     }
+
+    [Kernel(Threads)]
+    private static void CountsRuns(ArrayView<int> labels, ArrayView<int> counts)
+    {
+        var row = 0;
+        while (row < labels.IntLength)
+        {
+            var (label, start) = (labels[row], row);
+            while (row < labels.IntLength && labels[row] == label)
+            {
+                row++;
+            }
+
+            if (Group.IdxX == 0)
+            {
+                Atomic.Add(ref counts[label], row - start);
+            }
+        }
+    }
+
+    [Kernel(Threads)]
+    private static void HasUnknownOperand(ArrayView<float> output)
+    {
+        if (CudaAsm.IsSupported)
+        {
+            CudaAsm.Emit("mov.f32 %never, 0f00000000;");
+        }
+
+        output[Group.IdxX] = 1;
+    }
+
+    [Kernel(Threads)]
+    private static void WritesOnes(ArrayView<float> output) => output[Group.IdxX] = 1;
 
     [Kernel(Threads)]
     private static void PartsAndMeets(ArrayView<float> output)
