@@ -14,14 +14,14 @@ namespace Pascl.Kernels;
 /// <see cref="DualBatchNormReference"/> is the specification. Statistics and parameters are <see cref="float"/>, and so is all arithmetic. One launch for the
 /// statistics, one to normalise, two backward; the same input gives the same bits. 16 bytes are read at once where addresses and rows allow it, else single
 /// elements.
-/// Calls enqueue and return; calls on the same instance must follow one another on one stream.
+/// Calls enqueue and return; calls on the same device must follow one another on one stream.
 /// </remarks>
 /// <typeparam name="T">Elements of the batch: <see cref="float"/>, <see cref="ILGPU.Half"/> or <see cref="BFloat16"/>.</typeparam>
-public sealed class DualBatchNorm<T> : IDisposable
+public sealed class DualBatchNorm<T>
     where T : unmanaged
 {
     private const int PacketBytes = 16;
-    private const int MaximumTiles = 1 << 16;
+    private const int MaximumTiles = KernelDevice.MaximumTickets;
     private const int FloatsPerPartial = 3;
 
     // Registers let three blocks of the statistics onto a multiprocessor at once, and two of the backward reduction; those that wait would only lengthen the
@@ -34,7 +34,7 @@ public sealed class DualBatchNorm<T> : IDisposable
 
     private readonly DualBatchNormDeviceCode packets;
     private readonly DualBatchNormDeviceCode scalars;
-    private readonly DeviceBuffer<int> tickets;
+    private readonly DeviceVector<int> tickets;
     private readonly int threads;
     private readonly int multiprocessors;
 
@@ -48,7 +48,7 @@ public sealed class DualBatchNorm<T> : IDisposable
     internal DualBatchNorm(KernelDevice device, int threads, int multiprocessors)
     {
         (packets, scalars) = DualBatchNormDeviceCode.Load<T>(device);
-        tickets = device.Allocate<int>(new int[MaximumTiles]);
+        tickets = device.Tickets(MaximumTiles);
         (this.threads, this.multiprocessors) = (threads, multiprocessors);
     }
 
@@ -106,7 +106,7 @@ public sealed class DualBatchNorm<T> : IDisposable
             : inDistributionImages > 0 ? splits : 0;
         var partials = new DeviceVector<BatchMoments>(workspace.Address, workspace.Length / FloatsPerPartial);
         code.Statistics.Launch(
-            plan.Shape(splits), code.View(input), partials, moments, state.Values, main.Mean, main.Variance, auxiliary.Mean, auxiliary.Variance, tickets.Vector,
+            plan.Shape(splits), code.View(input), partials, moments, state.Values, main.Mean, main.Variance, auxiliary.Mean, auxiliary.Variance, tickets,
             plan.Columns, plan.TileColumns, plan.Pixels, plan.ChannelsPerColumn, firstItems, plan.Items, firstSplits, momentum);
     }
 
@@ -194,7 +194,7 @@ public sealed class DualBatchNorm<T> : IDisposable
         code.Reduce.Launch(
             plan.Shape(plan.Splits(multiprocessors * ReductionBlocks)), code.View(input), code.View(gradient), code.View(output), code.View(residualGradient),
             statistics.Mean, statistics.Variance, parameters.Weight, parameters.Bias, partials,
-            parameterGradients.Weight, parameterGradients.Bias, tickets.Vector,
+            parameterGradients.Weight, parameterGradients.Bias, tickets,
             plan.Columns, plan.TileColumns, plan.Pixels, plan.ChannelsPerColumn, plan.Items, epsilon, activation == BatchNormActivation.Rectify ? 1 : 0);
         if (inputGradient.Length > 0)
         {
@@ -206,9 +206,6 @@ public sealed class DualBatchNorm<T> : IDisposable
                 statisticsAreConstant ? 0f : 1f / shape.ValuesPerChannel);
         }
     }
-
-    /// <inheritdoc/>
-    public void Dispose() => tickets.Dispose();
 
     // Vectors that are not there have address 0, which is aligned.
     private (DualBatchNormDeviceCode Code, DualBatchNormPlan Plan) Choose(BatchShape shape, params ReadOnlySpan<DeviceVector<T>> vectors)

@@ -122,7 +122,7 @@ internal sealed class DualBatchNormFunction : KernelFunction<DualBatchNormFuncti
             residualGradient is null ? default : TensorMemory.Elements<T>(residualGradient, device),
             !operation.UsesBatchStatistics,
             operation.Epsilon);
-        return [inputGradient, weightGradient, biasGradient, residualGradient, null];
+        return [inputGradient, KernelGradients.Accumulate(weight, weightGradient), KernelGradients.Accumulate(bias, biasGradient), residualGradient, null];
     }
 
     private static ChannelStatistics Statistics(Tensor mean, Tensor variance, KernelDevice device) =>
@@ -170,7 +170,7 @@ internal sealed record DualBatchNormOperation(DualBatchNormKernelSet Kernels, Te
 }
 
 /// <summary>BatchNorm's kernels for tensors of each type, compiled when the first such tensor comes.</summary>
-internal sealed class DualBatchNormKernelSet(KernelDevice device) : IDisposable
+internal sealed class DualBatchNormKernelSet(KernelDevice device)
 {
     private readonly Lazy<DualBatchNorm<float>> singles = new(() => new DualBatchNorm<float>(device));
     private readonly Lazy<DualBatchNorm<Half>> halves = new(() => new DualBatchNorm<Half>(device));
@@ -183,20 +183,4 @@ internal sealed class DualBatchNormKernelSet(KernelDevice device) : IDisposable
     public DualBatchNorm<Half> Halves => halves.Value;
 
     public DualBatchNorm<BFloat16> BrainFloats => brainFloats.Value;
-
-    public void Dispose()
-    {
-        Free(singles);
-        Free(halves);
-        Free(brainFloats);
-    }
-
-    private static void Free<T>(Lazy<DualBatchNorm<T>> kernels)
-        where T : unmanaged
-    {
-        if (kernels.IsValueCreated)
-        {
-            kernels.Value.Dispose();
-        }
-    }
 }

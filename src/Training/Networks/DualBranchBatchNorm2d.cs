@@ -27,6 +27,8 @@ public sealed class DualBranchBatchNorm2d : Module<Tensor, Branch, Tensor>
     private readonly Tensor running_mean;
     private readonly Tensor running_var;
     private readonly Tensor num_batches_tracked;
+    private long mainBatches;
+    private long auxiliaryBatches;
 
     /// <summary>Creates both branches with weight 1, bias 0, mean 0 and variance 1.</summary>
     /// <param name="channels">Channels of the input.</param>
@@ -64,17 +66,17 @@ public sealed class DualBranchBatchNorm2d : Module<Tensor, Branch, Tensor>
     public Tensor forward(Tensor input, Branch branch, long inDistributionImages,
         BatchNormActivation activation = BatchNormActivation.None, Tensor? residual = null)
     {
-        var (weight, bias, mean, variance, count) = State(branch);
+        var (weight, bias, mean, variance) = State(branch);
         var usesBatchStatistics = training && weight.requires_grad;
         if (usesBatchStatistics)
         {
-            count.add_(1);
+            Count(branch);
         }
 
         var tracks = usesBatchStatistics && branch == Branch.Main && inDistributionImages > 0;
         if (tracks)
         {
-            auxiliary.num_batches_tracked!.add_(1);
+            Count(Branch.Auxiliary);
         }
 
         if (kernels is not null)
@@ -112,15 +114,24 @@ public sealed class DualBranchBatchNorm2d : Module<Tensor, Branch, Tensor>
     {
         using var scope = NewDisposeScope();
         using var frozen = no_grad();
-        var (weight, bias, mean, variance, count) = State(Branch.Auxiliary);
+        var (weight, bias, mean, variance) = State(Branch.Auxiliary);
         weight.copy_(this.weight);
         bias.copy_(this.bias);
         if (!keepsStatistics)
         {
             mean.copy_(running_mean);
             variance.copy_(running_var);
-            count.copy_(num_batches_tracked);
+            WriteCounts();
+            auxiliary.num_batches_tracked!.copy_(num_batches_tracked);
         }
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>The host counts the batches, and writes their number when somebody looks: a counter on the device would be a launch in every layer and step.</remarks>
+    public override IEnumerable<(string name, Tensor buffer)> named_buffers(bool recurse = true, bool include_nonpersistent = true)
+    {
+        WriteCounts();
+        return base.named_buffers(recurse, include_nonpersistent);
     }
 
     /// <summary>What evaluation mode does to a channel, y = scale * x + shift, in float64 on the CPU: (channels) each, in the caller's dispose scope.</summary>
@@ -128,23 +139,12 @@ public sealed class DualBranchBatchNorm2d : Module<Tensor, Branch, Tensor>
     {
         using var scope = NewDisposeScope();
         using var frozen = no_grad();
-        var (weight, bias, mean, variance, _) = State(branch);
+        var (weight, bias, mean, variance) = State(branch);
         var scale = Double(weight) / (Double(variance) + Epsilon).sqrt();
         var shift = Double(bias) - (Double(mean) * scale);
         return (scale.MoveToOuterDisposeScope(), shift.MoveToOuterDisposeScope());
 
         static Tensor Double(Tensor values) => values.to(float64).cpu();
-    }
-
-    /// <inheritdoc/>
-    protected override void Dispose(bool disposing)
-    {
-        if (disposing)
-        {
-            kernels?.Dispose();
-        }
-
-        base.Dispose(disposing);
     }
 
     private void Track(Tensor input, long inDistributionImages)
@@ -155,7 +155,29 @@ public sealed class DualBranchBatchNorm2d : Module<Tensor, Branch, Tensor>
             input.narrow(0, 0, inDistributionImages), auxiliary.running_mean!, auxiliary.running_var!, null, null, training: true, Momentum, Epsilon);
     }
 
-    private (Parameter Weight, Parameter Bias, Tensor Mean, Tensor Variance, Tensor Count) State(Branch branch) => branch == Branch.Main
-        ? (weight, bias, running_mean, running_var, num_batches_tracked)
-        : (auxiliary.weight!, auxiliary.bias!, auxiliary.running_mean!, auxiliary.running_var!, auxiliary.num_batches_tracked!);
+    private (Parameter Weight, Parameter Bias, Tensor Mean, Tensor Variance) State(Branch branch) => branch == Branch.Main
+        ? (weight, bias, running_mean, running_var)
+        : (auxiliary.weight!, auxiliary.bias!, auxiliary.running_mean!, auxiliary.running_var!);
+
+    private void Count(Branch branch)
+    {
+        mainBatches += branch == Branch.Main ? 1 : 0;
+        auxiliaryBatches += branch == Branch.Auxiliary ? 1 : 0;
+    }
+
+    private void WriteCounts()
+    {
+        using var frozen = no_grad();
+        if (mainBatches > 0)
+        {
+            num_batches_tracked.add_(mainBatches);
+        }
+
+        if (auxiliaryBatches > 0)
+        {
+            auxiliary.num_batches_tracked!.add_(auxiliaryBatches);
+        }
+
+        (mainBatches, auxiliaryBatches) = (0, 0);
+    }
 }

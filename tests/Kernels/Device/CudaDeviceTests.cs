@@ -48,6 +48,37 @@ public sealed class CudaDeviceTests
     }
 
     [Test]
+    public void an_upload_goes_through_pinned_memory_and_waits_for_nothing_until_the_host_is_far_ahead()
+    {
+        const int Slots = 32;
+        using var device = KernelDevice.Open("cuda:0", driver);
+        using var buffer = device.AllocateUpload<byte>(2);
+        RecordingCudaDriver.Current = RecordingCudaDriver.PrimaryContext;
+        RecordingCudaDriver.Calls.Clear();
+        buffer.Write([1, 2]);
+        buffer.Write([3, 4]);
+        using (Assert.EnterMultipleScope())
+        {
+            string[] calls = ["enqueue 7000 [1 2] stream 0", "create event 0", "record 1 on 0", "enqueue 7000 [3 4] stream 0", "create event 0", "record 2 on 0"];
+            Assert.That(RecordingCudaDriver.Calls, Is.EqualTo(calls));
+            for (var write = 2; write < Slots; write++)
+            {
+                buffer.Write([5, 6]);
+            }
+
+            Assert.That(device.HostWaits, Is.Zero);
+            RecordingCudaDriver.Calls.Clear();
+            buffer.Write([7, 8]);
+            Assert.That(RecordingCudaDriver.Calls, Does.Contain("wait for 1"));
+            Assert.That(device.HostWaits, Is.EqualTo(1));
+            RecordingCudaDriver.PassedEvents = 2;
+            buffer.Write([9, 10]);
+            Assert.That(device.HostWaits, Is.EqualTo(1), "the second has passed");
+            Assert.That(() => buffer.Write([1]), Throws.ArgumentException.With.Message.StartsWith("There are 1 values for a buffer of 2"));
+        }
+    }
+
+    [Test]
     public void a_launch_allocates_nothing()
     {
         using var device = KernelDevice.Open("cuda:0", driver);
