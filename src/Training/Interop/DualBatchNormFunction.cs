@@ -71,13 +71,12 @@ internal sealed class DualBatchNormFunction : KernelFunction<DualBatchNormFuncti
             kernels.Statistics(
                 shape,
                 TensorMemory.Elements<T>(input, device),
-                (int)operation.InDistributionImages,
+                shape.Images,
                 new DualBatchNormState(TensorMemory.Elements<float>(state, device)),
                 new DeviceVector<BatchMoments>(TensorMemory.Elements<float>(moments, device).Address, 2L * shape.Channels),
                 TensorMemory.Elements<float>(workspace, device),
                 operation.Momentum,
-                Statistics(mean, variance, device),
-                operation.AuxiliaryMean is { } auxiliaryMean ? Statistics(auxiliaryMean, operation.AuxiliaryVariance!, device) : default);
+                Statistics(mean, variance, device));
 
             // Torch takes its reference after this method, in whose scope these were made, but before the end of the scope around it.
             (mean, variance) = (state[0].MoveToOuterDisposeScope(), state[1].MoveToOuterDisposeScope());
@@ -144,15 +143,6 @@ internal sealed class DualBatchNormFunction : KernelFunction<DualBatchNormFuncti
 /// <param name="UsesBatchStatistics">Whether the batch's statistics are used.</param>
 internal sealed record DualBatchNormOperation(DualBatchNormKernelSet Kernels, Tensor Mean, Tensor Variance, bool UsesBatchStatistics)
 {
-    /// <summary>(C): running mean of the in-distribution images, where it is tracked.</summary>
-    public Tensor? AuxiliaryMean { get; init; }
-
-    /// <summary>(C): running variance of the in-distribution images, where it is tracked.</summary>
-    public Tensor? AuxiliaryVariance { get; init; }
-
-    /// <summary>How many images, from the first, are in-distribution.</summary>
-    public long InDistributionImages { get; init; }
-
     /// <summary>What follows the normalisation.</summary>
     public BatchNormActivation Activation { get; init; }
 

@@ -53,49 +53,32 @@ public sealed class DualBranchBatchNorm2d : Module<Tensor, Branch, Tensor>
     /// <summary>Normalises a batch.</summary>
     /// <param name="input">(B, channels, H, W).</param>
     /// <param name="branch">Whose parameters and statistics to use, and in training mode to update.</param>
-    public override Tensor forward(Tensor input, Branch branch) => forward(input, branch, 0);
+    public override Tensor forward(Tensor input, Branch branch) => forward(input, branch, BatchNormActivation.None);
 
     /// <summary>Normalises a batch, adds a residual, rectifies, in one pass where there are kernels.</summary>
     /// <param name="input">(B, channels, H, W).</param>
     /// <param name="branch">Whose parameters and statistics to use, and in training mode to update.</param>
-    /// <param name="inDistributionImages">
-    /// How many images, from the first, the auxiliary branch's running statistics track while the main branch is trained; 0 leaves them alone.
-    /// </param>
     /// <param name="activation">What follows the normalisation.</param>
     /// <param name="residual">What is added, where the activation adds.</param>
-    public Tensor forward(Tensor input, Branch branch, long inDistributionImages,
-        BatchNormActivation activation = BatchNormActivation.None, Tensor? residual = null)
+    public Tensor forward(Tensor input, Branch branch, BatchNormActivation activation, Tensor? residual = null)
     {
         var (weight, bias, mean, variance) = State(branch);
         var usesBatchStatistics = training && weight.requires_grad;
         if (usesBatchStatistics)
         {
-            Count(branch);
-        }
-
-        var tracks = usesBatchStatistics && branch == Branch.Main && inDistributionImages > 0;
-        if (tracks)
-        {
-            Count(Branch.Auxiliary);
+            mainBatches += branch == Branch.Main ? 1 : 0;
+            auxiliaryBatches += branch == Branch.Auxiliary ? 1 : 0;
         }
 
         if (kernels is not null)
         {
             var operation = new DualBatchNormOperation(kernels, mean, variance, usesBatchStatistics)
             {
-                AuxiliaryMean = tracks ? auxiliary.running_mean : null,
-                AuxiliaryVariance = tracks ? auxiliary.running_var : null,
-                InDistributionImages = tracks ? inDistributionImages : input.shape[0],
                 Activation = activation,
                 Momentum = (float)Momentum,
                 Epsilon = (float)Epsilon,
             };
             return DualBatchNormFunction.Normalize(operation, input, weight, bias, residual);
-        }
-
-        if (tracks)
-        {
-            Track(input, inDistributionImages);
         }
 
         // The backward pass of torch's BatchNorm needs its input, not its output, so sums and rectifiers may overwrite the output.
@@ -109,21 +92,17 @@ public sealed class DualBranchBatchNorm2d : Module<Tensor, Branch, Tensor>
     }
 
     /// <summary>Overwrites the auxiliary branch with the main branch's parameters and statistics.</summary>
-    /// <param name="keepsStatistics">Whether the auxiliary branch's running statistics stay as they are.</param>
-    public void CopyMainToAuxiliary(bool keepsStatistics = false)
+    public void CopyMainToAuxiliary()
     {
         using var scope = NewDisposeScope();
         using var frozen = no_grad();
         var (weight, bias, mean, variance) = State(Branch.Auxiliary);
         weight.copy_(this.weight);
         bias.copy_(this.bias);
-        if (!keepsStatistics)
-        {
-            mean.copy_(running_mean);
-            variance.copy_(running_var);
-            WriteCounts();
-            auxiliary.num_batches_tracked!.copy_(num_batches_tracked);
-        }
+        mean.copy_(running_mean);
+        variance.copy_(running_var);
+        WriteCounts();
+        auxiliary.num_batches_tracked!.copy_(num_batches_tracked);
     }
 
     /// <inheritdoc/>
@@ -147,23 +126,9 @@ public sealed class DualBranchBatchNorm2d : Module<Tensor, Branch, Tensor>
         static Tensor Double(Tensor values) => values.to(float64).cpu();
     }
 
-    private void Track(Tensor input, long inDistributionImages)
-    {
-        using var scope = NewDisposeScope();
-        using var frozen = no_grad();
-        functional.batch_norm(
-            input.narrow(0, 0, inDistributionImages), auxiliary.running_mean!, auxiliary.running_var!, null, null, training: true, Momentum, Epsilon);
-    }
-
     private (Parameter Weight, Parameter Bias, Tensor Mean, Tensor Variance) State(Branch branch) => branch == Branch.Main
         ? (weight, bias, running_mean, running_var)
         : (auxiliary.weight!, auxiliary.bias!, auxiliary.running_mean!, auxiliary.running_var!);
-
-    private void Count(Branch branch)
-    {
-        mainBatches += branch == Branch.Main ? 1 : 0;
-        auxiliaryBatches += branch == Branch.Auxiliary ? 1 : 0;
-    }
 
     private void WriteCounts()
     {

@@ -27,6 +27,7 @@ public sealed class CudaDeviceTests
         {
             string[] calls = [PrimaryCurrent, "launch c0 60 (3, 2, 1) (64, 1, 1) 0 stream 0", OtherCurrent];
             Assert.That(RecordingCudaDriver.Calls, Is.EqualTo(calls));
+            Assert.That(device.Index, Is.EqualTo(1));
             Assert.That(RecordingCudaDriver.Parameters[0], Is.EqualTo(((long)RecordingCudaDriver.Memory, 100L)), "a view is an address and a length");
             Assert.That(RecordingCudaDriver.Parameters[1], Is.EqualTo(((long)RecordingCudaDriver.Memory + 40, 90L)));
             Assert.That((int)RecordingCudaDriver.Parameters[2].First, Is.EqualTo(-7));

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Pascl.Training.Interop;
 
@@ -10,13 +9,16 @@ namespace Pascl.Tests.Training.Interop;
 /// </summary>
 internal sealed unsafe class TorchOperations : IDisposable
 {
-    /// <summary>Operations that start nothing on a device: they make views, allocate, or ask.</summary>
+    /// <summary>Operations that start nothing on a device: they make views, allocate, or ask; and <c>to</c> where nothing in it copies.</summary>
     private static readonly HashSet<string> idle =
     [
-        .. ((string[])["alias", "as_strided", "detach", "detach_", "empty", "empty_like", "empty_strided", "expand", "flatten", "is_leaf", "lift_fresh", "narrow", "new_empty",
-            "new_empty_strided", "numpy_T", "permute", "requires_grad_", "reshape", "resolve_conj", "resolve_neg", "result_type", "select", "set_", "slice", "split", "squeeze", "t",
-            "transpose", "unsafe_split", "unbind", "unsqueeze", "view", "view_as", "_reshape_alias", "_unsafe_view"]).Select(name => "aten::" + name),
+        .. ((string[])["alias", "as_strided", "as_strided_", "detach", "detach_", "empty", "empty_like", "empty_strided", "expand", "expand_as", "flatten", "lift_fresh", "narrow",
+            "new_empty", "new_empty_strided", "permute", "requires_grad_", "reshape", "resize_", "resolve_conj", "resolve_neg", "result_type", "select", "set_", "slice", "split",
+            "squeeze", "t", "to", "transpose", "unbind", "unfold", "unsqueeze", "view", "view_as", "_reshape_alias", "_unsafe_view"]).Select(name => "aten::" + name),
     ];
+
+    /// <summary>Operations whose inner ones are the CPU's own, and what they launch on a GPU: a product forward, and the gradients of input and weight backward.</summary>
+    private static readonly Dictionary<string, int> whole = new() { ["aten::convolution"] = 1, ["aten::convolution_backward"] = 2 };
 
     [ThreadStatic]
     private static TorchOperations? current;
@@ -56,14 +58,23 @@ internal sealed unsafe class TorchOperations : IDisposable
     /// <summary>Names such as <c>aten::add</c>, in their order.</summary>
     public IReadOnlyList<string> Names => [.. operations.Select(operation => operation.Name)];
 
-    /// <summary>
-    /// Those that would each be a launch on a GPU, near enough: they are made of no other such operation, and do more than make a view or allocate. A convolution is
-    /// one, though cuDNN may launch several.
-    /// </summary>
-    public IEnumerable<TorchOperation> Launches => operations.Where(operation => operation.Launching == 0 && !idle.Contains(operation.Name));
+    /// <summary>How many launches the operations would be on a GPU, near enough, by name. Where an operation is made of others, those are counted.</summary>
+    public IReadOnlyDictionary<string, int> Launches => operations
+        .Where(operation => !operation.IsInner && (operation.Launching == 0 || whole.ContainsKey(operation.Name)) && IsLaunch(operation.Name))
+        .GroupBy(operation => operation.Name)
+        .ToDictionary(group => group.Key, group => group.Count() * whole.GetValueOrDefault(group.Key, 1));
 
-    /// <summary>Those that move tensors between devices where there are several: each is a copy that the host waits for, unless from pinned memory.</summary>
-    public IEnumerable<TorchOperation> Moves => operations.Where(operation => operation is { Name: "aten::to", Overload: "device" or "dtype_layout" } or { Name: "aten::pin_memory" });
+    /// <summary>
+    /// Calls that would move a tensor between a GPU and the host, if there were one, and that the host would wait for unless it is from pinned memory. They are asked for
+    /// by this program, outside of other operations or in the gradient of one of its own; and a cast has another overload. Not seen on the CPU is
+    /// <c>torch.tensor(values, device)</c>, which copies nothing there.
+    /// </summary>
+    public IEnumerable<TorchOperation> Moves => operations.Where(operation => operation is { Name: "aten::to", Overload: "device" or "dtype_layout" }
+        && (operation.Around.Length == 0 || operation.Around.EndsWith("CSharpNode", StringComparison.Ordinal)));
+
+    /// <summary>Gradients that torch copied instead of taking them over.</summary>
+    public IEnumerable<TorchOperation> ClonedGradients => operations.Where(operation =>
+        operation.Name is "aten::clone" or "aten::copy_" or "aten::new_empty_strided" && operation.Around.Contains("AccumulateGrad", StringComparison.Ordinal));
 
     public void Dispose()
     {
@@ -78,8 +89,10 @@ internal sealed unsafe class TorchOperations : IDisposable
         *kept = 0;
         if (current is { } noting)
         {
+            var around = noting.open.TryPeek(out var outer) ? noting.operations[outer] : null;
             noting.open.Push(noting.operations.Count);
-            noting.operations.Add(new TorchOperation(Marshal.PtrToStringUTF8(nameOf(operation))!, Overload(operation), Stopwatch.GetTimestamp()));
+            noting.operations.Add(new TorchOperation(
+                Marshal.PtrToStringUTF8(nameOf(operation))!, Overload(operation), around is null ? "" : $"{around.Around}/{around.Name}", IsInner: around is not null && (around.IsInner || whole.ContainsKey(around.Name))));
         }
 
         return kept;
@@ -91,10 +104,12 @@ internal sealed unsafe class TorchOperations : IDisposable
         if (current is { } noting && noting.open.TryPop(out var ended) && noting.open.TryPeek(out var around))
         {
             var inner = noting.operations[ended];
-            var isLaunch = inner.Launching > 0 || !idle.Contains(inner.Name);
+            var isLaunch = inner.Launching > 0 || IsLaunch(inner.Name);
             noting.operations[around] = noting.operations[around] with { Launching = noting.operations[around].Launching + (isLaunch ? 1 : 0) };
         }
     }
+
+    private static bool IsLaunch(string name) => name.StartsWith("aten::", StringComparison.Ordinal) && !idle.Contains(name);
 
     private static string Overload(nint operation)
     {
@@ -152,8 +167,9 @@ internal sealed unsafe class TorchOperations : IDisposable
 /// <summary>An operation of libtorch.</summary>
 /// <param name="Name">Such as <c>aten::to</c>.</param>
 /// <param name="Overload">Such as <c>dtype_layout</c>; empty where there is one alone.</param>
-/// <param name="Time">When it began, by <see cref="Stopwatch"/>.</param>
-internal sealed record TorchOperation(string Name, string Overload, long Time)
+/// <param name="Around">The names of the operations that it is part of, each after a slash, from the outermost; empty where it is none's.</param>
+/// <param name="IsInner">Whether it is a part of one that a GPU would do otherwise.</param>
+internal sealed record TorchOperation(string Name, string Overload, string Around, bool IsInner)
 {
     /// <summary>Operations within it that start something on a device.</summary>
     public int Launching { get; init; }
