@@ -39,12 +39,12 @@ public sealed class PlainNetwork : DualBranchNetwork
     }
 
     /// <inheritdoc/>
-    protected override Tensor LastStage(Tensor images, Branch branch, long inDistributionImages)
+    protected override Tensor LastStage(Tensor images, Branch branch)
     {
         using var scope = NewDisposeScope();
-        var hidden = bn1.forward(conv1.forward(images), branch, inDistributionImages, BatchNormActivation.Rectify);
-        hidden = bn2.forward(conv2.forward(hidden), branch, inDistributionImages, BatchNormActivation.Rectify);
-        return bn3.forward(conv3.forward(hidden), branch, inDistributionImages, BatchNormActivation.Rectify).MoveToOuterDisposeScope();
+        var hidden = bn1.forward(conv1.forward(images), branch, BatchNormActivation.Rectify);
+        hidden = bn2.forward(conv2.forward(hidden), branch, BatchNormActivation.Rectify);
+        return bn3.forward(conv3.forward(hidden), branch, BatchNormActivation.Rectify).MoveToOuterDisposeScope();
     }
 }
 

@@ -102,7 +102,16 @@ public class DualBatchNormBenchmarks : IDeclaresWork, IDisposable
         return functional.relu(main.forward(input));
     }
 
-    private Tensor ByTorch() => clean.forward(input, Branch.Main, Workload.InDistributionImages, BatchNormActivation.Rectify);
+    private Tensor ByTorch()
+    {
+        using (no_grad())
+        {
+            functional.batch_norm(
+                input.narrow(0, 0, Workload.InDistributionImages), auxiliary.running_mean!, auxiliary.running_var!, null, null, training: true).Dispose();
+        }
+
+        return clean.forward(input, Branch.Main, BatchNormActivation.Rectify);
+    }
 
     private static double[] Expected(Tensor drawn, Tensor gradient)
     {

@@ -26,7 +26,7 @@ internal sealed class TrainingSteps : IDisposable
     public TrainingSteps(TrainingPhase phase, DualBranchNetwork model, TrainingData data, ComputeDevice device, StepClock? clock = null)
     {
         (Phase, this.model, this.device, this.clock) = (phase, model, device, clock);
-        Optimiser = new Optimiser(phase.Settings.Optimiser, model.MakeTrainable(phase.Trained));
+        Optimiser = new Optimiser(phase.Settings.Optimiser, model.MakeTrainable(phase.Trained), device.Kernels);
         Objective = phase.NewObjective(model);
         loader = NewLoader(phase, data, device);
         loader.Prepared = clock is null ? null : clock.Prepared;
@@ -51,7 +51,7 @@ internal sealed class TrainingSteps : IDisposable
     public static BatchLoader NewLoader(TrainingPhase phase, TrainingData data, ComputeDevice device) =>
 
         // The simulator would be slower than the threads of the CPU, and its views are the same.
-        new(data.Training, data.Outliers, phase.Batches, device.Kernels is { UsesHostMemory: false } ? device : null);
+        new(data.Training, data.Outliers, phase.Batches, device.Kernels is { UsesHostMemory: true } ? null : device);
 
     /// <summary>Takes the steps of an epoch, one whenever the caller asks for the next; each gives the images that went through the network.</summary>
     /// <param name="epoch">Epoch, from 0.</param>

@@ -41,7 +41,7 @@ public sealed class DualBatchNormTests(string name)
     [Test]
     public void running_statistics_normalise_in_evaluation([Values(0, 1)] int shape, [Values] BatchNormActivation activation)
     {
-        using var kernels = new DualBatchNorm<float>(Device);
+        var kernels = new DualBatchNorm<float>(Device);
         BatchNormRun<float, SingleElement>.Of(kernels, Device, Shapes[shape].Shape, 0, activation, evaluates: true)
             .AssertAgreesWithReference(0, evaluates: true);
     }
@@ -49,7 +49,7 @@ public sealed class DualBatchNormTests(string name)
     [Test]
     public void several_warps_and_blocks_share_a_channel([Values] bool channelsLast)
     {
-        using var kernels = new DualBatchNorm<float>(Device, threads: 64, multiprocessors: 2);
+        var kernels = new DualBatchNorm<float>(Device, threads: 64, multiprocessors: 2);
         var shape = channelsLast ? new BatchShape(40, 8, 21, ChannelsLast: true) : new BatchShape(50, 1, 36);
         BatchNormRun<float, SingleElement>.Of(kernels, Device, shape, 30, BatchNormActivation.Rectify).AssertAgreesWithReference(0);
     }
@@ -57,7 +57,7 @@ public sealed class DualBatchNormTests(string name)
     [Test]
     public void elements_may_begin_anywhere()
     {
-        using var kernels = new DualBatchNorm<BFloat16>(Device);
+        var kernels = new DualBatchNorm<BFloat16>(Device);
         BatchNormRun<BFloat16, BFloat16Element>.Of(kernels, Device, new(3, 2, 8), 2, BatchNormActivation.AddAndRectify, firstElement: 1)
             .AssertAgreesWithReference(Tolerance.BFloat16);
     }
@@ -65,7 +65,7 @@ public sealed class DualBatchNormTests(string name)
     [Test]
     public void a_mean_far_from_zero_costs_the_variance_nothing([Values] bool channelsLast)
     {
-        using var kernels = new DualBatchNorm<float>(Device);
+        var kernels = new DualBatchNorm<float>(Device);
         var run = BatchNormRun<float, SingleElement>.Of(kernels, Device, new(20, 4, 8, channelsLast), 11, BatchNormActivation.None, mean: 1e3);
         run.AssertAgreesWithReference(0);
         Assert.That(run.Written["state"].Skip(4).Take(4), Is.All.InRange(0.7f, 1.4f)); // the mean of squares less the square of the mean is off by 0.1
@@ -74,7 +74,7 @@ public sealed class DualBatchNormTests(string name)
     [Test]
     public void the_same_input_gives_the_same_bits([Values] bool channelsLast)
     {
-        using var kernels = new DualBatchNorm<float>(Device, threads: 32, multiprocessors: 2);
+        var kernels = new DualBatchNorm<float>(Device, threads: 32, multiprocessors: 2);
         var runs = Enumerable.Range(0, 2)
             .Select(_ => BatchNormRun<float, SingleElement>.Of(kernels, Device, new(20, 3, 12, channelsLast), 7, BatchNormActivation.AddAndRectify)).ToArray();
         Assert.That(runs[0].Written, Is.EqualTo(runs[1].Written));
@@ -83,7 +83,7 @@ public sealed class DualBatchNormTests(string name)
     [Test]
     public void random_shapes_agree_with_the_reference()
     {
-        using var kernels = new DualBatchNorm<float>(Device);
+        var kernels = new DualBatchNorm<float>(Device);
         var shapes = Gen.Select(Gen.Int[1, 9], Gen.Int[1, 6], Gen.Int[1, 11], Gen.Bool, Gen.Int[0, 9], Gen.Enum<BatchNormActivation>());
         shapes.Where((images, _, pixels, _, inDistribution, _) => images * pixels > 1 && Math.Min(images, inDistribution) * pixels != 1).Sample(
             (images, channels, pixels, channelsLast, inDistribution, activation) =>
@@ -97,7 +97,7 @@ public sealed class DualBatchNormTests(string name)
     [Test]
     public void the_moments_are_those_of_each_set_and_merge_to_those_of_all()
     {
-        using var kernels = new DualBatchNorm<float>(Device);
+        var kernels = new DualBatchNorm<float>(Device);
         var written = BatchNormRun<float, SingleElement>.Of(kernels, Device, new(5, 1, 4), 2, BatchNormActivation.None).Written;
         var sets = written["moments"].Chunk(3).Select(values => new BatchMoments((int)values[0], values[1], values[2])).ToArray();
         var all = BatchMoments.Merge(sets[0], sets[1]);
@@ -115,7 +115,7 @@ public sealed class DualBatchNormTests(string name)
     [Test]
     public void what_does_not_fit_is_refused_with_both_sizes()
     {
-        using var kernels = new DualBatchNorm<float>(Device);
+        var kernels = new DualBatchNorm<float>(Device);
         using var memory = new BatchNormMemory<float, SingleElement>(Device, new(1, 2, 3), 13, false, 0);
         var (three, running) = (memory.Input(new double[6]), memory.Running(0, 1));
         using (Assert.EnterMultipleScope())
@@ -145,7 +145,7 @@ public sealed class DualBatchNormTests(string name)
         where T : unmanaged
         where TElement : struct, IElement<T>
     {
-        using var kernels = new DualBatchNorm<T>(Device);
+        var kernels = new DualBatchNorm<T>(Device);
         BatchNormRun<T, TElement>.Of(kernels, Device, batch.Shape, batch.InDistributionImages, activation).AssertAgreesWithReference(storage);
     }
 }

@@ -30,6 +30,9 @@ internal sealed class GuardedBuffer<T> : IDisposable
         return new DeviceMatrix<T>(Vector.Address, rows, columns);
     }
 
+    /// <summary>Gives a kernel something to change.</summary>
+    public void Write(T[] values) => buffer.CopyFrom(values, Margin);
+
     /// <summary>Fails where something outside was written.</summary>
     public void CheckMargins() => CheckMargins(buffer.ToArray());
 

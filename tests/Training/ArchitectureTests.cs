@@ -13,7 +13,7 @@ public sealed partial class ArchitectureTests
         ["Devices"] = [],
         ["Pickling"] = [],
         ["Interop"] = ["Devices"],
-        ["Optimisation"] = [],
+        ["Optimisation"] = ["Interop"],
         ["Profiling"] = [],
         ["Data"] = ["Devices", "Interop", "Pickling"],
         ["Networks"] = ["Data", "Devices", "Interop"],

@@ -1,6 +1,7 @@
 using Pascl.Tests.Training.Interop;
 using Pascl.Training;
 using Pascl.Training.Devices;
+using Pascl.Training.Interop;
 using Pascl.Training.Losses;
 using Pascl.Training.Methods;
 using Pascl.Training.Optimisation;
@@ -11,7 +12,7 @@ using static TorchSharp.torch;
 namespace Pascl.Tests.Training;
 
 /// <summary>
-/// Between two readings of the losses no step reads a value of a tensor: on a GPU the host would wait for it. Seen by libtorch's operations in real steps, and
+/// Between two readings of the losses no step reads a value of a tensor, or moves one between devices but by <see cref="HostUpload"/>: on a GPU the host would wait for it. Seen by libtorch's operations in real steps, and
 /// on the meta device. What reads a CPU tensor's memory without an operation (<c>item</c>, <c>data</c>, after a <c>cpu</c> that copies nothing) cannot be seen
 /// without a GPU; what kernels wait for is counted in <see cref="TrainingStepTests"/>.
 /// </summary>
@@ -61,6 +62,30 @@ public sealed class NothingIsReadTests
         });
     }
 
+    [Test]
+    [Platform("Linux")]
+    public void copies_between_devices_are_seen_where_there_is_one_device()
+    {
+        using var scope = NewDisposeScope();
+        long[] numbers = [1, 2, 3];
+        var values = tensor(numbers);
+        Assert.Multiple(() =>
+        {
+            Assert.That(Moves(() => values.to(CPU)), Is.EqualTo(1));
+            Assert.That(Moves(() => values.cpu()), Is.EqualTo(1));
+            Assert.That(Moves(() => values.to(float32)), Is.Zero, "a cast stays where it is");
+            Assert.That(Moves(() => HostUpload.Vector(numbers, CPU)), Is.Zero, "the way for steps");
+            Assert.That(Moves(() => HostUpload.To(values, CPU)), Is.Zero);
+        });
+
+        static int Moves(Action move)
+        {
+            using var operations = new TorchOperations();
+            move();
+            return operations.Moves.Count();
+        }
+    }
+
     // Tensors on the meta device have a shape and no values, so whatever reads one fails. Torch's losses and BatchNorm do not run there from C++.
     [Test]
     public void the_optimiser_and_the_sums_of_the_losses_need_no_value([Values] OptimiserKind kind)
@@ -98,6 +123,7 @@ public sealed class NothingIsReadTests
             }
 
             names = operations.Names;
+            Assert.That(operations.Moves, Is.Empty, "copies between host and device");
         });
         Assert.That(names.Count(name => name == "aten::convolution"), Is.GreaterThanOrEqualTo(17 * steps), "the network's convolutions were seen");
         return names;

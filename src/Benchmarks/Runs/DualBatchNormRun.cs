@@ -28,7 +28,7 @@ internal sealed class DualBatchNormRun : DeviceRun
     {
         this.workload = workload;
         shape = new BatchShape(workload.Images, workload.Channels, workload.Size * workload.Size);
-        kernels = Own(new DualBatchNorm<float>(device));
+        kernels = new DualBatchNorm<float>(device);
         (this.input, this.upstream) = (Buffer(input).Vector, Buffer(upstream).Vector);
         output = Buffer<float>(shape.Length).Vector;
         gradient = Buffer<float>(shape.Length);

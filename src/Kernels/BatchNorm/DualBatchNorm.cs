@@ -14,14 +14,14 @@ namespace Pascl.Kernels;
 /// <see cref="DualBatchNormReference"/> is the specification. Statistics and parameters are <see cref="float"/>, and so is all arithmetic. One launch for the
 /// statistics, one to normalise, two backward; the same input gives the same bits. 16 bytes are read at once where addresses and rows allow it, else single
 /// elements.
-/// Calls enqueue and return; calls on the same instance must follow one another on one stream.
+/// Calls enqueue and return; calls on the same device must follow one another on one stream.
 /// </remarks>
 /// <typeparam name="T">Elements of the batch: <see cref="float"/>, <see cref="ILGPU.Half"/> or <see cref="BFloat16"/>.</typeparam>
-public sealed class DualBatchNorm<T> : IDisposable
+public sealed class DualBatchNorm<T>
     where T : unmanaged
 {
     private const int PacketBytes = 16;
-    private const int MaximumTiles = 1 << 16;
+    private const int MaximumTiles = KernelDevice.MaximumTickets;
     private const int FloatsPerPartial = 3;
 
     // Elementwise kernels end together when each multiprocessor has had several blocks.
@@ -29,7 +29,7 @@ public sealed class DualBatchNorm<T> : IDisposable
 
     private readonly DualBatchNormDeviceCode packets;
     private readonly DualBatchNormDeviceCode scalars;
-    private readonly DeviceBuffer<int> tickets;
+    private readonly DeviceVector<int> tickets;
     private readonly int threads;
     private readonly int multiprocessors;
 
@@ -47,7 +47,7 @@ public sealed class DualBatchNorm<T> : IDisposable
     internal DualBatchNorm(KernelDevice device, int threads, int multiprocessors)
     {
         (packets, scalars) = DualBatchNormDeviceCode.Load<T>(device);
-        tickets = device.Allocate<int>(new int[MaximumTiles]);
+        tickets = device.Tickets(MaximumTiles);
         (this.threads, this.multiprocessors) = (threads, multiprocessors);
         statisticsBlocks = multiprocessors * Math.Min(packets.Statistics.BlocksAtOnce(threads), scalars.Statistics.BlocksAtOnce(threads));
         reductionBlocks = multiprocessors * Math.Min(packets.Reduce.BlocksAtOnce(threads), scalars.Reduce.BlocksAtOnce(threads));
@@ -107,7 +107,7 @@ public sealed class DualBatchNorm<T> : IDisposable
             : inDistributionImages > 0 ? splits : 0;
         var partials = new DeviceVector<BatchMoments>(workspace.Address, workspace.Length / FloatsPerPartial);
         code.Statistics.Launch(
-            plan.Shape(splits), code.View(input), partials, moments, state.Values, main.Mean, main.Variance, auxiliary.Mean, auxiliary.Variance, tickets.Vector,
+            plan.Shape(splits), code.View(input), partials, moments, state.Values, main.Mean, main.Variance, auxiliary.Mean, auxiliary.Variance, tickets,
             plan.Columns, plan.TileColumns, plan.Pixels, plan.ChannelsPerColumn, firstItems, plan.Items, firstSplits, momentum);
     }
 
@@ -195,7 +195,7 @@ public sealed class DualBatchNorm<T> : IDisposable
         code.Reduce.Launch(
             plan.Shape(plan.Splits(reductionBlocks)), code.View(input), code.View(gradient), code.View(output), code.View(residualGradient),
             statistics.Mean, statistics.Variance, parameters.Weight, parameters.Bias, partials,
-            parameterGradients.Weight, parameterGradients.Bias, tickets.Vector,
+            parameterGradients.Weight, parameterGradients.Bias, tickets,
             plan.Columns, plan.TileColumns, plan.Pixels, plan.ChannelsPerColumn, plan.Items, epsilon, activation == BatchNormActivation.Rectify ? 1 : 0);
         if (inputGradient.Length > 0)
         {
@@ -207,9 +207,6 @@ public sealed class DualBatchNorm<T> : IDisposable
                 statisticsAreConstant ? 0f : 1f / shape.ValuesPerChannel);
         }
     }
-
-    /// <inheritdoc/>
-    public void Dispose() => tickets.Dispose();
 
     // Vectors that are not there have address 0, which is aligned.
     private (DualBatchNormDeviceCode Code, DualBatchNormPlan Plan) Choose(BatchShape shape, params ReadOnlySpan<DeviceVector<T>> vectors)

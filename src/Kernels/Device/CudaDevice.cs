@@ -11,15 +11,17 @@ internal sealed class CudaDevice : KernelDevice
     private readonly PtxCompiler compiler;
     private readonly ComputeCapability capability;
 
-    private CudaDevice(CudaDriver driver, int device, string name, ComputeCapability capability)
+    private CudaDevice(CudaDriver driver, int index, int device, string name, ComputeCapability capability)
         : base(name)
     {
-        (this.driver, this.device, this.capability) = (driver, device, capability);
+        (this.driver, Index, this.device, this.capability) = (driver, index, device, capability);
         compiler = new PtxCompiler(capability);
         Multiprocessors = driver.Attribute(device, CudaDeviceAttribute.MultiprocessorCount);
         CacheBytes = driver.Attribute(device, CudaDeviceAttribute.L2CacheSize);
         context = driver.RetainPrimaryContext(device);
     }
+
+    public override int Index { get; }
 
     public override bool IsSimulator => false;
 
@@ -50,7 +52,7 @@ internal sealed class CudaDevice : KernelDevice
         var capability = new ComputeCapability(
             driver.Attribute(device, CudaDeviceAttribute.ComputeCapabilityMajor), driver.Attribute(device, CudaDeviceAttribute.ComputeCapabilityMinor));
         return capability >= ComputeCapability.Oldest
-            ? new CudaDevice(driver, device, name, capability)
+            ? new CudaDevice(driver, index, device, name, capability)
             : throw new DeviceException($"{name} has compute capability {capability}, and kernels need {ComputeCapability.Oldest} or later. Use another GPU or the simulator.");
     }
 
@@ -64,6 +66,7 @@ internal sealed class CudaDevice : KernelDevice
 
     public override void Dispose()
     {
+        FreeTickets();
         using (Enter())
         {
             foreach (var kernel in Loaded.OfType<CudaKernel>())
@@ -89,6 +92,24 @@ internal sealed class CudaDevice : KernelDevice
     {
         using var current = Enter();
         driver.Free(address);
+    }
+
+    internal override nint AllocatePinned(long bytes)
+    {
+        using var current = Enter();
+        return driver.AllocatePinned(bytes, Name);
+    }
+
+    internal override void FreePinned(nint address)
+    {
+        using var current = Enter();
+        driver.FreePinned(address);
+    }
+
+    internal override void EnqueueCopy(nint destination, nint source, long bytes)
+    {
+        using var current = Enter();
+        driver.EnqueueCopyToDevice(destination, source, bytes, Name);
     }
 
     private protected override Kernel Compile(KernelDefinition definition) => definition.NeedsTensorCores && !HasTensorCores
@@ -159,6 +180,21 @@ internal sealed class CudaEvent : DeviceEvent
     {
         using var current = device.Enter();
         return TimeSpan.FromMilliseconds(driver.MillisecondsBetween(((CudaEvent)earlier).handle, handle, device.Name));
+    }
+
+    internal override bool HasPassed
+    {
+        get
+        {
+            using var current = device.Enter();
+            return driver.HasPassed(handle, device.Name);
+        }
+    }
+
+    internal override void Wait()
+    {
+        using var current = device.Enter();
+        driver.WaitFor(handle, device.Name);
     }
 
     public override void Dispose()

@@ -8,6 +8,9 @@ internal sealed unsafe class CudaDriver
     /// <summary>What <c>cuInit</c> and <c>cuDeviceGetCount</c> say on a machine with a driver and no GPU.</summary>
     private const int NoDevice = 100;
 
+    /// <summary>What <c>cuEventQuery</c> says of an event that has not come yet.</summary>
+    private const int NotReady = 600;
+
     private const int OldestVersion = 11000;
     private const int ErrorLogBytes = 8192;
 
@@ -35,11 +38,15 @@ internal sealed unsafe class CudaDriver
     private readonly delegate* unmanaged<nuint*, nuint*, int> memoryGetInfo;
     private readonly delegate* unmanaged<nint*, uint, int> eventCreate;
     private readonly delegate* unmanaged<nint, nint, int> eventRecord;
+    private readonly delegate* unmanaged<nint, int> eventQuery;
     private readonly delegate* unmanaged<nint, int> eventSynchronize;
     private readonly delegate* unmanaged<float*, nint, nint, int> eventElapsedTime;
     private readonly delegate* unmanaged<nint, int> eventDestroy;
     private readonly delegate* unmanaged<nint, void*, nuint, int> memoryCopyToDevice;
     private readonly delegate* unmanaged<void*, nint, nuint, int> memoryCopyToHost;
+    private readonly delegate* unmanaged<nint*, nuint, uint, int> memoryHostAllocate;
+    private readonly delegate* unmanaged<nint, int> memoryHostFree;
+    private readonly delegate* unmanaged<nint, void*, nuint, nint, int> memoryCopyToDeviceAsync;
 
     /// <summary>Finds the functions.</summary>
     /// <param name="export">The address of a function by its name in the driver's library.</param>
@@ -69,11 +76,15 @@ internal sealed unsafe class CudaDriver
         memoryGetInfo = (delegate* unmanaged<nuint*, nuint*, int>)export("cuMemGetInfo_v2");
         eventCreate = (delegate* unmanaged<nint*, uint, int>)export("cuEventCreate");
         eventRecord = (delegate* unmanaged<nint, nint, int>)export("cuEventRecord");
+        eventQuery = (delegate* unmanaged<nint, int>)export("cuEventQuery");
         eventSynchronize = (delegate* unmanaged<nint, int>)export("cuEventSynchronize");
         eventElapsedTime = (delegate* unmanaged<float*, nint, nint, int>)export("cuEventElapsedTime");
         eventDestroy = (delegate* unmanaged<nint, int>)export("cuEventDestroy_v2");
         memoryCopyToDevice = (delegate* unmanaged<nint, void*, nuint, int>)export("cuMemcpyHtoD_v2");
         memoryCopyToHost = (delegate* unmanaged<void*, nint, nuint, int>)export("cuMemcpyDtoH_v2");
+        memoryHostAllocate = (delegate* unmanaged<nint*, nuint, uint, int>)export("cuMemHostAlloc");
+        memoryHostFree = (delegate* unmanaged<nint, int>)export("cuMemFreeHost");
+        memoryCopyToDeviceAsync = (delegate* unmanaged<nint, void*, nuint, nint, int>)export("cuMemcpyHtoDAsync_v2");
     }
 
     /// <summary>The driver of this machine, or null where none is installed.</summary>
@@ -221,6 +232,21 @@ internal sealed unsafe class CudaDriver
         return milliseconds;
     }
 
+    /// <summary>Whether a recorded event has come.</summary>
+    public bool HasPassed(nint moment, string device)
+    {
+        var result = eventQuery(moment);
+        if (result != NotReady)
+        {
+            Check(result, $"A kernel on {device} failed");
+        }
+
+        return result != NotReady;
+    }
+
+    /// <summary>Waits for a recorded event.</summary>
+    public void WaitFor(nint moment, string device) => Check(eventSynchronize(moment), $"A kernel on {device} failed");
+
     public void DestroyEvent(nint moment) => _ = eventDestroy(moment);
 
     public nint Allocate(long bytes, string device)
@@ -244,6 +270,19 @@ internal sealed unsafe class CudaDriver
 
     public void CopyToHost(nint destination, nint source, long bytes, string device) =>
         Check(memoryCopyToHost((void*)destination, source, (nuint)bytes), $"{bytes:N0} bytes could not be copied from {device}");
+
+    public nint AllocatePinned(long bytes, string device)
+    {
+        nint address;
+        Check(memoryHostAllocate(&address, (nuint)bytes, 0), $"{bytes:N0} bytes of the host could not be pinned for {device}");
+        return address;
+    }
+
+    public void FreePinned(nint address) => _ = memoryHostFree(address);
+
+    /// <summary>Enqueues a copy from pinned memory on the legacy default stream.</summary>
+    public void EnqueueCopyToDevice(nint destination, nint source, long bytes, string device) =>
+        Check(memoryCopyToDeviceAsync(destination, (void*)source, (nuint)bytes, 0), $"{bytes:N0} bytes could not be copied to {device}");
 
     /// <summary>Throws where a call of the driver failed.</summary>
     /// <param name="result">What the call returned.</param>

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Globalization;
 using System.Reflection;
 using Pascl.Kernels.Ptx;
+using System.Runtime.InteropServices;
 
 namespace Pascl.Kernels.Device;
 
@@ -12,7 +13,12 @@ namespace Pascl.Kernels.Device;
 /// </remarks>
 public abstract class KernelDevice : IDisposable
 {
+    /// <summary>The most counters that a launch may use.</summary>
+    internal const int MaximumTickets = 1 << 16;
+
     private readonly ConcurrentDictionary<MethodInfo, Lazy<Kernel>> kernels = new();
+    private readonly Lock oneAtATime = new();
+    private DeviceBuffer<int>? tickets;
     private long launches;
     private long hostWaits;
 
@@ -20,6 +26,9 @@ public abstract class KernelDevice : IDisposable
 
     /// <summary>The device for people: <c>simulator</c>, or <c>cuda:0 (NVIDIA H200)</c>.</summary>
     public string Name { get; }
+
+    /// <summary>Number of the GPU, as in <c>cuda:0</c>; -1 where it is none.</summary>
+    public virtual int Index => -1;
 
     /// <summary>Whether each thread of a block is a thread of the CPU, so that few of them should do the work.</summary>
     public abstract bool IsSimulator { get; }
@@ -96,6 +105,11 @@ public abstract class KernelDevice : IDisposable
         return buffer;
     }
 
+    /// <summary>Allocates memory that the host overwrites again and again without waiting.</summary>
+    /// <param name="length">Number of elements.</param>
+    public UploadBuffer<T> AllocateUpload<T>(long length)
+        where T : unmanaged => new(this, length);
+
     /// <summary>Compiles a kernel for this device; the second time it is at hand.</summary>
     /// <param name="kernel">A static method with a <see cref="KernelAttribute"/>.</param>
     public Kernel Load(Delegate kernel) => kernels.GetOrAdd(kernel.Method, method => new Lazy<Kernel>(() => Compile(new KernelDefinition(method)))).Value;
@@ -126,6 +140,16 @@ public abstract class KernelDevice : IDisposable
 
     internal abstract void FreeBytes(nint address);
 
+    /// <summary>Allocates memory of the host that the device copies from while the host goes on.</summary>
+    internal virtual unsafe nint AllocatePinned(long bytes) => (nint)NativeMemory.Alloc((nuint)bytes);
+
+    /// <summary>Frees what <see cref="AllocatePinned"/> gave; nothing is being copied from it any more.</summary>
+    internal virtual unsafe void FreePinned(nint address) => NativeMemory.Free((void*)address);
+
+    /// <summary>Copies from pinned memory after everything launched before, without waiting: the source must stay as it is until then.</summary>
+    internal virtual unsafe void EnqueueCopy(nint destination, nint source, long bytes) =>
+        NativeMemory.Copy((void*)source, (void*)destination, (nuint)bytes);
+
     internal void CopyToDevice(nint destination, nint source, long bytes)
     {
         Interlocked.Increment(ref hostWaits);
@@ -138,7 +162,27 @@ public abstract class KernelDevice : IDisposable
         Read(destination, source, bytes);
     }
 
+    /// <summary>
+    /// Counters for <c>LastBlock</c>, 0 before and after every launch. Launches follow one another, so all kernels of the device share them.
+    /// </summary>
+    /// <param name="count">As many as the kernel may use.</param>
+    internal DeviceVector<int> Tickets(long count)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(count, MaximumTickets);
+        lock (oneAtATime)
+        {
+            tickets ??= Allocate<int>(new int[MaximumTickets]);
+        }
+
+        return tickets.Vector.Slice(0, count);
+    }
+
+    internal void CountWait() => Interlocked.Increment(ref hostWaits);
+
     internal void CountLaunch() => Interlocked.Increment(ref launches);
+
+    /// <summary>Frees what the device itself allocated; the first thing when it is disposed.</summary>
+    private protected void FreeTickets() => tickets?.Dispose();
 
     private protected abstract Kernel Compile(KernelDefinition definition);
 
@@ -155,6 +199,15 @@ public abstract class DeviceEvent : IDisposable
     /// <summary>The device's time between two moments; waits until the later one has come.</summary>
     /// <param name="earlier">A moment of the same device.</param>
     public abstract TimeSpan Since(DeviceEvent earlier);
+
+    /// <summary>Whether the moment has come.</summary>
+    internal virtual bool HasPassed => true;
+
+    /// <summary>Waits until it has come.</summary>
+    internal virtual void Wait()
+    {
+        // Where launches wait for their end, it has.
+    }
 
     /// <inheritdoc/>
     public abstract void Dispose();

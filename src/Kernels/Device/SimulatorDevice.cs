@@ -43,6 +43,7 @@ internal sealed class SimulatorDevice : KernelDevice
 
     public override void Dispose()
     {
+        FreeTickets();
         accelerator.Dispose();
         context.Dispose();
     }

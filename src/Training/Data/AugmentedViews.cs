@@ -13,12 +13,16 @@ internal abstract class AugmentedViews : IDisposable
     /// <summary>Where the views are made.</summary>
     public abstract torch.Device Device { get; }
 
-    /// <summary>Makes one view of each chosen image.</summary>
-    /// <param name="chosen">Indices of images.</param>
+    /// <summary>Takes the order of an epoch's images, before its first view; nobody makes views of an earlier epoch any more.</summary>
+    /// <param name="images">Indices of images.</param>
+    public abstract void Begin(int[] images);
+
+    /// <summary>Makes one view of each of some images that follow one another in the epoch's order.</summary>
+    /// <param name="first">Place of the first in the order.</param>
     /// <param name="epoch">Epoch, from 0.</param>
     /// <param name="stream">Which random numbers, see <see cref="RandomStream"/>.</param>
-    /// <param name="destination">(chosen, H, W, 3), float32, contiguous, on <see cref="Device"/>.</param>
-    public abstract void Make(ReadOnlySpan<int> chosen, int epoch, int stream, torch.Tensor destination);
+    /// <param name="destination">(images, H, W, 3), float32, contiguous, on <see cref="Device"/>.</param>
+    public abstract void Make(int first, int epoch, int stream, torch.Tensor destination);
 
     /// <inheritdoc/>
     public virtual void Dispose()
@@ -29,14 +33,18 @@ internal abstract class AugmentedViews : IDisposable
 /// <summary>Makes views with the calling thread of the CPU; safe to call from several at once.</summary>
 internal sealed class HostViews(ImageSet images, BatchPlan plan) : AugmentedViews
 {
+    private int[] order = [];
+
     public override torch.Device Device => torch.CPU;
 
-    public override void Make(ReadOnlySpan<int> chosen, int epoch, int stream, torch.Tensor destination)
+    public override void Begin(int[] images) => order = images;
+
+    public override void Make(int first, int epoch, int stream, torch.Tensor destination)
     {
         var (height, width) = (images.Height, images.Width);
         var scratch = new byte[height * width * PixelBlock.Channels];
         var remaining = MemoryMarshal.Cast<byte, float>(destination.bytes);
-        foreach (var image in chosen)
+        foreach (var image in order.AsSpan(first, (int)destination.shape[0]))
         {
             var parameters = AugmentationParameters.Draw(plan.Augmentation, height, width, plan.Seed, epoch, image, stream);
             Augmentation.Apply(images.Pixels(image), height, width, parameters, remaining[..scratch.Length], scratch);
@@ -45,7 +53,7 @@ internal sealed class HostViews(ImageSet images, BatchPlan plan) : AugmentedView
     }
 }
 
-/// <summary>Keeps the bytes of a set in a device's memory and makes views there: nothing but the numbers of the chosen images is copied for a batch.</summary>
+/// <summary>Keeps the bytes of a set in a device's memory and makes views there: nothing but the epoch's order is copied, once for an epoch.</summary>
 internal sealed class DeviceViews : AugmentedViews
 {
     private const int ImagesPerCopy = 4096;
@@ -54,12 +62,14 @@ internal sealed class DeviceViews : AugmentedViews
     private readonly BatchPlan plan;
     private readonly KernelDevice device;
     private readonly DeviceBuffer<byte> bytes;
+    private readonly DeviceBuffer<int> order;
     private readonly DeviceAugmentation augmentation;
 
     public DeviceViews(ImageSet images, BatchPlan plan, ComputeDevice compute)
     {
         (this.images, this.plan, device, Device) = (images, plan, compute.Kernels!, compute.Torch);
         bytes = Upload(images, device);
+        order = device.Allocate<int>(images.Count);
         augmentation = new DeviceAugmentation(device, plan.Augmentation);
     }
 
@@ -68,17 +78,16 @@ internal sealed class DeviceViews : AugmentedViews
     /// <summary>Whether the sets take at most half of the memory that the device has free; the rest is for the network.</summary>
     public static bool Fit(KernelDevice device, IEnumerable<ImageSet> sets) => sets.Sum(BytesOf) <= device.FreeMemory() / 2;
 
-    public override void Make(ReadOnlySpan<int> chosen, int epoch, int stream, torch.Tensor destination)
-    {
-        using var numbers = torch.tensor(chosen.ToArray(), torch.int32, Device); // (chosen)
-        augmentation.Apply(
-            new DeviceImages(bytes.Vector, images.Height, images.Width), TensorMemory.Vector<int>(numbers, device),
-            new AugmentationDraw(plan.Seed, epoch, stream), channelsLast: true, TensorMemory.Elements<float>(destination, device));
-    }
+    public override void Begin(int[] images) => order.CopyFrom(images);
+
+    public override void Make(int first, int epoch, int stream, torch.Tensor destination) => augmentation.Apply(
+        new DeviceImages(bytes.Vector, images.Height, images.Width), order.Vector.Slice(first, destination.shape[0]),
+        new AugmentationDraw(plan.Seed, epoch, stream), channelsLast: true, TensorMemory.Elements<float>(destination, device));
 
     public override void Dispose()
     {
         bytes.Dispose();
+        order.Dispose();
         augmentation.Dispose();
         base.Dispose();
     }

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Pascl.Kernels;
+using Pascl.Training.Interop;
 using TorchSharp;
 
 namespace Pascl.Training.Data;
@@ -45,8 +46,13 @@ public sealed record Batch(torch.Tensor Images, torch.Tensor Labels, int Views) 
         return new Batch(pixels.permute(0, 3, 1, 2).DetachFromDisposeScope(), labels.DetachFromDisposeScope(), views) { Classes = classes };
     }
 
-    /// <summary>The batch on a device, in the current dispose scope.</summary>
-    internal Batch To(torch.Device device) => this with { Images = Images.to(device), Labels = Labels.to(device), MixedLabels = MixedLabels?.to(device) };
+    /// <summary>The batch on a device, where it is not there yet in the current dispose scope; the host does not wait for the device.</summary>
+    internal Batch To(torch.Device device) => this with
+    {
+        Images = HostUpload.To(Images, device),
+        Labels = HostUpload.To(Labels, device),
+        MixedLabels = MixedLabels is null ? null : HostUpload.To(MixedLabels, device),
+    };
 
     /// <inheritdoc/>
     public void Dispose()
@@ -85,11 +91,36 @@ public sealed record BatchPlan
     public int Prefetch { get; init; } = 4;
 }
 
-/// <summary>Builds any batch of one epoch; safe to call from several threads at once.</summary>
-internal sealed class BatchBuilder(ImageSet training, AugmentedViews trainingViews, AugmentedViews? outlierViews, int outlierCount, BatchPlan plan, BatchPosition first)
+/// <summary>Builds any batch of one epoch; safe to call from several threads at once. The labels of the epoch are one tensor, of which each batch has a part.</summary>
+internal sealed class BatchBuilder : IDisposable
 {
-    private readonly int[] trainingOrder = EpochOrder.Permutation(training.Count, plan.Seed, first.Epoch, RandomStream.TrainingOrder);
-    private readonly int[] outlierOrder = EpochOrder.Permutation(outlierCount, plan.Seed, first.Epoch, RandomStream.OutlierOrder);
+    private readonly ImageSet training;
+    private readonly AugmentedViews trainingViews;
+    private readonly AugmentedViews? outlierViews;
+    private readonly BatchPlan plan;
+    private readonly BatchPosition first;
+    private readonly int[] classes;
+    private readonly torch.Tensor labels;
+
+    /// <summary>Draws the epoch's order.</summary>
+    /// <param name="training">The in-distribution images.</param>
+    /// <param name="trainingViews">Makes their views.</param>
+    /// <param name="outlierViews">Makes the views of outliers; null without them.</param>
+    /// <param name="outlierCount">Outliers there are.</param>
+    /// <param name="plan">What a batch consists of.</param>
+    /// <param name="first">The epoch, and its length.</param>
+    /// <param name="device">Where the labels are wanted.</param>
+    public BatchBuilder(
+        ImageSet training, AugmentedViews trainingViews, AugmentedViews? outlierViews, int outlierCount, BatchPlan plan, BatchPosition first, torch.Device device)
+    {
+        (this.training, this.trainingViews, this.outlierViews, this.plan, this.first) = (training, trainingViews, outlierViews, plan, first);
+        var order = EpochOrder.Permutation(training.Count, plan.Seed, first.Epoch, RandomStream.TrainingOrder);
+        trainingViews.Begin(order);
+        outlierViews?.Begin(EpochOrder.Permutation(outlierCount, plan.Seed, first.Epoch, RandomStream.OutlierOrder));
+        classes = Array.ConvertAll(order, image => training.Labels[image]);
+        using var scope = torch.NewDisposeScope();
+        labels = HostUpload.Vector(classes, device).DetachFromDisposeScope(); // (images)
+    }
 
     /// <summary>
     /// Builds the batch at position <paramref name="step"/> of the epoch, rows [view 1; view 2; outliers]; its tensors belong to no dispose
@@ -98,22 +129,26 @@ internal sealed class BatchBuilder(ImageSet training, AugmentedViews trainingVie
     public Batch Build(int step)
     {
         using var scope = torch.NewDisposeScope();
-        var chosen = trainingOrder.AsSpan(step * plan.BatchSize, plan.BatchSize);
+        var start = step * plan.BatchSize;
         var rows = (plan.Views * plan.BatchSize) + plan.OutlierBatchSize;
         var pixels = torch.empty(rows, training.Height, training.Width, PixelBlock.Channels, device: trainingViews.Device); // (Views * N + K, H, W, 3)
         for (var view = 0; view < plan.Views; view++)
         {
-            trainingViews.Make(chosen, first.Epoch, RandomStream.FirstView + view, pixels.narrow(0, view * plan.BatchSize, plan.BatchSize));
+            trainingViews.Make(start, first.Epoch, RandomStream.FirstView + view, pixels.narrow(0, view * plan.BatchSize, plan.BatchSize));
         }
 
-        if (outlierViews is not null)
+        outlierViews?.Make(
+            step * plan.OutlierBatchSize, first.Epoch, RandomStream.Outlier, pixels.narrow(0, plan.Views * plan.BatchSize, plan.OutlierBatchSize));
+        return new Batch(
+            pixels.permute(0, 3, 1, 2).DetachFromDisposeScope(), labels.narrow(0, start, plan.BatchSize).DetachFromDisposeScope(), plan.Views)
         {
-            var outliers = outlierOrder.AsSpan(step * plan.OutlierBatchSize, plan.OutlierBatchSize);
-            outlierViews.Make(outliers, first.Epoch, RandomStream.Outlier, pixels.narrow(0, plan.Views * plan.BatchSize, plan.OutlierBatchSize));
-        }
-
-        return Batch.FromPixels(pixels, training, chosen, plan.Views) with { Position = first with { Step = step } };
+            Classes = classes[start..(start + plan.BatchSize)],
+            Position = first with { Step = step },
+        };
     }
+
+    /// <inheritdoc/>
+    public void Dispose() => labels.Dispose();
 }
 
 /// <summary>Which batch of a phase it is.</summary>

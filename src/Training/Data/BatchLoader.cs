@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Runtime.ExceptionServices;
 using Pascl.Training.Devices;
+using TorchSharp;
 
 namespace Pascl.Training.Data;
 
@@ -23,7 +24,9 @@ public sealed class BatchLoader : IDisposable
     /// <param name="training">In-distribution images with their labels.</param>
     /// <param name="outliers">Outlier images of the same size, or null where the plan has none.</param>
     /// <param name="plan">What a batch consists of.</param>
-    /// <param name="device">Where to augment, if it has kernels and room for all images; otherwise threads of the CPU augment.</param>
+    /// <param name="device">
+    /// Where the labels are wanted, and where to augment, if it has kernels and room for all images; otherwise threads of the CPU augment. Null for the CPU.
+    /// </param>
     /// <exception cref="InputException">The plan's numbers make no sense, the image sizes differ, or a set has fewer images than a batch
     /// needs.</exception>
     public BatchLoader(ImageSet training, ImageSet? outliers, BatchPlan plan, ComputeDevice? device = null)
@@ -63,7 +66,8 @@ public sealed class BatchLoader : IDisposable
             outlierViews = outliers is null ? null : Views(outliers, onDevice);
         }
 
-        var builder = new BatchBuilder(training, trainingViews, outlierViews, outliers?.Count ?? 0, plan, new BatchPosition(epoch, 0, StepsPerEpoch));
+        using var builder = new BatchBuilder(
+            training, trainingViews, outlierViews, outliers?.Count ?? 0, plan, new BatchPosition(epoch, 0, StepsPerEpoch), device?.Torch ?? torch.CPU);
         using var ahead = new Prefetcher<Batch>(Build, firstStep, StepsPerEpoch, plan.Workers, plan.Prefetch);
         for (var step = firstStep; step < StepsPerEpoch; step++)
         {

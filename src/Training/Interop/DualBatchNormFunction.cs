@@ -71,13 +71,12 @@ internal sealed class DualBatchNormFunction : KernelFunction<DualBatchNormFuncti
             kernels.Statistics(
                 shape,
                 TensorMemory.Elements<T>(input, device),
-                (int)operation.InDistributionImages,
+                shape.Images,
                 new DualBatchNormState(TensorMemory.Elements<float>(state, device)),
                 new DeviceVector<BatchMoments>(TensorMemory.Elements<float>(moments, device).Address, 2L * shape.Channels),
                 TensorMemory.Elements<float>(workspace, device),
                 operation.Momentum,
-                Statistics(mean, variance, device),
-                operation.AuxiliaryMean is { } auxiliaryMean ? Statistics(auxiliaryMean, operation.AuxiliaryVariance!, device) : default);
+                Statistics(mean, variance, device));
 
             // Torch takes its reference after this method, in whose scope these were made, but before the end of the scope around it.
             (mean, variance) = (state[0].MoveToOuterDisposeScope(), state[1].MoveToOuterDisposeScope());
@@ -122,7 +121,7 @@ internal sealed class DualBatchNormFunction : KernelFunction<DualBatchNormFuncti
             residualGradient is null ? default : TensorMemory.Elements<T>(residualGradient, device),
             !operation.UsesBatchStatistics,
             operation.Epsilon);
-        return [inputGradient, weightGradient, biasGradient, residualGradient, null];
+        return [inputGradient, KernelGradients.Accumulate(weight, weightGradient), KernelGradients.Accumulate(bias, biasGradient), residualGradient, null];
     }
 
     private static ChannelStatistics Statistics(Tensor mean, Tensor variance, KernelDevice device) =>
@@ -144,15 +143,6 @@ internal sealed class DualBatchNormFunction : KernelFunction<DualBatchNormFuncti
 /// <param name="UsesBatchStatistics">Whether the batch's statistics are used.</param>
 internal sealed record DualBatchNormOperation(DualBatchNormKernelSet Kernels, Tensor Mean, Tensor Variance, bool UsesBatchStatistics)
 {
-    /// <summary>(C): running mean of the in-distribution images, where it is tracked.</summary>
-    public Tensor? AuxiliaryMean { get; init; }
-
-    /// <summary>(C): running variance of the in-distribution images, where it is tracked.</summary>
-    public Tensor? AuxiliaryVariance { get; init; }
-
-    /// <summary>How many images, from the first, are in-distribution.</summary>
-    public long InDistributionImages { get; init; }
-
     /// <summary>What follows the normalisation.</summary>
     public BatchNormActivation Activation { get; init; }
 
@@ -170,7 +160,7 @@ internal sealed record DualBatchNormOperation(DualBatchNormKernelSet Kernels, Te
 }
 
 /// <summary>BatchNorm's kernels for tensors of each type, compiled when the first such tensor comes.</summary>
-internal sealed class DualBatchNormKernelSet(KernelDevice device) : IDisposable
+internal sealed class DualBatchNormKernelSet(KernelDevice device)
 {
     private readonly Lazy<DualBatchNorm<float>> singles = new(() => new DualBatchNorm<float>(device));
     private readonly Lazy<DualBatchNorm<Half>> halves = new(() => new DualBatchNorm<Half>(device));
@@ -183,20 +173,4 @@ internal sealed class DualBatchNormKernelSet(KernelDevice device) : IDisposable
     public DualBatchNorm<Half> Halves => halves.Value;
 
     public DualBatchNorm<BFloat16> BrainFloats => brainFloats.Value;
-
-    public void Dispose()
-    {
-        Free(singles);
-        Free(halves);
-        Free(brainFloats);
-    }
-
-    private static void Free<T>(Lazy<DualBatchNorm<T>> kernels)
-        where T : unmanaged
-    {
-        if (kernels.IsValueCreated)
-        {
-            kernels.Value.Dispose();
-        }
-    }
 }

@@ -120,6 +120,33 @@ public static class KernelGradients
         }
     }
 
+    /// <summary>
+    /// Gives a parameter its gradient from within a backward pass. A gradient that the pass returned to torch would be cloned: torch takes one over only where
+    /// nobody else refers to it, and the callback still does.
+    /// </summary>
+    /// <param name="parameter">What the gradient belongs to.</param>
+    /// <param name="gradient">Nobody changes it afterwards.</param>
+    /// <returns>What the pass returns for the parameter: nothing, as it has its gradient; the gradient itself where torch has to carry it further.</returns>
+    internal static Tensor? Accumulate(Tensor parameter, Tensor gradient)
+    {
+        if (!parameter.requires_grad || !parameter.is_leaf)
+        {
+            return gradient;
+        }
+
+        using var before = parameter.grad;
+        if (before is null)
+        {
+            parameter.grad = gradient;
+        }
+        else
+        {
+            before.add_(gradient);
+        }
+
+        return null;
+    }
+
     /// <summary>Throws the first exception of a backward pass that was not run by <see cref="Backward"/>.</summary>
     internal static void ThrowFailures()
     {

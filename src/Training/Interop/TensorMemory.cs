@@ -32,6 +32,32 @@ internal static partial class TensorMemory
         return new DeviceVector<T>(DataPointer(tensor.Handle), tensor.numel());
     }
 
+    /// <summary>All elements of a tensor without gaps in the order of its memory, whichever dimension that runs along: of tensors with the same strides, the same order.</summary>
+    /// <exception cref="ArgumentException">Another type, device or layout; the message has the tensor's name and what is needed.</exception>
+    public static DeviceVector<T> Dense<T>(Tensor tensor, ReadOnlySpan<long> strides, KernelDevice device, [CallerArgumentExpression(nameof(tensor))] string name = "")
+        where T : unmanaged
+    {
+        Require<T>(tensor, device, name);
+        return HasStrides(tensor, strides)
+            ? new DeviceVector<T>(DataPointer(tensor.Handle), tensor.numel())
+            : throw Refusal(tensor, name, $"laid out with strides ({string.Join(", ", strides.ToArray())})");
+    }
+
+    /// <summary>Whether a tensor has these strides, those of dimensions with one element aside: they lead nowhere.</summary>
+    public static bool HasStrides(Tensor tensor, ReadOnlySpan<long> strides)
+    {
+        var (sizes, actual) = (tensor.shape, tensor.stride());
+        for (var dimension = 0; dimension < sizes.Length; dimension++)
+        {
+            if (sizes[dimension] > 1 && actual[dimension] != strides[dimension])
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
     /// <summary>A tensor of two dimensions; the elements of a row follow one another, and rows do not overlap.</summary>
     /// <exception cref="ArgumentException">Another type, number of dimensions, device or layout; the message names the tensor and what is needed.</exception>
     public static DeviceMatrix<T> Matrix<T>(Tensor tensor, KernelDevice device, [CallerArgumentExpression(nameof(tensor))] string name = "")
@@ -59,23 +85,31 @@ internal static partial class TensorMemory
         where T : unmanaged
     {
         var isElement = tensor.dtype == TypeOf<T>() || (typeof(T) == typeof(byte) && tensor.dtype == ScalarType.Bool);
-        Require(isElement, tensor, name, TypeOf<T>().ToString());
-        var isThere = device.UsesHostMemory
-            ? tensor.device_type == DeviceType.CPU
-            : tensor.device_type == DeviceType.CUDA && device.Name.StartsWith($"cuda:{tensor.device_index} ", StringComparison.Ordinal);
-        Require(isThere, tensor, name, $"on the device of {(device.UsesHostMemory ? "the simulator, which is the CPU" : device.Name)}");
+        if (!isElement)
+        {
+            throw Refusal(tensor, name, TypeOf<T>().ToString());
+        }
+
+        // Asked of every argument of every launch, so a refusal alone makes text.
+        var isThere = device.UsesHostMemory ? tensor.device_type == DeviceType.CPU : tensor.device_type == DeviceType.CUDA && tensor.device_index == device.Index;
+        if (!isThere)
+        {
+            throw Refusal(tensor, name, $"on the device of {(device.UsesHostMemory ? "the simulator, which is the CPU" : device.Name)}");
+        }
     }
 
     private static void Require(bool holds, Tensor tensor, string name, string needed)
     {
         if (!holds)
         {
-            throw new ArgumentException(
-                $"{name} is a {tensor.dtype} tensor ({string.Join(", ", tensor.shape)}) with strides ({string.Join(", ", tensor.stride())}) " +
-                $"on {tensor.device}; it must be {needed}.",
-                name);
+            throw Refusal(tensor, name, needed);
         }
     }
+
+    private static ArgumentException Refusal(Tensor tensor, string name, string needed) => new(
+        $"{name} is a {tensor.dtype} tensor ({string.Join(", ", tensor.shape)}) with strides ({string.Join(", ", tensor.stride())}) " +
+        $"on {tensor.device}; it must be {needed}.",
+        name);
 
     private static ScalarType TypeOf<T>() => default(T) switch
     {

@@ -1,5 +1,6 @@
 using Pascl.Training.Data;
 using Pascl.Training.Devices;
+using Pascl.Training.Interop;
 using Pascl.Training.Losses;
 using Pascl.Training.Networks;
 using Pascl.Training.Profiling;
@@ -151,8 +152,8 @@ internal sealed class CoclObjective : Objective
     {
         long[] rows = [.. Rows(batch, label => tailIndex[label] >= 0)];
         long[] targets = [.. rows.Select(row => (long)tailIndex[batch.Classes[(int)row]])];
-        var anchors = features.index_select(0, tensor(rows, device: features.device)); // (T, d)
-        return PrototypeLoss.Of(anchors, tensor(targets, device: features.device), prototypes, outliers, settings.Temperature);
+        var anchors = features.index_select(0, HostUpload.Vector(rows, features.device)); // (T, d)
+        return PrototypeLoss.Of(anchors, HostUpload.Vector(targets, features.device), prototypes, outliers, settings.Temperature);
     }
 
     // A head image is drawn for every outlier, with replacement; the same in a resumed run.
@@ -171,7 +172,7 @@ internal sealed class CoclObjective : Objective
             drawn[i] = rows[random.Below(rows.Length)];
         }
 
-        return OutlierTripletLoss.Of(outliers, features.index_select(0, tensor(drawn, device: features.device)), settings.HeadMargin);
+        return OutlierTripletLoss.Of(outliers, features.index_select(0, HostUpload.Vector(drawn, features.device)), settings.HeadMargin);
     }
 
     // Rows of the first view, known on the host: nothing is read back.

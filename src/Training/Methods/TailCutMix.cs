@@ -1,4 +1,5 @@
 using Pascl.Training.Data;
+using Pascl.Training.Interop;
 using static TorchSharp.torch;
 
 namespace Pascl.Training.Methods;
@@ -49,7 +50,7 @@ internal sealed class TailCutMix(bool[] tailFlags, bool[] headFlags, ulong seed)
         }
 
         long[] labels = [.. Repeat(tail, onHead).Concat(Repeat(tail, onHead)).Concat(Repeat(tail, onOutliers)).Select(row => (long)batch.Classes[row])];
-        return batch with { Images = cat(rows).permute(0, 3, 1, 2), MixedLabels = tensor(labels, device: batch.Images.device) };
+        return batch with { Images = cat(rows).permute(0, 3, 1, 2), MixedLabels = HostUpload.Vector(labels, batch.Images.device) };
     }
 
     private Tensor Paste(Tensor pixels, int[] foregrounds, int[] backgrounds, BatchPosition position, int stream)
@@ -57,10 +58,10 @@ internal sealed class TailCutMix(bool[] tailFlags, bool[] headFlags, ulong seed)
         using var scope = NewDisposeScope();
         var (height, width) = ((int)pixels.shape[1], (int)pixels.shape[2]);
         var box = CutMixBox.Draw(height, width, new RandomSequence(seed, position.Epoch, position.Step, stream));
-        var mixed = pixels.index_select(0, tensor(backgrounds, device: pixels.device)); // (rows, H, W, 3)
+        var mixed = pixels.index_select(0, HostUpload.Vector(backgrounds, pixels.device)); // (rows, H, W, 3)
         if (box.Pixels > 0)
         {
-            var source = pixels.index_select(0, tensor(foregrounds, device: pixels.device));
+            var source = pixels.index_select(0, HostUpload.Vector(foregrounds, pixels.device));
             Cut(mixed, box).copy_(Cut(source, box));
         }
 

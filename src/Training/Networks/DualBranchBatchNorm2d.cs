@@ -27,6 +27,8 @@ public sealed class DualBranchBatchNorm2d : Module<Tensor, Branch, Tensor>
     private readonly Tensor running_mean;
     private readonly Tensor running_var;
     private readonly Tensor num_batches_tracked;
+    private long mainBatches;
+    private long auxiliaryBatches;
 
     /// <summary>Creates both branches with weight 1, bias 0, mean 0 and variance 1.</summary>
     /// <param name="channels">Channels of the input.</param>
@@ -51,49 +53,32 @@ public sealed class DualBranchBatchNorm2d : Module<Tensor, Branch, Tensor>
     /// <summary>Normalises a batch.</summary>
     /// <param name="input">(B, channels, H, W).</param>
     /// <param name="branch">Whose parameters and statistics to use, and in training mode to update.</param>
-    public override Tensor forward(Tensor input, Branch branch) => forward(input, branch, 0);
+    public override Tensor forward(Tensor input, Branch branch) => forward(input, branch, BatchNormActivation.None);
 
     /// <summary>Normalises a batch, adds a residual, rectifies, in one pass where there are kernels.</summary>
     /// <param name="input">(B, channels, H, W).</param>
     /// <param name="branch">Whose parameters and statistics to use, and in training mode to update.</param>
-    /// <param name="inDistributionImages">
-    /// How many images, from the first, the auxiliary branch's running statistics track while the main branch is trained; 0 leaves them alone.
-    /// </param>
     /// <param name="activation">What follows the normalisation.</param>
     /// <param name="residual">What is added, where the activation adds.</param>
-    public Tensor forward(Tensor input, Branch branch, long inDistributionImages,
-        BatchNormActivation activation = BatchNormActivation.None, Tensor? residual = null)
+    public Tensor forward(Tensor input, Branch branch, BatchNormActivation activation, Tensor? residual = null)
     {
-        var (weight, bias, mean, variance, count) = State(branch);
+        var (weight, bias, mean, variance) = State(branch);
         var usesBatchStatistics = training && weight.requires_grad;
         if (usesBatchStatistics)
         {
-            count.add_(1);
-        }
-
-        var tracks = usesBatchStatistics && branch == Branch.Main && inDistributionImages > 0;
-        if (tracks)
-        {
-            auxiliary.num_batches_tracked!.add_(1);
+            mainBatches += branch == Branch.Main ? 1 : 0;
+            auxiliaryBatches += branch == Branch.Auxiliary ? 1 : 0;
         }
 
         if (kernels is not null)
         {
             var operation = new DualBatchNormOperation(kernels, mean, variance, usesBatchStatistics)
             {
-                AuxiliaryMean = tracks ? auxiliary.running_mean : null,
-                AuxiliaryVariance = tracks ? auxiliary.running_var : null,
-                InDistributionImages = tracks ? inDistributionImages : input.shape[0],
                 Activation = activation,
                 Momentum = (float)Momentum,
                 Epsilon = (float)Epsilon,
             };
             return DualBatchNormFunction.Normalize(operation, input, weight, bias, residual);
-        }
-
-        if (tracks)
-        {
-            Track(input, inDistributionImages);
         }
 
         // The backward pass of torch's BatchNorm needs its input, not its output, so sums and rectifiers may overwrite the output.
@@ -107,20 +92,25 @@ public sealed class DualBranchBatchNorm2d : Module<Tensor, Branch, Tensor>
     }
 
     /// <summary>Overwrites the auxiliary branch with the main branch's parameters and statistics.</summary>
-    /// <param name="keepsStatistics">Whether the auxiliary branch's running statistics stay as they are.</param>
-    public void CopyMainToAuxiliary(bool keepsStatistics = false)
+    public void CopyMainToAuxiliary()
     {
         using var scope = NewDisposeScope();
         using var frozen = no_grad();
-        var (weight, bias, mean, variance, count) = State(Branch.Auxiliary);
+        var (weight, bias, mean, variance) = State(Branch.Auxiliary);
         weight.copy_(this.weight);
         bias.copy_(this.bias);
-        if (!keepsStatistics)
-        {
-            mean.copy_(running_mean);
-            variance.copy_(running_var);
-            count.copy_(num_batches_tracked);
-        }
+        mean.copy_(running_mean);
+        variance.copy_(running_var);
+        WriteCounts();
+        auxiliary.num_batches_tracked!.copy_(num_batches_tracked);
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>The host counts the batches, and writes their number when somebody looks: a counter on the device would be a launch in every layer and step.</remarks>
+    public override IEnumerable<(string name, Tensor buffer)> named_buffers(bool recurse = true, bool include_nonpersistent = true)
+    {
+        WriteCounts();
+        return base.named_buffers(recurse, include_nonpersistent);
     }
 
     /// <summary>What evaluation mode does to a channel, y = scale * x + shift, in float64 on the CPU: (channels) each, in the caller's dispose scope.</summary>
@@ -128,7 +118,7 @@ public sealed class DualBranchBatchNorm2d : Module<Tensor, Branch, Tensor>
     {
         using var scope = NewDisposeScope();
         using var frozen = no_grad();
-        var (weight, bias, mean, variance, _) = State(branch);
+        var (weight, bias, mean, variance) = State(branch);
         var scale = Double(weight) / (Double(variance) + Epsilon).sqrt();
         var shift = Double(bias) - (Double(mean) * scale);
         return (scale.MoveToOuterDisposeScope(), shift.MoveToOuterDisposeScope());
@@ -136,26 +126,23 @@ public sealed class DualBranchBatchNorm2d : Module<Tensor, Branch, Tensor>
         static Tensor Double(Tensor values) => values.to(float64).cpu();
     }
 
-    /// <inheritdoc/>
-    protected override void Dispose(bool disposing)
+    private (Parameter Weight, Parameter Bias, Tensor Mean, Tensor Variance) State(Branch branch) => branch == Branch.Main
+        ? (weight, bias, running_mean, running_var)
+        : (auxiliary.weight!, auxiliary.bias!, auxiliary.running_mean!, auxiliary.running_var!);
+
+    private void WriteCounts()
     {
-        if (disposing)
+        using var frozen = no_grad();
+        if (mainBatches > 0)
         {
-            kernels?.Dispose();
+            num_batches_tracked.add_(mainBatches);
         }
 
-        base.Dispose(disposing);
-    }
+        if (auxiliaryBatches > 0)
+        {
+            auxiliary.num_batches_tracked!.add_(auxiliaryBatches);
+        }
 
-    private void Track(Tensor input, long inDistributionImages)
-    {
-        using var scope = NewDisposeScope();
-        using var frozen = no_grad();
-        functional.batch_norm(
-            input.narrow(0, 0, inDistributionImages), auxiliary.running_mean!, auxiliary.running_var!, null, null, training: true, Momentum, Epsilon);
+        (mainBatches, auxiliaryBatches) = (0, 0);
     }
-
-    private (Parameter Weight, Parameter Bias, Tensor Mean, Tensor Variance, Tensor Count) State(Branch branch) => branch == Branch.Main
-        ? (weight, bias, running_mean, running_var, num_batches_tracked)
-        : (auxiliary.weight!, auxiliary.bias!, auxiliary.running_mean!, auxiliary.running_var!, auxiliary.num_batches_tracked!);
 }

@@ -66,18 +66,10 @@ public abstract class DualBranchNetwork : Module<Tensor, Branch, BranchOutput>
     /// <summary>Computes one branch; gradients flow to the parameters that are trainable.</summary>
     /// <param name="images">(B, 3, H, W) in [0, 1]; fastest when stored channels last and the weights are, too (<see cref="ChannelsLast"/>).</param>
     /// <param name="branch">Which BatchNorm and classifier to use.</param>
-    public override BranchOutput forward(Tensor images, Branch branch) => forward(images, branch, 0);
-
-    /// <summary>Computes one branch; gradients flow to the parameters that are trainable.</summary>
-    /// <param name="images">(B, 3, H, W) in [0, 1]; fastest when stored channels last and the weights are, too (<see cref="ChannelsLast"/>).</param>
-    /// <param name="branch">Which BatchNorm and classifier to use.</param>
-    /// <param name="inDistributionImages">
-    /// How many images, from the first, the auxiliary branch's running statistics track while the main branch is trained; 0 leaves them alone.
-    /// </param>
-    public BranchOutput forward(Tensor images, Branch branch, long inDistributionImages)
+    public override BranchOutput forward(Tensor images, Branch branch)
     {
         using var scope = NewDisposeScope();
-        var features = Features(images, branch, inDistributionImages);
+        var features = Features(images, branch);
         return new BranchOutput(
             ClassifierOf(branch).forward(features).MoveToOuterDisposeScope(),
             features.MoveToOuterDisposeScope(),
@@ -93,7 +85,7 @@ public abstract class DualBranchNetwork : Module<Tensor, Branch, BranchOutput>
         return InEvaluationMode(() =>
         {
             var main = forward(images, Branch.Main);
-            var auxiliaryLogits = ends.AuxiliaryClassifier.forward(Features(images, Branch.Auxiliary, 0));
+            var auxiliaryLogits = ends.AuxiliaryClassifier.forward(Features(images, Branch.Auxiliary));
             return new ModelOutput(
                 main.Logits.MoveToOuterDisposeScope(),
                 auxiliaryLogits.MoveToOuterDisposeScope(),
@@ -118,14 +110,13 @@ public abstract class DualBranchNetwork : Module<Tensor, Branch, BranchOutput>
     }
 
     /// <summary>Overwrites the auxiliary branch's BatchNorm and classifier with those of the main branch: the start of the second phase.</summary>
-    /// <param name="keepsStatistics">Whether the auxiliary branch's running statistics stay as they are.</param>
-    public void CopyMainToAuxiliary(bool keepsStatistics = false)
+    public void CopyMainToAuxiliary()
     {
         using var scope = NewDisposeScope();
         using var frozen = no_grad();
         foreach (var normalisation in modules().OfType<DualBranchBatchNorm2d>())
         {
-            normalisation.CopyMainToAuxiliary(keepsStatistics);
+            normalisation.CopyMainToAuxiliary();
         }
 
         ends.AuxiliaryClassifier.weight!.copy_(ends.Classifier.weight!);
@@ -166,9 +157,8 @@ public abstract class DualBranchNetwork : Module<Tensor, Branch, BranchOutput>
     /// <summary>Computes the features of a branch. A subclass multiplies here as <see cref="Precision"/> says: autocast is on.</summary>
     /// <param name="images">(B, 3, H, W), normalised where <see cref="Input"/> says so.</param>
     /// <param name="branch">Which BatchNorm to use.</param>
-    /// <param name="inDistributionImages">How many images the auxiliary branch's running statistics track; to be handed to every BatchNorm.</param>
     /// <returns>(B, <see cref="FeatureWidth"/>, H', W'), whose average over the image are the features; the caller disposes it.</returns>
-    protected abstract Tensor LastStage(Tensor images, Branch branch, long inDistributionImages);
+    protected abstract Tensor LastStage(Tensor images, Branch branch);
 
     /// <summary>Registers the layers, draws the initial weights (PyTorch's defaults, from a generator of its own), and makes both branches equal.</summary>
     protected void Complete(ulong seed)
@@ -202,12 +192,12 @@ public abstract class DualBranchNetwork : Module<Tensor, Branch, BranchOutput>
     private Linear ClassifierOf(Branch branch) => branch == Branch.Main ? ends.Classifier : ends.AuxiliaryClassifier;
 
     // (B, 3, H, W) -> (B, features)
-    private Tensor Features(Tensor images, Branch branch, long inDistributionImages)
+    private Tensor Features(Tensor images, Branch branch)
     {
         using var scope = NewDisposeScope();
         var normalised = Input.Normalisation is null ? images : images.sub(get_buffer(Mean)!).div_(get_buffer(Deviation)!);
         using var autocast = Autocast.Begin(images.device_type, Precision);
-        var last = LastStage(normalised, branch, inDistributionImages);
+        var last = LastStage(normalised, branch);
         return last.to(ends.Classifier.weight!.dtype).mean([2, 3]).MoveToOuterDisposeScope();
     }
 

@@ -71,10 +71,10 @@ public abstract class ResidualNetwork : DualBranchNetwork
     }
 
     /// <inheritdoc/>
-    protected override Tensor LastStage(Tensor images, Branch branch, long inDistributionImages)
+    protected override Tensor LastStage(Tensor images, Branch branch)
     {
-        var stem = bn1.forward(conv1.forward(images), branch, inDistributionImages, BatchNormActivation.Rectify);
-        return ResidualBlock.Run(Blocks, Pooled(stem), branch, inDistributionImages);
+        var stem = bn1.forward(conv1.forward(images), branch, BatchNormActivation.Rectify);
+        return ResidualBlock.Run(Blocks, Pooled(stem), branch);
     }
 
     private Tensor Pooled(Tensor stem)
@@ -95,7 +95,7 @@ public abstract class ResidualNetwork : DualBranchNetwork
 /// A block of a residual network (He et al. 2016): convolutions, each followed by BatchNorm and all but the last by ReLU, and a way around them,
 /// relu(path(x) + shortcut(x)).
 /// </summary>
-internal abstract class ResidualBlock(string name) : Module<Tensor, Branch, long, Tensor>(name)
+internal abstract class ResidualBlock(string name) : Module<Tensor, Branch, Tensor>(name)
 {
     /// <summary>The convolutions with their BatchNorm, in order.</summary>
     protected abstract (Convolution Convolution, DualBranchBatchNorm2d Normalisation)[] Path { get; }
@@ -116,13 +116,13 @@ internal abstract class ResidualBlock(string name) : Module<Tensor, Branch, long
     ]);
 
     /// <summary>The output of blocks, one behind the other; the intermediate ones are freed.</summary>
-    public static Tensor Run(IEnumerable<ResidualBlock> blocks, Tensor input, Branch branch, long inDistributionImages)
+    public static Tensor Run(IEnumerable<ResidualBlock> blocks, Tensor input, Branch branch)
     {
         var hidden = input;
         foreach (var block in blocks)
         {
             using var last = hidden;
-            hidden = block.forward(last, branch, inDistributionImages);
+            hidden = block.forward(last, branch);
         }
 
         return hidden;
@@ -149,19 +149,19 @@ internal abstract class ResidualBlock(string name) : Module<Tensor, Branch, long
         }
     }
 
-    public override Tensor forward(Tensor input, Branch branch, long inDistributionImages)
+    public override Tensor forward(Tensor input, Branch branch)
     {
         using var scope = NewDisposeScope();
         var path = Path;
         var hidden = input;
         foreach (var (convolution, normalisation) in path.AsSpan(..^1))
         {
-            hidden = normalisation.forward(convolution.forward(hidden), branch, inDistributionImages, BatchNormActivation.Rectify);
+            hidden = normalisation.forward(convolution.forward(hidden), branch, BatchNormActivation.Rectify);
         }
 
-        var around = Around?.forward(input, branch, inDistributionImages) ?? input;
+        var around = Around?.forward(input, branch) ?? input;
         var (last, lastNormalisation) = path[^1];
-        return lastNormalisation.forward(last.forward(hidden), branch, inDistributionImages, BatchNormActivation.AddAndRectify, around).MoveToOuterDisposeScope();
+        return lastNormalisation.forward(last.forward(hidden), branch, BatchNormActivation.AddAndRectify, around).MoveToOuterDisposeScope();
     }
 
     /// <summary>One branch of the block without BatchNorm.</summary>
@@ -233,7 +233,7 @@ internal sealed class Bottleneck : ResidualBlock
 }
 
 /// <summary>The way around a block that changes the shape: a 1x1 convolution and BatchNorm (option B of He et al. 2016).</summary>
-internal sealed class Shortcut : Module<Tensor, Branch, long, Tensor>
+internal sealed class Shortcut : Module<Tensor, Branch, Tensor>
 {
     [ComponentName(Name = "0")]
     private readonly Convolution convolution;
@@ -249,10 +249,10 @@ internal sealed class Shortcut : Module<Tensor, Branch, long, Tensor>
         RegisterComponents();
     }
 
-    public override Tensor forward(Tensor input, Branch branch, long inDistributionImages)
+    public override Tensor forward(Tensor input, Branch branch)
     {
         using var projected = convolution.forward(input);
-        return normalisation.forward(projected, branch, inDistributionImages);
+        return normalisation.forward(projected, branch);
     }
 
     /// <summary>The convolution.</summary>

@@ -1,3 +1,4 @@
+using Pascl.Kernels.Device;
 using TorchSharp;
 using TorchSharp.Modules;
 
@@ -16,8 +17,9 @@ public sealed class Optimiser : IDisposable
     /// <summary>Creates an optimiser without memory of earlier steps.</summary>
     /// <param name="settings">Update rule and hyper-parameters.</param>
     /// <param name="parameters">The parameters to train, where they will stay: moving them to a device afterwards is not followed.</param>
+    /// <param name="kernels">What kernels run on, the parameters' device: then a step is one launch. Null for torch's operations, and where a parameter is not float32.</param>
     /// <exception cref="InputException">A setting is outside its range.</exception>
-    public Optimiser(OptimiserSettings settings, IEnumerable<(string Name, Parameter Parameter)> parameters)
+    public Optimiser(OptimiserSettings settings, IEnumerable<(string Name, Parameter Parameter)> parameters, KernelDevice? kernels = null)
     {
         settings.Check();
         var named = parameters.ToArray();
@@ -28,7 +30,9 @@ public sealed class Optimiser : IDisposable
             throw new ArgumentException("There is no parameter to train.");
         }
 
-        rule = settings.Kind == OptimiserKind.Adam ? new AdamRule(settings, this.parameters) : new SgdRule(settings, this.parameters);
+        rule = kernels is not null && this.parameters.All(parameter => parameter.dtype == torch.ScalarType.Float32) ? new KernelUpdateRule(settings, this.parameters, kernels)
+            : settings.Kind == OptimiserKind.Adam ? new AdamRule(settings, this.parameters)
+            : new SgdRule(settings, this.parameters);
     }
 
     /// <summary>The rate of the next step.</summary>
@@ -159,11 +163,10 @@ internal abstract class UpdateRule : IDisposable
 /// </code>
 /// TorchSharp's own does the same, and makes a dozen managed objects for each parameter and step.
 /// </summary>
-internal sealed class AdamRule : UpdateRule
+internal class AdamRule : UpdateRule
 {
-    private const string FirstMoment = "exp_avg";
-    private const string SecondMoment = "exp_avg_sq";
-    private const string StepCount = "step";
+    /// <summary>PyTorch's name of the number of steps.</summary>
+    public const string StepCount = "step";
 
     private readonly OptimiserSettings settings;
     private readonly Parameter[] parameters;
@@ -215,11 +218,18 @@ internal sealed class AdamRule : UpdateRule
     }
 
     public override IEnumerable<(string State, torch.Tensor Value)>[] State() =>
-        [.. steps.Select((count, i) => ((string, torch.Tensor)[])[(FirstMoment, first[i]), (SecondMoment, second[i]), (StepCount, torch.tensor(count))])];
+        [.. steps.Select((count, i) => Named(first[i], second[i], count))];
+
+    /// <summary>The memory of a parameter by PyTorch's names.</summary>
+    public static IEnumerable<(string State, torch.Tensor Value)> Named(torch.Tensor first, torch.Tensor second, long steps) =>
+        [("exp_avg", first), ("exp_avg_sq", second), (StepCount, torch.tensor(steps))];
 
     public override void Restore(int parameter, Func<string, torch.Tensor> value) => steps[parameter] = value(StepCount).item<long>();
 
     public override void Dispose() => Array.ForEach([.. first, .. second], moment => moment.Dispose());
+
+    /// <summary>The root of the second moment. Torch's on a CPU is the vector library's, whose last bit may be another than the nearest.</summary>
+    protected virtual torch.Tensor Root(torch.Tensor moment) => moment.sqrt();
 
     private void Update(int i, torch.Tensor gradient, Scalar rate, Scalar correction)
     {
@@ -227,7 +237,7 @@ internal sealed class AdamRule : UpdateRule
         var slope = decayed ?? gradient;
         first[i].mul_(beta1).add_(slope, ofGradient);
         second[i].mul_(beta2).addcmul_(slope, slope, ofSquare);
-        using var spread = second[i].sqrt();
+        using var spread = Root(second[i]);
         parameters[i].addcdiv_(first[i], spread.div_(correction).add_(epsilon), rate);
     }
 }
@@ -258,7 +268,11 @@ internal sealed class SgdRule : UpdateRule
     public override void Step() => rule.step();
 
     public override IEnumerable<(string State, torch.Tensor Value)>[] State() =>
-        [.. rule.state_dict().State.Take(parameterCount).Cast<SGD.State>().Select(Velocity)];
+        [.. rule.state_dict().State.Take(parameterCount).Cast<SGD.State>().Select(state => Named(state.momentum_buffer))];
+
+    /// <summary>The memory of a parameter by PyTorch's names: its velocity, where there is momentum.</summary>
+    public static IEnumerable<(string State, torch.Tensor Value)> Named(torch.Tensor? velocity) =>
+        velocity is null ? [] : [("momentum_buffer", velocity)];
 
     public override void Restore(int parameter, Func<string, torch.Tensor> value)
     {
@@ -266,9 +280,6 @@ internal sealed class SgdRule : UpdateRule
     }
 
     public override void Dispose() => rule.Dispose();
-
-    private static (string State, torch.Tensor Value)[] Velocity(SGD.State state) =>
-        state.momentum_buffer is { } velocity ? [("momentum_buffer", velocity)] : [];
 
     /// <summary>
     /// Velocities start as zeros in the parameter's memory format instead of as a copy of the first gradient. The first step is the same

@@ -27,6 +27,7 @@ public sealed class CudaDeviceTests
         {
             string[] calls = [PrimaryCurrent, "launch c0 60 (3, 2, 1) (64, 1, 1) 0 stream 0", OtherCurrent];
             Assert.That(RecordingCudaDriver.Calls, Is.EqualTo(calls));
+            Assert.That(device.Index, Is.EqualTo(1));
             Assert.That(RecordingCudaDriver.Parameters[0], Is.EqualTo(((long)RecordingCudaDriver.Memory, 100L)), "a view is an address and a length");
             Assert.That(RecordingCudaDriver.Parameters[1], Is.EqualTo(((long)RecordingCudaDriver.Memory + 40, 90L)));
             Assert.That((int)RecordingCudaDriver.Parameters[2].First, Is.EqualTo(-7));
@@ -45,6 +46,37 @@ public sealed class CudaDeviceTests
         RecordingCudaDriver.Calls.Clear();
         kernel.Launch(new LaunchShape(1, 32), buffer.Vector, buffer.Vector, 1, 1f, 1L);
         Assert.That(RecordingCudaDriver.Calls, Has.Count.EqualTo(1).And.All.StartsWith("launch c0"));
+    }
+
+    [Test]
+    public void an_upload_goes_through_pinned_memory_and_waits_for_nothing_until_the_host_is_far_ahead()
+    {
+        const int Slots = 32;
+        using var device = KernelDevice.Open("cuda:0", driver);
+        using var buffer = device.AllocateUpload<byte>(2);
+        RecordingCudaDriver.Current = RecordingCudaDriver.PrimaryContext;
+        RecordingCudaDriver.Calls.Clear();
+        buffer.Write([1, 2]);
+        buffer.Write([3, 4]);
+        using (Assert.EnterMultipleScope())
+        {
+            string[] calls = ["enqueue 7000 [1 2] stream 0", "create event 0", "record 1 on 0", "enqueue 7000 [3 4] stream 0", "create event 0", "record 2 on 0"];
+            Assert.That(RecordingCudaDriver.Calls, Is.EqualTo(calls));
+            for (var write = 2; write < Slots; write++)
+            {
+                buffer.Write([5, 6]);
+            }
+
+            Assert.That(device.HostWaits, Is.Zero);
+            RecordingCudaDriver.Calls.Clear();
+            buffer.Write([7, 8]);
+            Assert.That(RecordingCudaDriver.Calls, Does.Contain("wait for 1"));
+            Assert.That(device.HostWaits, Is.EqualTo(1));
+            RecordingCudaDriver.PassedEvents = 2;
+            buffer.Write([9, 10]);
+            Assert.That(device.HostWaits, Is.EqualTo(1), "the second has passed");
+            Assert.That(() => buffer.Write([1]), Throws.ArgumentException.With.Message.StartsWith("There are 1 values for a buffer of 2"));
+        }
     }
 
     [Test]

@@ -35,6 +35,9 @@ internal static unsafe class RecordingCudaDriver
     /// <summary>Whether a launch and a change of context are counted only, without allocating anything.</summary>
     public static bool IsQuiet { get; set; }
 
+    /// <summary>The last event that has come; those that are recorded later have not, until somebody waits for one.</summary>
+    public static nint PassedEvents { get; set; }
+
     public static int QuietLaunches { get; private set; }
 
     public static int ParameterCount { get; set; }
@@ -44,7 +47,7 @@ internal static unsafe class RecordingCudaDriver
     public static CudaDriver Create()
     {
         Calls.Clear();
-        lastEvent = 0;
+        (lastEvent, PassedEvents) = (0, 0);
         (IsQuiet, QuietLaunches, ParameterCount) = (false, 0, 0);
         (DriverVersion, DeviceCount, Capability, Current, Failure) = (12040, 2, (9, 0), OtherContext, ("", 0));
         return new CudaDriver(Export);
@@ -79,6 +82,10 @@ internal static unsafe class RecordingCudaDriver
         "cuEventDestroy_v2" => (nint)(delegate* unmanaged<nint, int>)&DestroyEvent,
         "cuMemcpyHtoD_v2" => (nint)(delegate* unmanaged<nint, void*, nuint, int>)&CopyToDevice,
         "cuMemcpyDtoH_v2" => (nint)(delegate* unmanaged<void*, nint, nuint, int>)&CopyToHost,
+        "cuMemHostAlloc" => (nint)(delegate* unmanaged<nint*, nuint, uint, int>)&AllocatePinned,
+        "cuMemFreeHost" => (nint)(delegate* unmanaged<nint, int>)&FreePinned,
+        "cuMemcpyHtoDAsync_v2" => (nint)(delegate* unmanaged<nint, void*, nuint, nint, int>)&EnqueueCopy,
+        "cuEventQuery" => (nint)(delegate* unmanaged<nint, int>)&QueryEvent,
         "cuGetErrorName" => (nint)(delegate* unmanaged<int, byte**, int>)&GetErrorName,
         "cuGetErrorString" => (nint)(delegate* unmanaged<int, byte**, int>)&GetErrorString,
         _ => throw new EntryPointNotFoundException(name),
@@ -251,6 +258,31 @@ internal static unsafe class RecordingCudaDriver
 
     [UnmanagedCallersOnly]
     private static int CopyToHost(void* destination, nint source, nuint bytes) => Answer($"to-host {source:x} {bytes}");
+
+    [UnmanagedCallersOnly]
+    private static int AllocatePinned(nint* address, nuint bytes, uint flags)
+    {
+        *address = (nint)NativeMemory.Alloc(bytes);
+        return Answer($"pin {bytes} {flags}");
+    }
+
+    [UnmanagedCallersOnly]
+    private static int FreePinned(nint address)
+    {
+        NativeMemory.Free((void*)address);
+        return Answer("unpin");
+    }
+
+    [UnmanagedCallersOnly]
+    private static int EnqueueCopy(nint destination, void* source, nuint bytes, nint stream) =>
+        Answer($"enqueue {destination:x} [{string.Join(" ", new Span<byte>(source, (int)bytes).ToArray())}] stream {stream}");
+
+    [UnmanagedCallersOnly]
+    private static int QueryEvent(nint moment)
+    {
+        const int NotReady = 600;
+        return moment <= PassedEvents ? 0 : NotReady;
+    }
 
     [UnmanagedCallersOnly]
     private static int GetErrorName(int error, byte** name)

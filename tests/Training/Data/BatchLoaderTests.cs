@@ -23,6 +23,17 @@ public sealed class BatchLoaderTests
     }
 
     [Test]
+    public void an_epoch_on_a_device_waits_for_its_order_once_and_no_batch_waits()
+    {
+        using var device = ComputeDevice.Open("cpu", Backend.Ilgpu);
+        using var loader = new BatchLoader(Random(9, 5, 7, 1), Random(8, 5, 7, 2), Plan, device);
+        Contents(loader.Epoch(0));
+        var waits = device.Kernels!.HostWaits;
+        Assert.That(Contents(loader.Epoch(1)), Has.Count.EqualTo(2));
+        Assert.That(device.Kernels.HostWaits - waits, Is.EqualTo(2), "the order of the images, and that of the outliers");
+    }
+
+    [Test]
     public void a_batch_holds_view_one_then_view_two_then_the_outliers()
     {
         // Every pixel of an image has the image's number, so rows can be recognised.

@@ -170,7 +170,7 @@ public sealed class DualBranchResNetTests
         Assert.That(Tensor.TotalCount, Is.AtMost(before));
     }
 
-    private static void Step(DualBranchNetwork model, Tensor images)
+    private static void Step(DualBranchResNet model, Tensor images)
     {
         using var step = NewDisposeScope();
         model.forward(images, Branch.Main).Logits.sum().backward();
