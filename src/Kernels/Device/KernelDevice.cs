@@ -77,6 +77,13 @@ public abstract class KernelDevice : IDisposable
         }
     }
 
+    /// <summary>Opens a device that runs the GPU's code on the CPU for some blocks of each launch and counts what they do. It computes nothing to be used.</summary>
+    /// <param name="gpu">Whose size the launches are made for.</param>
+    /// <param name="sampledBlocks">Blocks of each launch that are run.</param>
+    /// <param name="observer">Told of every launch.</param>
+    public static KernelDevice OpenCounter(GpuRates gpu, int sampledBlocks, Action<KernelWork> observer) =>
+        new PtxMachine(new PtxRunOptions(SampledBlocks: sampledBlocks, Checks: false), gpu.Multiprocessors) { Launched = launch => observer(launch.Work()) };
+
     internal static KernelDevice Open(string device, CudaDriver? driver) => device switch
     {
         "simulator" => new SimulatorDevice(),
@@ -147,8 +154,7 @@ public abstract class KernelDevice : IDisposable
     internal virtual unsafe void FreePinned(nint address) => NativeMemory.Free((void*)address);
 
     /// <summary>Copies from pinned memory after everything launched before, without waiting: the source must stay as it is until then.</summary>
-    internal virtual unsafe void EnqueueCopy(nint destination, nint source, long bytes) =>
-        NativeMemory.Copy((void*)source, (void*)destination, (nuint)bytes);
+    internal virtual void EnqueueCopy(nint destination, nint source, long bytes) => Write(destination, source, bytes);
 
     internal void CopyToDevice(nint destination, nint source, long bytes)
     {

@@ -73,21 +73,37 @@ public enum InstructionClass
 /// <param name="Kernel">Its name.</param>
 /// <param name="Launches">How many launches are summed.</param>
 /// <param name="Warps">Warp-instructions by class.</param>
-/// <param name="GlobalBytes">Bytes of the 32-byte sectors that its requests touched.</param>
 /// <param name="ArrayBytes">Bytes of the arrays that it was given: what it moves if it touches each element once.</param>
-/// <param name="SectorsPerNeeded">Sectors touched for each that the same bytes need: 1 is best.</param>
-/// <param name="WavefrontsPerNeeded">Passes over shared memory for each that the same accesses need: 1 is without conflicts.</param>
+/// <param name="BytesElsewhere">Bytes that it moved beyond these, by addresses out of a table.</param>
+/// <param name="Sectors">32-byte sectors of global memory that requests touched.</param>
+/// <param name="SectorsNeeded">Sectors that the same bytes would fill without gaps.</param>
+/// <param name="Wavefronts">Passes over the banks of shared memory.</param>
+/// <param name="WavefrontsNeeded">Passes that the same accesses would take without conflicts.</param>
 /// <param name="DivergentBranches">Branches whose lanes went different ways.</param>
 public sealed record KernelWork(
     string Kernel,
     int Launches,
     IReadOnlyDictionary<InstructionClass, double> Warps,
-    double GlobalBytes,
     double ArrayBytes,
-    double SectorsPerNeeded,
-    double WavefrontsPerNeeded,
+    double BytesElsewhere,
+    double Sectors,
+    double SectorsNeeded,
+    double Wavefronts,
+    double WavefrontsNeeded,
     double DivergentBranches)
 {
+    private const int SectorBytes = 32;
+
+
+    /// <summary>Sectors touched for each that the same bytes need: 1 is best.</summary>
+    public double SectorsPerNeeded => SectorsNeeded == 0 ? 1 : Sectors / SectorsNeeded;
+
+    /// <summary>Passes over shared memory for each that the same accesses need: 1 is without conflicts.</summary>
+    public double WavefrontsPerNeeded => WavefrontsNeeded == 0 ? 1 : Wavefronts / WavefrontsNeeded;
+
+    /// <summary>Bytes of the sectors.</summary>
+    public double GlobalBytes => SectorBytes * Sectors;
+
     /// <summary>Issue slots that the warps take.</summary>
     public double Issued => Warps.Sum(pair => pair.Key switch
     {
@@ -96,39 +112,46 @@ public sealed record KernelWork(
         _ => pair.Value,
     });
 
-    /// <summary>The least time on a GPU, in microseconds: the larger of memory and issue. A bound, never a time.</summary>
+    /// <summary>The least time of these launches on a GPU, in microseconds: the larger of memory and issue. A bound, never a time.</summary>
     public double BoundMicroseconds(GpuRates gpu) => Math.Max(MemoryMicroseconds(gpu), IssueMicroseconds(gpu));
 
-    /// <summary>The least time for memory, in microseconds: each array once from memory, each sector from the cache.</summary>
+    /// <summary>The least time for memory, in microseconds: each array at most once from memory, each sector from the cache.</summary>
     public double MemoryMicroseconds(GpuRates gpu) =>
-        Math.Max(Math.Min(ArrayBytes, GlobalBytes) / gpu.MemoryGigabytesPerSecond, GlobalBytes / gpu.CacheGigabytesPerSecond) / 1e3;
+        Math.Max(Math.Min(ArrayBytes + BytesElsewhere, GlobalBytes) / gpu.MemoryGigabytesPerSecond, GlobalBytes / gpu.CacheGigabytesPerSecond) / 1e3;
 
     /// <summary>The least time to issue all instructions and to execute those of each class, in microseconds, with every multiprocessor busy.</summary>
     public double IssueMicroseconds(GpuRates gpu) => Warps.Where(pair => pair.Key != InstructionClass.Free)
         .Select(pair => pair.Value / GpuRates.PerClock(pair.Key))
         .Append(Issued / GpuRates.Schedulers)
         .Max() / (gpu.Multiprocessors * gpu.ClockGigahertz) / 1e3;
-}
 
-/// <summary>Sorts executed instructions into classes.</summary>
-internal static class InstructionClasses
-{
-    /// <summary>The work of a launch.</summary>
-    /// <param name="kernel">Its name.</param>
-    /// <param name="counts">What was executed, of all blocks or of some.</param>
-    /// <param name="arrayBytes">Bytes of its arrays.</param>
-    public static KernelWork Work(string kernel, PtxCounts counts, long arrayBytes) => new(
+    /// <summary>What several launches of one kernel did together.</summary>
+    public static KernelWork operator +(KernelWork left, KernelWork right) => new(
+        left.Kernel,
+        left.Launches + right.Launches,
+        left.Warps.Concat(right.Warps).GroupBy(pair => pair.Key).ToDictionary(group => group.Key, group => group.Sum(pair => pair.Value)),
+        left.ArrayBytes + right.ArrayBytes,
+        left.BytesElsewhere + right.BytesElsewhere,
+        left.Sectors + right.Sectors,
+        left.SectorsNeeded + right.SectorsNeeded,
+        left.Wavefronts + right.Wavefronts,
+        left.WavefrontsNeeded + right.WavefrontsNeeded,
+        left.DivergentBranches + right.DivergentBranches);
+
+    internal static KernelWork Of(string kernel, PtxCounts counts, long arrayBytes, double bytesElsewhere) => new(
         kernel,
         1,
-        counts.Executed.GroupBy(executed => Of(executed.Instruction)).ToDictionary(group => group.Key, group => group.Sum(executed => executed.Warps) * counts.Scale),
-        counts.GlobalSectors * 32 * counts.Scale,
+        counts.Executed.GroupBy(executed => ClassOf(executed.Instruction))
+            .ToDictionary(group => group.Key, group => group.Sum(executed => executed.Warps) * counts.Scale),
         arrayBytes,
-        counts.GlobalSectorsNeeded == 0 ? 1 : (double)counts.GlobalSectors / counts.GlobalSectorsNeeded,
-        counts.SharedWavefrontsNeeded == 0 ? 1 : (double)counts.SharedWavefronts / counts.SharedWavefrontsNeeded,
+        bytesElsewhere,
+        counts.GlobalSectors * counts.Scale,
+        counts.GlobalSectorsNeeded * counts.Scale,
+        counts.SharedWavefronts * counts.Scale,
+        counts.SharedWavefrontsNeeded * counts.Scale,
         counts.DivergentBranches * counts.Scale);
 
-    /// <summary>The class of an instruction.</summary>
-    public static InstructionClass Of(PtxInstruction instruction) => instruction.Parts[0] switch
+    internal static InstructionClass ClassOf(PtxInstruction instruction) => instruction.Parts[0] switch
     {
         "mov" or "cvta" => InstructionClass.Free,
         "ld" when instruction.Has("param") => InstructionClass.Free,
@@ -138,12 +161,12 @@ internal static class InstructionClasses
         "bra" or "brx" or "bar" or "barrier" or "membar" or "fence" or "ret" or "exit" => InstructionClass.Control,
         "div" or "rem" => InstructionClass.Division,
         "ex2" or "lg2" or "rcp" or "sqrt" or "rsqrt" or "sin" or "cos" => InstructionClass.Special,
-        "cvt" => IsBetweenKinds(instruction) ? InstructionClass.Special : InstructionClass.Free,
+        "cvt" when instruction.Parts[^1][0] == 'f' != (instruction.Parts[^2][0] == 'f') => InstructionClass.Special,
+        "cvt" when instruction.Parts[^2].StartsWith("bf16", StringComparison.Ordinal) => InstructionClass.Arithmetic,
+        "cvt" => InstructionClass.Free,
 
         // A product that is followed by its sum becomes one instruction with it; the bound must not count both.
         "mul" when instruction.Parts[^1][0] == 'f' && !instruction.Has("rn") => InstructionClass.Free,
         _ => InstructionClass.Arithmetic,
     };
-
-    private static bool IsBetweenKinds(PtxInstruction instruction) => instruction.Parts[^1][0] == 'f' != (instruction.Parts[^2][0] == 'f');
 }

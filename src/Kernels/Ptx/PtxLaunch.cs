@@ -5,7 +5,7 @@ namespace Pascl.Kernels.Ptx;
 /// <summary>How a launch is run.</summary>
 /// <param name="Seed">Decides which warp is next at every access to memory, and in which order blocks begin.</param>
 /// <param name="SampledBlocks">How many blocks are run, spread over the grid; 0 for all. What the others would have written is missing.</param>
-/// <param name="Checks">Whether races and reads of what was never written are looked for; bounds always are.</param>
+/// <param name="Checks">Whether races, reads of what was never written and addresses in nobody's memory are looked for.</param>
 internal sealed record PtxRunOptions(int Seed = 0, int SampledBlocks = 0, bool Checks = true);
 
 /// <summary>One launch of a kernel on the machine.</summary>
@@ -16,16 +16,20 @@ internal sealed class PtxLaunch
 
     private readonly AccessHistory? history;
     private readonly PtxRunOptions options;
+    private readonly long arrayBytes;
 
     /// <summary>Prepares a launch.</summary>
     /// <param name="code">The kernel.</param>
     /// <param name="shape">Blocks and threads.</param>
     /// <param name="parameters">The bytes of the arguments, as the kernel reads them.</param>
     /// <param name="arrays">The arrays among them.</param>
+    /// <param name="holding">The allocation that an address is in, or null.</param>
     /// <param name="options">How it is run.</param>
-    public PtxLaunch(PtxCode code, LaunchShape shape, byte[] parameters, IReadOnlyList<PtxArray> arrays, PtxRunOptions options)
+    public PtxLaunch(
+        PtxCode code, LaunchShape shape, byte[] parameters, IReadOnlyList<PtxArray> arrays, Func<nint, PtxAllocation?> holding, PtxRunOptions options)
     {
         (Code, Shape, Parameters, this.options) = (code, shape, parameters, options);
+        arrayBytes = arrays.Sum(array => array.Bytes);
         Counts = new PtxCounts(code, options.SampledBlocks == 0 ? 1 : Math.Max(1, (double)shape.Columns * shape.Rows / options.SampledBlocks));
         if (options.Checks)
         {
@@ -33,7 +37,7 @@ internal sealed class PtxLaunch
             history = new AccessHistory(Order, code.Program.SmallestAccess);
         }
 
-        Global = new PtxGlobalMemory(arrays, history);
+        Global = new PtxGlobalMemory(arrays, holding, history);
     }
 
     /// <summary>The kernel.</summary>
@@ -101,6 +105,9 @@ internal sealed class PtxLaunch
             }
         }
     }
+
+    /// <summary>What it did, for the whole grid.</summary>
+    public KernelWork Work() => KernelWork.Of(Name, Counts, arrayBytes, Global.BytesElsewhere * Counts.Scale);
 
     /// <summary>Counts an instruction that some lanes of a warp execute.</summary>
     public void Count(int instruction, uint lanes) => Counts.Add(instruction, lanes);

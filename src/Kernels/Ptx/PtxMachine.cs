@@ -21,8 +21,10 @@ internal sealed class PtxMachine : KernelDevice
 
     /// <summary>Creates a machine.</summary>
     /// <param name="options">How launches are run.</param>
-    public PtxMachine(PtxRunOptions options)
-        : base(options.Seed == 0 ? "ptx" : string.Create(CultureInfo.InvariantCulture, $"ptx:{options.Seed}")) => Options = options;
+    /// <param name="multiprocessors">Of the GPU that launches are made for.</param>
+    public PtxMachine(PtxRunOptions options, int multiprocessors = 2)
+        : base(options.Seed == 0 ? "ptx" : string.Create(CultureInfo.InvariantCulture, $"ptx:{options.Seed}")) =>
+        (Options, Multiprocessors) = (options, multiprocessors);
 
     public override bool IsSimulator => false;
 
@@ -30,12 +32,12 @@ internal sealed class PtxMachine : KernelDevice
 
     public override bool HasTensorCores => true;
 
-    public override int Multiprocessors => 2;
+    public override int Multiprocessors { get; }
 
     public override long CacheBytes => 0;
 
     /// <summary>How launches are run.</summary>
-    public PtxRunOptions Options { get; set; }
+    public PtxRunOptions Options { get; }
 
     /// <summary>Told of every launch that has run.</summary>
     public Action<PtxLaunch>? Launched { get; set; }
@@ -77,7 +79,12 @@ internal sealed class PtxMachine : KernelDevice
         lock (running)
         {
             var launch = new PtxLaunch(
-                code, shape, parameters, [.. arrays.Select(array => new PtxArray(array.Name, array.Address, array.Bytes, Holding(array.Address)))], Options);
+                code,
+                shape,
+                parameters,
+                [.. arrays.Select(array => new PtxArray(array.Name, array.Address, array.Bytes, Holding(array.Address)))],
+                Holding,
+                Options);
             launch.Run();
             Launched?.Invoke(launch);
         }

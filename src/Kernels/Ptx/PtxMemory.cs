@@ -44,11 +44,16 @@ internal sealed record PtxArray(string Name, nint Start, long Bytes, PtxAllocati
 }
 
 /// <summary>The global memory of one launch: its arrays, with every access checked.</summary>
+/// <remarks>An address that came out of memory, as from a table of pointers, may be in any allocation of the device.</remarks>
 /// <param name="arrays">What the launch was given.</param>
-/// <param name="history">The accesses so far, or null where nothing is checked but bounds.</param>
-internal sealed unsafe class PtxGlobalMemory(IReadOnlyList<PtxArray> arrays, AccessHistory? history)
+/// <param name="holding">The allocation that an address is in, or null.</param>
+/// <param name="history">The accesses so far, or null where nothing is checked but the bounds of arrays.</param>
+internal sealed unsafe class PtxGlobalMemory(IReadOnlyList<PtxArray> arrays, Func<nint, PtxAllocation?> holding, AccessHistory? history)
 {
     private PtxArray? last;
+
+    /// <summary>Bytes that were accessed by addresses out of memory, in none of the arrays.</summary>
+    public long BytesElsewhere { get; private set; }
 
     /// <summary>Checks an access of a thread.</summary>
     /// <returns>What is wrong with it, or null.</returns>
@@ -62,7 +67,13 @@ internal sealed unsafe class PtxGlobalMemory(IReadOnlyList<PtxArray> arrays, Acc
         if (last is null || !last.Contains(address, bytes))
         {
             last = arrays.FirstOrDefault(array => array.Contains(address, bytes));
-            if (last is null)
+            BytesElsewhere += last is null ? bytes : 0;
+            if (last is null && history is null)
+            {
+                return null;
+            }
+
+            if ((last ??= Elsewhere((nint)address, bytes)) is null)
             {
                 return $"{Verb(kind)} {bytes} bytes outside of every array: {Describe(address)}";
             }
@@ -86,6 +97,13 @@ internal sealed unsafe class PtxGlobalMemory(IReadOnlyList<PtxArray> arrays, Acc
 
         return history.Note(thread, address, bytes, kind, time) is { } race ? $"{Verb(kind)} {Describe(address)} {RaceText.Of(race, thread)}" : null;
     }
+
+    // Next to an array is outside of it, even where the allocation goes on.
+    private PtxArray? Elsewhere(nint address, int bytes) =>
+        holding(address) is { } allocation && !arrays.Any(array => array.Allocation == allocation)
+        && new PtxArray("memory", allocation.Address, allocation.Bytes, allocation) is var array && array.Contains(address, bytes)
+            ? array
+            : null;
 
     private static string Verb(AccessKind kind) => kind switch
     {

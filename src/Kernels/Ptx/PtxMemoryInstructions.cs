@@ -13,7 +13,13 @@ internal static unsafe class PtxMemoryInstructions
         Global,
         Shared,
         Local,
+
+        /// <summary>Global or shared, as the address says.</summary>
+        Generic,
     }
+
+    // No global memory lies so low, and no block has so much shared memory.
+    private const long EndOfSharedAddresses = 1 << 24;
 
     /// <summary><c>ld.SPACE[.vN].TYPE</c></summary>
     public static Action<PtxWarp, uint> Load(PtxInstruction instruction)
@@ -23,7 +29,7 @@ internal static unsafe class PtxMemoryInstructions
         var bytes = type.Bytes * targets.Length;
         return (warp, lanes) =>
         {
-            var time = warp.Launch.Touch(space == Space.Global, space == Space.Shared, bytes, warp, address, lanes);
+            var time = warp.Launch.Touch(space is Space.Global or Space.Generic, space == Space.Shared, bytes, warp, address, lanes);
             for (var rest = lanes; rest != 0; rest &= rest - 1)
             {
                 var lane = BitOperations.TrailingZeroCount(rest);
@@ -45,7 +51,7 @@ internal static unsafe class PtxMemoryInstructions
         var bytes = type.Bytes * sources.Length;
         return (warp, lanes) =>
         {
-            var time = warp.Launch.Touch(space == Space.Global, space == Space.Shared, bytes, warp, address, lanes);
+            var time = warp.Launch.Touch(space is Space.Global or Space.Generic, space == Space.Shared, bytes, warp, address, lanes);
             for (var rest = lanes; rest != 0; rest &= rest - 1)
             {
                 var lane = BitOperations.TrailingZeroCount(rest);
@@ -73,7 +79,7 @@ internal static unsafe class PtxMemoryInstructions
 
         return (warp, lanes) =>
         {
-            var time = warp.Launch.Touch(space == Space.Global, space == Space.Shared, type.Bytes, warp, address, lanes);
+            var time = warp.Launch.Touch(space is Space.Global or Space.Generic, space == Space.Shared, type.Bytes, warp, address, lanes);
             for (var rest = lanes; rest != 0; rest &= rest - 1)
             {
                 var lane = BitOperations.TrailingZeroCount(rest);
@@ -157,6 +163,7 @@ internal static unsafe class PtxMemoryInstructions
 
     private static Span<byte> At(PtxWarp warp, int lane, Space space, long address, int bytes, AccessKind kind, long time)
     {
+        space = space != Space.Generic ? space : address is >= 0 and < EndOfSharedAddresses ? Space.Shared : Space.Global;
         var fault = space switch
         {
             Space.Global => warp.Launch.Global.Check(warp.Thread(lane), address, bytes, kind, time),
@@ -196,7 +203,7 @@ internal static unsafe class PtxMemoryInstructions
         : instruction.Has("shared") ? Space.Shared
         : instruction.Has("param") ? Space.Parameter
         : instruction.Has("local") ? Space.Local
-        : throw new DeviceException($"Line {instruction.Line} of the PTX, {instruction.Opcode}, names no space of memory, and the PTX machine needs one.");
+        : Space.Generic;
 
     private static void ForEach(uint lanes, Action<int> action)
     {

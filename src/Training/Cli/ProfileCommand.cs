@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
+using Pascl.Kernels.Ptx;
 using Pascl.Training.Devices;
 using Pascl.Training.Interop;
 using Pascl.Training.Networks;
@@ -29,12 +30,21 @@ internal static class ProfileCommand
         {
             Description = "wait for the GPU after each part of a step: its time is then attributed, and the step takes longer than in training",
         };
+        var kernels = new Option<bool>("--kernels")
+        {
+            Description = "count what the GPU code of each kernel does in one step, on the CPU, and bound its time on a GPU: nothing is timed and nothing learned",
+        };
+        var gpu = new Option<string>("--gpu") { Description = "the GPU of the bounds", DefaultValueFactory = _ => GpuRates.Known[0].Name };
+        gpu.AcceptOnlyFromAmong([.. GpuRates.Known.Select(known => known.Name)]);
         var command = new Command(
             "profile",
             "Runs steps of training, keeps nothing, and shows where their time goes: data, forward, each loss, backward, optimiser. "
             + "It also shows images per second, memory, and the kernels that were launched.");
-        source.AddTo(command, steps, warmUp, phase, trace, synchronise);
-        command.SetAction(result => Run(
+        source.AddTo(command, steps, warmUp, phase, trace, synchronise, kernels, gpu);
+        command.SetAction(result => result.GetValue(kernels)
+            ? ProfileKernels.Run(source.Read(result), result.GetRequiredValue(phase), GpuRates.Known.Single(known => known.Name == result.GetValue(gpu)))
+            : result.GetResult(gpu) is { Implicit: false } ? throw new InputException("--gpu is for the bounds of --kernels; add that or leave it out.")
+            : Run(
             source.Read(result),
             new ProfileSettings(
                 AtLeast(1, steps, result), AtLeast(0, warmUp, result), result.GetRequiredValue(phase), result.GetValue(trace), result.GetValue(synchronise),
@@ -43,6 +53,7 @@ internal static class ProfileCommand
             "profile",
             "profile --preset cifar10-lt-cpu --data DATA --steps 20 --trace trace.json",
             "profile --phase auxiliary-branch --threads 1",
+            "profile --kernels --preset cifar10-lt-paper --data DATA --gpu A100",
             "profile --preset cifar10-lt-paper --data DATA --device cuda:0 --synchronise");
     }
 

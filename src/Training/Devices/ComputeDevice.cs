@@ -1,5 +1,6 @@
 using System.Globalization;
 using Pascl.Kernels.Device;
+using Pascl.Kernels.Ptx;
 using TorchSharp;
 
 namespace Pascl.Training.Devices;
@@ -30,6 +31,10 @@ public sealed class ComputeDevice : IDisposable
         var kernels = !usesKernels ? null : KernelDevice.Open(gpu is { } index ? $"cuda:{index}" : "simulator");
         return new ComputeDevice(gpu is null ? torch.CPU : new torch.Device(DeviceType.CUDA, gpu.Value), kernels);
     }
+
+    /// <summary>The CPU, with kernels that only count what their code would do on a GPU: what they compute is not to be used.</summary>
+    internal static ComputeDevice OpenCounter(GpuRates gpu, int sampledBlocks, Action<KernelWork> observer) =>
+        new(torch.CPU, KernelDevice.OpenCounter(gpu, sampledBlocks, observer));
 
     /// <inheritdoc/>
     public override string ToString() => Kernels switch
