@@ -11,6 +11,7 @@ public sealed class PtxCompiler : IDisposable
     // The oldest instruction set with bfloat16 tensor-core instructions; drivers and assemblers since CUDA 11.0 take it.
     private static readonly CudaInstructionSet InstructionSet = CudaInstructionSet.ISA_70;
 
+    // The first level of optimisation: the second is in PtxPasses, where a kernel can do without its last pass.
     private readonly Context context = Context.Create(builder => builder.Optimize(OptimizationLevel.O1).Inlining(InliningMode.Aggressive).EnableAlgorithms());
     private readonly PTXBackend backend;
     private readonly bool hasTensorCores;
