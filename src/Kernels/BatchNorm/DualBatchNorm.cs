@@ -219,6 +219,11 @@ public sealed class DualBatchNorm<T>
 
         var code = aligned ? packets : scalars;
         var plan = DualBatchNormPlan.Of(shape, code.Width, threads);
+        if ((long)plan.Columns * plan.Items > uint.MaxValue)
+        {
+            throw new ArgumentException($"The batch {shape} has too many elements; there may be {uint.MaxValue} that are read at once.");
+        }
+
         return plan.Tiles <= MaximumTiles
             ? (code, plan)
             : throw new ArgumentException($"The batch {shape} has too many channels; there may be {MaximumTiles}.");

@@ -50,8 +50,8 @@ internal static partial class DualBatchNormKernels
         {
             var affine = Affine<TLanes>.Of(means, variances, weight, bias, epsilon, column * channelsPerColumn, channelsPerColumn > 1 ? 1 : 0);
             var stride = ThreadPlace.Rows(tileColumns);
-            var item = Share(items, split, splits) + ThreadPlace.Row(tileColumns);
-            var end = Share(items, split + 1, splits);
+            var item = Shares.Start(items, split, splits) + ThreadPlace.Row(tileColumns);
+            var end = Shares.Start(items, split + 1, splits);
             var walk = Walk.Backward(column, columns, pixels, items, item, stride);
             for (; item + stride < end; item += 2 * stride)
             {
@@ -164,8 +164,8 @@ internal static partial class DualBatchNormKernels
         var offset = share * TLanes.Gather(biasGradient, channel, step);
         var slope = share * affine.InverseDeviation * TLanes.Gather(weightGradient, channel, step);
         var stride = ThreadPlace.Rows(tileColumns);
-        var item = Share(items, Grid.IdxY, Grid.DimY) + ThreadPlace.Row(tileColumns);
-        var end = Share(items, Grid.IdxY + 1, Grid.DimY);
+        var item = Shares.Start(items, Grid.IdxY, Grid.DimY) + ThreadPlace.Row(tileColumns);
+        var end = Shares.Start(items, Grid.IdxY + 1, Grid.DimY);
         var walk = Walk.Forward(column, columns, pixels, item, stride);
         for (; item + stride < end; item += 2 * stride)
         {

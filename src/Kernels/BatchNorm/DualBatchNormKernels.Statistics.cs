@@ -43,8 +43,8 @@ internal static partial class DualBatchNormKernels
         var (split, splits) = (Grid.IdxY, Grid.DimY);
         var column = (Grid.IdxX * tileColumns) + ThreadPlace.Column(tileColumns);
         var isFirst = split < firstSplits;
-        var start = isFirst ? Share(firstItems, split, firstSplits) : firstItems + Share(items - firstItems, split - firstSplits, splits - firstSplits);
-        var end = isFirst ? Share(firstItems, split + 1, firstSplits) : firstItems + Share(items - firstItems, split - firstSplits + 1, splits - firstSplits);
+        var start = isFirst ? Shares.Start(firstItems, split, firstSplits) : firstItems + Shares.Start(items - firstItems, split - firstSplits, splits - firstSplits);
+        var end = isFirst ? Shares.Start(firstItems, split + 1, firstSplits) : firstItems + Shares.Start(items - firstItems, split - firstSplits + 1, splits - firstSplits);
         var own = column < columns
             ? MomentsOf<TStored, TLanes, TCodec>(
                 input, column, columns, pixels, start + ThreadPlace.Row(tileColumns), end, ThreadPlace.Rows(tileColumns))

@@ -54,8 +54,8 @@ internal static partial class DualBatchNormKernels
 
         var affine = Affine<TLanes>.Of(means, variances, weight, bias, epsilon, column * channelsPerColumn, channelsPerColumn > 1 ? 1 : 0);
         var stride = ThreadPlace.Rows(tileColumns);
-        var item = Share(items, Grid.IdxY, Grid.DimY) + ThreadPlace.Row(tileColumns);
-        var end = Share(items, Grid.IdxY + 1, Grid.DimY);
+        var item = Shares.Start(items, Grid.IdxY, Grid.DimY) + ThreadPlace.Row(tileColumns);
+        var end = Shares.Start(items, Grid.IdxY + 1, Grid.DimY);
         var walk = Walk.Backward(column, columns, pixels, items, item, stride);
         for (; item + stride < end; item += 2 * stride)
         {
@@ -81,14 +81,6 @@ internal static partial class DualBatchNormKernels
             sum = residual.Length > 0 ? sum + TCodec.Read(residual[a]) : sum;
             output[a] = TCodec.Write(rectifies != 0 ? TLanes.Pass(sum, sum) : sum);
         }
-    }
-
-    // The share'th of so many nearly equal shares begins here: items * share / shares, whose product may have more than 32 bits, so that the whole multiples of
-    // the number of shares are left out of the division. A launch has at most 65535 shares.
-    private static int Share(int items, int share, int shares)
-    {
-        var (whole, rest) = ((uint)items / (uint)shares, (uint)items % (uint)shares);
-        return (int)((whole * (uint)share) + (rest * (uint)share / (uint)shares));
     }
 }
 

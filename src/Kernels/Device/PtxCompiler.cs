@@ -65,6 +65,7 @@ public sealed class PtxCompiler : IDisposable
 
     private (Context Context, PTXBackend Backend) Open()
     {
+        // The first level of optimisation: the second is in PtxPasses, where a kernel can do without its last pass.
         var opened = Context.Create(builder => builder.Optimize(OptimizationLevel.O1).Inlining(InliningMode.Aggressive).EnableAlgorithms());
         return (opened, new PTXBackend(opened, new CudaArchitecture(target.Major, target.Minor), InstructionSet, nvvmAPI: null!));
     }

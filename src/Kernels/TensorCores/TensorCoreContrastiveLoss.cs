@@ -255,6 +255,7 @@ public sealed class TensorCoreContrastiveLoss : IDisposable
         var (rows, anchors) = (batch.Rows, batch.Labels.Length);
         Require(rows.Columns == columns, $"rows is {rows} but the kernels were compiled for rows of {columns}.");
         Require(anchors <= rows.Rows, $"There are {anchors} labels but rows is {rows}; each label belongs to one of the first rows.");
+        Require((long)batch.Classes * columns <= uint.MaxValue, $"There are {batch.Classes} classes; sums of {columns} numbers each must be fewer than 2^32.");
         Require(batch.Classes >= (anchors > 0 ? 1 : 0), $"There are {batch.Classes} classes for {anchors} labels; there must be at least 1.");
         Require(
             batch.ClassWeights.Length == 0 || batch.ClassWeights.Length == batch.Classes,

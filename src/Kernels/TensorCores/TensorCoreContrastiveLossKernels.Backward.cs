@@ -44,8 +44,10 @@ internal static partial class TensorCoreContrastiveLossKernels
         var ownRows = Group.DimX >> 1;
         var firstRow = Grid.IdxX * ownRows;
         var tiles = ((firstRow < anchors ? rows : anchors) + columns - 1) / columns;
-        var tile = Part(tiles, Grid.IdxY, Grid.DimY);
-        var end = Part(tiles, Grid.IdxY + 1, Grid.DimY);
+        var tile = Shares.Start(tiles, Grid.IdxY, Grid.DimY);
+
+        // Counted down, because the end of the tiles would be divided for anew each time: the compiler has few registers, and knows no better.
+        var remaining = Shares.Start(tiles, Grid.IdxY + 1, Grid.DimY) - tile;
         var stage = ContrastiveProducts<T>.TileBytes(ownRows);
         var next = stage + ((default(T).Stages - 1) * ContrastiveProducts<T>.TileBytes(columns));
         var own = ThreadPlace.Warp * TensorCore.Size * ContrastiveProducts<T>.Pitch;
@@ -53,15 +55,15 @@ internal static partial class TensorCoreContrastiveLossKernels
         var (top, bottom) = (slopes[row], slopes[row + 8]);
         var sums = default(AccumulatorRows);
         ContrastiveProducts<T>.CopyTile(features, address, paddedRows, firstRow, ownRows, shared, 0);
-        if (tile < end && default(T).Stages == 2)
+        if (remaining > 0 && default(T).Stages == 2)
         {
             ContrastiveProducts<T>.CopyTile(features, address, paddedRows, tile * columns, columns, shared, stage);
         }
 
         TensorCore.CommitCopies();
-        for (; tile < end; tile++)
+        for (; remaining > 0; remaining--)
         {
-            FetchTile<T>(features, address, paddedRows, tile, end, shared, stage, next);
+            FetchTile<T>(features, address, paddedRows, tile, remaining, shared, stage, next);
             var products = ContrastiveProducts<T>.InnerProducts(shared, own, ownRows * ContrastiveProducts<T>.Pitch, stage);
             var column = (tile * columns) + (2 * (Group.IdxX & 3));
 
@@ -81,6 +83,7 @@ internal static partial class TensorCoreContrastiveLossKernels
             }
 
             Group.Barrier();
+            tile++;
             if (default(T).Stages == 2)
             {
                 (stage, next) = (next, stage);
@@ -151,17 +154,23 @@ internal static partial class TensorCoreContrastiveLossKernels
 
         if (default(T).Width > 128)
         {
-            if (default(T).Parts == 2)
-            {
-                // Loads of the last two strips, done early, would not fit in the registers.
-                TensorCore.KeepOrder();
-            }
-
+            KeepOrder<T>();
             sums.Third = ContrastiveProducts<T>.OuterStep(shared, sums.Third, factor, rest, rows + (2 * StripBytes));
+            KeepOrder<T>();
             sums.Fourth = ContrastiveProducts<T>.OuterStep(shared, sums.Fourth, factor, rest, rows + (3 * StripBytes));
         }
 
         return sums;
+    }
+
+    // Loads of the next strip, done early, would not fit in the registers.
+    private static void KeepOrder<T>()
+        where T : struct, ITensorCoreTile
+    {
+        if (default(T).Parts == 2)
+        {
+            TensorCore.KeepOrder();
+        }
     }
 
     // What rounding to bfloat16 left of two numbers, rounded itself.

@@ -31,23 +31,25 @@ internal static partial class TensorCoreContrastiveLossKernels
         var ownRows = Group.DimX >> 1;
         var firstRow = Grid.IdxX * ownRows;
         var tiles = (rows + columns - 1) / columns;
-        var tile = Part(tiles, Grid.IdxY, Grid.DimY);
-        var end = Part(tiles, Grid.IdxY + 1, Grid.DimY);
+        var tile = Shares.Start(tiles, Grid.IdxY, Grid.DimY);
+
+        // Counted down, because the end of the tiles would be divided for anew each time: the compiler has few registers, and knows no better.
+        var remaining = Shares.Start(tiles, Grid.IdxY + 1, Grid.DimY) - tile;
         var stage = ContrastiveProducts<T>.TileBytes(ownRows);
         var next = stage + ((default(T).Stages - 1) * ContrastiveProducts<T>.TileBytes(columns));
         var own = ThreadPlace.Warp * TensorCore.Size * ContrastiveProducts<T>.Pitch;
         var row = firstRow + (ThreadPlace.Warp * TensorCore.Size) + (ThreadPlace.Lane >> 2);
         float top = 0, bottom = 0;
         ContrastiveProducts<T>.CopyTile(features, address, paddedRows, firstRow, ownRows, shared, 0);
-        if (tile < end && default(T).Stages == 2)
+        if (remaining > 0 && default(T).Stages == 2)
         {
             ContrastiveProducts<T>.CopyTile(features, address, paddedRows, tile * columns, columns, shared, stage);
         }
 
         TensorCore.CommitCopies();
-        for (; tile < end; tile++)
+        for (; remaining > 0; remaining--)
         {
-            FetchTile<T>(features, address, paddedRows, tile, end, shared, stage, next);
+            FetchTile<T>(features, address, paddedRows, tile, remaining, shared, stage, next);
             var products = ContrastiveProducts<T>.InnerProducts(shared, own, ownRows * ContrastiveProducts<T>.Pitch, stage);
             var column = (tile * columns) + (2 * (Group.IdxX & 3));
 
@@ -74,6 +76,7 @@ internal static partial class TensorCoreContrastiveLossKernels
             }
 
             Group.Barrier();
+            tile++;
             if (default(T).Stages == 2)
             {
                 (stage, next) = (next, stage);
@@ -96,17 +99,15 @@ internal static partial class TensorCoreContrastiveLossKernels
         }
     }
 
-    // The first tile of one of several nearly equal parts.
-    private static int Part(int tiles, int part, int parts) => (int)((long)tiles * part / parts);
-
     // Waits for a tile and starts to copy the next, or copies the tile where there is room for one only. Ends in a barrier.
-    private static void FetchTile<T>(ArrayView<uint> features, long address, int paddedRows, int tile, int end, ArrayView<uint> shared, int stage, int next)
+    private static void FetchTile<T>(
+        ArrayView<uint> features, long address, int paddedRows, int tile, int remaining, ArrayView<uint> shared, int stage, int next)
         where T : struct, ITensorCoreTile
     {
         var columns = default(T).Columns;
-        var wanted = tile + default(T).Stages - 1;
-        if (wanted < end)
+        if (remaining >= default(T).Stages)
         {
+            var wanted = tile + default(T).Stages - 1;
             ContrastiveProducts<T>.CopyTile(features, address, paddedRows, wanted * columns, columns, shared, next);
         }
 

@@ -139,6 +139,20 @@ public sealed class CudaDeviceTests
     }
 
     [Test]
+    public void the_driver_says_how_many_blocks_run_at_once()
+    {
+        using var device = KernelDevice.Open("cuda:0", driver);
+        var kernel = device.Load(Affine);
+        RecordingCudaDriver.Calls.Clear();
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(kernel.BlocksAtOnce(64, sharedBytes: 70_000), Is.EqualTo(5));
+            string[] calls = [PrimaryCurrent, "attribute 60 8 70000", "occupancy of 96 with 64 threads and 70000 bytes", OtherCurrent];
+            Assert.That(RecordingCudaDriver.Calls, Is.EqualTo(calls));
+        }
+    }
+
+    [Test]
     public void more_shared_memory_than_usual_is_asked_for_once()
     {
         using var device = KernelDevice.Open("cuda:0", driver);
