@@ -68,15 +68,12 @@ internal sealed unsafe class PtxGlobalMemory(IReadOnlyList<PtxArray> arrays, Fun
         {
             last = arrays.FirstOrDefault(array => array.Contains(address, bytes));
             BytesElsewhere += last is null ? bytes : 0;
-            if (last is null && history is null)
-            {
-                return null;
-            }
+            last ??= Elsewhere((nint)address, bytes);
+        }
 
-            if ((last ??= Elsewhere((nint)address, bytes)) is null)
-            {
-                return $"{Verb(kind)} {bytes} bytes outside of every array: {Describe(address)}";
-            }
+        if (last is null)
+        {
+            return history is null ? null : $"{Verb(kind)} {bytes} bytes outside of every array: {Describe(address)}";
         }
 
         if (history is null)
