@@ -12,9 +12,9 @@ using static TorchSharp.torch;
 namespace Pascl.Tests.Training;
 
 /// <summary>
-/// Between two readings of the losses no step reads a value of a tensor, or moves one between devices but by <see cref="HostUpload"/>: on a GPU the host would wait for it. Seen by libtorch's operations in real steps, and
-/// on the meta device. What reads a CPU tensor's memory without an operation (<c>item</c>, <c>data</c>, after a <c>cpu</c> that copies nothing) cannot be seen
-/// without a GPU; what kernels wait for is counted in <see cref="TrainingStepTests"/>.
+/// Between two readings of the losses no step reads a value of a tensor, or moves one between devices but by <see cref="HostUpload"/>: on a GPU the host would wait for
+/// it. Seen by libtorch's operations in real steps, and on the meta device. What reads a CPU tensor's memory without an operation (<c>item</c>, <c>data</c>) is seen by
+/// <see cref="StepCallsTests"/>; what kernels wait for is counted in <see cref="TrainingStepTests"/>.
 /// </summary>
 public sealed class NothingIsReadTests
 {

@@ -23,8 +23,8 @@ public sealed class StepCallsTests
 
     private static readonly HashSet<string> reading =
     [
-        "item", "data", "get_bytes", "set_bytes", "cpu", "cuda", "ToBoolean", "ToByte", "ToComplex64", "ToDouble", "ToHalf", "ToInt16", "ToInt32", "ToInt64", "ToSByte", "ToSingle",
-        "ToArray", "nonzero", "masked_select", "unique", "bincount", "equal",
+        "item", "data", "get_bytes", "set_bytes", "cpu", "cuda", "ToBoolean", "ToByte", "ToComplex64", "ToDouble", "ToHalf", "ToInt16", "ToInt32", "ToInt64", "ToSByte",
+        "ToSingle", "ToArray", "nonzero", "masked_select", "unique", "bincount", "equal",
     ];
 
     private static readonly HashSet<string> making = ["tensor", "from_array", "as_tensor", "frombuffer"];

@@ -1,6 +1,9 @@
 using Pascl.Tests.Processes;
 using Pascl.Tests.Training.Interop;
 using Pascl.Training.Devices;
+using Pascl.Training.Interop;
+using Pascl.Training.Losses;
+using TorchSharp;
 
 namespace Pascl.Tests.Training;
 
@@ -58,6 +61,18 @@ public sealed class StepLaunchTests
                 Assert.That(device.Kernels.HostWaits, Is.EqualTo(waits));
             }
         });
+    }
+
+    [Test]
+    public void a_gradient_that_torch_clones_is_seen()
+    {
+        using var scope = torch.NewDisposeScope();
+        using var loss = new ObjectiveKernelLoss(Kernels.Devices.Get("simulator"), outlierWeight: 0.5);
+        var logits = torch.randn(7, 3).requires_grad_();
+        var total = loss.forward(logits, torch.tensor((long[])[0, 2, 1, 2])).Total;
+        using var operations = new TorchOperations();
+        KernelGradients.Backward(total);
+        Assert.That(operations.ClonedGradients, Is.Not.Empty, "the callback returns the gradient, and still holds it when torch looks");
     }
 
     private static Dictionary<string, int> Count(IReadOnlyList<string> kernels, TorchOperations torchs) => new()

@@ -139,8 +139,12 @@ internal sealed class BatchBuilder : IDisposable
 
         outlierViews?.Make(
             step * plan.OutlierBatchSize, first.Epoch, RandomStream.Outlier, pixels.narrow(0, plan.Views * plan.BatchSize, plan.OutlierBatchSize));
+
+        // The data thread pins what the step will move, so that the step has nothing to wait for.
         return new Batch(
-            pixels.permute(0, 3, 1, 2).DetachFromDisposeScope(), labels.narrow(0, start, plan.BatchSize).DetachFromDisposeScope(), plan.Views)
+            HostUpload.Prepare(pixels, labels.device).permute(0, 3, 1, 2).DetachFromDisposeScope(),
+            labels.narrow(0, start, plan.BatchSize).DetachFromDisposeScope(),
+            plan.Views)
         {
             Classes = classes[start..(start + plan.BatchSize)],
             Position = first with { Step = step },

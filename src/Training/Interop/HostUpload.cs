@@ -22,6 +22,12 @@ internal static class HostUpload
     /// <summary>Numbers as a vector of int64 on a device, in the current dispose scope.</summary>
     public static Tensor Vector(int[] values, torch.Device device) => Vector(Array.ConvertAll(values, value => (long)value), device);
 
+    /// <summary>
+    /// A tensor of the host's in memory from which a device copies while the host goes on, so that <see cref="To"/> has no more to do; the tensor itself where it needs none.
+    /// </summary>
+    public static Tensor Prepare(Tensor tensor, torch.Device device) =>
+        device.type == DeviceType.CUDA && tensor.device_type == DeviceType.CPU ? tensor.pin_memory() : tensor;
+
     /// <summary>A tensor on a device, in the current dispose scope; the tensor itself where it is there.</summary>
     public static Tensor To(Tensor tensor, torch.Device device)
     {
@@ -30,8 +36,6 @@ internal static class HostUpload
             return tensor;
         }
 
-        return device.type == DeviceType.CUDA && tensor.device_type == DeviceType.CPU
-            ? tensor.pin_memory().to(device, non_blocking: true)
-            : tensor.to(device);
+        return Prepare(tensor, device).to(device, non_blocking: tensor.device_type == DeviceType.CPU);
     }
 }

@@ -32,7 +32,7 @@ internal static partial class TensorMemory
         return new DeviceVector<T>(DataPointer(tensor.Handle), tensor.numel());
     }
 
-    /// <summary>All elements of a tensor without gaps in the order of its memory, whichever dimension that runs along: of tensors with the same strides, the same order.</summary>
+    /// <summary>All elements of a tensor without gaps in the order of its memory, which is the same for all tensors with its strides.</summary>
     /// <exception cref="ArgumentException">Another type, device or layout; the message has the tensor's name and what is needed.</exception>
     public static DeviceVector<T> Dense<T>(Tensor tensor, ReadOnlySpan<long> strides, KernelDevice device, [CallerArgumentExpression(nameof(tensor))] string name = "")
         where T : unmanaged

@@ -17,7 +17,9 @@ public sealed class Optimiser : IDisposable
     /// <summary>Creates an optimiser without memory of earlier steps.</summary>
     /// <param name="settings">Update rule and hyper-parameters.</param>
     /// <param name="parameters">The parameters to train, where they will stay: moving them to a device afterwards is not followed.</param>
-    /// <param name="kernels">What kernels run on, the parameters' device: then a step is one launch. Null for torch's operations, and where a parameter is not float32.</param>
+    /// <param name="kernels">
+    /// What kernels run on, the parameters' device: a step is one launch, if all parameters are float32. Null for torch's operations.
+    /// </param>
     /// <exception cref="InputException">A setting is outside its range.</exception>
     public Optimiser(OptimiserSettings settings, IEnumerable<(string Name, Parameter Parameter)> parameters, KernelDevice? kernels = null)
     {
@@ -30,7 +32,8 @@ public sealed class Optimiser : IDisposable
             throw new ArgumentException("There is no parameter to train.");
         }
 
-        rule = kernels is not null && this.parameters.All(parameter => parameter.dtype == torch.ScalarType.Float32) ? new KernelUpdateRule(settings, this.parameters, kernels)
+        var areSingle = this.parameters.All(parameter => parameter.dtype == torch.ScalarType.Float32);
+        rule = kernels is not null && areSingle ? new KernelUpdateRule(settings, this.parameters, kernels)
             : settings.Kind == OptimiserKind.Adam ? new AdamRule(settings, this.parameters)
             : new SgdRule(settings, this.parameters);
     }

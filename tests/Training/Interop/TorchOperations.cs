@@ -12,9 +12,10 @@ internal sealed unsafe class TorchOperations : IDisposable
     /// <summary>Operations that start nothing on a device: they make views, allocate, or ask; and <c>to</c> where nothing in it copies.</summary>
     private static readonly HashSet<string> idle =
     [
-        .. ((string[])["alias", "as_strided", "as_strided_", "detach", "detach_", "empty", "empty_like", "empty_strided", "expand", "expand_as", "flatten", "lift_fresh", "narrow",
-            "new_empty", "new_empty_strided", "permute", "requires_grad_", "reshape", "resize_", "resolve_conj", "resolve_neg", "result_type", "select", "set_", "slice", "split",
-            "squeeze", "t", "to", "transpose", "unbind", "unfold", "unsqueeze", "view", "view_as", "_reshape_alias", "_unsafe_view"]).Select(name => "aten::" + name),
+        .. ((string[])["alias", "as_strided", "as_strided_", "detach", "detach_", "empty", "empty_like", "empty_strided", "expand", "expand_as", "flatten", "lift_fresh",
+            "narrow", "new_empty", "new_empty_strided", "permute", "requires_grad_", "reshape", "resize_", "resolve_conj", "resolve_neg", "result_type", "select", "set_",
+            "slice", "split", "squeeze", "t", "to", "transpose", "unbind", "unfold", "unsqueeze", "view", "view_as", "_reshape_alias", "_unsafe_view"])
+            .Select(name => "aten::" + name),
     ];
 
     /// <summary>Operations whose inner ones are the CPU's own, and what they launch on a GPU: a product forward, and the gradients of input and weight backward.</summary>
@@ -92,7 +93,10 @@ internal sealed unsafe class TorchOperations : IDisposable
             var around = noting.open.TryPeek(out var outer) ? noting.operations[outer] : null;
             noting.open.Push(noting.operations.Count);
             noting.operations.Add(new TorchOperation(
-                Marshal.PtrToStringUTF8(nameOf(operation))!, Overload(operation), around is null ? "" : $"{around.Around}/{around.Name}", IsInner: around is not null && (around.IsInner || whole.ContainsKey(around.Name))));
+                Marshal.PtrToStringUTF8(nameOf(operation))!,
+                Overload(operation),
+                around is null ? "" : $"{around.Around}/{around.Name}",
+                IsInner: around is not null && (around.IsInner || whole.ContainsKey(around.Name))));
         }
 
         return kept;

@@ -118,7 +118,8 @@ public sealed class KernelUpdateRuleTests
         optimiser.Step();
     }
 
-    private static Dictionary<string, torch.Tensor> ByName(UpdateRule rule) => rule.State().SelectMany((states, i) => states.Select(state => ($"{i}.{state.State}", state.Value)))
+    private static Dictionary<string, torch.Tensor> ByName(UpdateRule rule) => rule.State()
+        .SelectMany((states, i) => states.Select(state => ($"{i}.{state.State}", state.Value)))
         .ToDictionary(state => state.Item1, state => state.Value);
 
     private static void AssertSame(Dictionary<string, torch.Tensor> expected, Dictionary<string, torch.Tensor> actual, string when)
