@@ -48,6 +48,7 @@ internal sealed class PtxMachine : KernelDevice
 
     public override void Dispose()
     {
+        FreeTickets();
         foreach (var allocation in allocations.Values)
         {
             allocation.Dispose();
