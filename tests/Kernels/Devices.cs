@@ -2,7 +2,10 @@ using Pascl.Kernels.Device;
 
 namespace Pascl.Tests.Kernels;
 
-/// <summary>The devices that kernel tests run on: the simulator everywhere, and the first GPU where there is one. Opened once for all tests.</summary>
+/// <summary>
+/// The devices that kernel tests run on: the simulator and the PTX machine everywhere, and the first GPU where there is one. Opened once for all tests. The
+/// environment variable PASCL_PTX_SEED draws another order of the machine's warps and blocks.
+/// </summary>
 internal static class Devices
 {
     private static readonly Dictionary<string, KernelDevice> Opened = [];
@@ -19,7 +22,7 @@ internal static class Devices
         {
             if (!Opened.TryGetValue(name, out var device))
             {
-                Opened[name] = device = KernelDevice.Open(name);
+                Opened[name] = device = KernelDevice.Open(name == "ptx" ? $"ptx:{Environment.GetEnvironmentVariable("PASCL_PTX_SEED") ?? "0"}" : name);
             }
 
             return device;

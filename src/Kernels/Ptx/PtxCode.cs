@@ -28,17 +28,17 @@ internal enum PtxStepKind
 /// <summary>An instruction as the machine executes it.</summary>
 internal sealed class PtxStep
 {
+    private readonly Action<PtxWarp, uint>? execute;
+
     /// <summary>Prepares an instruction.</summary>
     public PtxStep(PtxInstruction instruction)
     {
         Instruction = instruction;
         var operands = instruction.Operands;
-        Action<PtxWarp, uint>? action = null;
-        (Kind, action, var writesFirst) = instruction.Parts[0] switch
+        (Kind, execute, var writesFirst) = instruction.Parts[0] switch
         {
             "ret" or "exit" => (PtxStepKind.End, null, false),
-            "bra" => (PtxStepKind.Branch, null, false),
-            "brx" => (PtxStepKind.Branch, null, false),
+            "bra" or "brx" => (PtxStepKind.Branch, null, false),
             "bar" or "barrier" when !instruction.Has("warp") => (PtxStepKind.Barrier, null, false),
             "bar" => (PtxStepKind.Exchange, (warp, _) => warp.Launch.Order?.WarpBarrier(warp.Block.Number, warp.Index), false),
             "membar" or "fence" => (PtxStepKind.Memory, PtxMemoryInstructions.Fence(instruction), false),
@@ -53,13 +53,10 @@ internal sealed class PtxStep
             "mma" => (PtxStepKind.Exchange, PtxWarpInstructions.MultiplyAccumulate(instruction), true),
             _ => (PtxStepKind.Plain, Map(instruction), true),
         };
-        execute = action;
         Index = instruction.Parts[0] == "brx" ? operands[0].Row : -1;
         Writes = writesFirst ? operands[0].Rows : [];
         Reads = [.. operands.Skip(writesFirst ? 1 : 0).SelectMany(operand => operand.Rows).Distinct()];
     }
-
-    private readonly Action<PtxWarp, uint>? execute;
 
     /// <summary>What the text says.</summary>
     public PtxInstruction Instruction { get; }

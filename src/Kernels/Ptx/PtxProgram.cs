@@ -19,6 +19,8 @@ internal sealed partial class PtxProgram
     private readonly List<(int Row, string Name)> specials = [];
     private readonly List<(int Instruction, string[] Labels)> jumps = [];
     private readonly List<string> names = [];
+    private string[] branchTargets = [];
+    private int dynamicAlignment = 1;
 
     private PtxProgram(string text)
     {
@@ -88,14 +90,11 @@ internal sealed partial class PtxProgram
         return text.IndexOf('{', close) + 1;
     }
 
-    private int dynamicAlignment;
-
     private void ReadStatements(string text, int start)
     {
         // A register declared inside braces, as inline assembly does, is another one than its namesakes outside.
         var scopes = new Stack<Dictionary<string, int>>();
         var line = 1 + text.AsSpan(0, start).Count('\n');
-        var source = "";
         var i = start;
         while (true)
         {
@@ -123,16 +122,9 @@ internal sealed partial class PtxProgram
                 continue;
             }
 
-            if (text.AsSpan(i).StartsWith("//") || text.AsSpan(i).StartsWith(".loc"))
+            if (text.AsSpan(i).StartsWith("//"))
             {
-                var endOfLine = text.IndexOf('\n', i);
-                if (text[i] == '.')
-                {
-                    var parts = text[i..endOfLine].Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
-                    source = parts.Length > 2 ? $"line {parts[2]}" : "";
-                }
-
-                i = endOfLine;
+                i = text.IndexOf('\n', i);
                 continue;
             }
 
@@ -145,21 +137,21 @@ internal sealed partial class PtxProgram
             }
             else
             {
-                ReadStatement(statement, line, source, scopes);
+                ReadStatement(statement, line, scopes);
             }
 
             line += statement.AsSpan().Count('\n');
         }
 
-        instructions.Add(new PtxInstruction("ret", -1, false, [], line, source));
-        DynamicSharedOffset = Misaligned(StaticSharedBytes, Math.Max(dynamicAlignment, 1));
+        instructions.Add(new PtxInstruction("ret", -1, false, [], line));
+        DynamicSharedOffset = Misaligned(StaticSharedBytes, dynamicAlignment);
         foreach (var index in Enumerable.Range(0, constants.Count).Where(index => names[constants[index].Row] == "__dyn_shared_alloca"))
         {
             constants[index] = (constants[index].Row, (ulong)DynamicSharedOffset);
         }
     }
 
-    private void ReadStatement(string statement, int line, string source, Stack<Dictionary<string, int>> scopes)
+    private void ReadStatement(string statement, int line, Stack<Dictionary<string, int>> scopes)
     {
         if (Variable().Match(statement) is { Success: true } variable)
         {
@@ -217,14 +209,12 @@ internal sealed partial class PtxProgram
         }
 
         var operands = texts.Select(text => Operand(text, scopes)).ToArray();
-        instructions.Add(new PtxInstruction(opcode, guard, negated, operands, line, source));
+        instructions.Add(new PtxInstruction(opcode, guard, negated, operands, line));
         if (opcode.StartsWith("ld.", StringComparison.Ordinal) || opcode.StartsWith("st.", StringComparison.Ordinal))
         {
             SmallestAccess = Math.Min(SmallestAccess, PtxType.Of(opcode[(opcode.LastIndexOf('.') + 1)..]).Bytes);
         }
     }
-
-    private string[] branchTargets = [];
 
     private PtxOperand Operand(string text, Stack<Dictionary<string, int>> scopes)
     {
@@ -323,8 +313,7 @@ internal sealed partial class PtxProgram
 /// <param name="Negated">Whether they are the lanes whose predicate is false.</param>
 /// <param name="Operands">In the order of the text.</param>
 /// <param name="Line">Of the text, from 1.</param>
-/// <param name="Source">The line of the C# file that it was compiled from, where the text says; else empty.</param>
-internal sealed record PtxInstruction(string Opcode, int Guard, bool Negated, PtxOperand[] Operands, int Line, string Source)
+internal sealed record PtxInstruction(string Opcode, int Guard, bool Negated, PtxOperand[] Operands, int Line)
 {
     /// <summary>Where a branch goes: one instruction, or one for each value of an index.</summary>
     public int[] Targets { get; set; } = [];

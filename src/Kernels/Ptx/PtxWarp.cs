@@ -201,9 +201,8 @@ internal sealed class PtxWarp
     {
         var instruction = steps[current].Instruction;
         var block = Block.Number;
-        var source = instruction.Source.Length == 0 ? "" : $", {instruction.Source} of its C#";
         return new DeviceException(
-            $"{Launch.Name}, {instruction.Opcode} (line {instruction.Line} of its PTX{source}): thread {(Index * Size) + lane} of block "
+            $"{Launch.Name}, {instruction.Opcode} (line {instruction.Line} of its PTX): thread {(Index * Size) + lane} of block "
             + $"({block % Launch.Shape.Columns}, {block / Launch.Shape.Columns}) {what}.");
     }
 
