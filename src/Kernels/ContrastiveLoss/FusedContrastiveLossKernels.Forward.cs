@@ -25,7 +25,7 @@ internal static partial class FusedContrastiveLossKernels
     /// <param name="rows">(2N), receives what the backward pass needs of each anchor.</param>
     /// <param name="parts">32 sums for each item.</param>
     /// <param name="tickets">One element that is 0, before and after.</param>
-    [Kernel(Threads, MinimumBlocks = 3, SavesRegisters = true)]
+    [Kernel(Threads, MinimumBlocks = 3, WritesIndices = true, SavesRegisters = true)]
     [KernelVariant(typeof(FixedShift))]
     [KernelVariant(typeof(RowMaximum))]
     public static void Forward<TShift>(

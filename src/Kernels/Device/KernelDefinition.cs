@@ -49,6 +49,9 @@ public sealed record KernelDefinition
     /// <summary>How many instructions the hot loop may have, see <see cref="KernelAttribute.HotLoop"/>; null where nobody has set a bar.</summary>
     public int? HotLoopBar => variant?.HotLoop is > 0 and var bar ? bar : attribute.HotLoop > 0 ? attribute.HotLoop : null;
 
+    /// <summary>Whether other kernels read where it tells them to, see <see cref="KernelAttribute.WritesIndices"/>.</summary>
+    internal bool WritesIndices => attribute.WritesIndices;
+
     /// <summary>Whether the hot loop may divide.</summary>
     public bool MayDivide => attribute.MayDivide;
 
@@ -90,6 +93,9 @@ public sealed class KernelAttribute(int threads) : Attribute
     /// few registers for.
     /// </summary>
     public bool SavesRegisters { get; init; }
+
+    /// <summary>Whether other kernels read where it tells them to, so that none of its blocks may be left out where launches are only sampled.</summary>
+    public bool WritesIndices { get; init; }
 
     /// <summary>
     /// The most instructions that the loop where the kernel spends its time may have on compute capability 9.0, or 0 where any number is right; <c>pascl ptx</c>

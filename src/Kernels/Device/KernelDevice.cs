@@ -79,10 +79,10 @@ public abstract class KernelDevice : IDisposable
 
     /// <summary>Opens a device that runs the GPU's code on the CPU for some blocks of each launch and counts what they do. It computes nothing to be used.</summary>
     /// <param name="gpu">Whose size the launches are made for.</param>
-    /// <param name="sampledBlocks">Blocks of each launch that are run.</param>
+    /// <param name="mostInstructions">After how many instructions of threads a launch begins no other block.</param>
     /// <param name="observer">Told of every launch.</param>
-    public static KernelDevice OpenCounter(GpuRates gpu, int sampledBlocks, Action<KernelWork> observer) =>
-        new PtxMachine(new PtxRunOptions(SampledBlocks: sampledBlocks, Checks: false), gpu.Multiprocessors) { Launched = launch => observer(launch.Work()) };
+    public static KernelDevice OpenCounter(GpuRates gpu, long mostInstructions, Action<KernelWork> observer) =>
+        new PtxMachine(new PtxRunOptions(MostInstructions: mostInstructions, Checks: false), gpu.Multiprocessors) { Launched = launch => observer(launch.Work()) };
 
     internal static KernelDevice Open(string device, CudaDriver? driver) => device switch
     {

@@ -139,13 +139,16 @@ internal sealed class PtxCode
     /// <exception cref="DeviceException">It uses something that the machine does not know.</exception>
     public PtxCode(PtxKernel kernel)
     {
-        Name = kernel.Definition.Name;
+        (Name, WritesIndices) = (kernel.Definition.Name, kernel.Definition.WritesIndices);
         Program = PtxProgram.Parse(kernel.Text);
         Steps = [.. Program.Instructions.Select(instruction => new PtxStep(instruction))];
     }
 
     /// <summary>The kernel's name, for people.</summary>
     public string Name { get; }
+
+    /// <summary>Whether other kernels read where it tells them to.</summary>
+    public bool WritesIndices { get; }
 
     /// <summary>The text, read.</summary>
     public PtxProgram Program { get; }

@@ -4,18 +4,16 @@ namespace Pascl.Kernels.Ptx;
 
 /// <summary>What the warps of a launch have executed: by instruction, and how their accesses to memory lie.</summary>
 /// <param name="code">The kernel.</param>
-/// <param name="scale">Blocks of the launch by each block that is run.</param>
-internal sealed class PtxCounts(PtxCode code, double scale)
+internal sealed class PtxCounts(PtxCode code)
 {
     private const int SectorBytes = 32;
     private const int Banks = 32;
     private const int BankBytes = 4;
 
     private readonly long[] warps = new long[code.Steps.Length];
-    private readonly long[] threads = new long[code.Steps.Length];
 
     /// <summary>Blocks of the launch by each block that was run: by this everything is multiplied that stands for the whole launch.</summary>
-    public double Scale { get; } = scale;
+    public double Scale { get; set; } = 1;
 
     /// <summary>Requests of warps to global memory, and the 32-byte sectors that they touched.</summary>
     public long GlobalRequests { get; private set; }
@@ -36,7 +34,7 @@ internal sealed class PtxCounts(PtxCode code, double scale)
     public long DivergentBranches { get; private set; }
 
     /// <summary>Instructions of all threads.</summary>
-    public long ThreadInstructions => threads.Sum();
+    public long ThreadInstructions { get; private set; }
 
     /// <summary>How often warps executed instructions of each opcode.</summary>
     public IEnumerable<(PtxInstruction Instruction, long Warps)> Executed =>
@@ -46,7 +44,7 @@ internal sealed class PtxCounts(PtxCode code, double scale)
     public void Add(int instruction, uint lanes)
     {
         warps[instruction]++;
-        threads[instruction] += BitOperations.PopCount(lanes);
+        ThreadInstructions += BitOperations.PopCount(lanes);
     }
 
     /// <summary>Counts a branch whose lanes go different ways.</summary>

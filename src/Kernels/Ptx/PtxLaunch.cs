@@ -4,9 +4,11 @@ namespace Pascl.Kernels.Ptx;
 
 /// <summary>How a launch is run.</summary>
 /// <param name="Seed">Decides which warp is next at every access to memory, and in which order blocks begin.</param>
-/// <param name="SampledBlocks">How many blocks are run, spread over the grid; 0 for all. What the others would have written is missing.</param>
+/// <param name="MostInstructions">
+/// After how many instructions of threads no other block is begun, so that a large launch is sampled: what the other blocks would have written is missing.
+/// </param>
 /// <param name="Checks">Whether races, reads of what was never written and addresses in nobody's memory are looked for.</param>
-internal sealed record PtxRunOptions(int Seed = 0, int SampledBlocks = 0, bool Checks = true);
+internal sealed record PtxRunOptions(int Seed = 0, long MostInstructions = long.MaxValue, bool Checks = true);
 
 /// <summary>One launch of a kernel on the machine.</summary>
 internal sealed class PtxLaunch
@@ -30,7 +32,7 @@ internal sealed class PtxLaunch
     {
         (Code, Shape, Parameters, this.options) = (code, shape, parameters, options);
         arrayBytes = arrays.Sum(array => array.Bytes);
-        Counts = new PtxCounts(code, options.SampledBlocks == 0 ? 1 : Math.Max(1, (double)shape.Columns * shape.Rows / options.SampledBlocks));
+        Counts = new PtxCounts(code);
         if (options.Checks)
         {
             Order = new HappensBefore(shape.Threads);
@@ -69,18 +71,21 @@ internal sealed class PtxLaunch
     public void Run()
     {
         var random = new Random(options.Seed);
-        var waiting = new Stack<int>(Blocks(random));
+        var blocks = Enumerable.Range(0, Shape.Columns * Shape.Rows).ToArray();
+        random.Shuffle(blocks);
+        var waiting = new Stack<int>(blocks);
         var free = new Stack<PtxWarp[]>(Enumerable.Range(0, Math.Min(ResidentBlocks, waiting.Count)).Select(_ => NewWarps()));
         var ready = new List<PtxWarp>();
         while (true)
         {
-            while (free.Count > 0 && waiting.Count > 0)
+            while (free.Count > 0 && waiting.Count > 0 && (Counts.ThreadInstructions < options.MostInstructions || Code.WritesIndices))
             {
                 ready.AddRange(new PtxBlock(this, waiting.Pop(), free.Pop(), NewSharedMemory()).Warps);
             }
 
             if (ready.Count == 0)
             {
+                Counts.Scale = (double)blocks.Length / (blocks.Length - waiting.Count);
                 return;
             }
 
@@ -132,19 +137,6 @@ internal sealed class PtxLaunch
 
     /// <summary>A moment after all others.</summary>
     public long Now() => Order?.Next() ?? 0;
-
-    private IEnumerable<int> Blocks(Random random)
-    {
-        var all = Shape.Columns * Shape.Rows;
-        if (options.SampledBlocks == 0 || options.SampledBlocks >= all)
-        {
-            var blocks = Enumerable.Range(0, all).ToArray();
-            random.Shuffle(blocks);
-            return blocks;
-        }
-
-        return Enumerable.Range(0, options.SampledBlocks).Select(sample => (int)((2 * sample + 1) * (long)all / (2 * options.SampledBlocks)));
-    }
 
     private PtxWarp[] NewWarps() => [.. Enumerable.Range(0, Shape.Threads / PtxWarp.Size).Select(index => new PtxWarp(this, index))];
 

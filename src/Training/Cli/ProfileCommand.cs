@@ -41,14 +41,26 @@ internal static class ProfileCommand
             "Runs steps of training, keeps nothing, and shows where their time goes: data, forward, each loss, backward, optimiser. "
             + "It also shows images per second, memory, and the kernels that were launched.");
         source.AddTo(command, steps, warmUp, phase, trace, synchronise, kernels, gpu);
-        command.SetAction(result => result.GetValue(kernels)
-            ? ProfileKernels.Run(source.Read(result), result.GetRequiredValue(phase), GpuRates.Known.Single(known => known.Name == result.GetValue(gpu)))
-            : result.GetResult(gpu) is { Implicit: false } ? throw new InputException("--gpu is for the bounds of --kernels; add that or leave it out.")
-            : Run(
-            source.Read(result),
-            new ProfileSettings(
-                AtLeast(1, steps, result), AtLeast(0, warmUp, result), result.GetRequiredValue(phase), result.GetValue(trace), result.GetValue(synchronise),
-                ConvolutionOption.IsOn(result))));
+        Option[] ofTimes = [steps, warmUp, trace, synchronise];
+        command.SetAction(result =>
+        {
+            var counts = result.GetValue(kernels);
+            if (Array.Find(counts ? ofTimes : [gpu], option => result.GetResult(option) is { Implicit: false }) is { } useless)
+            {
+                throw new InputException(counts
+                    ? $"{useless.Name} is for times, and --kernels counts one step without timing it; leave one of them out."
+                    : $"{useless.Name} is for the bounds of --kernels; add that or leave it out.");
+            }
+
+            var recipe = source.Read(result);
+            return counts
+                ? ProfileKernels.Run(recipe, result.GetRequiredValue(phase), GpuRates.Known.Single(known => known.Name == result.GetValue(gpu)))
+                : Run(
+                    recipe,
+                    new ProfileSettings(
+                        AtLeast(1, steps, result), AtLeast(0, warmUp, result), result.GetRequiredValue(phase), result.GetValue(trace), result.GetValue(synchronise),
+                        ConvolutionOption.IsOn(result)));
+        });
         return command.WithConvolutionCheck().WithExamples(
             "profile",
             "profile --preset cifar10-lt-cpu --data DATA --steps 20 --trace trace.json",

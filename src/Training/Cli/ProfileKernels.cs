@@ -7,19 +7,20 @@ namespace Pascl.Training.Cli;
 
 /// <summary><c>profile --kernels</c>: what the GPU code of each kernel does in a training step, counted on the CPU.</summary>
 /// <remarks>
-/// The step is the one of <c>train</c>, with a device that runs some blocks of each launch; torch's own operations are not counted. What the kernels compute is
+/// The step is the one of <c>train</c>, with a device that runs a sample of the blocks of a large launch; torch's own operations are not counted. What the kernels compute is
 /// incomplete, so the losses mean nothing.
 /// </remarks>
 internal static class ProfileKernels
 {
-    private const int SampledBlocks = 4;
+    // A second of the machine at most; larger launches are sampled.
+    private const long MostInstructions = 20_000_000;
 
     public static int Run(Recipe recipe, string phaseName, GpuRates gpu)
     {
         var data = TrainingRun.ReadForTraining(recipe);
         Trainer.PrepareTorch(recipe);
         var launches = new List<KernelWork>();
-        using var device = ComputeDevice.OpenCounter(gpu, SampledBlocks, launches.Add);
+        using var device = ComputeDevice.OpenCounter(gpu, MostInstructions, launches.Add);
         using var model = Trainer.CreateModel(recipe, data.Training.ClassCount, device);
         var phase = Trainer.Phases(recipe, data, device).Single(phase => phase.Name == phaseName);
         phase.Enter(model);
@@ -37,7 +38,7 @@ internal static class ProfileKernels
             .Select(group => group.Aggregate((sum, work) => sum + work))
             .OrderByDescending(work => work.BoundMicroseconds(gpu)).ToArray();
         ConsoleTable.Write(
-            $"{title}: thousands of warp-instructions by class, counted in {SampledBlocks} blocks of each launch",
+            $"{title}: thousands of warp-instructions by class, large launches by a sample of their blocks",
             ["kernel", "launches", .. Enum.GetNames<InstructionClass>().Select(name => name.ToLowerInvariant()), "divergent branches"],
             [.. kernels.Select(work => (string[])[
                 work.Kernel,
@@ -60,7 +61,9 @@ internal static class ProfileKernels
         Console.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
             $"{launches.Count} launches, at least {total:0} us together. A bound is what memory and issue rates allow at most; no GPU reaches it, and none was measured here."));
-        Console.WriteLine("Torch's own operations, convolutions above all, are not counted. Free are copies between registers and products that join a sum.");
+        Console.WriteLine(
+            "Torch's own operations, convolutions above all, are not counted. Free are copies between registers and products that join a sum. "
+            + "Sectors are those of 32 bytes that requests touch, by those that the same bytes would fill: below 1 where lanes read the same.");
     }
 
     private static string Number(double number) => number.ToString(number < 10 ? "0.0" : "N0", CultureInfo.InvariantCulture);

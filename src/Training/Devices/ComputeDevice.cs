@@ -33,8 +33,8 @@ public sealed class ComputeDevice : IDisposable
     }
 
     /// <summary>The CPU, with kernels that only count what their code would do on a GPU: what they compute is not to be used.</summary>
-    internal static ComputeDevice OpenCounter(GpuRates gpu, int sampledBlocks, Action<KernelWork> observer) =>
-        new(torch.CPU, KernelDevice.OpenCounter(gpu, sampledBlocks, observer));
+    internal static ComputeDevice OpenCounter(GpuRates gpu, long mostInstructions, Action<KernelWork> observer) =>
+        new(torch.CPU, KernelDevice.OpenCounter(gpu, mostInstructions, observer));
 
     /// <inheritdoc/>
     public override string ToString() => Kernels switch

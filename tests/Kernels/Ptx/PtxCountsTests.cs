@@ -42,7 +42,7 @@ public sealed class PtxCountsTests
     [Test]
     public void a_sample_of_the_blocks_counts_for_all_of_them()
     {
-        var (all, sampled) = (Count(ReadsWithStride, 1, blocks: 12), Count(ReadsWithStride, 1, blocks: 12, sampledBlocks: 3));
+        var (all, sampled) = (Count(ReadsWithStride, 1, blocks: 12), Count(ReadsWithStride, 1, blocks: 12, mostInstructions: 1));
         using (Assert.EnterMultipleScope())
         {
             Assert.That(sampled.Warps, Is.EqualTo(all.Warps));
@@ -65,10 +65,10 @@ public sealed class PtxCountsTests
         }
     }
 
-    private static KernelWork Count(Action<ArrayView<float>, ArrayView<float>, int> kernel, int number, int blocks = 1, int sampledBlocks = 0)
+    private static KernelWork Count(Action<ArrayView<float>, ArrayView<float>, int> kernel, int number, int blocks = 1, long mostInstructions = long.MaxValue)
     {
         KernelWork? work = null;
-        using var machine = new PtxMachine(new PtxRunOptions(SampledBlocks: sampledBlocks)) { Launched = launch => work = launch.Work() };
+        using var machine = new PtxMachine(new PtxRunOptions(MostInstructions: mostInstructions)) { Launched = launch => work = launch.Work() };
         using var input = machine.Allocate<float>(new float[16 * Threads * blocks]);
         using var output = machine.Allocate<float>(Threads * blocks);
         machine.Load(kernel).Launch(new LaunchShape(blocks, Threads), input.Vector, output.Vector, number);

@@ -59,6 +59,18 @@ public sealed class ProfileCommandTests
     }
 
     [Test]
+    public void kernels_are_counted_and_bounded_without_a_gpu()
+    {
+        var (code, output, error) = PasclProgram.Run($"{Tiny} --kernels --gpu A100");
+        Assert.That(code, Is.Zero, error);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(output, Does.Contain("One step of 70 images of quickstart").And.Contain("Bounds on A100 (2039 GB/s").And.Contain("85 launches, at least "));
+            Assert.That(output, Does.Match(@"DualBatchNorm\.Reduce\.\S+ +20\b").And.Match(@"FusedUpdate\.Adam +1\b"));
+        }
+    }
+
+    [Test]
     public void the_second_phase_has_no_contrastive_loss()
     {
         var (code, output, error) = PasclProgram.Run($"{Tiny} --phase auxiliary-branch --steps 2 --synchronise");
@@ -69,6 +81,9 @@ public sealed class ProfileCommandTests
     [TestCase("--steps 0", "--steps is 0", "at least 1")]
     [TestCase("--warm-up-steps -1", "--warm-up-steps is -1")]
     [TestCase("--steps many", "--steps takes a whole number")]
+    [TestCase("--gpu H200", "--gpu is for the bounds of --kernels")]
+    [TestCase("--kernels --gpu H999", "--gpu takes one of")]
+    [TestCase("--kernels --trace t.json", "--trace", "--kernels")]
     [TestCase("--phase third", "third", "auxiliary-branch")]
     [TestCase("--trace no-such-folder/trace.json", "no-such-folder", "does not exist")]
     [TestCase("--preset cifar10-lt-cpu", "--data")]
