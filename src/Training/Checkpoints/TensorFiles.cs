@@ -71,7 +71,6 @@ internal static class TensorFiles
 /// <summary>A file of tensors by name, read one by one.</summary>
 internal interface ITensorFile : IDisposable
 {
-    /// <summary>Path of the file.</summary>
     string Path { get; }
 
     /// <summary>Type and shape of every tensor.</summary>
@@ -89,7 +88,6 @@ internal interface ITensorFile : IDisposable
 /// <param name="Shape">Length of every dimension; empty for a scalar.</param>
 internal sealed record StoredTensor(torch.ScalarType Type, IReadOnlyList<long> Shape)
 {
-    /// <summary>Whether a tensor has this type and shape.</summary>
     public bool Fits(torch.Tensor tensor) => tensor.dtype == Type && tensor.shape.SequenceEqual(Shape);
 
     /// <inheritdoc/>

@@ -145,7 +145,6 @@ internal static class ProfileCommand
     private sealed record ProfileSettings(int Steps, int WarmUp, string Phase, string? Trace, bool Synchronise, bool ChecksConvolutions);
 }
 
-/// <summary>A profile as tables.</summary>
 internal sealed class ProfileReport(StepProfile profile, ComputeDevice device, long images, bool hasNvtx)
 {
     private const double BytesPerMebibyte = 1 << 20;

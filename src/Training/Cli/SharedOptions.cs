@@ -6,7 +6,6 @@ namespace Pascl.Training.Cli;
 /// <summary><c>--force</c>: whether a command may write over files that exist. Without it, nothing of the user's is lost to a mistyped name.</summary>
 internal static class OverwriteOption
 {
-    /// <summary>Adds the option to a command.</summary>
     public static Option<bool> AddTo(Command command)
     {
         var option = new Option<bool>("--force") { Description = "write over files that exist" };
@@ -40,7 +39,6 @@ internal static class ConvolutionOption
         return command;
     }
 
-    /// <summary>Whether the convolutions are to be checked.</summary>
     public static bool IsOn(ParseResult result) => result.GetRequiredValue(option) == On;
 
     /// <summary>Says on standard error which convolutions are wrong on this machine and what is done about it; nothing where all are right.</summary>

@@ -128,10 +128,10 @@ public sealed class TailClasses
         }
     }
 
-    /// <summary>Whether each class is in the tail.</summary>
+    /// <summary>Whether each class is in the tail, in label order.</summary>
     public bool[] Flags { get; }
 
-    /// <summary>Number of tail classes.</summary>
+    /// <summary>Number of tail classes, at least 1.</summary>
     public int Count { get; }
 }
 

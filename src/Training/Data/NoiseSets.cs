@@ -21,7 +21,6 @@ internal static class NoiseSets
 
     private static readonly (string Name, PaintNoise Paint)[] sets = [("gaussian", Gaussian), ("rademacher", Rademacher), ("blobs", Blobs)];
 
-    /// <summary>What names the sets.</summary>
     public static IReadOnlyList<string> Names => [.. sets.Select(set => Prefix + set.Name)];
 
     private delegate void PaintNoise(RandomSequence random, Span<byte> pixels, int size);

@@ -14,7 +14,6 @@ internal static class ScoringPipeline
     private const int LargestBatch = 64;
     private const int PixelsPerBatch = LargestBatch * 32 * 32;
 
-    /// <summary>Images of a full batch.</summary>
     public static int BatchSize(ScoringModel model) => Math.Clamp(PixelsPerBatch / (model.ImageSize * model.ImageSize), 1, LargestBatch);
 
     /// <summary>Scores images, a batch of them at a time.</summary>
@@ -94,7 +93,6 @@ internal sealed class DecodedImages : IDisposable
         return [.. sources.Select((source, i) => new ScoredImage(source, errors[i] is null ? scores.Dequeue() : null, errors[i]))];
     }
 
-    /// <summary>Frees the pixels.</summary>
     public void Dispose() => pixels.Dispose();
 
     private static string? Decode(ImageInput input, ImageDecoder decoder, Span<byte> target, int size)

@@ -15,7 +15,7 @@ namespace Pascl.Training.Golden;
 /// </summary>
 public static class ModelGolden
 {
-    /// <summary>The file's name.</summary>
+    /// <summary>Its name in the folder of golden files.</summary>
     public const string FileName = "model.json";
 
     /// <summary>Checks every case of the file in <paramref name="folder"/>.</summary>

@@ -68,7 +68,7 @@ public sealed class Convolution : Module<Tensor, Tensor>
     /// <summary>The weights, (output channels, input channels / groups, kernel, kernel).</summary>
     public Parameter Weight => weight;
 
-    /// <summary>How it is computed.</summary>
+    /// <summary>How it is computed; <see cref="ConvolutionCheck"/> changes it where the usual way is wrong on this machine.</summary>
     public ConvolutionWay Way { get; set; }
 
     /// <summary>What computes it in a way from input and weights; tests put a wrong one in its place.</summary>

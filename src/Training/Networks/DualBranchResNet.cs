@@ -105,7 +105,6 @@ internal sealed class SmallResNet : NetworkDefinition
         int CountBlocks(int stage) => Enumerable.Range(0, shapes.Count).TakeWhile(block => shapes.ContainsKey($"layer{stage}.{block}.conv1.weight")).Count();
     }
 
-    /// <summary>Blocks of each stage.</summary>
     internal static int[] Blocks(ResNetDepth depth) => depth == ResNetDepth.ResNet18 ? [2, 2, 2, 2] : [3, 4, 6, 3];
 }
 
@@ -134,7 +133,6 @@ public sealed class DualBranchResNet50 : ResidualNetwork
         ImageSize: 224, new ChannelNormalisation([0.485f, 0.456f, 0.406f], [0.229f, 0.224f, 0.225f]), AugmentationSettings.Cifar);
 }
 
-/// <summary>The networks of that kind.</summary>
 internal sealed class ImageNetResNet : NetworkDefinition
 {
     private ImageNetResNet()

@@ -265,7 +265,6 @@ internal sealed class PickledSet;
 /// <summary>A value that is read and not used: a device, a numerical type, the arguments of a script.</summary>
 internal sealed class PickledUnused : IPickledState
 {
-    /// <summary>The only one.</summary>
     public static PickledUnused Value { get; } = new();
 
     /// <inheritdoc/>
@@ -274,7 +273,6 @@ internal sealed class PickledUnused : IPickledState
     }
 }
 
-/// <summary>Strings in pickles.</summary>
 internal static class PickledText
 {
     private const int LongestShown = 80;

@@ -32,7 +32,6 @@ public sealed class StepClock : IDisposable
     /// <summary>The batches that data threads prepared.</summary>
     internal IReadOnlyCollection<PreparedBatch> Batches => prepared;
 
-    /// <summary>The launches of kernels.</summary>
     internal IReadOnlyCollection<ObservedLaunch> Launches => launches;
 
     /// <summary>Managed bytes that all threads allocated from the beginning to the end.</summary>
@@ -137,7 +136,6 @@ public enum StepPart
 /// <summary>The parts of a step in words, the same in tables, traces and Nsight.</summary>
 internal static class StepPartNames
 {
-    /// <summary>The name of a part.</summary>
     public static string Name(this StepPart part) => part switch
     {
         StepPart.Data => "waiting for data",

@@ -22,7 +22,6 @@ internal sealed class StepProfile
         Steps = [.. spans.GroupBy(span => span.Step).Select(step => (step.First().Start, step.Last().End))];
     }
 
-    /// <summary>What was noted.</summary>
     public StepClock Clock { get; }
 
     /// <summary>The parts of all steps in order, without gaps.</summary>

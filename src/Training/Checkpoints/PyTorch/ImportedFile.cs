@@ -23,7 +23,6 @@ internal sealed class ImportedFile : IDisposable
     private ImportedFile(ConvertedFile file, Dictionary<string, string> names, IReadOnlyList<string> unused) =>
         (this.file, this.names, Unused) = (file, names, unused);
 
-    /// <summary>Path of the file.</summary>
     public string Path => file.Path;
 
     /// <summary>Tensors of the file that parts of the network take.</summary>

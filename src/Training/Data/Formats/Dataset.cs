@@ -111,7 +111,6 @@ internal abstract class FileDataset : Dataset
 {
     private readonly Dictionary<string, ImageHeaders> headers = [];
 
-    /// <summary>Where the files are.</summary>
     public required FileTree Tree { get; init; }
 
     /// <summary>The images of each part, by its name.</summary>

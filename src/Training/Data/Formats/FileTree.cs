@@ -68,7 +68,6 @@ internal abstract class FileTree
     /// <exception cref="InputException">It cannot be read; the sentence names it.</exception>
     public abstract ReadOnlyMemory<byte> Read(string file);
 
-    /// <summary>The lines of a text file.</summary>
     public string[] ReadLines(string file)
     {
         using var reader = new StreamReader(new MemoryStream(Read(file).ToArray()));

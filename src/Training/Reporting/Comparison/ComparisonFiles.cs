@@ -133,7 +133,6 @@ internal static class ComparisonJson
     };
 }
 
-/// <summary>A comparison as Markdown.</summary>
 internal static class ComparisonMarkdown
 {
     private const string Special = "\\`*_{}[]<>#|~&";
@@ -233,7 +232,6 @@ internal static class ComparisonPlots
         $"{metric.Title}, %",
         [.. comparison.Sets.Select(set => (set, new Quantity(Reading.Deployed, set, metric))), ("average", new(Reading.Deployed, null, metric))]);
 
-    /// <summary>Bars of the accuracies.</summary>
     public static Plot Accuracies(RunComparison comparison) => Bars(
         comparison,
         "accuracy, %",
