@@ -25,10 +25,10 @@ public sealed record ScoreReport
     /// <exception cref="InputException">A score is not a number.</exception>
     public static ScoreReport Measure(
         FeaturePass test, IReadOnlyList<FeaturePass> outOfDistribution, IReadOnlyList<ScoreSpecification> scores, ScoreFitting fitting) => new()
-    {
-        TestImages = test.Images.Count,
-        Scores = [.. scores.Select(score => ScoreResult.Measure(score, score.Fit(fitting), test, outOfDistribution))],
-    };
+        {
+            TestImages = test.Images.Count,
+            Scores = [.. scores.Select(score => ScoreResult.Measure(score, score.Fit(fitting), test, outOfDistribution))],
+        };
 
     /// <summary>Reads a report that <see cref="Write"/> wrote.</summary>
     /// <exception cref="InputException">The file is missing or not such a report.</exception>
