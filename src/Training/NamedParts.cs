@@ -9,7 +9,6 @@ internal sealed class NamedParts<T>(string kind, Func<T, string> nameOf, params 
 {
     private readonly List<T> all = [.. parts];
 
-    /// <summary>All of them.</summary>
     public IReadOnlyList<T> All => all;
 
     /// <summary>The part of that name.</summary>
@@ -29,6 +28,5 @@ internal sealed class NamedParts<T>(string kind, Func<T, string> nameOf, params 
         all.Add(part);
     }
 
-    /// <summary>Takes one back.</summary>
     public void Remove(T part) => all.Remove(part);
 }

@@ -23,7 +23,7 @@ public sealed class Run : IDisposable
     private Run(RunFolder folder, Checkpoint checkpoint, Recipe recipe, Precision trainedPrecision, string device, bool isOnOtherSets) =>
         (Folder, Checkpoint, Recipe, this.trainedPrecision, deviceName, this.isOnOtherSets) = (folder, checkpoint, recipe, trainedPrecision, device, isOnOtherSets);
 
-    /// <summary>Where the run is.</summary>
+    /// <summary>The folder, with recipe, checkpoint, log and reports.</summary>
     public RunFolder Folder { get; }
 
     /// <summary>What was trained, on which images, in which precision.</summary>
@@ -32,7 +32,7 @@ public sealed class Run : IDisposable
     /// <summary>What the checkpoint says beside the weights.</summary>
     public CheckpointInfo Info => Checkpoint.Info;
 
-    /// <summary>The checkpoint, for what else is in it.</summary>
+    /// <summary>The open checkpoint; it is closed with the run.</summary>
     public Checkpoint Checkpoint { get; }
 
     /// <summary>The network with the weights of the checkpoint, computed by torch's operations.</summary>
@@ -105,7 +105,7 @@ public sealed class Run : IDisposable
     /// <summary>The precision of the scores that the run's threshold is for.</summary>
     public Precision ThresholdPrecision => Info.Threshold is { Precision: null } ? trainedPrecision : Precision.Float32;
 
-    /// <summary>Opens the run in a folder.</summary>
+    /// <summary>Opens the run at a path, with its images where the recipe says that they are.</summary>
     /// <exception cref="InputException">There is no run, or it cannot be used.</exception>
     public static Run Open(string path) => Open(RunFolder.Open(path));
 

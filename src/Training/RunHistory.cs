@@ -45,10 +45,10 @@ public sealed record RunHistory(IReadOnlyList<EpochRecord> Epochs, UnfinishedEpo
 /// <param name="Step">Its number within the epoch.</param>
 public readonly record struct RunPosition(int Phase, int Epoch, int Step)
 {
-    /// <summary>The start of the next epoch.</summary>
+    /// <summary>The first step of the next epoch of the same phase.</summary>
     public RunPosition NextEpoch => new(Phase, Epoch + 1, 0);
 
-    /// <summary>The start of the next phase.</summary>
+    /// <summary>The first step of the first epoch of the next phase.</summary>
     public RunPosition NextPhase => new(Phase + 1, 0, 0);
 
     /// <summary>Whether no step of the phase was taken yet.</summary>

@@ -32,22 +32,17 @@ internal sealed class TrainingSteps : IDisposable
         loader.Prepared = clock is null ? null : clock.Prepared;
     }
 
-    /// <summary>The phase that the steps belong to.</summary>
     public TrainingPhase Phase { get; }
 
-    /// <summary>What is minimised.</summary>
     public Objective Objective { get; }
 
-    /// <summary>What updates the parameters.</summary>
     public Optimiser Optimiser { get; }
 
-    /// <summary>Steps of an epoch.</summary>
     public int PerEpoch => loader.StepsPerEpoch;
 
     /// <summary>How long steps have waited for their batches so far.</summary>
     public TimeSpan WaitTime => loader.WaitTime;
 
-    /// <summary>The batches of a phase.</summary>
     public static BatchLoader NewLoader(TrainingPhase phase, TrainingData data, ComputeDevice device) =>
 
         // The simulator would be slower than the threads of the CPU, and its views are the same.

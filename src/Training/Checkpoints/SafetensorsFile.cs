@@ -19,7 +19,7 @@ public sealed class SafetensorsFile : ITensorFile
     private SafetensorsFile(FileStream stream, SafetensorsContent content) =>
         (this.stream, Entries, Unread, Metadata) = (stream, content.Entries, content.Unread, content.Metadata);
 
-    /// <summary>Path of the file.</summary>
+    /// <summary>Full path of the file, whatever path it was opened by.</summary>
     public string Path => stream.Name;
 
     /// <summary>Every tensor by name.</summary>

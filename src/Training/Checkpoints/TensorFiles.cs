@@ -1,4 +1,6 @@
+using System.Buffers.Binary;
 using System.Collections.ObjectModel;
+using System.Text;
 using Pascl.Training.Checkpoints.PyTorch;
 using TorchSharp;
 
@@ -69,7 +71,6 @@ internal static class TensorFiles
 /// <summary>A file of tensors by name, read one by one.</summary>
 internal interface ITensorFile : IDisposable
 {
-    /// <summary>Path of the file.</summary>
     string Path { get; }
 
     /// <summary>Type and shape of every tensor.</summary>
@@ -87,7 +88,6 @@ internal interface ITensorFile : IDisposable
 /// <param name="Shape">Length of every dimension; empty for a scalar.</param>
 internal sealed record StoredTensor(torch.ScalarType Type, IReadOnlyList<long> Shape)
 {
-    /// <summary>Whether a tensor has this type and shape.</summary>
     public bool Fits(torch.Tensor tensor) => tensor.dtype == Type && tensor.shape.SequenceEqual(Shape);
 
     /// <inheritdoc/>
@@ -115,4 +115,132 @@ internal sealed class TensorsBelow(ITensorFile file, string prefix) : ITensorFil
 
     /// <inheritdoc/>
     public void Dispose() => file.Dispose();
+}
+
+/// <summary>Names what a file is that was given as a file of weights and is none, by its first bytes.</summary>
+internal static class WeightFileKind
+{
+    /// <summary>How many bytes of the beginning are looked at.</summary>
+    public const int BytesNeeded = 512;
+
+    private const int LongestQuote = 40;
+    private const int TarMagic = 257;
+
+    // A dictionary of the library of LevelDB, with which TensorFlow lists the tensors of a checkpoint, ends with this number.
+    private const ulong TensorFlowIndex = 0xdb4775248b80fb57;
+
+    private static readonly (byte[] Start, string What)[] beginnings =
+    [
+        ("version https://git-lfs"u8.ToArray(), "is a pointer of Git LFS, not the file itself; get that with git lfs pull"),
+        ([0x1f, 0x8b], "is compressed with gzip; unpack it"),
+        ("BZh"u8.ToArray(), "is compressed with bzip2; unpack it"),
+        ([0xfd, (byte)'7', (byte)'z', (byte)'X', (byte)'Z'], "is compressed with xz; unpack it"),
+        ([0x28, 0xb5, 0x2f, 0xfd], "is compressed with zstd; unpack it"),
+        ([(byte)'7', (byte)'z', 0xbc, 0xaf], "is a 7z archive; unpack it"),
+        ("Rar!"u8.ToArray(), "is a RAR archive; unpack it"),
+        ([0x89, (byte)'H', (byte)'D', (byte)'F'], "is an HDF5 file, in which Keras and MATLAB store weights and PyTorch does not"),
+        ([0x93, (byte)'N', (byte)'U', (byte)'M', (byte)'P', (byte)'Y'], "is a NumPy array"),
+        ("GGUF"u8.ToArray(), "is a GGUF file, in which llama.cpp stores language models"),
+        ("%PDF"u8.ToArray(), "is a PDF document"),
+        ([0x89, (byte)'P', (byte)'N', (byte)'G'], "is a PNG image"),
+        ([0xff, 0xd8, 0xff], "is a JPEG image"),
+        ([0x7f, (byte)'E', (byte)'L', (byte)'F'], "is a program"),
+        ([8, 1, 0x12], "seems to be a SavedModel of TensorFlow"),
+    ];
+
+    /// <summary>Refuses a file that is certainly neither of PyTorch nor safetensors, nor a damaged one of them.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="start">Its first <see cref="BytesNeeded"/> bytes, or all where it has fewer.</param>
+    /// <param name="end">Its last 8 bytes, or fewer.</param>
+    /// <exception cref="InputException">It is of another kind; the message names it.</exception>
+    public static void Require(string path, ReadOnlySpan<byte> start, ReadOnlySpan<byte> end)
+    {
+        if (IsOldTorch(start))
+        {
+            throw new InputException(
+                $"{path} was written by PyTorch before 1.6. Load it there and write it again with torch.save(torch.load(path, 'cpu'), path).");
+        }
+
+        if (Named(start, end) is { } what)
+        {
+            throw new InputException($"{path} is not a file of weights: it {what}. A file of torch.save or a safetensors file was expected.");
+        }
+    }
+
+    // What torch.save wrote before 1.6, and writes when it is told to, begins with a pickle of a number of ten bytes, in protocol 4 and 5 in a frame.
+    private static bool IsOldTorch(ReadOnlySpan<byte> start)
+    {
+        ReadOnlySpan<byte> number = [0x8a, 10];
+        return IsPickle(start) && (start[2..].StartsWith(number) || (start.Length > 11 && start[2] == 0x95 && start[11..].StartsWith(number)));
+    }
+
+    private static bool IsPickle(ReadOnlySpan<byte> start) => start.Length > 2 && start[0] == 0x80 && start[1] is >= 2 and <= 5;
+
+    private static string? Named(ReadOnlySpan<byte> start, ReadOnlySpan<byte> end)
+    {
+        if (start.IsEmpty)
+        {
+            return "is empty";
+        }
+
+        if (start.StartsWith("PK"u8))
+        {
+            return null;
+        }
+
+        foreach (var (beginning, what) in beginnings)
+        {
+            if (start.StartsWith(beginning))
+            {
+                return what;
+            }
+        }
+
+        if (start.Length >= TarMagic + 5 && start[TarMagic..].StartsWith("ustar"u8))
+        {
+            return "is a tar archive; unpack it, and if PyTorch before 0.1.10 wrote it, load it there and write it again with torch.save";
+        }
+
+        if (Text(start) is { } text)
+        {
+            return $"begins with the text \"{text}\"";
+        }
+
+        // The length of its header, and the header.
+        if (start.Length <= 8 || start[8] == '{')
+        {
+            return null;
+        }
+
+        return IsPickle(start) ? "is a pickle that torch.save did not write; load it in Python, and write it again with torch.save"
+            : end.Length == 8 && BinaryPrimitives.ReadUInt64LittleEndian(end) == TensorFlowIndex ? "is a checkpoint of TensorFlow"
+            : start[4..].StartsWith("TFL3"u8) ? "is a model of TensorFlow Lite"
+            : start[0] == 8 && start[1] < 0x80 && start[2] is 0x12 or 0x1a or 0x22 or 0x3a or 0x42
+                ? "seems to be an ONNX model, which holds no state dictionary"
+            : $"begins with the bytes {Convert.ToHexString(start[..8])}";
+    }
+
+    // The first line, where the beginning is text. A safetensors file has zeros in its first eight bytes.
+    private static string? Text(ReadOnlySpan<byte> start)
+    {
+        if (start.StartsWith(Encoding.UTF8.Preamble))
+        {
+            start = start[Encoding.UTF8.Preamble.Length..];
+        }
+
+        var seen = start[..Math.Min(start.Length, LongestQuote)];
+        foreach (var letter in seen)
+        {
+            if (letter is < 0x20 and not ((byte)'\n' or (byte)'\r' or (byte)'\t'))
+            {
+                return null;
+            }
+        }
+
+        var text = Encoding.UTF8.GetString(seen).TrimStart();
+        var line = text.Split('\n', '\r')[0].Trim();
+
+        // The last letter may have been cut in half.
+        return line.TrimEnd('\ufffd') is { Length: > 0 } quote && !quote.Contains('\ufffd', StringComparison.Ordinal) ? quote : null;
+    }
 }

@@ -6,7 +6,6 @@ namespace Pascl.Training.Cli;
 /// <summary><c>data check</c>: what a path holds, and whether it is fit for training or testing.</summary>
 public static class DataCommand
 {
-    /// <summary>Name of the command.</summary>
     internal const string Name = "data";
 
     private const int ListedSizes = 4;

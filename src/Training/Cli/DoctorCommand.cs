@@ -98,7 +98,6 @@ internal static class ConvolutionDoctor
     private const string IsWrong = "WRONG";
     private static readonly int[] Widths = [8, 16, 64];
 
-    /// <summary>What the columns of <see cref="Rows"/> are.</summary>
     public static readonly string[] Columns = ["convolution", "computed by", "found", "output", "gradient of input", "of weights"];
 
     /// <summary>Every convolution: what it is, by which way, what was found, and the largest errors over the largest values.</summary>
@@ -208,7 +207,6 @@ internal static class ConvolutionDoctor
 /// <summary>What decides how fast, and whether, this machine trains.</summary>
 internal static class MachineReport
 {
-    /// <summary>Everything.</summary>
     public static IEnumerable<(string Name, string Value)> Rows() => Parts().Append(("backends", string.Join(", ", Backends())));
 
     /// <summary>The machine without a look at what kernels could run on, which takes a moment.</summary>

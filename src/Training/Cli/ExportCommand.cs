@@ -29,7 +29,7 @@ internal static class ExportCommand
         };
         var score = new Option<string>("--score")
         {
-            Description = "score of an ONNX model without threshold: " + string.Join(", ", DeployedScore.Names) + ", or the method's own, which is the default",
+            Description = "score of an ONNX model without threshold: " + string.Join(", ", OnnxScore.Names) + ", or the method's own, which is the default",
         };
         var withoutThreshold = new Option<bool>("--without-threshold") { Description = "an ONNX model that gives scores and leaves the decision to its user" };
         var images = new Option<string>("--images")
@@ -145,7 +145,8 @@ internal static class RunExport
                 + $"Choose it anew with: pascl calibrate {folder.Root}");
         }
 
-        var score = DeployedScore.Of(AcceptanceScore.Of(text, Readout.Of(model), info.TrainingCounts));
+        var score = AcceptanceScore.Of(text, Readout.Of(model), info.TrainingCounts);
+        OnnxScore.Require(score);
         var images = OnnxVerification.Choose(ImagesOf(recipe, settings.Images));
         if (checksConvolutions)
         {

@@ -19,13 +19,11 @@ internal sealed class GroupedHelp
 
     private static readonly ConditionalWeakTable<Command, GroupedHelp> byCommand = [];
 
-    /// <summary>Gives a command help in groups.</summary>
     public static void AddTo(Command command) => byCommand.AddOrUpdate(command, new GroupedHelp());
 
     /// <summary>The help of a command in groups; null where it has the usual help.</summary>
     public static GroupedHelp? Of(Command command) => byCommand.TryGetValue(command, out var help) ? help : null;
 
-    /// <summary>Writes the help.</summary>
     public void Write(Command command, TextWriter output)
     {
         var arguments = string.Concat(command.Arguments.Select(argument => $" <{argument.Name}>"));

@@ -120,9 +120,11 @@ internal static class TrainingRun
 
     private static ScoreReport Compare(Run run, IReadOnlyList<ScoreSpecification> scores, Dictionary<ImageSet, FeaturePass> passes)
     {
-        var fitting = new ScoreFitting(run.Network, run.Images.Training);
         var report = ScoreReport.Measure(
-            passes[run.Images.Test], [.. run.Images.OutOfDistribution.Select(set => passes[set])], [.. scores.Select(score => score.Fit(fitting))]);
+            passes[run.Images.Test],
+            [.. run.Images.OutOfDistribution.Select(set => passes[set])],
+            scores,
+            new ScoreFitting(run.Network, run.Images.Training));
         ScoreTable.Write(AnsiConsole.Console, report);
         return report;
     }

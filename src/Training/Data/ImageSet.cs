@@ -20,7 +20,7 @@ public sealed class ImageSet
     /// <summary>Creates the set of all images in a block.</summary>
     /// <param name="name">Short name for tables and messages, for example <c>svhn</c>.</param>
     /// <param name="pixels">The images.</param>
-    /// <param name="labels">One label per image.</param>
+    /// <param name="labels">The class of every image, from 0; <see cref="NoClass"/> where it shows none.</param>
     /// <param name="classNames">Class names in label order; empty for a set without classes.</param>
     /// <param name="sources">Where each image came from (a path, or archive and entry), for messages and reports.</param>
     public ImageSet(string name, PixelBlock pixels, int[] labels, IReadOnlyList<string> classNames, IReadOnlyList<string>? sources = null)
@@ -47,13 +47,13 @@ public sealed class ImageSet
     /// <summary>Number of images.</summary>
     public int Count => positions.Length;
 
-    /// <summary>Rows of pixels in an image.</summary>
+    /// <summary>Rows of every image, in pixels.</summary>
     public int Height => pixels.Height;
 
-    /// <summary>Columns of pixels in an image.</summary>
+    /// <summary>Columns of every image, in pixels.</summary>
     public int Width => pixels.Width;
 
-    /// <summary>One label per image.</summary>
+    /// <summary>The class of every image, from 0; <see cref="NoClass"/> where it shows none.</summary>
     public ReadOnlySpan<int> Labels => labels;
 
     /// <summary>The bytes of image <paramref name="index"/>, (Height, Width, 3).</summary>

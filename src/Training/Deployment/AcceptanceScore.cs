@@ -49,7 +49,6 @@ internal sealed class AcceptanceScore
     public static AcceptanceScore Of(string? text, CheckpointInfo info, Recipe recipe) =>
         Of(text, MethodDefinition.Find(recipe.Method).Head(recipe, info.ClassNames.Count).Readout([]), info.TrainingCounts);
 
-    /// <summary>The score of every image.</summary>
     public double[] Of(Predictions predictions) =>
         ofLogits is null ? predictions.Scores(predictions.Readout.ScoreBranch) : predictions.Main.Scores(ofLogits);
 }

@@ -82,7 +82,6 @@ internal static class GlobPattern
     // A link to a folder above would never end.
     private static readonly EnumerationOptions withoutLinks = new() { AttributesToSkip = FileAttributes.ReparsePoint, RecurseSubdirectories = true };
 
-    /// <summary>Whether a path has a wildcard.</summary>
     public static bool IsPattern(string path) => path.AsSpan().ContainsAny('*', '?');
 
     /// <summary>The files and folders that match, in ordinal order.</summary>

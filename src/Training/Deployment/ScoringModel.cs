@@ -1,8 +1,8 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
 using Pascl.Training.Checkpoints;
 using Pascl.Training.Data;
-using Pascl.Training.Deployment.Onnx;
 using Pascl.Training.Evaluation;
-using Pascl.Training.Evaluation.Scores;
 using Pascl.Training.Networks;
 using TorchSharp;
 
@@ -27,7 +27,6 @@ internal sealed class ScoringModel : IDisposable
             ?? TrainingDataReader.Read(run.Recipe, withOutliers: false, withOutOfDistribution: false).Training.Height;
     }
 
-    /// <summary>The run folder.</summary>
     public string Path => run.Folder.Root;
 
     /// <summary>Rows and columns of the images that it takes.</summary>
@@ -114,7 +113,6 @@ internal sealed class ScoringModel : IDisposable
             run.Info.ClassNames[label], Softmax.Of(predictions.Auxiliary[i])[label], scores[i], Threshold is { } threshold ? scores[i] <= threshold : null))];
     }
 
-    /// <summary>Closes the run.</summary>
     public void Dispose() => run.Dispose();
 }
 
@@ -126,68 +124,7 @@ internal sealed class ScoringModel : IDisposable
 /// <param name="Threshold">That of the score; null where images are not to be accepted or rejected.</param>
 /// <param name="Data">What tells the images that it was trained and tested on from others; null where that is not known.</param>
 internal sealed record DeployedModel(
-    DualBranchNetwork Network, IReadOnlyList<string> ClassNames, int ImageSize, DeployedScore Score, ScoreThreshold? Threshold, DataFingerprint? Data = null);
-
-/// <summary>
-/// An out-of-distribution score that an exported model computes by itself: one of the logits of the main branch, or the method's own where that reads more.
-/// </summary>
-internal sealed class DeployedScore
-{
-    private static readonly Dictionary<string, Func<OnnxGraph, LogitParts, string>> graphs = new()
-    {
-        ["msp"] = (graph, logits) => graph.Add("Div", logits.OtherSum, logits.Total),
-        ["max-logit"] = (graph, logits) => graph.Add("Neg", logits.Top),
-        ["energy"] = (graph, logits) => graph.Add("Neg", graph.Add("Add", logits.Top, graph.Add("Log", logits.Total))),
-
-        // With p = e / (1 + s): -sum p log p = log(1 + s) - (sum e d) / (1 + s).
-        ["entropy"] = (graph, logits) => graph.Add(
-            "Sub",
-            graph.Add("Log", logits.Total),
-            graph.Add("Div", graph.SumOfColumns(graph.Add("Mul", logits.Exponentials, logits.Differences)), logits.Total)),
-    };
-
-    private DeployedScore(AcceptanceScore reference) => Reference = reference;
-
-    /// <summary>The names of the scores that can be exported.</summary>
-    public static IEnumerable<string> Names => graphs.Keys;
-
-    /// <summary>The score with the values of its parameters, as <c>--score</c> takes it.</summary>
-    public string Name => Reference.Name;
-
-    /// <summary>The score of an image in double; the exported one is compared with it.</summary>
-    public AcceptanceScore Reference { get; }
-
-    /// <summary>Makes a score ready for a graph.</summary>
-    /// <exception cref="InputException">It cannot be exported.</exception>
-    public static DeployedScore Of(AcceptanceScore score) => score.Specification is not { } specification || graphs.ContainsKey(specification.Kind.Name)
-        ? new DeployedScore(score)
-        : throw new InputException($"The score {specification.Kind.Name} cannot be exported; an ONNX model here computes {string.Join(", ", Names)}.");
-
-    /// <summary>Adds the score to a graph.</summary>
-    /// <param name="graph">The graph.</param>
-    /// <param name="branches">The branches in it.</param>
-    /// <param name="classCount">C.</param>
-    /// <returns>Name of the scores, (N).</returns>
-    public string AddTo(OnnxGraph graph, OnnxBranches branches, int classCount)
-    {
-        if (Reference.Specification is not { } specification)
-        {
-            return branches.OwnScore();
-        }
-
-        var build = graphs[specification.Kind.Name];
-        var logits = branches.ClassLogits(Branch.Main);
-
-        // Only the energy has one. It divides the logits first and multiplies the result.
-        var temperature = specification.Values.GetValueOrDefault(EnergyScore.Temperature.Name, 1);
-        return temperature == 1
-            ? build(graph, LogitParts.Of(graph, logits, classCount))
-            : graph.Add(
-                "Mul",
-                build(graph, LogitParts.Of(graph, graph.Add("Div", logits, graph.Scalar((float)temperature)), classCount)),
-                graph.Scalar((float)temperature));
-    }
-}
+    DualBranchNetwork Network, IReadOnlyList<string> ClassNames, int ImageSize, AcceptanceScore Score, ScoreThreshold? Threshold, DataFingerprint? Data = null);
 
 /// <summary>What a deployed model says about one image.</summary>
 /// <param name="Class">Name of the most probable class, by the auxiliary branch.</param>
@@ -195,3 +132,33 @@ internal sealed class DeployedScore
 /// <param name="Score">The out-of-distribution score: higher = more out-of-distribution.</param>
 /// <param name="Accepted">Whether the score is at most the threshold; null for a model without one.</param>
 public sealed record ImageScore(string Class, double Probability, double Score, bool? Accepted);
+
+/// <summary>What a deployed model is, for who asks it from elsewhere.</summary>
+/// <param name="Name">Name of the run folder, without the folders above it.</param>
+/// <param name="Method">How it was trained, as <c>--method</c> takes it.</param>
+/// <param name="Classes">Class names in label order.</param>
+/// <param name="ImageSize">Rows and columns to which images are resized and cropped, in pixels.</param>
+/// <param name="ScoreName">The out-of-distribution score, as <c>calibrate --score</c> takes it; higher = more out-of-distribution.</param>
+/// <param name="Threshold">The highest score that is accepted; null where none was chosen.</param>
+/// <param name="WeightsSha256">SHA-256 of the names and bytes of all weights in hexadecimal; the same in <c>provenance.json</c> and in exported models.</param>
+/// <param name="Version">Pascl's version.</param>
+/// <param name="Commit">The commit that the program was built from.</param>
+public record ModelDescription(
+    string Name,
+    string Method,
+    IReadOnlyList<string> Classes,
+    int ImageSize,
+    string ScoreName,
+    double? Threshold,
+    string WeightsSha256,
+    string Version,
+    string Commit)
+{
+    /// <summary>Names like those of the other answers.</summary>
+    internal static JsonSerializerOptions JsonOptions { get; } =
+        new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    /// <summary>One line for people.</summary>
+    public override string ToString() => FormattableString.Invariant(
+        $"Model {Name}: {Classes.Count} classes, {(Threshold is { } threshold ? $"accepts {ScoreName} up to {threshold:0.######}" : $"{ScoreName} without a threshold")}, weights {WeightsSha256[..12]}, Pascl {Version}({Commit[..Math.Min(12, Commit.Length)]})");
+}

@@ -1,3 +1,7 @@
+using System.Buffers;
+using System.Text;
+using System.Text.Encodings.Web;
+using System.Text.Json;
 using Pascl.Training.Data;
 using Pascl.Training.Data.Formats;
 
@@ -10,7 +14,6 @@ internal static class ScoringPipeline
     private const int LargestBatch = 64;
     private const int PixelsPerBatch = LargestBatch * 32 * 32;
 
-    /// <summary>Images of a full batch.</summary>
     public static int BatchSize(ScoringModel model) => Math.Clamp(PixelsPerBatch / (model.ImageSize * model.ImageSize), 1, LargestBatch);
 
     /// <summary>Scores images, a batch of them at a time.</summary>
@@ -90,7 +93,6 @@ internal sealed class DecodedImages : IDisposable
         return [.. sources.Select((source, i) => new ScoredImage(source, errors[i] is null ? scores.Dequeue() : null, errors[i]))];
     }
 
-    /// <summary>Frees the pixels.</summary>
     public void Dispose() => pixels.Dispose();
 
     private static string? Decode(ImageInput input, ImageDecoder decoder, Span<byte> target, int size)
@@ -115,3 +117,62 @@ public enum PixelType
     /// <summary>float32 in [0, 1].</summary>
     Float,
 }
+
+/// <summary>A scored image as one JSON object, the same on the command line and from the server.</summary>
+internal static class ScoredImageJson
+{
+    // Names of files and classes stay readable; the text goes into no HTML.
+    private static readonly JsonWriterOptions options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    /// <summary>Appends images, one line each.</summary>
+    public static void AppendLines(StringBuilder text, IEnumerable<ScoredImage> images)
+    {
+        var buffer = new ArrayBufferWriter<byte>();
+        using var json = new Utf8JsonWriter(buffer, options);
+        foreach (var image in images)
+        {
+            Write(json, image);
+            json.Flush();
+            text.Append(Encoding.UTF8.GetString(buffer.WrittenSpan)).Append('\n');
+            buffer.ResetWrittenCount();
+            json.Reset();
+        }
+    }
+
+    /// <summary>Writes <c>{"source", "class", "probability", "score", "accepted"}</c>, or <c>{"source", "error"}</c>; an image without a name has no source.</summary>
+    public static void Write(Utf8JsonWriter json, ScoredImage image)
+    {
+        json.WriteStartObject();
+        if (image.Source is not null)
+        {
+            json.WriteString("source", image.Source);
+        }
+
+        if (image.Score is { } score)
+        {
+            json.WriteString("class", score.Class);
+            json.WriteNumber("probability", score.Probability);
+            json.WriteNumber("score", score.Score);
+            if (score.Accepted is { } accepted)
+            {
+                json.WriteBoolean("accepted", accepted);
+            }
+            else
+            {
+                json.WriteNull("accepted");
+            }
+        }
+        else
+        {
+            json.WriteString("error", image.Error);
+        }
+
+        json.WriteEndObject();
+    }
+}
+
+/// <summary>One image and what became of it: its score, or why there is none.</summary>
+/// <param name="Source">Where it is from; null for an image without a name.</param>
+/// <param name="Score">What the model says; null where the image could not be read.</param>
+/// <param name="Error">What is wrong with the image, a sentence; null where nothing is.</param>
+internal sealed record ScoredImage(string? Source, ImageScore? Score, string? Error);

@@ -13,7 +13,7 @@ namespace Pascl.Training.Evaluation;
 /// <param name="Accuracy">Share of each bin's images classified correctly; NaN in an empty bin.</param>
 public sealed record Calibration(double ExpectedCalibrationError, int[] Images, double[] MeanProbability, double[] Accuracy)
 {
-    /// <summary>Number of bins.</summary>
+    /// <summary>Bins of a fifteenth each, as in Guo et al.</summary>
     public const int BinCount = 15;
 
     /// <summary>Bins the images and compares.</summary>

@@ -11,7 +11,7 @@ public sealed record EvaluationReport
     /// </summary>
     public const int CurrentLayout = 2;
 
-    /// <summary>The layout of this report.</summary>
+    /// <summary>The layout of the file; another than <see cref="CurrentLayout"/> is refused.</summary>
     public int Layout { get; init; } = CurrentLayout;
 
     /// <summary>What each number means, in words, by the name of its property.</summary>
@@ -26,13 +26,13 @@ public sealed record EvaluationReport
     /// <summary>The rule behind <see cref="ShotGroups"/>.</summary>
     public required ShotRule ShotRule { get; init; }
 
-    /// <summary>The shot group of each class.</summary>
+    /// <summary>The shot group of each class in label order.</summary>
     public required IReadOnlyList<ShotGroup> ShotGroups { get; init; }
 
-    /// <summary>Labels of the tail classes.</summary>
+    /// <summary>Labels of the tail classes, rising.</summary>
     public required IReadOnlyList<int> TailClasses { get; init; }
 
-    /// <summary>In-distribution test images.</summary>
+    /// <summary>How many in-distribution test images there are.</summary>
     public required int TestImages { get; init; }
 
     /// <summary>Name of the out-of-distribution score, for example <c>msp</c>.</summary>
@@ -71,7 +71,6 @@ public sealed record EvaluationProtocol(IReadOnlyList<int> TrainingCounts, IRead
 /// <param name="Scores">The method's out-of-distribution scores.</param>
 internal sealed record BranchReading(Logits Logits, double[] Scores)
 {
-    /// <summary>Reads rows of outputs.</summary>
     public static BranchReading Of(RowBuffer outputs, Readout readout, Branch branch, int classCount)
     {
         var count = outputs.Values.Length / outputs.Columns;
@@ -165,7 +164,7 @@ public sealed record EvaluationFigures
     /// <summary>The layout that this program writes and reads: raised with every change after which an earlier file cannot be read.</summary>
     public const int CurrentLayout = 1;
 
-    /// <summary>The layout of this file.</summary>
+    /// <summary>The layout of the file; another than <see cref="CurrentLayout"/> is refused.</summary>
     public int Layout { get; init; } = CurrentLayout;
 
     /// <summary>Curves and histograms of the deployed score.</summary>

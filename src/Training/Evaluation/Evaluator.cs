@@ -226,7 +226,6 @@ internal sealed class TestOutcome
     /// <summary>The predicted class of each image.</summary>
     public int[] Predictions { get; }
 
-    /// <summary>The class of each image.</summary>
     public int[] Labels { get; }
 
     /// <summary>Whether the predicted class is wrong.</summary>

@@ -115,7 +115,6 @@ public abstract class FloatRows
     /// <summary>The row of image <paramref name="index"/>.</summary>
     public ReadOnlySpan<float> this[int index] => Values.AsSpan(index * Columns, Columns);
 
-    /// <summary>Length of a row.</summary>
     private protected int Columns { get; }
 
     /// <summary>All rows, one after the other.</summary>
@@ -131,7 +130,6 @@ internal sealed class RowBuffer(int count)
     /// <summary>The rows so far, and zeros for those to come.</summary>
     public float[] Values { get; private set; } = [];
 
-    /// <summary>Length of a row.</summary>
     public int Columns { get; private set; }
 
     /// <summary>Appends a (rows, columns) tensor of any type on any device.</summary>

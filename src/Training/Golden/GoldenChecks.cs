@@ -23,7 +23,6 @@ public static class GoldenChecks
     }
 }
 
-/// <summary>Reads golden files.</summary>
 internal static class GoldenFile
 {
     private static readonly JsonSerializerOptions Options = new() { PropertyNamingPolicy = JsonNamingPolicy.CamelCase, RespectRequiredConstructorParameters = true };
@@ -75,7 +74,6 @@ internal static class Difference
     /// <summary>The square root of the sum of squares.</summary>
     public static double Norm(IEnumerable<double> values) => Math.Sqrt(values.Sum(value => value * value));
 
-    /// <summary>The sum of products.</summary>
     public static double Dot(IEnumerable<double> left, IEnumerable<double> right) => left.Zip(right, (l, r) => l * r).Sum();
 }
 

@@ -14,7 +14,7 @@ namespace Pascl.Training.Golden;
 /// </summary>
 public static class LossGolden
 {
-    /// <summary>The file's name.</summary>
+    /// <summary>Its name in the folder of golden files.</summary>
     public const string FileName = "losses.json";
 
     // The simulator takes seconds for a real batch, and a blink for this many values.

@@ -10,7 +10,7 @@ namespace Pascl.Training.Golden;
 /// </summary>
 public static class MetricGolden
 {
-    /// <summary>The file's name.</summary>
+    /// <summary>Its name in the folder of golden files.</summary>
     public const string FileName = "metrics.json";
 
     private const double AllowedError = 1e-12;

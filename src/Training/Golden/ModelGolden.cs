@@ -3,6 +3,8 @@ using Pascl.Training.Data;
 using Pascl.Training.Devices;
 using Pascl.Training.Methods;
 using Pascl.Training.Networks;
+using Pascl.Training.Recipes;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Pascl.Training.Golden;
@@ -13,7 +15,7 @@ namespace Pascl.Training.Golden;
 /// </summary>
 public static class ModelGolden
 {
-    /// <summary>The file's name.</summary>
+    /// <summary>Its name in the folder of golden files.</summary>
     public const string FileName = "model.json";
 
     /// <summary>Checks every case of the file in <paramref name="folder"/>.</summary>
@@ -164,4 +166,137 @@ public static class ModelGolden
     {
         public IEnumerable<string> Names => Keys.Select(key => key[0].GetString()!);
     }
+}
+
+/// <summary>The training that <c>model.json</c> has the first steps of: recipe, training images per class, and batches.</summary>
+internal static class GoldenTraining
+{
+    private const uint ImageSeed = 6000;
+    private const int Images = 16;
+    private const int Size = 32;
+    private const int FirstPhaseOutliers = 4;
+
+    // CIFAR10-LT.
+    private static readonly int[] TrainingCounts = [5000, 2997, 1796, 1077, 645, 387, 232, 139, 83, 50];
+    private static readonly int[] FirstPhaseLabels = [0, 3, 6, 6, 8, 9];
+    private static readonly int[] SecondPhaseLabels = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 0, 1, 1, 2, 3];
+
+    /// <summary>As many training images of each class as CIFAR10-LT has; the batches' pixels are a formula's.</summary>
+    public static TrainingData Data { get; } = TrainingData.OfCounts(TrainingCounts, FirstPhaseOutliers);
+
+    /// <summary>
+    /// Weights that repeat the float32 rounding of 1/|P| in the authors' code, 2^-25 of the contrastive loss: class 6 has two images, so each of its rows has
+    /// three positives.
+    /// </summary>
+    public static IReadOnlyList<double> ClassWeights { get; } = [.. TrainingCounts.Index().Select(count => count.Index == 6 ? 3 * (double)(1f / 3) : 1)];
+
+    /// <summary>The defaults of the authors' code with the batch sizes of the golden steps, by torch on the CPU.</summary>
+    /// <param name="precision">Of the convolutions.</param>
+    public static Recipe Recipe(Precision precision)
+    {
+        var recipe = Presets.Find("cifar10-lt-code").Recipe;
+        return recipe with
+        {
+            Precision = precision,
+            Device = "cpu",
+            Backend = Backend.Torch,
+            OutlierBatchSize = FirstPhaseOutliers,
+            Representation = recipe.Representation with { BatchSize = FirstPhaseLabels.Length },
+            AuxiliaryBranch = recipe.AuxiliaryBranch with { BatchSize = SecondPhaseLabels.Length },
+        };
+    }
+
+    /// <summary>The first phase's batch as the loader makes it: six images, their mirror images as second views, and four outliers.</summary>
+    public static Batch FirstPhaseBatch(ScalarType type)
+    {
+        using var scope = NewDisposeScope();
+        var pixels = Pixels(type);
+        var (firstViews, outliers) = (pixels[..FirstPhaseLabels.Length], pixels.narrow(0, FirstPhaseLabels.Length, FirstPhaseOutliers));
+        return Batch.FromPixels(cat([firstViews, firstViews.flip(2), outliers]), Data.Training, WithLabels(FirstPhaseLabels), views: 2);
+    }
+
+    /// <summary>The second phase's batch as the loader makes it: all sixteen images.</summary>
+    public static Batch SecondPhaseBatch(ScalarType type)
+    {
+        using var scope = NewDisposeScope();
+        return Batch.FromPixels(Pixels(type), Data.Training, WithLabels(SecondPhaseLabels), views: 1);
+    }
+
+    // (16, 32, 32, 3). The formula numbers the values of (16, 3, 32, 32).
+    private static Tensor Pixels(ScalarType type)
+    {
+        var values = GoldenInputs.Sequence(ImageSeed, Images * PixelBlock.Channels * Size * Size);
+        return tensor(Array.ConvertAll(values, value => value + 0.5), type).reshape(Images, PixelBlock.Channels, Size, Size).permute(0, 2, 3, 1).contiguous();
+    }
+
+    // For each label an image that has it.
+    private static int[] WithLabels(int[] labels) => Array.ConvertAll(labels, label => Data.Training.Labels.IndexOf(label));
+}
+
+/// <summary>The network of <c>model.json</c>: made as training makes it, then given weights by a formula.</summary>
+internal static class GoldenModel
+{
+    private const uint FirstSeed = 7000;
+
+    /// <summary>Creates the network; the formula is for the main branch, and numbers its entries in the order of <paramref name="keys"/>.</summary>
+    /// <param name="keys">Names in <c>state_dict</c>.</param>
+    /// <param name="precision">What it computes in.</param>
+    /// <param name="device">Where it is.</param>
+    public static DualBranchNetwork Create(IEnumerable<string> keys, GoldenPrecision precision, ComputeDevice device)
+    {
+        using var scope = NewDisposeScope();
+        using var frozen = no_grad();
+        var model = Trainer.CreateModel(GoldenTraining.Recipe(precision.Convolutions), GoldenTraining.Data.Training.ClassCount, device);
+        var state = model.state_dict();
+        var seed = FirstSeed;
+        foreach (var key in keys.Where(key => !key.EndsWith("num_batches_tracked", StringComparison.Ordinal)))
+        {
+            var entry = state[key];
+            var values = GoldenInputs.Sequence(seed++, (int)entry.numel());
+            entry.copy_(tensor(Array.ConvertAll(values, Formula(key, entry.shape))).reshape(entry.shape));
+        }
+
+        return model.to(precision.Parameters);
+    }
+
+    private static Converter<double, float> Formula(string key, long[] shape)
+    {
+        if (shape.Length >= 2)
+        {
+            var fanIn = shape.Skip(1).Aggregate(1L, (product, size) => product * size);
+            return value => (float)(value * 2 * Math.Sqrt(6.0 / fanIn));
+        }
+
+        var isScale = key.EndsWith("running_var", StringComparison.Ordinal) || key.EndsWith("weight", StringComparison.Ordinal);
+        return isScale ? value => (float)(1 + (0.2 * value)) : value => (float)(0.1 * value);
+    }
+}
+
+/// <summary>What a network computes in, and how far its numbers may then be from the golden ones, which are float64.</summary>
+/// <param name="Name">Its name in tables.</param>
+/// <param name="Convolutions">The network's precision.</param>
+/// <param name="Parameters">Type of the parameters, the images, and all that is not a convolution.</param>
+/// <param name="EvaluationError">Relative error of outputs in evaluation mode.</param>
+/// <param name="LossError">Relative error of each loss of a step.</param>
+/// <param name="Steps">How many steps are compared.</param>
+internal sealed record GoldenPrecision(
+    string Name, Precision Convolutions, ScalarType Parameters, double EvaluationError, double LossError, int Steps)
+{
+    // A convolution rounds weights and output to 8 significant bits, BatchNorm and the sum with the residual round again: four roundings, of 2^-8 at most, in
+    // each of the 17 layers that a value passes. Roundings are independent, so their errors add up as the root of their number.
+    private static readonly double BFloat16Error = Math.Sqrt(4 * 17) * Math.Pow(2, -8);
+
+    /// <summary>
+    /// All that are compared. Adam's first steps are the learning rate times the sign of the gradient, and for gradients smaller than their own rounding error
+    /// only float64 knows the sign: elsewhere the first step alone is compared.
+    /// </summary>
+    public static IReadOnlyList<GoldenPrecision> All { get; } =
+    [
+        new("float32", Precision.Float32, ScalarType.Float32, EvaluationError: 1e-4, LossError: 1e-5, Steps: 1),
+        new("bfloat16", Precision.BFloat16, ScalarType.Float32, BFloat16Error, BFloat16Error, Steps: 1),
+        new("float64", Precision.Float32, ScalarType.Float64, EvaluationError: 1e-10, LossError: 1e-10, Steps: 4),
+    ];
+
+    /// <summary>The back end's name in tables.</summary>
+    public string Backend => $"torch {Name}";
 }

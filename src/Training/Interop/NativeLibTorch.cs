@@ -221,3 +221,72 @@ internal static partial class NativeLibraryCopy
     [LibraryImport("libc", EntryPoint = "memfd_create", StringMarshalling = StringMarshalling.Utf8)]
     private static partial int MemoryFileCreate(string name, uint flags);
 }
+
+/// <summary>
+/// How the threads of libtorch's arithmetic (OpenMP's) wait for each other. By themselves they spin for milliseconds, and beside another busy process they spin
+/// on the processor that the thread they wait for needs; RESULTS.md has what that costs.
+/// </summary>
+internal static partial class WaitPolicy
+{
+    /// <summary>OpenMP's own variable: <c>active</c> or <c>passive</c>.</summary>
+    public const string PolicyVariable = "OMP_WAIT_POLICY";
+
+    /// <summary>How often a thread of GNU's OpenMP looks before it sleeps.</summary>
+    public const string SpinVariable = "GOMP_SPINCOUNT";
+
+    private const string Policy = "passive";
+    private const string Spins = "0";
+
+    /// <summary>Sets both variables, unless the user set one of them. OpenMP reads them when it is loaded, so this comes before libtorch.</summary>
+    /// <returns>What is in force and who chose it, for people.</returns>
+    public static string Apply()
+    {
+        string?[] given = [Given(PolicyVariable), Given(SpinVariable)];
+        if (given.Any(setting => setting is not null))
+        {
+            return $"{string.Join(", ", given.OfType<string>())} (set by the user)";
+        }
+
+        // .NET keeps variables of its own; native code sees only those of the C library.
+        return Set(PolicyVariable, Policy, overwrite: 0) == 0 && Set(SpinVariable, Spins, overwrite: 0) == 0
+            ? $"{PolicyVariable}={Policy}, {SpinVariable}={Spins} (set by Pascl)"
+            : "OpenMP's own (the environment could not be changed)";
+    }
+
+    private static string? Given(string name) => Environment.GetEnvironmentVariable(name) is { } value ? $"{name}={value}" : null;
+
+    [LibraryImport("libc", EntryPoint = "setenv", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int Set(string name, string value, int overwrite);
+}
+
+/// <summary>
+/// libtorch's switch for NNPACK, a library for float32 convolutions. On processors that NNPACK does not know, libtorch tries to start it at every convolution and
+/// writes a warning each time, so Pascl switches it off; it then computes alike on every processor, too. TorchSharp 0.107 does not offer the switch, so this calls
+/// <c>at::Context</c> of libtorch 2.10 by its mangled names.
+/// </summary>
+internal static unsafe class NnPack
+{
+    private const string GlobalContext = "_ZN2at13globalContextEv";
+    private const string SetUserEnabled = "_ZN2at7Context20setUserEnabledNNPACKEb";
+    private const string UserEnabled = "_ZNK2at7Context17userEnabledNNPACKEv";
+
+    /// <summary>Whether libtorch may use NNPACK; null where it has no such switch.</summary>
+    /// <param name="libraries">The loaded libraries of libtorch.</param>
+    public static bool? IsEnabled(IEnumerable<nint> libraries) =>
+        Find(libraries, GlobalContext) is var context and not 0 && Find(libraries, UserEnabled) is var read and not 0
+            ? ((delegate* unmanaged<nint, byte>)read)(((delegate* unmanaged<nint>)context)()) != 0
+            : null;
+
+    /// <summary>Switches NNPACK off, where there is such a switch; a libtorch without it may have dropped NNPACK.</summary>
+    /// <param name="libraries">The loaded libraries of libtorch.</param>
+    public static void SwitchOff(IReadOnlyCollection<nint> libraries)
+    {
+        if (Find(libraries, GlobalContext) is var context and not 0 && Find(libraries, SetUserEnabled) is var write and not 0)
+        {
+            ((delegate* unmanaged<nint, byte, void>)write)(((delegate* unmanaged<nint>)context)(), 0);
+        }
+    }
+
+    private static nint Find(IEnumerable<nint> libraries, string symbol) =>
+        libraries.Select(library => NativeLibrary.TryGetExport(library, symbol, out var address) ? address : 0).FirstOrDefault(address => address != 0);
+}

@@ -23,7 +23,6 @@ public abstract class Objective : IDisposable
     /// <param name="clock">Told which part of the loss begins; null for nobody.</param>
     public abstract LossTerms Terms(BranchOutput output, Batch batch, StepClock? clock = null);
 
-    /// <summary>The terms' values with their names.</summary>
     internal Dictionary<string, double> Named(IReadOnlyList<double> values) => TermNames.Zip(values).ToDictionary(pair => pair.First, pair => pair.Second);
 
     /// <inheritdoc/>

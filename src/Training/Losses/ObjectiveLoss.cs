@@ -98,3 +98,124 @@ public sealed class ObjectiveKernelLoss : Module<Tensor, Tensor, LossTerms>
         base.Dispose(disposing);
     }
 }
+
+/// <summary>
+/// Logit-adjusted cross entropy (Menon et al., ICLR 2021): cross entropy of z + tau * log(prior), the prior being each class's share of the training images.
+/// Training with it makes the plain z a prediction for equally frequent classes.
+/// </summary>
+public sealed class LogitAdjustment : Module<Tensor, Tensor, Tensor>
+{
+    private readonly Tensor adjustment;
+
+    /// <summary>Creates the loss for a classification task with C classes.</summary>
+    /// <param name="trainingCounts">C numbers of training images, each above 0.</param>
+    /// <param name="tau">Strength of the adjustment; 1 is consistent for balanced error, 0 is plain cross entropy.</param>
+    public LogitAdjustment(IReadOnlyList<int> trainingCounts, double tau = 1)
+        : base(nameof(LogitAdjustment))
+    {
+        adjustment = tensor(Of(trainingCounts, tau)).DetachFromDisposeScope(); // (C), float64
+        RegisterComponents();
+    }
+
+    /// <summary>What is added to the logits of C classes: tau * log(prior).</summary>
+    /// <param name="trainingCounts">C numbers of training images, each above 0.</param>
+    /// <param name="tau">Strength of the adjustment.</param>
+    public static double[] Of(IReadOnlyList<int> trainingCounts, double tau = 1)
+    {
+        if (trainingCounts.Any(count => count <= 0))
+        {
+            throw new ArgumentException($"The training counts are {string.Join(" ", trainingCounts)}; every class needs an image.", nameof(trainingCounts));
+        }
+
+        double total = trainingCounts.Sum(count => (long)count);
+        return [.. trainingCounts.Select(count => tau * Math.Log(count / total))];
+    }
+
+    /// <summary>Computes the loss of a batch, a scalar.</summary>
+    /// <param name="logits">(N, C).</param>
+    /// <param name="labels">(N), int64.</param>
+    public override Tensor forward(Tensor logits, Tensor labels)
+    {
+        using var scope = NewDisposeScope();
+        return functional.cross_entropy(logits + adjustment.to(logits.dtype), labels).MoveToOuterDisposeScope();
+    }
+}
+
+/// <summary>
+/// Outlier exposure (Hendrycks et al., ICLR 2019): the cross entropy of an outlier's prediction to the uniform distribution,
+/// mean over rows of ( logsumexp(z) - mean(z) ).
+/// </summary>
+public sealed class OutlierExposureLoss() : Module<Tensor, Tensor>(nameof(OutlierExposureLoss))
+{
+    /// <summary>Computes the loss of a batch, a scalar.</summary>
+    /// <param name="input">(K, C): the logits of K outliers, at least one.</param>
+    public override Tensor forward(Tensor input)
+    {
+        if (input.dim() != 2 || input.shape[0] == 0)
+        {
+            throw new ArgumentException($"The logits are ({string.Join(", ", input.shape)}); they must be (outliers, classes) with at least one outlier.", nameof(input));
+        }
+
+        using var scope = NewDisposeScope();
+        return (input.logsumexp(1) - input.mean([1])).mean().MoveToOuterDisposeScope();
+    }
+}
+
+/// <summary><see cref="ObjectiveLoss"/> as a differentiable operation on tensors.</summary>
+internal sealed class ObjectiveLossFunction : KernelFunction<ObjectiveLossFunction>
+{
+    private const string Operation = "operation";
+
+    /// <summary>Computes L, L_in and L_out, (3): one result rather than three, so that none can lack a gradient.</summary>
+    /// <param name="operation">The kernels and what they are called with.</param>
+    /// <param name="logits">(R + K, C), float32.</param>
+    /// <param name="labels">(R), int64.</param>
+    /// <param name="adjustment">(C) or (0), float32; has no gradient.</param>
+    public static Tensor Losses(ObjectiveLossOperation operation, Tensor logits, Tensor labels, Tensor adjustment) =>
+        Apply(logits, labels, adjustment, operation)[0];
+
+    /// <inheritdoc/>
+    protected override Tensor[] Forward(autograd.AutogradContext context, object[] arguments)
+    {
+        var (logits, labels, adjustment) = ((Tensor)arguments[0], (Tensor)arguments[1], (Tensor)arguments[2]);
+        var operation = (ObjectiveLossOperation)arguments[3];
+        var matrix = TensorMemory.Matrix<float>(logits, operation.Device);
+        var state = empty(ObjectiveLoss.StateLength(matrix.Rows), ScalarType.Float32, logits.device);
+        var losses = empty(ObjectiveLoss.Losses, ScalarType.Float32, logits.device);
+        operation.Kernels.Forward(
+            matrix,
+            TensorMemory.Vector<long>(labels, operation.Device),
+            TensorMemory.Vector<float>(adjustment, operation.Device),
+            operation.OutlierWeight,
+            TensorMemory.Vector<float>(state, operation.Device),
+            TensorMemory.Vector<float>(losses, operation.Device));
+
+        // Torch takes its reference after this method, in whose scope the state was made, but before the end of the scope around it.
+        context.save_for_backward([logits, labels, adjustment, state.MoveToOuterDisposeScope()]);
+        context.save_data(Operation, operation);
+        return [losses];
+    }
+
+    /// <inheritdoc/>
+    protected override Tensor?[] Backward(autograd.AutogradContext context, IReadOnlyList<Tensor> saved, Tensor?[] gradients)
+    {
+        var (logits, labels, adjustment, state) = (saved[0], saved[1], saved[2], saved[3]);
+        var operation = (ObjectiveLossOperation)context.get_data(Operation);
+        var gradient = empty(logits.shape, ScalarType.Float32, logits.device);
+        operation.Kernels.Backward(
+            TensorMemory.Matrix<float>(logits, operation.Device),
+            TensorMemory.Vector<long>(labels, operation.Device),
+            TensorMemory.Vector<float>(adjustment, operation.Device),
+            operation.OutlierWeight,
+            TensorMemory.Vector<float>(state, operation.Device),
+            TensorMemory.Vector<float>(gradients[0]!, operation.Device),
+            TensorMemory.Matrix<float>(gradient, operation.Device));
+        return [gradient, null, null, null];
+    }
+}
+
+/// <summary>The kernels of an objective, and what they are called with beside tensors.</summary>
+/// <param name="Kernels">The kernels.</param>
+/// <param name="Device">What they run on.</param>
+/// <param name="OutlierWeight">Weight of L_out.</param>
+internal sealed record ObjectiveLossOperation(ObjectiveLoss Kernels, KernelDevice Device, float OutlierWeight);

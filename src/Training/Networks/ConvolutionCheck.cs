@@ -324,7 +324,6 @@ public sealed record ConvolutionReport(IReadOnlyList<ConvolutionResult> Results)
             ? string.Create(CultureInfo.InvariantCulture, $"{part.Name} off by {100 * part.Deviation.Error:g2} %")
             : $"{part.Name} not a number"));
 
-    /// <summary>A way in words.</summary>
     internal static string NameOf(ConvolutionWay way) => way == ConvolutionWay.Library ? "libtorch's convolution" : "matrix product";
 
     private static string Errors(ConvolutionResult result) => string.Join(", ", result.Parts.Select(part =>

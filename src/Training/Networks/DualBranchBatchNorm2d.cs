@@ -4,6 +4,7 @@ using Pascl.Training.Interop;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
+using Half = ILGPU.Half;
 
 namespace Pascl.Training.Networks;
 
@@ -145,4 +146,174 @@ public sealed class DualBranchBatchNorm2d : Module<Tensor, Branch, Tensor>
 
         (mainBatches, auxiliaryBatches) = (0, 0);
     }
+}
+
+/// <summary><see cref="DualBatchNorm{T}"/> as a differentiable operation on tensors of float32, float16 or bfloat16, with parameters of float32.</summary>
+internal sealed class DualBatchNormFunction : KernelFunction<DualBatchNormFunction>
+{
+    private const string Operation = "operation";
+
+    /// <summary>Normalises a batch; channels last stay so.</summary>
+    /// <param name="operation">What is done, beside tensors that have a gradient.</param>
+    /// <param name="input">(B, C, H, W).</param>
+    /// <param name="weight">(C), float32.</param>
+    /// <param name="bias">(C), float32.</param>
+    /// <param name="residual">As the input, where the activation adds it.</param>
+    public static Tensor Normalize(DualBatchNormOperation operation, Tensor input, Tensor weight, Tensor bias, Tensor? residual)
+    {
+        using var scope = NewDisposeScope();
+        var isChannelsLast = !input.is_contiguous() && input.permute(0, 2, 3, 1).is_contiguous();
+
+        // The kernels, and the contiguous gradients that the backward pass is given, follow the order in memory: (B, H, W, C) where channels are last.
+        var ordered = Ordered(input);
+        object added = operation.Activation == BatchNormActivation.AddAndRectify ? Ordered(residual!.to(input.dtype)) : "none";
+        var output = Apply(ordered, weight, bias, added, operation with { IsChannelsLast = isChannelsLast })[0];
+        return (isChannelsLast ? output.permute(0, 3, 1, 2) : output).MoveToOuterDisposeScope();
+
+        Tensor Ordered(Tensor tensor) => (isChannelsLast ? tensor.permute(0, 2, 3, 1) : tensor).contiguous();
+    }
+
+    /// <inheritdoc/>
+    protected override Tensor[] Forward(autograd.AutogradContext context, object[] arguments)
+    {
+        var operation = (DualBatchNormOperation)arguments[4];
+        return [((Tensor)arguments[0]).dtype switch
+        {
+            ScalarType.Float32 => Forward(operation.Kernels.Singles, context, arguments),
+            ScalarType.Float16 => Forward(operation.Kernels.Halves, context, arguments),
+            ScalarType.BFloat16 => Forward(operation.Kernels.BrainFloats, context, arguments),
+            var other => throw new ArgumentException($"BatchNorm's kernels take tensors of Float32, Float16 and BFloat16, not {other}."),
+        }];
+    }
+
+    /// <inheritdoc/>
+    protected override Tensor?[] Backward(autograd.AutogradContext context, IReadOnlyList<Tensor> saved, Tensor?[] gradients)
+    {
+        var operation = (DualBatchNormOperation)context.get_data(Operation);
+        return saved[0].dtype switch
+        {
+            ScalarType.Float32 => Backward(operation.Kernels.Singles, operation, saved, gradients[0]!),
+            ScalarType.Float16 => Backward(operation.Kernels.Halves, operation, saved, gradients[0]!),
+            _ => Backward(operation.Kernels.BrainFloats, operation, saved, gradients[0]!),
+        };
+    }
+
+    private static Tensor Forward<T>(DualBatchNorm<T> kernels, autograd.AutogradContext context, object[] arguments)
+        where T : unmanaged
+    {
+        var (input, weight, bias, operation) = ((Tensor)arguments[0], (Tensor)arguments[1], (Tensor)arguments[2], (DualBatchNormOperation)arguments[4]);
+        var residual = arguments[3] as Tensor;
+        var device = operation.Kernels.Device;
+        var shape = Shape(input, operation);
+        var (mean, variance) = (operation.Mean, operation.Variance);
+        if (operation.UsesBatchStatistics)
+        {
+            var state = empty([4, shape.Channels], ScalarType.Float32, input.device);
+            var moments = empty([2, shape.Channels, 3], ScalarType.Float32, input.device);
+            var workspace = empty(kernels.WorkspaceLength(shape), ScalarType.Float32, input.device);
+            kernels.Statistics(
+                shape,
+                TensorMemory.Elements<T>(input, device),
+                shape.Images,
+                new DualBatchNormState(TensorMemory.Elements<float>(state, device)),
+                new DeviceVector<BatchMoments>(TensorMemory.Elements<float>(moments, device).Address, 2L * shape.Channels),
+                TensorMemory.Elements<float>(workspace, device),
+                operation.Momentum,
+                Statistics(mean, variance, device));
+
+            // Torch takes its reference after this method, in whose scope these were made, but before the end of the scope around it.
+            (mean, variance) = (state[0].MoveToOuterDisposeScope(), state[1].MoveToOuterDisposeScope());
+        }
+
+        var output = empty_like(input);
+        kernels.Normalize(
+            shape,
+            TensorMemory.Elements<T>(input, device),
+            Statistics(mean, variance, device),
+            new(TensorMemory.Vector<float>(weight, device), TensorMemory.Vector<float>(bias, device)),
+            TensorMemory.Elements<T>(output, device),
+            operation.Activation,
+            residual is null ? default : TensorMemory.Elements<T>(residual, device),
+            operation.Epsilon);
+        context.save_for_backward([input, weight, bias, mean, variance, .. residual is null ? (Tensor[])[] : [output.detach().MoveToOuterDisposeScope()]]);
+        context.save_data(Operation, operation with { NeedsInputGradient = input.requires_grad });
+        return output;
+    }
+
+    private static Tensor?[] Backward<T>(DualBatchNorm<T> kernels, DualBatchNormOperation operation, IReadOnlyList<Tensor> saved, Tensor gradient)
+        where T : unmanaged
+    {
+        var (input, weight, bias, mean, variance) = (saved[0], saved[1], saved[2], saved[3], saved[4]);
+        var device = operation.Kernels.Device;
+        var shape = Shape(input, operation);
+        var (weightGradient, biasGradient) = (empty_like(weight), empty_like(bias));
+        var inputGradient = operation.NeedsInputGradient ? empty_like(input) : null;
+        var residualGradient = saved.Count > 5 ? empty_like(input) : null;
+        var workspace = empty(kernels.WorkspaceLength(shape), ScalarType.Float32, input.device);
+        kernels.Backward(
+            shape,
+            TensorMemory.Elements<T>(input, device),
+            TensorMemory.Elements<T>(gradient, device),
+            Statistics(mean, variance, device),
+            new(TensorMemory.Vector<float>(weight, device), TensorMemory.Vector<float>(bias, device)),
+            new(TensorMemory.Vector<float>(weightGradient, device), TensorMemory.Vector<float>(biasGradient, device)),
+            inputGradient is null ? default : TensorMemory.Elements<T>(inputGradient, device),
+            TensorMemory.Elements<float>(workspace, device),
+            operation.Activation,
+            residualGradient is null ? default : TensorMemory.Elements<T>(saved[5], device),
+            residualGradient is null ? default : TensorMemory.Elements<T>(residualGradient, device),
+            !operation.UsesBatchStatistics,
+            operation.Epsilon);
+        return [inputGradient, KernelGradients.Accumulate(weight, weightGradient), KernelGradients.Accumulate(bias, biasGradient), residualGradient, null];
+    }
+
+    private static ChannelStatistics Statistics(Tensor mean, Tensor variance, KernelDevice device) =>
+        new(TensorMemory.Vector<float>(mean, device), TensorMemory.Vector<float>(variance, device));
+
+    private static BatchShape Shape(Tensor input, DualBatchNormOperation operation)
+    {
+        var sizes = input.shape;
+        return operation.IsChannelsLast
+            ? new BatchShape((int)sizes[0], (int)sizes[3], checked((int)(sizes[1] * sizes[2])), ChannelsLast: true)
+            : new BatchShape((int)sizes[0], (int)sizes[1], checked((int)(sizes[2] * sizes[3])));
+    }
+}
+
+/// <summary>What a normalisation is called with beside tensors that have a gradient.</summary>
+/// <param name="Kernels">The kernels.</param>
+/// <param name="Mean">(C): running mean; moved where the batch's statistics are used, read where they are not.</param>
+/// <param name="Variance">(C): running variance, likewise.</param>
+/// <param name="UsesBatchStatistics">Whether the batch's statistics are used.</param>
+internal sealed record DualBatchNormOperation(DualBatchNormKernelSet Kernels, Tensor Mean, Tensor Variance, bool UsesBatchStatistics)
+{
+    /// <summary>What follows the normalisation.</summary>
+    public BatchNormActivation Activation { get; init; }
+
+    /// <summary>Weight of the batch in the running statistics.</summary>
+    public required float Momentum { get; init; }
+
+    /// <summary>Summand of the variance.</summary>
+    public required float Epsilon { get; init; }
+
+    /// <summary>Whether the tensors are (B, H, W, C).</summary>
+    public bool IsChannelsLast { get; init; }
+
+    /// <summary>Whether somebody needs the input's gradient.</summary>
+    public bool NeedsInputGradient { get; init; }
+}
+
+/// <summary>BatchNorm's kernels for tensors of each type, compiled when the first such tensor comes.</summary>
+internal sealed class DualBatchNormKernelSet(KernelDevice device)
+{
+    private readonly Lazy<DualBatchNorm<float>> singles = new(() => new DualBatchNorm<float>(device));
+    private readonly Lazy<DualBatchNorm<Half>> halves = new(() => new DualBatchNorm<Half>(device));
+    private readonly Lazy<DualBatchNorm<BFloat16>> brainFloats = new(() => new DualBatchNorm<BFloat16>(device));
+
+    public KernelDevice Device { get; } = device;
+
+    public DualBatchNorm<float> Singles => singles.Value;
+
+    public DualBatchNorm<Half> Halves => halves.Value;
+
+    public DualBatchNorm<BFloat16> BrainFloats => brainFloats.Value;
 }

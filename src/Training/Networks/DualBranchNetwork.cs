@@ -1,4 +1,7 @@
+using System.Security.Cryptography;
+using System.Text;
 using Pascl.Training.Devices;
+using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
@@ -242,4 +245,22 @@ public enum TrainableParameters
 
     /// <summary>Second phase, variant: the auxiliary branch's classifier alone; its BatchNorm uses the running statistics.</summary>
     Classifier,
+}
+
+/// <summary>What tells the weights of one network from those of another, in whatever file they are.</summary>
+public static class WeightHash
+{
+    /// <summary>The SHA-256 of the names and bytes of all parameters and buffers, in ordinal order of the names, in hexadecimal digits.</summary>
+    public static string Of(torch.nn.Module network)
+    {
+        using var scope = torch.NewDisposeScope();
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        foreach (var (name, tensor) in network.state_dict().OrderBy(entry => entry.Key, StringComparer.Ordinal))
+        {
+            hash.AppendData(Encoding.UTF8.GetBytes($"{name}\n"));
+            hash.AppendData(tensor.detach().cpu().contiguous().bytes);
+        }
+
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
+    }
 }

@@ -49,7 +49,6 @@ public sealed class MethodState : Module
     /// <summary>(C), float64: a share for each class, 1/C each until the first phase begins; null where the method keeps none.</summary>
     public Tensor? ClassShares => class_shares;
 
-    /// <summary>Replaces the kept shares.</summary>
     internal void Keep(double[] shares)
     {
         using var scope = NewDisposeScope();

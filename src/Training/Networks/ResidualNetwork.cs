@@ -255,7 +255,6 @@ internal sealed class Shortcut : Module<Tensor, Branch, Tensor>
         return normalisation.forward(projected, branch);
     }
 
-    /// <summary>The convolution.</summary>
     public Convolution Convolution => convolution;
 
     /// <summary>One branch of it without BatchNorm.</summary>

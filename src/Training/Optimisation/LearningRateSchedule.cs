@@ -14,7 +14,7 @@ namespace Pascl.Training.Optimisation;
 /// </summary>
 public sealed record LearningRateSchedule
 {
-    /// <summary>How the rate falls.</summary>
+    /// <summary>How the rate falls once the warm-up is over.</summary>
     public LearningRateDecay Decay { get; init; } = LearningRateDecay.Cosine;
 
     /// <summary>Multi-step only: the epochs, counted from 0, from which on the rate is multiplied once more.</summary>

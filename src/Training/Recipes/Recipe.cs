@@ -209,17 +209,16 @@ public sealed record BaselinesRecipe
     /// <summary>Hinges of the energy: EnergyOE and BERL.</summary>
     public EnergyRecipe Energy { get; init; } = new();
 
-    /// <summary>The balance of BERL.</summary>
+    /// <summary>The balance that BERL adds to the hinges of the energy; EnergyOE does not read it.</summary>
     public BerlRecipe Berl { get; init; } = new();
 
-    /// <summary>COCL.</summary>
+    /// <summary>Constants of COCL, which no other method reads.</summary>
     public CoclRecipe Cocl { get; init; } = new();
 
-    /// <summary>EAT.</summary>
+    /// <summary>Constants of EAT, which no other method reads.</summary>
     public EatRecipe Eat { get; init; } = new();
 }
 
-/// <summary>What the values of a recipe are checked with.</summary>
 internal static class RecipeChecks
 {
     /// <summary>Throws one sentence that names a value and its range where the value is outside of it.</summary>

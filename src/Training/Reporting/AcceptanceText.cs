@@ -20,7 +20,6 @@ internal static class AcceptanceText
         return high - low > WidestInterval ? $"Warning: {sentence}. More held-out images make that narrower." : sentence + ".";
     }
 
-    /// <summary>The columns of <see cref="Rows"/>.</summary>
     public static IReadOnlyList<string> Columns { get; } = ["set", "should be", "images", "accepted", "95 % interval", "many", "medium", "few"];
 
     /// <summary>The table's rows as cells, shares in per cent.</summary>
@@ -34,7 +33,6 @@ internal static class AcceptanceText
         .. new[] { row.Many, row.Medium, row.Few }.Select(share => ReportTable.Percentage(share ?? double.NaN)),
     ]);
 
-    /// <summary>Writes the table.</summary>
     public static void Write(IAnsiConsole console, AcceptanceTable table)
     {
         ReportTable.WidenFor(console, table.Rows.Select(row => row.Set), Columns);

@@ -35,3 +35,16 @@ public sealed class ComputeDeviceTests
         Assert.That(() => ComputeDevice.Open("cuda:99", Backend.Auto), Throws.TypeOf<InputException>().With.Message.Contains(
             torch.cuda.is_available() ? "There is no cuda:99" : "cuda:99 cannot be used: this libtorch finds no GPU."));
 }
+
+[Platform("Linux")]
+public sealed class CpuFeaturesTests
+{
+    [Test]
+    public void bfloat16_is_taken_with_amx_and_on_processors_of_amd_that_multiply_it()
+    {
+        var lines = File.ReadLines("/proc/cpuinfo").ToArray();
+        string[] flags = lines.First(line => line.StartsWith("flags", StringComparison.Ordinal)).Split(' ');
+        var isAmd = lines.Any(line => line.StartsWith("vendor_id", StringComparison.Ordinal) && line.EndsWith("AuthenticAMD", StringComparison.Ordinal));
+        Assert.That(CpuFeatures.IsFastInBFloat16, Is.EqualTo(flags.Contains("amx_bf16") || (isAmd && flags.Contains("avx512_bf16"))));
+    }
+}

@@ -1,3 +1,8 @@
+using System.Runtime.InteropServices;
+using Pascl.Tests.Training.Data.Formats;
+using Pascl.Tests.Training.Deployment;
+using Pascl.Training.Checkpoints;
+using Pascl.Training.Devices;
 using Pascl.Training.Interop;
 using TorchSharp;
 
@@ -176,4 +181,79 @@ public sealed class NativeLibTorchTests
         // Only the start is read; the rest need not be the library's bytes.
         start.SetLength(length);
     }
+}
+
+/// <summary>How OpenMP's threads wait. Each case is a process of its own, because OpenMP reads its variables once; it can print what it took from them.</summary>
+[Platform("Linux")]
+public sealed class WaitPolicyTests
+{
+    // Convolutions take five times as long as the rest, and have their own tests.
+    private const string Doctor = "doctor --check-convolutions off";
+
+    private static readonly (string, string) Print = ("OMP_DISPLAY_ENV", "VERBOSE");
+
+    [SetUp]
+    public void RequireAnEnvironmentWithoutTheVariables()
+    {
+        foreach (var name in new[] { WaitPolicy.PolicyVariable, WaitPolicy.SpinVariable })
+        {
+            Assume.That(Environment.GetEnvironmentVariable(name), Is.Null, $"the tests run with {name}");
+        }
+    }
+
+    [Test]
+    public void threads_that_wait_sleep_at_once_by_themselves()
+    {
+        var (code, output, error) = PasclProgram.Run(Doctor, Print);
+        Assert.Multiple(() =>
+        {
+            Assert.That(code, Is.Zero, error);
+            Assert.That(error, Does.Contain("OMP_WAIT_POLICY = 'PASSIVE'").And.Contain("GOMP_SPINCOUNT = '0'"));
+            Assert.That(output, Does.Match(@"waiting threads +OMP_WAIT_POLICY=passive, GOMP_SPINCOUNT=0 \(set by Pascl\)"));
+        });
+    }
+
+    [TestCase("GOMP_SPINCOUNT", "77", "GOMP_SPINCOUNT = '77'")]
+    [TestCase("OMP_WAIT_POLICY", "active", "OMP_WAIT_POLICY = 'ACTIVE'", "GOMP_SPINCOUNT = '30000000000'")]
+    public void what_the_user_set_is_kept(string name, string value, params string[] inForce)
+    {
+        var (code, output, error) = PasclProgram.Run(Doctor, Print, (name, value));
+        Assert.Multiple(() =>
+        {
+            Assert.That(code, Is.Zero, error);
+            Assert.That(inForce, Has.All.Matches<string>(setting => error.Contains(setting, StringComparison.Ordinal)), error);
+            Assert.That(output, Does.Match($@"waiting threads +{name}={value} \(set by the user\)"));
+        });
+    }
+}
+
+/// <summary>That libtorch leaves NNPACK alone, and that it can do without the switch.</summary>
+[Platform("Linux")]
+public sealed class NnPackTests
+{
+    [Test]
+    public void it_is_off_once_libtorch_is_loaded() => Assert.That(NnPack.IsEnabled([LibTorch]), Is.False);
+
+    [Test]
+    public void a_library_without_the_switch_is_left_as_it_is()
+    {
+        nint[] other = [NativeLibrary.Load("libc.so.6")];
+        NnPack.SwitchOff(other);
+        Assert.That(NnPack.IsEnabled(other), Is.Null);
+    }
+
+    [Test]
+    public void one_image_is_scored_in_float32_without_a_word_about_it()
+    {
+        using var folder = new TemporaryFolder();
+        var run = DeployedRun.Write(folder, "run", new ScoreThreshold("msp", 0.9, 0.5, 100), Precision.Float32);
+        var (code, output, error) = PasclProgram.Run($"score {run} {folder.Write("a.png", TestImages.Plain(8, 8, 200))}");
+        Assert.Multiple(() =>
+        {
+            Assert.That((code, error), Is.EqualTo((0, "")));
+            Assert.That(output, Does.Contain("\"score\""));
+        });
+    }
+
+    private static nint LibTorch => NativeLibrary.Load(Path.Combine(NativeLibTorch.EnsureLoaded().LibTorchFolder, "libtorch_cpu.so"));
 }

@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using Pascl.Training.Networks;
 using TorchSharp;
 
@@ -22,7 +23,6 @@ internal sealed class ImportedFile : IDisposable
     private ImportedFile(ConvertedFile file, Dictionary<string, string> names, IReadOnlyList<string> unused) =>
         (this.file, this.names, Unused) = (file, names, unused);
 
-    /// <summary>Path of the file.</summary>
     public string Path => file.Path;
 
     /// <summary>Tensors of the file that parts of the network take.</summary>
@@ -174,4 +174,147 @@ internal sealed class ImportedFile : IDisposable
             }
         }
     }
+}
+
+/// <summary>The names of a file's tensors without what wrappers put before and between them.</summary>
+internal static partial class ImportedNames
+{
+    private const string Stem = "conv1.weight";
+
+    // What DataParallel and DistributedDataParallel, torch.compile, FSDP and activation checkpointing put before the names of what they wrap.
+    private static readonly string[] wrappers = ["module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"];
+
+    /// <summary>
+    /// The names of the network by the names in the file. A prefix of any kind is taken off that all of the network shares, which is what stands before its
+    /// first convolution; names without it stay as they are, and so do those for which there is one with it.
+    /// </summary>
+    /// <param name="path">The file, for the message.</param>
+    /// <param name="stored">The names in the file.</param>
+    /// <param name="unused">Receives the names in the file that are those of other tensors already.</param>
+    /// <returns>The names in the file by those of the network.</returns>
+    /// <exception cref="InputException">Two names are the same without wrappers, or there are several networks.</exception>
+    public static Dictionary<string, string> Of(string path, IEnumerable<string> stored, ICollection<string> unused)
+    {
+        var plain = stored.Order(StringComparer.Ordinal).Select(name => (Stored: name, Plain: WithoutWrappers(name))).ToList();
+        var prefix = PrefixOf(path, plain.Select(name => name.Plain));
+        var names = new Dictionary<string, string>();
+        foreach (var (name, inner) in plain.Where(name => name.Plain.StartsWith(prefix, StringComparison.Ordinal)))
+        {
+            if (!names.TryAdd(inner[prefix.Length..], name))
+            {
+                throw new InputException($"{path} holds {name} and {names[inner[prefix.Length..]]}, which are the same tensor of the network.");
+            }
+        }
+
+        foreach (var (name, inner) in plain.Where(name => !name.Plain.StartsWith(prefix, StringComparison.Ordinal)))
+        {
+            if (!names.TryAdd(inner, name))
+            {
+                unused.Add(name);
+            }
+        }
+
+        return names;
+    }
+
+    private static string WithoutWrappers(string name)
+    {
+        var parts = name.Split('.').Where(part => !wrappers.Contains(part)).ToArray();
+
+        // Lightning and our checkpoints, more than once where a script wraps what another one wrapped.
+        return string.Join('.', parts.SkipWhile((part, index) => part == "model" && index < parts.Length - 1));
+    }
+
+    private static string PrefixOf(string path, IEnumerable<string> names)
+    {
+        string[] prefixes =
+        [
+            .. names.Where(name => name.EndsWith(Stem, StringComparison.Ordinal)).Select(name => name[..^Stem.Length])
+                .Where(prefix => prefix.Length == 0 || (prefix.EndsWith('.') && !InsideBlock().IsMatch(prefix))),
+        ];
+        return prefixes switch
+        {
+            [] => "",
+            [var only] => only,
+            _ when prefixes.Contains("") => "",
+            _ => throw new InputException(
+                $"{path} holds several networks, whose names begin with {string.Join(", ", prefixes)}. Say with --key which to take, for example "
+                + $"--key {prefixes[0].TrimEnd('.')} (--auxiliary-key for the finetuned file)."),
+        };
+    }
+
+    [GeneratedRegex(@"(^|\.)layer\d+\.\d+\.$")]
+    private static partial Regex InsideBlock();
+}
+
+/// <summary>
+/// A file whose numbers are read in the types of our network, as <c>load_state_dict</c> does: weights of any floating-point type as float32, counts of
+/// batches as int64.
+/// </summary>
+internal sealed class ConvertedFile : ITensorFile
+{
+    /// <summary>How the names of BatchNorm's counts of batches end.</summary>
+    public const string CountSuffix = ".num_batches_tracked";
+
+    private readonly ITensorFile file;
+
+    /// <summary>Wraps a file, which is closed with it.</summary>
+    public ConvertedFile(ITensorFile file)
+    {
+        this.file = file;
+        Tensors = file.Tensors.ToDictionary(tensor => tensor.Key, tensor => tensor.Value with { Type = TypeOf(tensor.Key, tensor.Value.Type) });
+    }
+
+    /// <inheritdoc/>
+    public string Path => file.Path;
+
+    /// <inheritdoc/>
+    public IReadOnlyDictionary<string, StoredTensor> Tensors { get; }
+
+    /// <inheritdoc/>
+    public IReadOnlyDictionary<string, string> Unread => file.Unread;
+
+    /// <summary>How many of the named tensors have each type that is converted.</summary>
+    public IEnumerable<(torch.ScalarType Type, int Count)> Conversions(IEnumerable<string> names)
+    {
+        var stored = file.Tensors;
+        return names.Where(name => !name.EndsWith(CountSuffix, StringComparison.Ordinal) && stored[name].Type != Tensors[name].Type)
+            .CountBy(name => stored[name].Type)
+            .Select(type => (type.Key, type.Value));
+    }
+
+    /// <inheritdoc/>
+    public void ReadInto(string name, torch.Tensor target)
+    {
+        var stored = file.Tensors[name];
+        if (stored.Type == target.dtype)
+        {
+            file.ReadInto(name, target);
+            return;
+        }
+
+        using var scope = torch.NewDisposeScope();
+        using var frozen = torch.no_grad();
+        var read = torch.empty([.. stored.Shape], stored.Type);
+        file.ReadInto(name, read);
+
+        // A count of half precision ends at 65,504; what counts is that it is a number.
+        target.copy_(target.dtype == torch.int64 && IsFloating(stored.Type) ? read.to(torch.float64).nan_to_num(0, 0, 0) : read);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => file.Dispose();
+
+    private static torch.ScalarType TypeOf(string name, torch.ScalarType type)
+    {
+        if (name.EndsWith(CountSuffix, StringComparison.Ordinal))
+        {
+            return IsFloating(type) || type is torch.ScalarType.Int32 or torch.ScalarType.Int16 ? torch.ScalarType.Int64 : type;
+        }
+
+        return IsFloating(type) ? torch.ScalarType.Float32 : type;
+    }
+
+    private static bool IsFloating(torch.ScalarType type) =>
+        type is torch.ScalarType.Float16 or torch.ScalarType.BFloat16 or torch.ScalarType.Float32 or torch.ScalarType.Float64;
 }

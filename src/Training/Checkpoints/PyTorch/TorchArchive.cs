@@ -42,7 +42,6 @@ internal sealed class TorchArchive : IDisposable
     /// <summary>The pickle.</summary>
     public byte[] ReadProgram() => Read(entries[root + Program]);
 
-    /// <summary>Checks that the archive has the bytes of a storage.</summary>
     public void Check(TorchStorage storage)
     {
         var (length, needed) = (Entry(storage)?.Length, (Int128)storage.Elements * storage.ElementBytes);

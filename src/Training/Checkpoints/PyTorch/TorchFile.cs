@@ -110,3 +110,128 @@ internal sealed class TorchFile : ITensorFile
         }
     }
 }
+
+/// <summary>
+/// The only names that a PyTorch file may ask for: those that <c>torch.load(weights_only=True)</c> allows (torch/_weights_only_unpickler.py), and the numbers,
+/// arrays and arguments that scripts store beside the weights. All are C# functions; what is not a tensor or a container is read and not used.
+/// </summary>
+internal static class TorchNames
+{
+    private static readonly string[] numericalTypes =
+    [
+        "float16", "float32", "float64", "bfloat16", "half", "float", "double", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64",
+        "short", "int", "long", "bool", "complex32", "complex64", "complex128", "chalf", "cfloat", "cdouble", "quint8", "qint8", "qint32", "quint4x2", "quint2x4",
+        "float8_e5m2", "float8_e4m3fn", "float8_e5m2fnuz", "float8_e4m3fnuz", "float8_e8m0fnu",
+    ];
+
+    // Types that a dictionary or a measurement names without making one of them.
+    private static readonly string[] plainTypes = ["list", "dict", "tuple", "int", "float", "str", "bool", "bytes", "object"];
+
+    private static readonly (string Name, string What)[] otherTensors =
+    [
+        ("_rebuild_qtensor", "a quantised tensor"), ("_rebuild_sparse_tensor", "a sparse tensor"), ("_rebuild_sparse_csr_tensor", "a sparse tensor"),
+        ("_rebuild_meta_tensor_no_storage", "a tensor without values (meta)"), ("_rebuild_nested_tensor", "a nested tensor"),
+        ("_rebuild_wrapper_subclass", "a tensor of a class of its own"), ("_rebuild_tensor_v3", "a tensor of a type that has no storage of its own"),
+        ("_rebuild_device_tensor_from_numpy", "a tensor of another device (XLA)"),
+        ("_rebuild_device_tensor_from_cpu_tensor", "a tensor of another device (XLA)"),
+    ];
+
+    public static PickledNames Allowed { get; } = new(Create(), "tensors and plain containers");
+
+    private static Dictionary<string, object> Create()
+    {
+        PickledFunction unused = _ => PickledUnused.Value, wrapped = Wrapped;
+        var names = new Dictionary<string, object>
+        {
+            ["collections.OrderedDict"] = (PickledFunction)NewDictionary,
+            ["collections.defaultdict"] = (PickledFunction)NewDictionary,
+            ["collections.Counter"] = (PickledFunction)NewDictionary,
+            ["torch._utils._rebuild_tensor"] = (PickledFunction)TorchTensor.FromPickle,
+            ["torch._utils._rebuild_tensor_v2"] = (PickledFunction)TorchTensor.FromPickle,
+            ["torch._utils._rebuild_parameter"] = wrapped,
+            ["torch._utils._rebuild_parameter_with_state"] = wrapped,
+            ["torch.nn.parameter.Parameter"] = wrapped,
+            ["torch.nn.Parameter"] = wrapped,
+            ["torch._tensor._rebuild_from_type_v2"] = (PickledFunction)FromType,
+            ["torch.Tensor"] = PickledUnused.Value,
+            ["torch.Size"] = (PickledFunction)(arguments => arguments is [object?[] lengths] ? lengths : throw Unexpected()),
+            ["torch.device"] = unused,
+            ["torch.serialization._get_layout"] = unused,
+            ["_codecs.encode"] = (PickledFunction)NewBytes,
+            ["argparse.Namespace"] = unused,
+            ["types.SimpleNamespace"] = unused,
+            ["numpy.dtype"] = (PickledFunction)(_ => new PickledType("")),
+            ["numpy.ndarray"] = unused,
+        };
+        foreach (var core in (string[])["numpy.core", "numpy._core"])
+        {
+            names.Add($"{core}.multiarray.scalar", (PickledFunction)(arguments => NewNumber(arguments)));
+            names.Add($"{core}.multiarray._reconstruct", unused);
+            names.Add($"{core}.numeric._frombuffer", unused);
+        }
+
+        // Protocol 2 writes the names that Python 2 had.
+        foreach (var builtins in (string[])["builtins", "__builtin__"])
+        {
+            names.Add($"{builtins}.set", (PickledFunction)(_ => new PickledSet()));
+            names.Add($"{builtins}.frozenset", (PickledFunction)(_ => new PickledSet()));
+            names.Add($"{builtins}.bytearray", (PickledFunction)NewBytes);
+            names.Add($"{builtins}.complex", unused);
+            Array.ForEach(plainTypes, type => names.Add($"{builtins}.{type}", PickledUnused.Value));
+        }
+
+        Array.ForEach(numericalTypes, type => names.Add($"torch.{type}", PickledUnused.Value));
+        foreach (var (name, what) in otherTensors)
+        {
+            names.Add($"torch._utils.{name}", (PickledFunction)(_ => throw new InvalidDataException($"it holds {what}, and only plain tensors are read")));
+        }
+
+        foreach (var (name, type) in TorchStorage.Names)
+        {
+            names.Add($"torch.{name}", type);
+        }
+
+        return names;
+    }
+
+    // A Counter is made of the dictionary of its counts, an OrderedDict of old files of pairs, a defaultdict of a function, which is not called.
+    private static Dictionary<string, object?> NewDictionary(object?[] arguments) => arguments switch
+    {
+        [Dictionary<string, object?> items] => items,
+        [List<object?> pairs] => Pairs(pairs),
+        _ => [],
+    };
+
+    private static Dictionary<string, object?> Pairs(List<object?> pairs)
+    {
+        var dictionary = new Dictionary<string, object?>();
+        foreach (var pair in pairs)
+        {
+            var (key, value) = pair switch
+            {
+                object?[] and [var first, var second] => (first, second),
+                List<object?> and [var first, var second] => (first, second),
+                _ => throw Unexpected(),
+            };
+            if (PickledText.Key(key) is { } name)
+            {
+                dictionary[name] = value;
+            }
+        }
+
+        return dictionary;
+    }
+
+    private static TorchTensor Wrapped(object?[] arguments) => arguments is [TorchTensor tensor, ..] ? tensor : throw Unexpected();
+
+    // A tensor with attributes of its own: (function, class, arguments of the function, attributes).
+    private static TorchTensor FromType(object?[] arguments) =>
+        arguments is [PickledFunction rebuild, _, object?[] inner, ..] && rebuild(inner) is TorchTensor tensor ? tensor : throw Unexpected();
+
+    private static double NewNumber(object?[] arguments) => arguments is [PickledType, ..] ? double.NaN : throw Unexpected();
+
+    // Bytes are not used either, however many.
+    private static object NewBytes(object?[] arguments) => ReadOnlyMemory<byte>.Empty;
+
+    private static InvalidDataException Unexpected() => new("it makes a value in a way that PyTorch does not");
+}

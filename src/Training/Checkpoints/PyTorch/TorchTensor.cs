@@ -27,10 +27,8 @@ internal sealed record TorchStorage(string Key, torch.ScalarType Type, long Elem
     /// <summary>The names of the storage types, in the module <c>torch</c>.</summary>
     public static IEnumerable<(string Name, torch.ScalarType Type)> Names => kinds.Select(kind => (kind.Name, kind.Type));
 
-    /// <summary>Bytes of one element.</summary>
     public int ElementBytes => kinds.First(kind => kind.Type == Type).Bytes;
 
-    /// <summary>The name of a storage of that type.</summary>
     public static string NameOf(torch.ScalarType type) => kinds.First(kind => kind.Type == type).Name;
 
     /// <summary>Reads the tuple by which a pickle names a storage: ("storage", type, key, device, elements).</summary>

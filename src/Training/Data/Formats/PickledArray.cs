@@ -38,7 +38,6 @@ internal sealed class PickledArray : IPickledState
         return array;
     }
 
-    /// <summary>One row of the table.</summary>
     public ReadOnlyMemory<byte> Row(int row)
     {
         if (!isColumnMajor)

@@ -18,7 +18,6 @@ internal static class OnnxExamples
     private static readonly (int Width, int Height)[] largerSizes = [(97, 61), (70, 150)];
     private static readonly JsonSerializerOptions readable = new() { WriteIndented = true };
 
-    /// <summary>The file of a model's examples.</summary>
     public static string FileOf(string model) => Path.ChangeExtension(model, ".examples.json");
 
     /// <summary>Writes the examples.</summary>
@@ -35,7 +34,7 @@ internal static class OnnxExamples
         ];
         var set = new ImageSet("examples", Decode(files, deployed.ImageSize), new int[files.Length], deployed.ClassNames);
         var predictions = Predictions.Of(deployed.Network, set, files.Length);
-        var scores = deployed.Score.Reference.Of(predictions);
+        var scores = deployed.Score.Of(predictions);
         var classes = predictions.Auxiliary.Classes();
         var examples = files.Select((file, i) => new Dictionary<string, object>
         {

@@ -1,5 +1,6 @@
 using Google.Protobuf;
 using Pascl.Training.Data;
+using Pascl.Training.Evaluation.Scores;
 using Pascl.Training.Methods;
 using Pascl.Training.Networks;
 
@@ -166,6 +167,62 @@ internal static class OnnxReadout
 
     private static InputException NotKnown(Readout readout) =>
         new($"The reading of the score {readout.ScoreName} cannot be exported as ONNX; export the weights as safetensors.");
+}
+
+/// <summary>The score by which a deployed model accepts, as a graph: a function of the logits of the main branch, or the method's own where that reads more.</summary>
+internal static class OnnxScore
+{
+    private static readonly Dictionary<string, Func<OnnxGraph, LogitParts, string>> graphs = new()
+    {
+        ["msp"] = (graph, logits) => graph.Add("Div", logits.OtherSum, logits.Total),
+        ["max-logit"] = (graph, logits) => graph.Add("Neg", logits.Top),
+        ["energy"] = (graph, logits) => graph.Add("Neg", graph.Add("Add", logits.Top, graph.Add("Log", logits.Total))),
+
+        // With p = e / (1 + s): -sum p log p = log(1 + s) - (sum e d) / (1 + s).
+        ["entropy"] = (graph, logits) => graph.Add(
+            "Sub",
+            graph.Add("Log", logits.Total),
+            graph.Add("Div", graph.SumOfColumns(graph.Add("Mul", logits.Exponentials, logits.Differences)), logits.Total)),
+    };
+
+    /// <summary>The scores of logits that can be exported.</summary>
+    public static IEnumerable<string> Names => graphs.Keys;
+
+    /// <summary>Refuses a score that has no graph.</summary>
+    /// <exception cref="InputException">It has none.</exception>
+    public static void Require(AcceptanceScore score)
+    {
+        if (score.Specification is { } specification && !graphs.ContainsKey(specification.Kind.Name))
+        {
+            throw new InputException($"The score {specification.Kind.Name} cannot be exported; an ONNX model here computes {string.Join(", ", Names)}.");
+        }
+    }
+
+    /// <summary>Adds a score to a graph.</summary>
+    /// <param name="graph">The graph.</param>
+    /// <param name="score">One that has a graph.</param>
+    /// <param name="branches">The branches in it.</param>
+    /// <param name="classCount">C.</param>
+    /// <returns>Name of the scores, (N).</returns>
+    public static string Add(OnnxGraph graph, AcceptanceScore score, OnnxBranches branches, int classCount)
+    {
+        if (score.Specification is not { } specification)
+        {
+            return branches.OwnScore();
+        }
+
+        var build = graphs[specification.Kind.Name];
+        var logits = branches.ClassLogits(Branch.Main);
+
+        // Only the energy has one. It divides the logits first and multiplies the result.
+        var temperature = specification.Values.GetValueOrDefault(EnergyScore.Temperature.Name, 1);
+        return temperature == 1
+            ? build(graph, LogitParts.Of(graph, logits, classCount))
+            : graph.Add(
+                "Mul",
+                build(graph, LogitParts.Of(graph, graph.Add("Div", logits, graph.Scalar((float)temperature)), classCount)),
+                graph.Scalar((float)temperature));
+    }
 }
 
 /// <summary>

@@ -43,7 +43,7 @@ internal static class OnnxModel
         var branches = new OnnxBranches(graph, pixels, deployed.Network);
         var logits = branches.ClassLogits(Branch.Auxiliary);
         var classCount = deployed.ClassNames.Count;
-        var score = deployed.Score.AddTo(graph, branches, classCount);
+        var score = OnnxScore.Add(graph, deployed.Score, branches, classCount);
         graph.Output(logits, Logits, DataType.Float, "logits of the classes by the auxiliary branch", Batch, classCount);
         graph.Output(graph.Add("Softmax", [logits], "axis", 1), Probabilities, DataType.Float, "probability of each class", Batch, classCount);
         graph.Output(score, Score, DataType.Float, $"out-of-distribution score {deployed.Score.Name}; higher = more so", Batch);

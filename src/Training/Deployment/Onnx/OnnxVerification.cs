@@ -11,7 +11,6 @@ internal static class OnnxVerification
     /// <summary>Images that are compared where there are so many.</summary>
     public const int MostImages = 2000;
 
-    /// <summary>Images in a batch.</summary>
     public const int BatchSize = 128;
 
     /// <summary>At most <see cref="MostImages"/> images, spread evenly, because sets are often sorted by class.</summary>
@@ -25,7 +24,7 @@ internal static class OnnxVerification
     {
         var expected = Predictions.Of(deployed.Network, images, BatchSize);
         EvaluationInputs.Check(images, expected);
-        var scores = deployed.Score.Reference.Of(expected);
+        var scores = deployed.Score.Of(expected);
         using var session = new OnnxSession(model);
         var agreement = new OnnxAgreement(images.Count, 0, 0, 0, 0);
         foreach (var chosen in Enumerable.Range(0, images.Count).Chunk(BatchSize))
@@ -84,10 +83,8 @@ internal sealed class OnnxSession : IDisposable
         outputs = [.. session.OutputMetadata.Keys];
     }
 
-    /// <summary>The strings in the model.</summary>
     public IReadOnlyDictionary<string, string> Metadata => session.ModelMetadata.CustomMetadataMap;
 
-    /// <summary>The outputs by name, in their order.</summary>
     public IReadOnlyList<string> Outputs => outputs;
 
     /// <summary>What the model says about images.</summary>
@@ -146,10 +143,8 @@ internal sealed class OnnxSession : IDisposable
 /// </param>
 internal sealed record OnnxAgreement(int Images, double Logits, double Probabilities, double Scores, int Decisions)
 {
-    /// <summary>The difference that is allowed.</summary>
     public const double Allowed = 1e-4;
 
-    /// <summary>The largest difference of all.</summary>
     public double Largest => Math.Max(Logits, Math.Max(Probabilities, Scores));
 
     /// <summary>Whether the exported model may be used in the network's place.</summary>

@@ -28,7 +28,6 @@ internal sealed class BatchQueue : IDisposable
     /// <summary>Whether images are still being scored.</summary>
     public bool IsAlive => workers.All(worker => worker.IsAlive);
 
-    /// <summary>Images that wait for the network.</summary>
     public int Waiting => pending.Count;
 
     /// <summary>Waits until every thread has scored once: the first time takes ten times as long as those after it.</summary>

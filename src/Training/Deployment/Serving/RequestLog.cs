@@ -99,15 +99,11 @@ internal sealed class RequestLog(ServerMetrics metrics, TextWriter? output)
 /// <summary>What is known of a request's images, for the log.</summary>
 internal sealed class RequestNotes
 {
-    /// <summary>Bytes of the image files.</summary>
     public long Bytes { get; private set; }
 
-    /// <summary>The image files.</summary>
     public int Images { get; private set; }
 
-    /// <summary>The notes of a request.</summary>
     public static RequestNotes Of(HttpContext context) => context.Features.GetRequiredFeature<RequestNotes>();
 
-    /// <summary>Notes the images of a request that has arrived.</summary>
     public void Note(IReadOnlyCollection<Upload> uploads) => (Bytes, Images) = (uploads.Sum(upload => (long)upload.Length), uploads.Count);
 }

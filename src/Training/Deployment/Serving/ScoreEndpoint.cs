@@ -20,7 +20,6 @@ internal sealed class ScoreEndpoint : IDisposable
     private readonly UploadDecoder decoder;
     private readonly SemaphoreSlim places;
 
-    /// <summary>Answers by a model.</summary>
     public ScoreEndpoint(ScoringModel model, ServeSettings settings, BatchQueue queue, ServerMetrics metrics)
     {
         (this.model, this.queue, this.metrics) = (model, queue, metrics);
@@ -59,7 +58,6 @@ internal sealed class ScoreEndpoint : IDisposable
         }
     }
 
-    /// <summary>Frees the decoder.</summary>
     public void Dispose()
     {
         decoder.Dispose();

@@ -164,11 +164,9 @@ internal sealed class ScoringServer : IAsyncDisposable
 /// <summary>The answer of <c>/v1/model</c>: the model, and what one request may have.</summary>
 internal sealed record ServedModel : ModelDescription
 {
-    /// <summary>Describes a model behind a server.</summary>
     public ServedModel(ModelDescription model, ServeSettings settings)
         : base(model) => Limits = new(settings.BodyLimit, settings.ImageLimit, settings.PixelLimit, settings.RequestPixelLimit);
 
-    /// <summary>What one request may have.</summary>
     [JsonPropertyOrder(1)]
     public RequestLimits Limits { get; }
 }
@@ -180,7 +178,6 @@ internal sealed record ServedModel : ModelDescription
 /// <param name="MaxRequestPixels">Pixels of all images.</param>
 internal sealed record RequestLimits(int MaxBodyBytes, int MaxImages, long MaxImagePixels, long MaxRequestPixels);
 
-/// <summary>Endpoints that are read.</summary>
 internal static class ReadEndpoints
 {
     private static readonly string[] methods = [HttpMethods.Get, HttpMethods.Head];
@@ -197,4 +194,32 @@ internal sealed class SilentLifetime : IHostLifetime
 
     /// <inheritdoc/>
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+}
+
+/// <summary>What a server answers from files of this program: a plain page to drop images on, which loads nothing from elsewhere, and the description of the API.</summary>
+internal static class ServerPage
+{
+    private const string Policy =
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+    public static void Map(WebApplication app)
+    {
+        MapFile(app, "/", "page.html", "text/html; charset=utf-8");
+        MapFile(app, "/page.js", "page.js", "text/javascript; charset=utf-8");
+        MapFile(app, "/page.css", "page.css", "text/css; charset=utf-8");
+        MapFile(app, "/openapi.json", "openapi.json", "application/json");
+    }
+
+    private static void MapFile(WebApplication app, string path, string name, string type)
+    {
+        using var stream = typeof(ServerPage).Assembly.GetManifestResourceStream($"serving/{name}")
+            ?? throw new InvalidOperationException($"The program was built without {name}.");
+        var content = new byte[stream.Length];
+        stream.ReadExactly(content);
+        app.MapRead(path, (HttpContext context) =>
+        {
+            context.Response.Headers.ContentSecurityPolicy = Policy;
+            return Results.Bytes(content, type);
+        });
+    }
 }

@@ -1,3 +1,9 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Security.Cryptography;
+using System.Text;
+using Microsoft.AspNetCore.Http;
+
 namespace Pascl.Training.Deployment.Serving;
 
 /// <summary>Where a server listens and what it takes.</summary>
@@ -68,4 +74,156 @@ internal sealed record ServeSettings
 
     /// <summary>Where a line for each request is written; null for nowhere.</summary>
     public TextWriter? AccessLog { get; init; }
+}
+
+/// <summary>Addresses to listen on as users write them, and what keeps a server from listening there.</summary>
+internal static class ListenAddress
+{
+    private const string Expected = "expected http://HOST:PORT, as in http://127.0.0.1:8080, or http://0.0.0.0:8080 for every address of this machine";
+
+    /// <summary>Reads addresses with ; between.</summary>
+    /// <returns>The addresses as the server takes them: with numbers in the place of names, because it would take a name for every address of the machine.</returns>
+    /// <exception cref="InputException">One cannot be listened on, whatever the machine; or its name has no address.</exception>
+    public static IReadOnlyList<string> Parse(string text)
+    {
+        string[] addresses = [.. text.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)];
+        return addresses.Length == 0 ? throw new InputException($"--urls names no address; {Expected}.") : [.. addresses.Select(Check)];
+    }
+
+    /// <summary>Says in a sentence why a server could not listen; null for an exception of another kind.</summary>
+    public static string? Explain(Exception exception, IEnumerable<string> addresses)
+    {
+        var socket = exception as SocketException ?? exception.InnerException as SocketException ?? exception.InnerException?.InnerException as SocketException;
+        var place = string.Join(" or ", addresses);
+        return socket?.SocketErrorCode switch
+        {
+            null => null,
+            SocketError.AddressAlreadyInUse => $"Cannot listen on {place}: address already in use. Stop the other program, or choose another port with --urls.",
+            SocketError.AddressNotAvailable =>
+                $"Cannot listen on {place}: this machine has no such address. In a container take http://0.0.0.0:PORT with --urls, which is every address of it.",
+            SocketError.AccessDenied =>
+                $"Cannot listen on {place}: permission denied. Ports below 1024 are for the administrator; choose another port with --urls.",
+            SocketError.AddressFamilyNotSupported => $"Cannot listen on {place}: this machine has no network of that kind (IPv6?).",
+            _ => $"Cannot listen on {place}: {socket.Message}.",
+        };
+    }
+
+    private static string Check(string address)
+    {
+        if (address.StartsWith("https:", StringComparison.OrdinalIgnoreCase))
+        {
+            throw new InputException(
+                $"'{address}' is not an address to listen on; {Expected}. The server has no certificate; a proxy in front of it can speak TLS.");
+        }
+
+        if (!Uri.TryCreate(address, UriKind.Absolute, out var uri) || uri.Scheme != Uri.UriSchemeHttp || uri.PathAndQuery != "/" || uri.Fragment.Length + uri.UserInfo.Length > 0)
+        {
+            throw new InputException($"'{address}' is not an address to listen on; {Expected}. Ports go from 0, which takes a free one, to 65535.");
+        }
+
+        return uri.HostNameType == UriHostNameType.Dns ? $"http://{Resolve(uri)}:{uri.Port}" : address;
+    }
+
+    private static string Resolve(Uri uri)
+    {
+        if (uri.IsLoopback)
+        {
+            return uri.Port == 0 ? IPAddress.Loopback.ToString() : uri.Host;
+        }
+
+        try
+        {
+            var addresses = Dns.GetHostAddresses(uri.Host);
+            var address = addresses.FirstOrDefault(address => address.AddressFamily == AddressFamily.InterNetwork) ?? addresses[0];
+            return address.AddressFamily == AddressFamily.InterNetworkV6 ? $"[{address}]" : address.ToString();
+        }
+        catch (Exception exception) when (exception is SocketException or IndexOutOfRangeException or ArgumentException)
+        {
+            throw new InputException($"Cannot listen on {uri.OriginalString}: the name {uri.Host} has no address here; {Expected}.", exception);
+        }
+    }
+}
+
+/// <summary>Keys of which a request must bring one, as <c>Authorization: Bearer KEY</c> or <c>X-API-Key: KEY</c>.</summary>
+internal sealed class ApiKeys
+{
+    private const int ShortestKey = 16;
+
+    // Hashes are of one length, so that a comparison tells nothing of a key's.
+    private readonly byte[][] hashes;
+
+    private ApiKeys(IEnumerable<string> keys) => hashes = [.. keys.Select(Hash)];
+
+    /// <summary>No key is needed.</summary>
+    public static ApiKeys None { get; } = new([]);
+
+    /// <summary>Reads keys, one a line; several while one is replaced by another.</summary>
+    /// <exception cref="InputException">The file cannot be read, has none, or a short one.</exception>
+    public static ApiKeys Read(string path)
+    {
+        string[] lines;
+        try
+        {
+            lines = File.ReadAllLines(path);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new InputException($"The file of API keys cannot be read: {exception.Message}", exception);
+        }
+
+        string[] keys = [.. lines.Select(line => line.Trim()).Where(line => line.Length > 0)];
+        return keys.Length == 0 ? throw new InputException($"{path} has no API key; expected one on each line.")
+            : keys.Any(key => key.Length < ShortestKey || key.Any(letter => letter is <= ' ' or > '~'))
+            ? throw new InputException(
+                $"{path} has an API key that is shorter than {ShortestKey} characters or has others than visible ASCII; one is made by: openssl rand -hex 32")
+            : new ApiKeys(keys);
+    }
+
+    /// <summary>Whether a request may ask.</summary>
+    public bool Admit(HttpRequest request)
+    {
+        if (hashes.Length == 0)
+        {
+            return true;
+        }
+
+        const string scheme = "Bearer ";
+        var authorization = request.Headers.Authorization.ToString();
+        var given = Hash(authorization.StartsWith(scheme, StringComparison.OrdinalIgnoreCase) ? authorization[scheme.Length..].Trim() : request.Headers["X-API-Key"].ToString());
+
+        // All are compared, whichever fits.
+        return hashes.Aggregate(false, (found, hash) => CryptographicOperations.FixedTimeEquals(hash, given) | found);
+    }
+
+    private static byte[] Hash(string key) => SHA256.HashData(Encoding.UTF8.GetBytes(key));
+}
+
+/// <summary>
+/// The names by which a server may be called. A page of another site can give its own name the address of this machine (DNS rebinding); a browser then lets it read
+/// the answers, but still says the site's name in the Host header.
+/// </summary>
+internal static class HostNames
+{
+    private static readonly string[] loopback = ["localhost", "127.0.0.1", "[::1]"];
+
+    /// <summary>The names where none were chosen: those of this machine if only this machine can call; any otherwise (null).</summary>
+    public static IReadOnlyList<string>? Usual(IEnumerable<string> addresses)
+    {
+        Uri[] uris = [.. addresses.Select(address => new Uri(address))];
+        return uris.All(uri => uri.IsLoopback) ? [.. loopback.Concat(uris.Select(uri => uri.Host)).Distinct()] : null;
+    }
+
+    /// <summary>Reads <c>--hosts</c>: names without ports with ; between, or <c>*</c>.</summary>
+    /// <exception cref="InputException">A name has a scheme, a port or a path.</exception>
+    public static IReadOnlyList<string>? Parse(string text)
+    {
+        string[] names = [.. text.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)];
+        return names.Length == 0 || names.FirstOrDefault(name => name != "*" && Uri.CheckHostName(name) == UriHostNameType.Unknown) is { } ? throw new InputException(
+                $"--hosts takes names without scheme and port with ; between, as in 'scores.example.org;10.0.0.5', or '*' for any; not '{text}'.")
+            : names.Contains("*") ? null : names;
+    }
+
+    /// <summary>Whether a request calls the server by one of the names. One of HTTP/1.0 may call it by none; no browser does.</summary>
+    public static bool Admit(HttpRequest request, IReadOnlyList<string>? names) =>
+        names is null || !request.Host.HasValue || names.Contains(request.Host.Host, StringComparer.OrdinalIgnoreCase);
 }

@@ -57,7 +57,6 @@ internal sealed class ServerMetrics
     /// <summary>Counts a request that begins.</summary>
     public void Began() => inFlight.Inc();
 
-    /// <summary>Counts an answered request.</summary>
     public void Answered(int code, TimeSpan time)
     {
         inFlight.Dec();

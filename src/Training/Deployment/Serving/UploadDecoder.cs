@@ -119,7 +119,6 @@ internal sealed class DecodeLane : IDisposable
         Array.ForEach(threads, thread => thread.Start());
     }
 
-    /// <summary>Images that wait.</summary>
     public int Waiting => pending.Count;
 
     /// <summary>Pixels that are being decoded.</summary>

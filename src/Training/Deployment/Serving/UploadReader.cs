@@ -268,7 +268,6 @@ internal sealed class BodyMemory(Budget budget, long? declared)
         taken = held;
     }
 
-    /// <summary>Gives back memory of an image.</summary>
     public void Free(int bytes) => budget.GiveBack(bytes);
 }
 
@@ -281,7 +280,6 @@ internal sealed class Budget(long limit)
     /// <summary>The least limit that lets one hold so many bytes.</summary>
     public static long LimitFor(long bytes) => (bytes * Kept / (Kept - 1)) + Kept;
 
-    /// <summary>Bytes that are held.</summary>
     public long Used => Volatile.Read(ref used);
 
     /// <summary>Takes bytes; false where the limit would be passed.</summary>
@@ -298,6 +296,5 @@ internal sealed class Budget(long limit)
         return false;
     }
 
-    /// <summary>Gives bytes back.</summary>
     public void GiveBack(long bytes) => Interlocked.Add(ref used, -bytes);
 }

@@ -87,7 +87,6 @@ internal static class InputPerturbation
 
     public static readonly ScoreParameter Temperature = new("temperature", 1000, "T", ScoreParameterRange.Positive);
 
-    /// <summary>Epsilon with its usual value.</summary>
     public static ScoreParameter Epsilon(double usual) =>
         new(EpsilonName, usual, "step on the image, whose range is 1", ScoreParameterRange.NonNegative);
 

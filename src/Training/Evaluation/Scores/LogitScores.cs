@@ -69,3 +69,177 @@ internal sealed class EntropyScore() : LogitScoreKind(
         return entropy;
     }
 }
+
+/// <summary>How frequent the classes were in training, and how much a prediction owes to that.</summary>
+internal static class ClassPrior
+{
+    /// <summary>pi_c = n_c / sum n.</summary>
+    /// <param name="trainingCounts">n: at least one image of every class.</param>
+    public static double[] Of(IReadOnlyList<int> trainingCounts)
+    {
+        double total = trainingCounts.Sum(count => (long)count);
+        return trainingCounts.All(count => count > 0)
+            ? [.. trainingCounts.Select(count => count / total)]
+            : throw new ArgumentException("A class has no training images, so it has no prior.");
+    }
+
+    /// <summary>1 - cos(p, pi): how unlike the prior a prediction is, from 0 to 1.</summary>
+    public static double Dissimilarity(ReadOnlySpan<double> probabilities, ReadOnlySpan<double> prior)
+    {
+        var (product, square, priorSquare) = (0.0, 0.0, 0.0);
+        for (var c = 0; c < probabilities.Length; c++)
+        {
+            product += probabilities[c] * prior[c];
+            square += probabilities[c] * probabilities[c];
+            priorSquare += prior[c] * prior[c];
+        }
+
+        return 1 - (product / Math.Sqrt(square * priorSquare));
+    }
+
+    /// <summary>
+    /// log beta = log( (1/C) sum_c p_c / pi_c ): positive where the model predicts classes that are rarer than 1 / C, negative where it predicts frequent ones.
+    /// </summary>
+    public static double LogRarity(ReadOnlySpan<double> probabilities, ReadOnlySpan<double> prior)
+    {
+        var sum = 0.0;
+        for (var c = 0; c < probabilities.Length; c++)
+        {
+            sum += probabilities[c] / prior[c];
+        }
+
+        return Math.Log(sum / probabilities.Length);
+    }
+}
+
+/// <summary>- max_c (p_c - pi_c): the reference of the maximum probability is the class prior and not the uniform distribution.</summary>
+internal sealed class MaximumSoftmaxPriorScore() : LogitScoreKind("msp-prior", "-max (p - pi)", "RP+MSP of Jiang et al., ICML 2023")
+{
+    public override OodScore OfLogits(ScoreSpecification specification, double[] prior) => logits =>
+    {
+        var highest = double.NegativeInfinity;
+        var probabilities = Softmax.Of(logits);
+        for (var c = 0; c < prior.Length; c++)
+        {
+            highest = Math.Max(highest, probabilities[c] - prior[c]);
+        }
+
+        return -highest;
+    };
+}
+
+/// <summary>- max_c z_c * (1 - cos(p, pi)): a high logit counts less where the prediction looks like the class prior.</summary>
+internal sealed class MaximumLogitPriorScore() : LogitScoreKind(
+    "max-logit-prior",
+    "-max z * (1 - cos(p, pi)); where max z is negative the factor reverses the order",
+    "the reweighting (RW) of Jiang et al., ICML 2023, applied here to the maximum logit")
+{
+    public override OodScore OfLogits(ScoreSpecification specification, double[] prior) => logits =>
+        -logits[Softmax.IndexOfMaximum(logits)] * ClassPrior.Dissimilarity(Softmax.Of(logits), prior);
+}
+
+/// <summary>- T log sum_c exp(z_c / T) * (1 - cos(p, pi)): a low energy counts less where the prediction looks like the class prior.</summary>
+internal sealed class EnergyPriorScore() : LogitScoreKind(
+    "energy-prior",
+    "-T log sum exp(z / T) * (1 - cos(p, pi)), p at T = 1; where the energy is positive the factor reverses the order",
+    "RW+Energy of Jiang et al., ICML 2023",
+    EnergyScore.Temperature)
+{
+    public override OodScore OfLogits(ScoreSpecification specification, double[] prior)
+    {
+        var temperature = specification.Values[EnergyScore.Temperature.Name];
+        return logits => OodScores.Energy(logits, temperature) * ClassPrior.Dissimilarity(Softmax.Of(logits), prior);
+    }
+}
+
+/// <summary>
+/// - sum_c p_c log(p_c / pi_c). The entropy is log C minus the divergence of p from the uniform distribution; here the class prior takes the place of
+/// the latter.
+/// </summary>
+internal sealed class EntropyPriorScore() : LogitScoreKind(
+    "entropy-prior",
+    "-sum p log(p / pi), 0 log 0 = 0",
+    "the replaced reference (RP) of Jiang et al., ICML 2023, applied here to the entropy")
+{
+    public override OodScore OfLogits(ScoreSpecification specification, double[] prior) => logits =>
+    {
+        var divergence = 0.0;
+        var logarithms = Softmax.LogOf(logits);
+        for (var c = 0; c < prior.Length; c++)
+        {
+            divergence += Math.Exp(logarithms[c]) * (logarithms[c] - Math.Log(prior[c]));
+        }
+
+        return -divergence;
+    };
+}
+
+/// <summary>
+/// What is added to a detector's confidence to make up for the imbalance of the training set: s log beta, beta = (1/C) sum_c p_c / pi_c. It is larger for
+/// images that are taken for rare classes. The model must not have been trained with logit adjustment, or the prior is removed twice; the main branch
+/// never is.
+/// </summary>
+internal static class ImbalanceTerm
+{
+    public const string Definition = "s log( (1/C) sum p / pi )";
+
+    public const string Source = "ImOOD, post-hoc form: Liu et al., NeurIPS 2024 (arXiv 2407.16430)";
+
+    private const string StrengthName = "strength";
+
+    /// <summary>s; its usual value depends on the range of the detector.</summary>
+    public static ScoreParameter Strength(double usual) => new(StrengthName, usual, "s", ScoreParameterRange.NonNegative);
+
+    /// <summary>The term as a function of an image's logits.</summary>
+    public static OodScore Of(ScoreSpecification specification, double[] prior)
+    {
+        var strength = specification.Values[StrengthName];
+        return logits => strength * ClassPrior.LogRarity(Softmax.Of(logits), prior);
+    }
+}
+
+/// <summary>-( max_c p_c - 1/C + s log beta ), see <see cref="ImbalanceTerm"/>.</summary>
+internal sealed class MaximumSoftmaxImbalanceScore() : LogitScoreKind(
+    "msp-imood", $"-(max p - 1/C + {ImbalanceTerm.Definition})", ImbalanceTerm.Source, Strength)
+{
+    private static readonly ScoreParameter Strength = ImbalanceTerm.Strength(0.1);
+
+    public override OodScore OfLogits(ScoreSpecification specification, double[] prior)
+    {
+        var term = ImbalanceTerm.Of(specification, prior);
+        return logits => OodScores.MaximumSoftmax(logits) - 1 + (1.0 / logits.Length) - term(logits);
+    }
+}
+
+/// <summary>-( log sum_c exp(z_c) + s log beta ), see <see cref="ImbalanceTerm"/>.</summary>
+internal sealed class EnergyImbalanceScore() : LogitScoreKind(
+    "energy-imood", $"-(log sum exp(z) + {ImbalanceTerm.Definition})", ImbalanceTerm.Source, Strength)
+{
+    private static readonly ScoreParameter Strength = ImbalanceTerm.Strength(1);
+
+    public override OodScore OfLogits(ScoreSpecification specification, double[] prior)
+    {
+        var term = ImbalanceTerm.Of(specification, prior);
+        return logits => OodScores.Energy(logits, 1) - term(logits);
+    }
+}
+
+/// <summary>A score of the features, less s log beta of the logits, see <see cref="ImbalanceTerm"/>.</summary>
+internal sealed class FeatureImbalanceScore : ScoreKind
+{
+    private readonly ScoreKind detector;
+
+    /// <param name="detector">The score; it must have no parameters of its own.</param>
+    /// <param name="strength">The usual value of s, which makes up for the range of the score.</param>
+    public FeatureImbalanceScore(ScoreKind detector, double strength)
+        : base(
+            $"{detector.Name}-imood", $"{detector.Name} - {ImbalanceTerm.Definition}", ImbalanceTerm.Source, ImbalanceTerm.Strength(strength)) =>
+        this.detector = detector;
+
+    public override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting)
+    {
+        var scores = detector.Fit(specification, fitting);
+        var term = ImbalanceTerm.Of(specification, fitting.Prior);
+        return pass => [.. scores(pass).Zip(pass.Predictions.Main.Scores(term), (score, added) => score - added)];
+    }
+}

@@ -138,7 +138,7 @@ public sealed class ScoreSpecification
 
     private ScoreSpecification(ScoreKind kind, Dictionary<string, double> values) => (Kind, this.values) = (kind, values);
 
-    /// <summary>The score.</summary>
+    /// <summary>What is computed, whatever the values of its parameters.</summary>
     public ScoreKind Kind { get; }
 
     /// <summary>The value of every parameter, given or default.</summary>
@@ -190,31 +190,22 @@ public sealed class ScoreSpecification
         $"The score {Kind.Name} needs more than an image's logits; a deployed model computes one of " +
         $"{string.Join(", ", ScoreKinds.OfLogits.Select(other => other.Name))}.");
 
-    /// <summary>Makes the score ready for one model.</summary>
-    public FittedScore Fit(ScoreFitting fitting) => new(this, Kind.Fit(this, fitting));
-}
-
-/// <summary>A score made ready for one model.</summary>
-public sealed class FittedScore
-{
-    private readonly Func<FeaturePass, double[]> scores;
-
-    internal FittedScore(ScoreSpecification specification, Func<FeaturePass, double[]> scores) =>
-        (Specification, this.scores) = (specification, scores);
-
-    /// <summary>The score and its parameters.</summary>
-    public ScoreSpecification Specification { get; }
-
-    /// <summary>The score of every image of a pass: higher = more out-of-distribution.</summary>
-    /// <exception cref="InputException">A score is not a number, because the model's logits or features are not finite.</exception>
-    public double[] Scores(FeaturePass pass)
+    /// <summary>
+    /// Makes the score ready for one model: the function from a pass over some images to their scores, higher = more out-of-distribution. It throws
+    /// <see cref="InputException"/> where a score is not a number, because the model's logits or features are not finite.
+    /// </summary>
+    public Func<FeaturePass, double[]> Fit(ScoreFitting fitting)
     {
-        var result = scores(pass);
-        return Array.FindIndex(result, double.IsNaN) is >= 0 and var image
-            ? throw new InputException(
-                $"The score {Specification} of {pass.Images.Source(image)} in {pass.Images.Name} is not a number: the model's logits or features are not " +
-                "finite. Its training diverged; train again with a lower learning rate.")
-            : result;
+        var scores = Kind.Fit(this, fitting);
+        return pass =>
+        {
+            var result = scores(pass);
+            return Array.FindIndex(result, double.IsNaN) is >= 0 and var image
+                ? throw new InputException(
+                    $"The score {this} of {pass.Images.Source(image)} in {pass.Images.Name} is not a number: the model's logits or features are not " +
+                    "finite. Its training diverged; train again with a lower learning rate.")
+                : result;
+        };
     }
 }
 

@@ -9,7 +9,7 @@ public sealed record ScoreReport
     /// <summary>What the numbers mean, in words.</summary>
     public IReadOnlyDictionary<string, string> Conventions { get; init; } = ReportConventions.OfScores;
 
-    /// <summary>In-distribution test images.</summary>
+    /// <summary>How many in-distribution test images there are.</summary>
     public required int TestImages { get; init; }
 
     /// <summary>Every score that was asked for, in that order.</summary>
@@ -20,13 +20,15 @@ public sealed record ScoreReport
     /// <param name="outOfDistribution">
     /// The passes over the sets to be detected. An image with a class shows an in-distribution class and counts as in-distribution in its set.
     /// </param>
-    /// <param name="scores">The scores, ready for the model.</param>
+    /// <param name="scores">The scores.</param>
+    /// <param name="fitting">What they are made ready on.</param>
     /// <exception cref="InputException">A score is not a number.</exception>
-    public static ScoreReport Measure(FeaturePass test, IReadOnlyList<FeaturePass> outOfDistribution, IReadOnlyList<FittedScore> scores) => new()
-    {
-        TestImages = test.Images.Count,
-        Scores = [.. scores.Select(score => ScoreResult.Measure(score, test, outOfDistribution))],
-    };
+    public static ScoreReport Measure(
+        FeaturePass test, IReadOnlyList<FeaturePass> outOfDistribution, IReadOnlyList<ScoreSpecification> scores, ScoreFitting fitting) => new()
+        {
+            TestImages = test.Images.Count,
+            Scores = [.. scores.Select(score => ScoreResult.Measure(score, score.Fit(fitting), test, outOfDistribution))],
+        };
 
     /// <summary>Reads a report that <see cref="Write"/> wrote.</summary>
     /// <exception cref="InputException">The file is missing or not such a report.</exception>
@@ -62,10 +64,11 @@ public sealed record ScoreResult(
     IReadOnlyList<ScoreSetResult> Sets,
     OodMetrics? Average)
 {
-    internal static ScoreResult Measure(FittedScore score, FeaturePass test, IReadOnlyList<FeaturePass> outOfDistribution)
+    internal static ScoreResult Measure(
+        ScoreSpecification specification, Func<FeaturePass, double[]> score, FeaturePass test, IReadOnlyList<FeaturePass> outOfDistribution)
     {
-        var (specification, testScores) = (score.Specification, score.Scores(test));
-        ScoreSetResult[] sets = [.. outOfDistribution.Select(set => Detect(testScores, set.Images, score.Scores(set)))];
+        var testScores = score(test);
+        ScoreSetResult[] sets = [.. outOfDistribution.Select(set => Detect(testScores, set.Images, score(set)))];
         return new(
             specification.ToString(),
             specification.Kind.Definition,

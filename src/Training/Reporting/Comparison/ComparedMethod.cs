@@ -166,7 +166,7 @@ public sealed record Summary(double[] Values)
     /// <summary>Number of runs, n.</summary>
     public int Count => Values.Length;
 
-    /// <summary>The mean.</summary>
+    /// <summary>The mean over the runs, every run counting alike.</summary>
     public double Mean => Values.Average();
 
     /// <summary>The sample's standard deviation, sqrt(sum (x - mean)^2 / (n - 1)); not a number for one run.</summary>

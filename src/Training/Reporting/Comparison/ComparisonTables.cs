@@ -5,7 +5,6 @@ namespace Pascl.Training.Reporting.Comparison;
 /// <summary>A comparison as tables, in per cent.</summary>
 internal static class ComparisonTables
 {
-    /// <summary>What a reading is, in words.</summary>
     public static string Describe(Reading reading) => reading switch
     {
         Reading.Main => "main branch alone",

@@ -77,7 +77,7 @@ public sealed class RunComparison
 /// <param name="Notes">A sentence on everything that is left out, and why.</param>
 public sealed record CommonGround(IReadOnlyList<string> Sets, IReadOnlyList<ComparedMetric> Metrics, IReadOnlyList<string> Notes)
 {
-    /// <summary>Finds it.</summary>
+    /// <summary>Looks for what all of the runs have; what one of them lacks is left out with a note.</summary>
     /// <exception cref="InputException">The runs were tested on other classes or images, so that nothing can be compared.</exception>
     public static CommonGround Of(IReadOnlyList<ComparedRun> runs)
     {

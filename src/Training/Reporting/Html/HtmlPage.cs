@@ -45,11 +45,9 @@ internal static class HtmlPage
         return $"<!DOCTYPE html>\n{ToText(page)}\n";
     }
 
-    /// <summary>A heading and what belongs to it.</summary>
     public static XElement Section(string heading, params IEnumerable<XElement> content) =>
         new("section", new XElement("h2", Clean(heading)), content);
 
-    /// <summary>A paragraph.</summary>
     public static XElement Paragraph(string text) => new("p", Clean(text));
 
     /// <summary>A table whose first column names the row. It scrolls sideways where the screen is narrow.</summary>

@@ -91,7 +91,6 @@ internal static class PagePlot
     // Beyond the palette the colours repeat, and the dashes tell the lines apart.
     private static readonly LinePattern[] Patterns = [LinePattern.Solid, LinePattern.Dashed, LinePattern.Dotted];
 
-    /// <summary>The colour of the part of that number.</summary>
     public static Color Colour(int number) => Palette[number % Palette.Length];
 
     /// <summary>An empty plot with named axes.</summary>
@@ -137,7 +136,6 @@ internal static class PagePlot
         return plot;
     }
 
-    /// <summary>Puts the legend below the plot.</summary>
     public static Plot WithLegend(this Plot plot)
     {
         plot.ShowLegend(Edge.Bottom);

@@ -23,7 +23,6 @@ internal static class ModelCard
         return record.Notes;
     }
 
-    /// <summary>The card as text.</summary>
     internal static string Of(RunRecord record)
     {
         var card = new StringBuilder();

@@ -47,7 +47,6 @@ internal static class RunPage
         }
     }
 
-    /// <summary>The page as text.</summary>
     internal static string Of(RunRecord record, DateTimeOffset now) => HtmlPage.Write(
         $"Run {Path.GetFileName(record.Folder)}",
         [

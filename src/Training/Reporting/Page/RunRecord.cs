@@ -44,10 +44,8 @@ internal sealed class RunRecord
         }
     }
 
-    /// <summary>Path of the folder.</summary>
     public string Folder { get; }
 
-    /// <summary>How the run is trained.</summary>
     public Recipe Recipe { get; }
 
     /// <summary>The finished epochs of the last checkpoint.</summary>
@@ -62,7 +60,6 @@ internal sealed class RunRecord
     /// <summary>What made the run, or null for one of an earlier version.</summary>
     public Provenance? Provenance { get; }
 
-    /// <summary>The lines of the log.</summary>
     public IReadOnlyList<StepReport> Steps { get; }
 
     /// <summary>Where it was trained, each part and what it is; empty where that is not known.</summary>
@@ -105,7 +102,6 @@ internal sealed class RunRecord
             : throw new InputException($"{folder.Root} is not the folder of a run: it has no recipe.json.");
     }
 
-    /// <summary>Finished epochs of a phase.</summary>
     public int Finished(string phase) => Epochs.Count(epoch => epoch.Phase == phase);
 
     /// <summary>Whether nothing is left of a phase.</summary>

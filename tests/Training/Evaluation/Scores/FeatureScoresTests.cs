@@ -162,7 +162,7 @@ public sealed class FeatureScoresTests
     private static double Rounding(double[] expected) => 1e-8 * (1 + expected.Max());
 
     private double[] Scores(string score, FeaturePass training, FeaturePass tested) =>
-        ScoreSpecification.Parse(score).Fit(new ScoreFitting(model, training)).Scores(tested);
+        ScoreSpecification.Parse(score).Fit(new ScoreFitting(model, training))(tested);
 
     private static FeaturePass Pass(float[][] features, int[]? labels = null, float[][]? logits = null)
     {

@@ -3,6 +3,27 @@ using Pascl.Training.Networks;
 
 namespace Pascl.Training.Cli;
 
+/// <summary><c>--force</c>: whether a command may write over files that exist. Without it, nothing of the user's is lost to a mistyped name.</summary>
+internal static class OverwriteOption
+{
+    public static Option<bool> AddTo(Command command)
+    {
+        var option = new Option<bool>("--force") { Description = "write over files that exist" };
+        command.Options.Add(option);
+        return option;
+    }
+
+    /// <summary>Throws where one of the files exists and may not be written over.</summary>
+    /// <exception cref="InputException">It does.</exception>
+    public static void Require(bool isAllowed, params IEnumerable<string> files)
+    {
+        if (!isAllowed && files.FirstOrDefault(File.Exists) is { } taken)
+        {
+            throw new InputException($"{taken} exists already; choose another --out, or write over it with --force.");
+        }
+    }
+}
+
 /// <summary><c>--check-convolutions</c>, which every command with a network takes, and what is said of the check.</summary>
 internal static class ConvolutionOption
 {
@@ -18,7 +39,6 @@ internal static class ConvolutionOption
         return command;
     }
 
-    /// <summary>Whether the convolutions are to be checked.</summary>
     public static bool IsOn(ParseResult result) => result.GetRequiredValue(option) == On;
 
     /// <summary>Says on standard error which convolutions are wrong on this machine and what is done about it; nothing where all are right.</summary>
