@@ -2,13 +2,16 @@ using Pascl.Kernels.Device;
 
 namespace Pascl.Tests.Kernels;
 
-/// <summary>The devices that kernel tests run on: the simulator everywhere, and the first GPU where there is one. Opened once for all tests.</summary>
+/// <summary>The devices that kernel tests run on: the simulator and the machine for a GPU's code everywhere, and the first GPU where there is one. Opened once for all tests.</summary>
 internal static class Devices
 {
     private static readonly Dictionary<string, KernelDevice> Opened = [];
 
     /// <summary>For <c>[TestFixtureSource]</c>.</summary>
     public static IEnumerable<string> Names => WhyNoGpu is null ? ["simulator", "ptx", "cuda:0"] : ["simulator", "ptx"];
+
+    /// <summary>Those that run what a GPU gets, in the shapes that it gets: blocks of 128 or 256 threads, where the simulator has 32.</summary>
+    public static IEnumerable<string> OfGpuCode => Names.Skip(1);
 
     /// <summary>Why nothing runs on a GPU, or null where it does.</summary>
     public static string? WhyNoGpu { get; } = FindGpu();
