@@ -38,7 +38,7 @@ public sealed class TensorCoreContrastiveLossTests(string name)
     [Test]
     public void any_shape_agrees_with_the_reference() =>
         Gen.Select(Gen.Int[10, 40], Gen.Int[0, 30], Gen.Int[1, 70], Gen.Int[1, 5]).Sample(
-            (anchors, outliers, width, classes) => CheckBoth(new ContrastiveCase(anchors, outliers, width, Temperature, i => i % classes)),
+            (anchors, outliers, width, classes) => CheckBoth(new ContrastiveCase(anchors, outliers, width, Temperature, i => i % classes), everyRowCounts: false),
             iter: 3,
             threads: 1);
 
@@ -203,16 +203,23 @@ public sealed class TensorCoreContrastiveLossTests(string name)
             Throws.ArgumentException.With.Message.EqualTo(message));
     }
 
-    private void CheckBoth(ContrastiveCase inputs, float scale = 1, int warps = 1, int? multiprocessors = null)
+    private void CheckBoth(ContrastiveCase inputs, float scale = 1, int warps = 1, int? multiprocessors = null, bool everyRowCounts = true)
     {
         var (rows, weights) = (inputs.RowsInDouble, inputs.WeightsInDouble);
         var expected = FusedContrastiveLossReference.Forward(rows, inputs.Width, inputs.Labels, inputs.Temperature, weights);
         var expectedGradient = FusedContrastiveLossReference.Backward(rows, inputs.Width, inputs.Labels, inputs.Temperature, weights);
-        CheckBoth(inputs, expected, expectedGradient, 1e-9, scale, warps, multiprocessors);
+        CheckBoth(inputs, expected, expectedGradient, 1e-9, scale, warps, multiprocessors, everyRowCounts);
     }
 
     private void CheckBoth(
-        ContrastiveCase inputs, double expected, double[] expectedGradient, double digits, float scale = 1, int warps = 1, int? multiprocessors = null)
+        ContrastiveCase inputs,
+        double expected,
+        double[] expectedGradient,
+        double digits,
+        float scale = 1,
+        int warps = 1,
+        int? multiprocessors = null,
+        bool everyRowCounts = true)
     {
         // Without rounding the reference with rounding is the specification, but for the order of sums in double precision.
         var exact = new RoundedContrastiveLoss(inputs, precision: null);
@@ -228,7 +235,7 @@ public sealed class TensorCoreContrastiveLossTests(string name)
             Assert.That(loss, Is.EqualTo(rounded.Loss).Within(rounded.LossBound));
             var scales = rounded.GradientBounds.Select(bound => scale * bound).ToArray();
             Tolerance.AssertWithin(gradient, [.. rounded.Gradient.Select(value => scale * value)], scales, 1);
-            AssertMistakesAreRefused(inputs, precision, rounded);
+            AssertMistakesAreRefused(inputs, precision, rounded, everyRowCounts && inputs.Count > 2 && inputs.Temperature >= Temperature);
             if (expectedGradient.Any(value => value != 0))
             {
                 // What rounding the inputs costs, which the bounds above leave out: as the operation's own table says.
@@ -238,8 +245,8 @@ public sealed class TensorCoreContrastiveLossTests(string name)
     }
 
     // A gradient of zeros, one of the opposite sign, and one that leaves out a row, of which the last is the one that a wrong end of a loop leaves out. At low
-    // temperatures a row that is like no other has next to nothing to add.
-    private static void AssertMistakesAreRefused(ContrastiveCase inputs, ContrastivePrecision precision, RoundedContrastiveLoss rounded)
+    // temperatures, and at random in short rows, a row that is like no other has next to nothing to add.
+    private static void AssertMistakesAreRefused(ContrastiveCase inputs, ContrastivePrecision precision, RoundedContrastiveLoss rounded, bool everyRowCounts)
     {
         if (!rounded.Gradient.Any(value => value != 0))
         {
@@ -247,7 +254,7 @@ public sealed class TensorCoreContrastiveLossTests(string name)
         }
 
         Tolerance.AssertRefusesNothingAndTheOpposite(rounded.Gradient, rounded.GradientBounds, 1);
-        for (var row = inputs.Count - 1; row >= 0 && inputs.Count > 2 && inputs.Temperature >= Temperature; row -= 1 + (inputs.Count / 4))
+        for (var row = inputs.Count - 1; everyRowCounts && row >= 0; row -= 1 + (inputs.Count / 4))
         {
             var wrong = new RoundedContrastiveLoss(inputs, precision, missing: row);
             Assert.That(Tolerance.Refused(wrong.Gradient, rounded.Gradient, rounded.GradientBounds, 1), Is.Positive, $"without row {row}");

@@ -208,7 +208,7 @@ public sealed class CudaDeviceTests
         using (Assert.EnterMultipleScope())
         {
             Assert.That(Refusal("cuda:2"), Is.EqualTo("There is no cuda:2; this machine has 2 GPUs, cuda:0 to cuda:1."));
-            Assert.That(Refusal("gpu"), Is.EqualTo("\"gpu\" is not a device. Use auto, simulator, or cuda: and the number of a GPU, such as cuda:0."));
+            Assert.That(Refusal("gpu"), Is.EqualTo("\"gpu\" is not a device. Use auto, simulator, ptx, or cuda: and the number of a GPU, such as cuda:0."));
             Assert.That(Refusal("cuda:-1"), Does.StartWith("\"cuda:-1\" is not a device."));
             RecordingCudaDriver.Capability = (6, 1);
             Assert.That(Refusal("cuda:0"), Is.EqualTo(
