@@ -19,18 +19,18 @@ internal sealed class BatchNormMemory<T, TElement> : IDisposable
     private readonly DeviceBuffer<float> running;
     private readonly int channels;
 
-    public BatchNormMemory(KernelDevice device, BatchShape shape, long workspace, bool adds, int firstElement)
+    public BatchNormMemory(KernelDevice device, BatchShape shape, DeviceVector<float> workspace, bool adds, int firstElement)
     {
         (this.device, this.adds, this.firstElement, length, channels) = (device, adds, firstElement, (int)shape.Length, shape.Channels);
-        output = Own(new GuardedBuffer<T>(device, length));
-        inputGradient = Own(new GuardedBuffer<T>(device, length));
-        residualGradient = Own(new GuardedBuffer<T>(device, adds ? length : 0));
-        WeightGradient = Own(new GuardedBuffer<float>(device, channels));
-        BiasGradient = Own(new GuardedBuffer<float>(device, channels));
-        State = Own(new GuardedBuffer<float>(device, DualBatchNormState.Length(channels)));
+        output = Own(new GuardedBuffer<T>(device, length, firstElement));
+        inputGradient = Own(new GuardedBuffer<T>(device, length, firstElement));
+        residualGradient = Own(new GuardedBuffer<T>(device, adds ? length : 0, firstElement));
+        WeightGradient = Own(new GuardedBuffer<float>(device, channels, firstElement));
+        BiasGradient = Own(new GuardedBuffer<float>(device, channels, firstElement));
+        State = Own(new GuardedBuffer<float>(device, DualBatchNormState.Length(channels), firstElement));
         Moments = Own(new GuardedBuffer<BatchMoments>(device, 2 * channels));
         running = Own(device.Allocate<float>([.. Row(0), .. Row(1), .. Row(0), .. Row(1)]));
-        Workspace = Own(device.Allocate<float>(workspace));
+        Workspace = workspace;
     }
 
     public DeviceVector<T> Output => output.Vector;
@@ -47,15 +47,15 @@ internal sealed class BatchNormMemory<T, TElement> : IDisposable
 
     public GuardedBuffer<BatchMoments> Moments { get; }
 
-    public DeviceBuffer<float> Workspace { get; }
+    public DeviceVector<float> Workspace { get; }
 
     public ChannelStatistics Running(int mean, int variance) =>
         new(running.Vector.Slice(mean * channels, channels), running.Vector.Slice(variance * channels, channels));
 
     public DeviceVector<T> Input(double[] values) =>
-        Own(device.Allocate<T>([.. new T[firstElement], .. values.Select(value => TElement.FromSingle((float)value))])).Vector.Slice(firstElement, length);
+        Own(new GuardedBuffer<T>(device, [.. values.Select(value => TElement.FromSingle((float)value))], firstElement)).Vector;
 
-    public DeviceVector<float> Floats(double[] values) => Own(device.Allocate<float>([.. values.Select(value => (float)value)])).Vector;
+    public DeviceVector<float> Floats(double[] values) => Own(new GuardedBuffer<float>(device, [.. values.Select(value => (float)value)], firstElement)).Vector;
 
     public IReadOnlyDictionary<string, float[]> Read(bool evaluates)
     {

@@ -36,14 +36,20 @@ internal sealed record ContrastiveBatch(int Outliers, int Width, int[] Labels, b
     public (float Loss, float[] Gradient) Run(KernelDevice device, FusedContrastiveLossVariant variant = FusedContrastiveLossVariant.Automatic)
     {
         using var operation = new FusedContrastiveLoss(device, Temperature, variant);
-        using var rows = device.Allocate<float>(Features);
-        using var labels = device.Allocate<long>(Array.ConvertAll(Labels, label => (long)label));
-        using var flags = device.Allocate<byte>(Array.ConvertAll(IsTailClass, flag => flag ? (byte)1 : (byte)0));
-        using var weights = device.Allocate<float>(Array.ConvertAll(ClassWeights, weight => (float)weight));
-        using var upstream = device.Allocate<float>([Upstream]);
+        return Run(device, operation);
+    }
+
+    /// <summary>The same for kernels that are there, and rows that begin <paramref name="offset"/> elements after an aligned address.</summary>
+    public (float Loss, float[] Gradient) Run(KernelDevice device, FusedContrastiveLoss operation, int offset = 0)
+    {
+        using var rows = new GuardedBuffer<float>(device, Features, offset);
+        using var labels = new GuardedBuffer<long>(device, Array.ConvertAll(Labels, label => (long)label), offset);
+        using var flags = new GuardedBuffer<byte>(device, Array.ConvertAll(IsTailClass, flag => flag ? (byte)1 : (byte)0), offset);
+        using var weights = new GuardedBuffer<float>(device, Array.ConvertAll(ClassWeights, weight => (float)weight), offset);
+        using var upstream = new GuardedBuffer<float>(device, [Upstream], offset);
         using var state = new GuardedBuffer<float>(device, (int)operation.StateLength(Labels.Length, Outliers, Width));
-        using var loss = new GuardedBuffer<float>(device, 1);
-        using var gradient = new GuardedBuffer<float>(device, Rows * Width);
+        using var loss = new GuardedBuffer<float>(device, 1, offset);
+        using var gradient = new GuardedBuffer<float>(device, Rows * Width, offset);
         operation.Forward(rows.Matrix(Rows, Width), labels.Vector, flags.Vector, weights.Vector, loss.Vector, state.Vector);
         operation.Backward(rows.Matrix(Rows, Width), Labels.Length, upstream.Vector, state.Vector, gradient.Matrix(Rows, Width));
         state.CheckMargins();
@@ -51,7 +57,10 @@ internal sealed record ContrastiveBatch(int Outliers, int Width, int[] Labels, b
     }
 
     /// <summary>Fails unless loss and gradient are those of the reference within their rounding.</summary>
-    public void AssertAgrees(float loss, float[] gradient)
+    /// <param name="loss">What the kernels wrote.</param>
+    /// <param name="gradient">What the kernels wrote.</param>
+    /// <param name="everyRowCounts">Whether each exponential is large enough that its absence must show.</param>
+    public void AssertAgrees(float loss, float[] gradient, bool everyRowCounts = false)
     {
         var expectedLoss = FusedContrastiveLossReference.ForwardOfBatch(Values, Width, Labels, IsTailClass, Temperature, ClassWeights);
         var expected = FusedContrastiveLossReference.BackwardOfBatch(Values, Width, Labels, IsTailClass, Temperature, ClassWeights);
@@ -70,7 +79,24 @@ internal sealed record ContrastiveBatch(int Outliers, int Width, int[] Labels, b
 
         // A slope has an exponential over such a sum, or over its logarithm; then they are summed over the contrasts.
         var ofGradient = exponential + sum + logarithm + exponential + Tolerance.Sum(Tolerance.Single, terms + 4);
-        Tolerance.AssertWithin(gradient, [.. expected.Select(value => Upstream * value)], GradientScales(participants), ofGradient);
+        double[] slopes = [.. expected.Select(value => Upstream * value)];
+        var scales = GradientScales(participants);
+        Tolerance.AssertWithin(gradient, slopes, scales, ofGradient);
+
+        if (!everyRowCounts || loss == 0)
+        {
+            return;
+        }
+
+        // The bounds are far below what a mistake changes: nothing, the opposite, and a batch without its last outlier are refused.
+        Tolerance.AssertRefusesNothingAndTheOpposite(slopes, scales, ofGradient);
+        if (Outliers > 0)
+        {
+            var without = FusedContrastiveLossReference.BackwardOfBatch(
+                Values.AsSpan(0, Features.Length - Width), Width, Labels, IsTailClass, Temperature, ClassWeights);
+            double[] wrong = [.. without.Select(value => Upstream * value), .. new double[Width]];
+            Assert.That(Tolerance.Refused(wrong, slopes, scales, ofGradient), Is.Positive, "without the last outlier");
+        }
     }
 
     private int Label(int row) => row < 2 * Labels.Length && IsTailClass[Labels[row % Labels.Length]] ? Labels[row % Labels.Length] : -1;
@@ -79,7 +105,7 @@ internal sealed record ContrastiveBatch(int Outliers, int Width, int[] Labels, b
     private double LargestExponent(int[] participants)
     {
         var largest = 0.0;
-        foreach (var i in participants)
+        foreach (var i in participants.Where(row => Label(row) >= 0))
         {
             foreach (var j in participants)
             {

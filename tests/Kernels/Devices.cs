@@ -13,6 +13,9 @@ internal static class Devices
     /// <summary>For <c>[TestFixtureSource]</c>.</summary>
     public static IEnumerable<string> Names => WhyNoGpu is null ? ["simulator", "ptx", "cuda:0"] : ["simulator", "ptx"];
 
+    /// <summary>Those that run what a GPU gets, in the shapes that it gets: blocks of 128 or 256 threads, where the simulator has 32.</summary>
+    public static IEnumerable<string> OfGpuCode => Names.Skip(1);
+
     /// <summary>Why nothing runs on a GPU, or null where it does.</summary>
     public static string? WhyNoGpu { get; } = FindGpu();
 

@@ -33,7 +33,7 @@ public sealed class FusedContrastiveLossTests(string name)
     public void agrees_with_the_reference([ValueSource(nameof(Variants))] FusedContrastiveLossVariant variant, [Range(0, 9)] int batch)
     {
         var (loss, gradient) = Batches[batch].Run(Device, variant);
-        Batches[batch].AssertAgrees(loss, gradient);
+        Batches[batch].AssertAgrees(loss, gradient, everyRowCounts: true);
     }
 
     [Test]
@@ -141,6 +141,28 @@ public sealed class FusedContrastiveLossTests(string name)
         var written = gradient.ToArray();
         Assert.That(written.Where((_, i) => (i + Stride - 1) % Stride >= 8), Is.All.NaN);
         batch.AssertAgrees(loss.Read()[0], [.. written.Where((_, i) => (i + Stride - 1) % Stride < 8)]);
+    }
+
+    [Test]
+    public void everything_may_begin_at_any_element([Values(1, 2, 3)] int offset)
+    {
+        var batch = ContrastiveBatch.Of(5, 6, 8, Mixed);
+        using var operation = new FusedContrastiveLoss(Device, batch.Temperature);
+        var (loss, gradient) = batch.Run(Device, operation, offset);
+        batch.AssertAgrees(loss, gradient);
+    }
+
+    // As many blocks as leave each several tiles, with and without a second part of the same rows.
+    [Test]
+    public void items_have_several_tiles([ValueSource(nameof(Variants))] FusedContrastiveLossVariant variant, [Values(1, 2)] int blocks)
+    {
+        var batch = ContrastiveBatch.Of(20, 70, 130, [true, true, false]);
+        var tailImages = batch.Labels.Count(label => label < 2);
+        Assert.That(ContrastivePlan.Forward(tailImages, 70, blocks).TilesPerItem, Is.GreaterThan(1));
+        Assert.That(ContrastivePlan.Backward(tailImages, 70, 130, blocks).TilesPerItem, Is.GreaterThan(1));
+        using var operation = new FusedContrastiveLoss(Device, batch.Temperature, variant, blocks);
+        var (loss, gradient) = batch.Run(Device, operation);
+        batch.AssertAgrees(loss, gradient, everyRowCounts: true);
     }
 
     [Test]

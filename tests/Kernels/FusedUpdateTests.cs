@@ -28,6 +28,10 @@ public sealed class FusedUpdateTests(string name)
     public void sgd_takes_the_references_steps(double weightDecay, double momentum, bool nesterov) =>
         Check(Lengths, null, new SgdConstants(weightDecay, momentum, nesterov));
 
+    // Parameters of a network are parts of a flat buffer: each begins where the one before ends.
+    [Test]
+    public void tensors_may_begin_at_any_element([Values(1, 2, 3)] int offset) => Check([65, 4, 130], new AdamConstants(1e-3), null, offset);
+
     [Test]
     public void any_number_of_tensors_of_any_length() =>
         Gen.Int[0, 70].Array[1, 6].Sample(lengths => Check(lengths, new AdamConstants(1e-3), null), iter: 20, threads: 1);
@@ -109,11 +113,11 @@ public sealed class FusedUpdateTests(string name)
             iter: 20_000,
             threads: 1);
 
-    private void Check(int[] lengths, AdamConstants? adam, SgdConstants? sgd)
+    private void Check(int[] lengths, AdamConstants? adam, SgdConstants? sgd, int offset = 0)
     {
         var start = lengths.Select((length, i) => Numbers(i + 1, length)).ToArray();
         var gradients = lengths.Select((length, i) => Numbers(i + 40, length)).ToArray();
-        using var tensors = new Tensors(Device, start, gradients);
+        using var tensors = new Tensors(Device, start, gradients, offset);
         using var update = new FusedUpdate(Device, [.. lengths.Select(length => (long)length)]);
         double[][] values = [.. start.Select(Widen)], first = [.. lengths.Select(length => new double[length])], second = [.. lengths.Select(length => new double[length])];
         for (var step = 1; step <= Steps; step++)
@@ -157,17 +161,17 @@ public sealed class FusedUpdateTests(string name)
     // With margins around what is written.
     private sealed class Tensors : IDisposable
     {
-        private readonly DeviceBuffer<float>[] gradients;
+        private readonly GuardedBuffer<float>[] gradients;
         private readonly GuardedBuffer<float>[] first;
         private readonly GuardedBuffer<float>[] second;
 
-        public Tensors(KernelDevice device, float[][] start, float[][] slopes)
+        public Tensors(KernelDevice device, float[][] start, float[][] slopes, int offset)
         {
-            gradients = [.. slopes.Select(values => device.Allocate<float>(values))];
-            Values = [.. start.Select(values => Filled(device, values))];
-            first = [.. start.Select(values => Filled(device, new float[values.Length]))];
-            second = [.. start.Select(values => Filled(device, new float[values.Length]))];
-            Copies = [.. start.Select(values => new GuardedBuffer<BFloat16>(device, values.Length))];
+            gradients = [.. slopes.Select(values => new GuardedBuffer<float>(device, values, offset))];
+            Values = [.. start.Select(values => new GuardedBuffer<float>(device, values, offset))];
+            first = [.. start.Select(values => new GuardedBuffer<float>(device, new float[values.Length], offset))];
+            second = [.. start.Select(values => new GuardedBuffer<float>(device, new float[values.Length], offset))];
+            Copies = [.. start.Select(values => new GuardedBuffer<BFloat16>(device, values.Length, offset))];
         }
 
         public GuardedBuffer<float>[] Values { get; }
@@ -179,16 +183,8 @@ public sealed class FusedUpdateTests(string name)
 
         public void Dispose()
         {
-            Array.ForEach(gradients, buffer => buffer.Dispose());
-            Array.ForEach([.. Values, .. first, .. second], buffer => buffer.Dispose());
+            Array.ForEach([.. gradients, .. Values, .. first, .. second], buffer => buffer.Dispose());
             Array.ForEach(Copies, buffer => buffer.Dispose());
-        }
-
-        private static GuardedBuffer<float> Filled(KernelDevice device, float[] values)
-        {
-            var buffer = new GuardedBuffer<float>(device, values.Length);
-            buffer.Write(values);
-            return buffer;
         }
     }
 }

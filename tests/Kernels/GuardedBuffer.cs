@@ -12,17 +12,26 @@ internal sealed class GuardedBuffer<T> : IDisposable
     private const byte Poison = 0xF7;
 
     private readonly DeviceBuffer<T> buffer;
+    private readonly int first;
     private readonly int length;
 
-    public GuardedBuffer(KernelDevice device, int length)
+    /// <summary>Allocates an output.</summary>
+    /// <param name="device">Where.</param>
+    /// <param name="length">Elements.</param>
+    /// <param name="offset">Elements by which the first misses an alignment of 256 bytes.</param>
+    public GuardedBuffer(KernelDevice device, int length, int offset = 0)
     {
-        this.length = length;
-        var poison = new T[length + (2 * Margin)];
+        (this.length, first) = (length, Margin + offset);
+        var poison = new T[first + length + Margin];
         MemoryMarshal.AsBytes(poison.AsSpan()).Fill(Poison);
         buffer = device.Allocate<T>(poison);
     }
 
-    public DeviceVector<T> Vector => buffer.Vector.Slice(Margin, length);
+    /// <summary>Allocates something to read or to change.</summary>
+    public GuardedBuffer(KernelDevice device, T[] values, int offset = 0)
+        : this(device, values.Length, offset) => Write(values);
+
+    public DeviceVector<T> Vector => buffer.Vector.Slice(first, length);
 
     public DeviceMatrix<T> Matrix(int rows, int columns)
     {
@@ -31,7 +40,7 @@ internal sealed class GuardedBuffer<T> : IDisposable
     }
 
     /// <summary>Gives a kernel something to change.</summary>
-    public void Write(T[] values) => buffer.CopyFrom(values, Margin);
+    public void Write(T[] values) => buffer.CopyFrom(values, first);
 
     /// <summary>Fails where something outside was written.</summary>
     public void CheckMargins() => CheckMargins(buffer.ToArray());
@@ -43,10 +52,10 @@ internal sealed class GuardedBuffer<T> : IDisposable
         using (Assert.EnterMultipleScope())
         {
             CheckMargins(all);
-            Assert.That(Array.FindIndex(all, Margin, length, IsPoison) - Margin, Is.LessThan(0), "index of an element that was not written");
+            Assert.That(Array.FindIndex(all, first, length, IsPoison) - first, Is.LessThan(0), "index of an element that was not written");
         }
 
-        return all[Margin..(Margin + length)];
+        return all[first..(first + length)];
     }
 
     public void Dispose() => buffer.Dispose();
@@ -55,8 +64,8 @@ internal sealed class GuardedBuffer<T> : IDisposable
     {
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(all.Take(Margin).All(IsPoison), "something was written before the output");
-            Assert.That(all.Skip(Margin + length).All(IsPoison), "something was written after the output");
+            Assert.That(all.Take(first).All(IsPoison), "something was written before the output");
+            Assert.That(all.Skip(first + length).All(IsPoison), "something was written after the output");
         }
     }
 

@@ -36,8 +36,37 @@ public sealed class MaskedLossTests(string name)
     [Test]
     public void ragged_shapes([Values] MaskedLossVariant variant) =>
         Gen.Select(Gen.Int[0, 2].Array[0, 5], Gen.Int[0, 66], Gen.Double[0.1, 2].Array[3], Gen.Int[0, 3])
-            .Select((labels, outliers, weights, gap) => new Case(labels, outliers, weights) { Gap = gap })
+            .Select((labels, outliers, weights, gap) => new Case(labels, outliers, weights) { Gap = gap, Offset = (gap + 1) % 4 })
             .Sample(shape => Check(variant, shape), iter: 75, threads: 1);
+
+    [Test]
+    public void everything_may_begin_at_any_element([Values] MaskedLossVariant variant, [Values(1, 2, 3)] int offset) =>
+        Check(variant, new([0, 1, 0, 0, 2, 1], 34, [1, 0.5, 2]) { Offset = offset });
+
+    [Test]
+    public void two_batches_may_be_in_flight([Values] MaskedLossVariant variant)
+    {
+        Case[] batches = [new([0, 1, 0], 50, []), new([1, 1, 1], 50, [])];
+        using var door = new MaskedLoss(Device, variant, 32);
+        using var upstream = Device.Allocate<float>([(float)Upstream]);
+        var passes = batches.Select(batch => (
+            Similarity: new MatrixBuffer(Device, 3, 53, batch.Similarity()),
+            Labels: Device.Allocate<int>(batch.Labels),
+            State: new GuardedBuffer<float>(Device, MaskedLoss.StateLength(3)),
+            Loss: new GuardedBuffer<float>(Device, 1),
+            Gradient: new MatrixBuffer(Device, 3, 53))).ToArray();
+        foreach (var pass in passes)
+        {
+            door.Forward(pass.Similarity.Matrix, pass.Labels.Vector, default, pass.State.Vector, pass.Loss.Vector);
+        }
+
+        foreach (var (pass, batch) in passes.Zip(batches))
+        {
+            door.Backward(pass.Similarity.Matrix, pass.Labels.Vector, default, pass.State.Vector, upstream.Vector, pass.Gradient.Matrix);
+            Assert.That((pass.Loss.Read()[0], pass.Gradient.Read()), Is.EqualTo(Run(variant, batch, 32)));
+            Array.ForEach<IDisposable>([pass.Similarity, pass.Labels, pass.State, pass.Loss, pass.Gradient], memory => memory.Dispose());
+        }
+    }
 
     [Test]
     public void large_similarities_do_not_overflow([Values] MaskedLossVariant variant) => Check(variant, new([0, 0, 1], 40, []) { Largest = 1000 });
@@ -121,13 +150,13 @@ public sealed class MaskedLossTests(string name)
     private (float Loss, float[] Gradient) Run(MaskedLossVariant variant, Case shape, int threads)
     {
         var (rows, columns) = (shape.Labels.Length, shape.Columns);
-        using var similarity = new MatrixBuffer(Device, rows, columns, shape.Similarity(), shape.Gap);
-        using var labels = Device.Allocate<int>(shape.Labels);
-        using var weights = Device.Allocate<float>([.. shape.Weights.Select(weight => (float)weight)]);
-        using var upstream = Device.Allocate<float>([(float)Upstream]);
-        using var state = new GuardedBuffer<float>(Device, MaskedLoss.StateLength(rows));
-        using var loss = new GuardedBuffer<float>(Device, 1);
-        using var gradient = new MatrixBuffer(Device, rows, columns, null, shape.Gap + 1);
+        using var similarity = new MatrixBuffer(Device, rows, columns, shape.Similarity(), shape.Gap, shape.Offset);
+        using var labels = new GuardedBuffer<int>(Device, shape.Labels, shape.Offset);
+        using var weights = new GuardedBuffer<float>(Device, [.. shape.Weights.Select(weight => (float)weight)], shape.Offset);
+        using var upstream = new GuardedBuffer<float>(Device, [(float)Upstream], shape.Offset);
+        using var state = new GuardedBuffer<float>(Device, MaskedLoss.StateLength(rows), shape.Offset);
+        using var loss = new GuardedBuffer<float>(Device, 1, shape.Offset);
+        using var gradient = new MatrixBuffer(Device, rows, columns, null, shape.Gap + 1, shape.Offset);
         using var door = new MaskedLoss(Device, variant, threads);
         door.Forward(similarity.Matrix, labels.Vector, weights.Vector, state.Vector, loss.Vector);
         door.Backward(similarity.Matrix, labels.Vector, weights.Vector, state.Vector, upstream.Vector, gradient.Matrix);
@@ -138,6 +167,9 @@ public sealed class MaskedLossTests(string name)
     private sealed record Case(int[] Labels, int Outliers, double[] Weights)
     {
         public int Gap { get; init; }
+
+        // Elements by which everything misses an alignment of 256 bytes.
+        public int Offset { get; init; }
 
         public double Largest { get; init; } = 14;
 

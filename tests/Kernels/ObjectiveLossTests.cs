@@ -39,8 +39,41 @@ public sealed class ObjectiveLossTests(string name)
     public void ragged_shapes() =>
         Gen.Select(Gen.Int[1, 70], Gen.Int[0, 4], Gen.Int[0, 4], Gen.Bool, Gen.Int[0, 3], Gen.Double[1, 100])
             .Select((classes, rows, outliers, isAdjusted, gap, largest) =>
-                new Case([.. Enumerable.Range(7, rows).Select(row => row * row % classes)], outliers, classes, isAdjusted) { Gap = gap, Largest = largest })
+                new Case([.. Enumerable.Range(7, rows).Select(row => row * row % classes)], outliers, classes, isAdjusted)
+                {
+                    Gap = gap,
+                    Offset = (gap + 1) % 4,
+                    Largest = largest,
+                })
             .Sample(shape => Check(shape), iter: 100, threads: 1);
+
+    [Test]
+    public void everything_may_begin_at_any_element([Values(1, 2, 3)] int offset) => Check(new([3, 0, 9, 9], 3, 12, true) { Offset = offset });
+
+    [Test]
+    public void two_batches_may_be_in_flight()
+    {
+        Case[] batches = [new([3, 0, 9], 3, 40, false), new([1, 2, 1], 3, 40, false) { Seed = 21 }];
+        using var door = new ObjectiveLoss(Device, 32);
+        using var upstream = Device.Allocate<float>(Upstream);
+        var passes = batches.Select(batch => (
+            Logits: new MatrixBuffer(Device, 6, 40, batch.Logits()),
+            Labels: Device.Allocate<long>(batch.Labels),
+            State: new GuardedBuffer<float>(Device, ObjectiveLoss.StateLength(6)),
+            Losses: new GuardedBuffer<float>(Device, ObjectiveLoss.Losses),
+            Gradient: new MatrixBuffer(Device, 6, 40))).ToArray();
+        foreach (var pass in passes)
+        {
+            door.Forward(pass.Logits.Matrix, pass.Labels.Vector, default, 0.5f, pass.State.Vector, pass.Losses.Vector);
+        }
+
+        foreach (var (pass, batch) in passes.Zip(batches))
+        {
+            door.Backward(pass.Logits.Matrix, pass.Labels.Vector, default, 0.5f, pass.State.Vector, upstream.Vector, pass.Gradient.Matrix);
+            Assert.That((pass.Losses.Read(), pass.Gradient.Read()), Is.EqualTo(Run(batch, 32)));
+            Array.ForEach<IDisposable>([pass.Logits, pass.Labels, pass.State, pass.Losses, pass.Gradient], memory => memory.Dispose());
+        }
+    }
 
     [Test]
     public void two_runs_agree_in_every_bit()
@@ -142,13 +175,13 @@ public sealed class ObjectiveLossTests(string name)
     private (float[] Losses, float[] Gradient) Run(Case shape, int threads)
     {
         var rows = shape.Rows;
-        using var logits = new MatrixBuffer(Device, rows, shape.Classes, shape.Logits(), shape.Gap);
-        using var labels = Device.Allocate<long>(shape.Labels);
-        using var adjustment = Device.Allocate<float>([.. shape.Adjustment().Select(value => (float)value)]);
-        using var upstream = Device.Allocate<float>(Upstream);
-        using var state = new GuardedBuffer<float>(Device, ObjectiveLoss.StateLength(rows));
-        using var losses = new GuardedBuffer<float>(Device, ObjectiveLoss.Losses);
-        using var gradient = new MatrixBuffer(Device, rows, shape.Classes, null, shape.Gap + 1);
+        using var logits = new MatrixBuffer(Device, rows, shape.Classes, shape.Logits(), shape.Gap, shape.Offset);
+        using var labels = new GuardedBuffer<long>(Device, shape.Labels, shape.Offset);
+        using var adjustment = new GuardedBuffer<float>(Device, [.. shape.Adjustment().Select(value => (float)value)], shape.Offset);
+        using var upstream = new GuardedBuffer<float>(Device, Upstream, shape.Offset);
+        using var state = new GuardedBuffer<float>(Device, ObjectiveLoss.StateLength(rows), shape.Offset);
+        using var losses = new GuardedBuffer<float>(Device, ObjectiveLoss.Losses, shape.Offset);
+        using var gradient = new MatrixBuffer(Device, rows, shape.Classes, null, shape.Gap + 1, shape.Offset);
         using var door = new ObjectiveLoss(Device, threads);
         var weight = (float)shape.OutlierWeight;
         door.Forward(logits.Matrix, labels.Vector, adjustment.Vector, weight, state.Vector, losses.Vector);
@@ -160,6 +193,9 @@ public sealed class ObjectiveLossTests(string name)
     private sealed record Case(long[] Labels, int Outliers, int Classes, bool IsAdjusted)
     {
         public int Gap { get; init; }
+
+        // Elements by which everything misses an alignment of 256 bytes.
+        public int Offset { get; init; }
 
         public double Largest { get; init; } = 10;
 

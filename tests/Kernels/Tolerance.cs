@@ -15,6 +15,9 @@ internal static class Tolerance
     /// <summary>Unit roundoff of bfloat16.</summary>
     public const double BFloat16 = 1.0 / (1 << 8);
 
+    // The smallest normal float stands for results that vanish: the GPU's fast functions flush what is below it.
+    private const double Smallest = 1.2e-38;
+
     /// <summary>
     /// Error of a sum or inner product in any order, relative to the sum of the terms' absolute values: n u / (1 - n u).
     /// Source: Higham, Accuracy and Stability of Numerical Algorithms, 2002, equation 3.5 (products) with 4.4 (sums).
@@ -63,12 +66,60 @@ internal static class Tolerance
         Assert.That(actual, Has.Count.EqualTo(expected.Count));
         for (var i = 0; i < expected.Count; i++)
         {
-            // The smallest normal float stands for results that vanish: the GPU's fast functions flush what is below it.
-            var allowed = (relative * scales[i]) + 1.2e-38;
-            if (!(Math.Abs(actual[i] - expected[i]) <= allowed) && !(double.IsNaN(expected[i]) && float.IsNaN(actual[i])))
+            if (!IsWithin(actual[i], expected[i], relative * scales[i]))
             {
-                Assert.Fail($"Value {i} of {expected.Count} is {actual[i]:R} but must be {expected[i]:R} within {allowed:G3}.");
+                Assert.Fail($"Value {i} of {expected.Count} is {actual[i]:R} but must be {expected[i]:R} within {(relative * scales[i]) + Smallest:G3}.");
             }
         }
     }
+
+    /// <summary>
+    /// Fails unless every value is what a number within <paramref name="relative"/> times its scale of the expected one is rounded to. Rounding keeps order, so that
+    /// the only error is that of the number before it.
+    /// </summary>
+    /// <param name="actual">What the kernel stored.</param>
+    /// <param name="expected">What the reference says, not rounded.</param>
+    /// <param name="scales">What the error before rounding is relative to, for each value.</param>
+    /// <param name="relative">One of the bounds above, or a sum of them.</param>
+    /// <param name="round">How the type that is stored rounds.</param>
+    public static void AssertRounded(
+        IReadOnlyList<float> actual, IReadOnlyList<double> expected, IReadOnlyList<double> scales, double relative, Func<float, float> round)
+    {
+        Assert.That(actual, Has.Count.EqualTo(expected.Count));
+        for (var i = 0; i < expected.Count; i++)
+        {
+            var allowed = (relative * scales[i]) + Smallest;
+            var (least, most) = (round((float)(expected[i] - allowed)), round((float)(expected[i] + allowed)));
+            if (!(actual[i] >= least && actual[i] <= most))
+            {
+                Assert.Fail($"Value {i} of {expected.Count} is {actual[i]:R} but must be {expected[i]:R} rounded, from {least:R} to {most:R}.");
+            }
+        }
+    }
+
+    /// <summary>Fails where the bounds are so wide that a wrong result would pass: nothing at all, or everything with the other sign.</summary>
+    /// <param name="expected">What the reference says.</param>
+    /// <param name="scales">What the error is relative to, for each value.</param>
+    /// <param name="relative">One of the bounds above, or a sum of them.</param>
+    public static void AssertRefusesNothingAndTheOpposite(IReadOnlyList<double> expected, IReadOnlyList<double> scales, double relative)
+    {
+        // Where terms cancel, a value may be smaller than their errors; few are. A value alone must be refused.
+        var values = expected.Count(value => value != 0);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(Refused(new double[expected.Count], expected, scales, relative), Is.AtLeast((int)Math.Ceiling(0.95 * values)), "zeros that are refused");
+            Assert.That(Refused([.. expected.Select(value => -value)], expected, scales, relative), Is.AtLeast((int)Math.Ceiling(0.95 * values)), "opposites that are refused");
+        }
+    }
+
+    /// <summary>How many values are not within their bounds.</summary>
+    /// <param name="actual">The values.</param>
+    /// <param name="expected">What the reference says.</param>
+    /// <param name="scales">What the error is relative to, for each value.</param>
+    /// <param name="relative">One of the bounds above, or a sum of them.</param>
+    public static int Refused(IReadOnlyList<double> actual, IReadOnlyList<double> expected, IReadOnlyList<double> scales, double relative) =>
+        Enumerable.Range(0, expected.Count).Count(i => !IsWithin(actual[i], expected[i], relative * scales[i]));
+
+    private static bool IsWithin(double actual, double expected, double allowed) =>
+        Math.Abs(actual - expected) <= allowed + Smallest || (double.IsNaN(expected) && double.IsNaN(actual));
 }

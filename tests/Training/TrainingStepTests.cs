@@ -51,6 +51,10 @@ public sealed class TrainingStepTests
             Assert.That(kernels.Launches - launches, Is.EqualTo((4 * BatchNorms) + 2 + 2 + 1));
             Assert.That(kernels.HostWaits, Is.EqualTo(waits), "between two readings of the losses the host never waits");
         }
+
+        // The counter moves where the host does wait, so that the line above can fail.
+        kernels.Synchronize();
+        Assert.That(kernels.HostWaits, Is.EqualTo(waits + 1));
     });
 
     private static void Run(Backend backend, int phase, Action<ComputeDevice, Action> test) => Run(Small(TinyTraining.Recipe), backend, phase, test);

@@ -84,7 +84,9 @@ public readonly record struct AugmentationParameters
     private static float Factor(uint bits, float strength)
     {
         var low = strength < 1f ? 1f - strength : 0f;
-        return low + ((1f + strength - low) * CounterRandom.Uniform(bits));
+
+        // A fused multiply-add would draw another factor here and there than the CPU does.
+        return low + SpecialFunctions.Product(1f + strength - low, CounterRandom.Uniform(bits));
     }
 
     // One of the n! orders of the n operations in use, all equally likely: each is inserted at a random place among those before it.

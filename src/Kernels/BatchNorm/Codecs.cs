@@ -1,6 +1,5 @@
 using System.Runtime.InteropServices;
 using ILGPU;
-using Half = ILGPU.Half;
 
 namespace Pascl.Kernels;
 
@@ -9,13 +8,6 @@ internal readonly struct SingleScalar : ICodec<float, One>
     public static One Read(float stored) => new(SingleElement.ToSingle(stored));
 
     public static float Write(One lanes) => SingleElement.FromSingle(lanes.X);
-}
-
-internal readonly struct Float16Scalar : ICodec<Half, One>
-{
-    public static One Read(Half stored) => new(Float16Element.ToSingle(stored));
-
-    public static Half Write(One lanes) => Float16Element.FromSingle(lanes.X);
 }
 
 internal readonly struct BFloat16Scalar : ICodec<BFloat16, One>
@@ -32,22 +24,6 @@ internal readonly struct SinglePacket : ICodec<Packet, Four>
 
     public static Packet Write(Four lanes) =>
         new(Interop.FloatAsInt(lanes.X), Interop.FloatAsInt(lanes.Y), Interop.FloatAsInt(lanes.Z), Interop.FloatAsInt(lanes.W));
-}
-
-internal readonly struct Float16Packet : ICodec<Packet, Eight>
-{
-    public static Eight Read(Packet stored) => new(Pair(stored.X, stored.Y), Pair(stored.Z, stored.W));
-
-    public static Packet Write(Eight lanes) => new(
-        Pack(lanes.Low.X, lanes.Low.Y), Pack(lanes.Low.Z, lanes.Low.W), Pack(lanes.High.X, lanes.High.Y), Pack(lanes.High.Z, lanes.High.W));
-
-    private static Four Pair(uint first, uint second) => new(Low(first), Low(first >> 16), Low(second), Low(second >> 16));
-
-    private static float Low(uint bits) => Float16Element.ToSingle(Interop.IntAsFloat((ushort)bits));
-
-    private static uint Pack(float low, float high) => Bits(low) | (Bits(high) << 16);
-
-    private static uint Bits(float value) => Interop.FloatAsInt(Float16Element.FromSingle(value));
 }
 
 internal readonly struct BFloat16Packet : ICodec<Packet, Eight>

@@ -16,6 +16,9 @@ public sealed class FusedContrastiveLoss : IDisposable
     // From here on every term of rows of unit length is a normal float32, with room for rows that are a little longer: exp(-2 / 0.03) = 1e-29.
     private const double LowestForFixedShift = 0.03;
 
+    // So many that small batches have rows with several parts.
+    private const int SimulatedBlocks = 12;
+
     // Tile pairs are counted in 32 bits.
     private const int MostRows = 1 << 19;
 
@@ -36,6 +39,12 @@ public sealed class FusedContrastiveLoss : IDisposable
     /// </param>
     /// <exception cref="ArgumentOutOfRangeException">The temperature is not above 0.</exception>
     public FusedContrastiveLoss(KernelDevice device, double temperature, FusedContrastiveLossVariant variant = FusedContrastiveLossVariant.Automatic)
+        : this(device, temperature, variant, device.IsSimulator ? SimulatedBlocks : 2 * device.Multiprocessors)
+    {
+    }
+
+    /// <summary>The same with so many blocks at most, so that tests choose how many tiles an item has.</summary>
+    internal FusedContrastiveLoss(KernelDevice device, double temperature, FusedContrastiveLossVariant variant, int blocks)
     {
         if (!(temperature > 0))
         {
@@ -54,8 +63,7 @@ public sealed class FusedContrastiveLoss : IDisposable
             ? (device.Load(FusedContrastiveLossKernels.Forward<FixedShift>), device.Load(FusedContrastiveLossKernels.Backward<FixedShift>))
             : (device.Load(FusedContrastiveLossKernels.Forward<RowMaximum>), device.Load(FusedContrastiveLossKernels.Backward<RowMaximum>));
 
-        // On the simulator so many that small batches have rows with several parts.
-        blocks = device.IsSimulator ? 12 : 2 * device.Multiprocessors;
+        this.blocks = blocks;
         tickets = device.Allocate<int>(new int[2 * blocks]);
     }
 
