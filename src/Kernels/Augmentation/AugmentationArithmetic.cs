@@ -35,7 +35,7 @@ public static class AugmentationArithmetic
     public static byte Blend(int from, int to, float factor)
     {
         // A fused multiply-add would truncate to another byte here and there.
-        var product = SpecialFunctions.Product(factor, to - from);
+        var product = Rounded.Multiply(factor, to - from);
         return (byte)Math.Min(Math.Max((int)(from + product), 0), 255);
     }
 
@@ -121,7 +121,7 @@ public readonly record struct Hsv(byte H, byte S, byte V)
         var direction = (2 * (int)((RisesOfOrder >> order) & 1)) - 1;
         var middle = r + g + b - max - min;
         var sixths = (float)(start + (double)(direction * (max - middle) / (float)range));
-        var turns = (float)(SpecialFunctions.Product(sixths, 1 / 6.0) + Less(start, 0));
+        var turns = (float)(Rounded.Multiply(sixths, 1 / 6.0) + Less(start, 0));
         return new Hsv((byte)(int)(turns * 255f), (byte)(255 * range / max), (byte)max);
     }
 
