@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
+using ILGPU;
 using ILGPU.Algorithms;
 using ILGPU.Util;
-using ILGPU;
 
 namespace Pascl.Kernels;
 

@@ -1,8 +1,8 @@
 using System.Collections.Concurrent;
 using System.Globalization;
 using System.Reflection;
-using Pascl.Kernels.Ptx;
 using System.Runtime.InteropServices;
+using Pascl.Kernels.Ptx;
 
 namespace Pascl.Kernels.Device;
 

@@ -1,11 +1,11 @@
 using System.Reflection;
 using System.Runtime.CompilerServices;
-using ILGPU.Backends.PointerViews;
 using ILGPU.Backends;
+using ILGPU.Backends.PointerViews;
+using ILGPU.IR;
 using ILGPU.IR.Rewriting;
 using ILGPU.IR.Transformations;
 using ILGPU.IR.Values;
-using ILGPU.IR;
 using ILGPU.Runtime;
 
 namespace Pascl.Kernels.Device;

@@ -19,7 +19,8 @@ internal static unsafe class FusedUpdateKernels
     /// g += decay x;  m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g g;  x += rate m / (sqrt(v) / correction + epsilon), rounded as torch's
     /// <c>add, mul_, add_, mul_, addcmul_, sqrt, div_, add_, addcdiv_</c> are.
     /// </summary>
-    [Kernel(Threads)]
+    /// <remarks>Root and quotients are exact, as torch's are, and call subroutines for unusual numbers.</remarks>
+    [Kernel(Threads, MayDivide = true)]
     public static void Adam(
         ArrayView<UpdateRow> table, ArrayView<int> owners, float weightDecay, float beta1, float ofGradient, float beta2, float ofSquare, float epsilon)
     {

@@ -1,6 +1,6 @@
+using ILGPU;
 using ILGPU.Algorithms;
 using ILGPU.Runtime.Cuda;
-using ILGPU;
 
 namespace Pascl.Kernels;
 

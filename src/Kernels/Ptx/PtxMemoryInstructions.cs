@@ -132,7 +132,8 @@ internal static unsafe class PtxMemoryInstructions
                     warp.Block.Shared.SetInFlight(destination, bytes, true);
                     warp.Copies[lane].Add(new AsynchronousCopy(source, destination, bytes));
                 });
-            },
+            }
+            ,
         };
     }
 

@@ -1,5 +1,5 @@
-using ILGPU.Algorithms;
 using ILGPU;
+using ILGPU.Algorithms;
 using Pascl.Kernels.Device;
 
 namespace Pascl.Kernels;
