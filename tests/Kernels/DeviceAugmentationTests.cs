@@ -96,7 +96,7 @@ public sealed class DeviceAugmentationTests(string name)
                 Assert.That(OnDevice(bytes, height, width, chosen, settings, channelsLast),
                     Is.EqualTo(OnCpu(bytes, height, width, chosen, settings, channelsLast)));
             },
-            iter: 60,
+            iter: Device.IsSimulator ? 12 : 60,
             threads: 1);
 
     [Test]

@@ -47,7 +47,7 @@ public sealed class FusedContrastiveLossTests(string name)
                 var (loss, gradient) = batch.Run(Device, variant);
                 batch.AssertAgrees(loss, gradient);
             },
-            iter: 60,
+            iter: Device.IsSimulator ? 12 : 60,
             threads: 1);
 
     [TestCase(0, 0)]

@@ -33,7 +33,7 @@ public sealed class SimilarityTests(string name)
     public void ragged_shapes([Values] SimilarityVariant variant) =>
         Gen.Select(Gen.Int[1, 10], Gen.Int[1, 70], Gen.Int[1, 20], Gen.Int[0, 4], Gen.Int[0, 3])
             .Select((rows, columns, width, gap, offset) => new Case(rows, columns, width, gap, offset))
-            .Sample(shape => Check(variant, shape), iter: 50, threads: 1);
+            .Sample(shape => Check(variant, shape), iter: Device.IsSimulator ? 10 : 50, threads: 1);
 
     [Test]
     public void without_anchors_the_contrasts_have_no_gradient([Values] SimilarityVariant variant)

@@ -118,23 +118,23 @@ internal static unsafe class PtxMemoryInstructions
             "commit_group" => (warp, lanes) => ForEach(lanes, lane => warp.Copies[lane].Add(default)),
             "wait_all" => (warp, lanes) => ForEach(lanes, lane => Arrive(warp, lane, 0)),
             "wait_group" => (warp, lanes) => ForEach(lanes, lane => Arrive(warp, lane, (int)warp.Lanes(operands[0].Row)[lane])),
-            _ => (warp, lanes) =>
-            {
-                var (to, from, bytes) = (operands[0], operands[1], (int)warp.Lanes(operands[2].Row)[0]);
-                warp.Launch.Touch(true, false, bytes, warp, from, lanes);
-                var time = warp.Launch.Touch(false, true, bytes, warp, to, lanes);
-                ForEach(lanes, lane =>
-                {
-                    var source = (long)warp.Lanes(from.Row)[lane] + from.Offset;
-                    var destination = (int)((long)warp.Lanes(to.Row)[lane] + to.Offset);
-                    _ = At(warp, lane, Space.Global, source, bytes, AccessKind.Read, time);
-                    _ = At(warp, lane, Space.Shared, destination, bytes, AccessKind.Write, time);
-                    warp.Block.Shared.SetInFlight(destination, bytes, true);
-                    warp.Copies[lane].Add(new AsynchronousCopy(source, destination, bytes));
-                });
-            }
-            ,
+            _ => (warp, lanes) => Depart(warp, lanes, operands[0], operands[1], (int)warp.Lanes(operands[2].Row)[0]),
         };
+    }
+
+    private static void Depart(PtxWarp warp, uint lanes, PtxOperand to, PtxOperand from, int bytes)
+    {
+        warp.Launch.Touch(true, false, bytes, warp, from, lanes);
+        var time = warp.Launch.Touch(false, true, bytes, warp, to, lanes);
+        ForEach(lanes, lane =>
+        {
+            var source = (long)warp.Lanes(from.Row)[lane] + from.Offset;
+            var destination = (int)((long)warp.Lanes(to.Row)[lane] + to.Offset);
+            _ = At(warp, lane, Space.Global, source, bytes, AccessKind.Read, time);
+            _ = At(warp, lane, Space.Shared, destination, bytes, AccessKind.Write, time);
+            warp.Block.Shared.SetInFlight(destination, bytes, true);
+            warp.Copies[lane].Add(new AsynchronousCopy(source, destination, bytes));
+        });
     }
 
     // All groups but the last few arrive; what was copied since the last commit belongs to no group yet.
