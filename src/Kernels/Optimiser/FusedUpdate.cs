@@ -14,21 +14,21 @@ namespace Pascl.Kernels;
 /// </remarks>
 public sealed class FusedUpdate : IDisposable
 {
-    private readonly Device.Kernel adam;
-    private readonly Device.Kernel sgd;
+    private readonly KernelDevice device;
     private readonly long[] lengths;
     private readonly UpdateRow[] rows;
     private readonly UploadBuffer<UpdateRow> table;
     private readonly DeviceBuffer<int> owners;
     private readonly LaunchShape shape;
+    private Device.Kernel? adam;
+    private Device.Kernel? sgd;
 
-    /// <summary>Compiles the kernels.</summary>
+    /// <summary>Makes the table. The kernel of a rule is compiled at its first step.</summary>
     /// <param name="device">What they run on.</param>
     /// <param name="lengths">Elements of each tensor.</param>
     public FusedUpdate(KernelDevice device, IReadOnlyList<long> lengths)
     {
-        adam = device.Load(FusedUpdateKernels.Adam);
-        sgd = device.Load(FusedUpdateKernels.Sgd);
+        this.device = device;
         this.lengths = [.. lengths];
         rows = new UpdateRow[lengths.Count];
         var blocks = new List<int>();
@@ -52,7 +52,7 @@ public sealed class FusedUpdate : IDisposable
         Fill(tensors, moments: 2);
         if (shape.Columns > 0)
         {
-            adam.Launch(
+            (adam ??= device.Load(FusedUpdateKernels.Adam)).Launch(
                 shape, table.Vector, owners.Vector, (float)constants.WeightDecay, (float)constants.Beta1, (float)(1 - constants.Beta1),
                 (float)constants.Beta2, (float)(1 - constants.Beta2), (float)constants.Epsilon);
         }
@@ -67,7 +67,7 @@ public sealed class FusedUpdate : IDisposable
         Fill(tensors, constants.Momentum == 0 ? 0 : 1);
         if (shape.Columns > 0)
         {
-            sgd.Launch(shape, table.Vector, owners.Vector, (float)constants.WeightDecay, (float)constants.Momentum, constants.Nesterov ? 1 : 0);
+            (sgd ??= device.Load(FusedUpdateKernels.Sgd)).Launch(shape, table.Vector, owners.Vector, (float)constants.WeightDecay, (float)constants.Momentum, constants.Nesterov ? 1 : 0);
         }
     }
 

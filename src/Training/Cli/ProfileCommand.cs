@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using System.Diagnostics;
 using System.Globalization;
 using Pascl.Kernels.Ptx;
@@ -41,15 +42,16 @@ internal static class ProfileCommand
             "Runs steps of training, keeps nothing, and shows where their time goes: data, forward, each loss, backward, optimiser. "
             + "It also shows images per second, memory, and the kernels that were launched.");
         source.AddTo(command, steps, warmUp, phase, trace, synchronise, kernels, gpu);
-        Option[] ofTimes = [steps, warmUp, trace, synchronise];
+        string[] ofTimes = [steps.Name, warmUp.Name, trace.Name, synchronise.Name, "--device", "--backend", "--check-convolutions"];
         command.SetAction(result =>
         {
             var counts = result.GetValue(kernels);
-            if (Array.Find(counts ? ofTimes : [gpu], option => result.GetResult(option) is { Implicit: false }) is { } useless)
+            var given = result.CommandResult.Children.OfType<OptionResult>().Where(option => !option.Implicit).Select(option => option.Option.Name).ToArray();
+            if (Array.Find(counts ? ofTimes : [gpu.Name], given.Contains) is { } useless)
             {
                 throw new InputException(counts
-                    ? $"{useless.Name} is for times, and --kernels counts one step without timing it; leave one of them out."
-                    : $"{useless.Name} is for the bounds of --kernels; add that or leave it out.");
+                    ? $"{useless} is for steps that are timed, and --kernels counts one on the CPU without timing it; leave one of them out."
+                    : $"{useless} is for the bounds of --kernels; add that or leave it out.");
             }
 
             var recipe = source.Read(result);
