@@ -34,6 +34,9 @@ public sealed record TrainingPhase
     /// <summary>The parameters that are trained; all others are frozen.</summary>
     public required TrainableParameters Trained { get; init; }
 
+    /// <summary>What the learning rate is multiplied by for the parameters before the features, and 1 for those behind them.</summary>
+    public double BackboneRate { get; init; } = 1;
+
     /// <summary>Makes what is minimised, for the network that has entered the phase. The caller disposes it.</summary>
     public required Func<DualBranchNetwork, Objective> NewObjective { get; init; }
 
@@ -44,7 +47,7 @@ public sealed record TrainingPhase
         Name,
         (Batches.Views * Batches.BatchSize) + Batches.OutlierBatchSize,
         InputGradient: Trained != TrainableParameters.Classifier,
-        WeightGradient: Trained == TrainableParameters.MainBranch);
+        WeightGradient: Trained == TrainableParameters.All);
 
     /// <summary>
     /// The first phase: the method's objective over one joint batch, [views of the images; outliers], through the main branch.
@@ -65,6 +68,8 @@ public sealed record TrainingPhase
                 Views = recipe.Views,
                 Augmentation = recipe.ChangesColours ? augmentation : augmentation with { JitterProbability = 0, GreyscaleProbability = 0 },
                 Seed = recipe.SeedOf(phase: 0),
+                Sampling = recipe.Representation.Sampling,
+                Epochs = recipe.Representation.Epochs,
                 Workers = recipe.DataThreads ?? BatchPlan.WorkersForCores(Environment.ProcessorCount),
             },
             Enter = model =>
@@ -72,7 +77,8 @@ public sealed record TrainingPhase
                 StartingWeights.Load(recipe, model);
                 method.Begin(recipe, model, data);
             },
-            Trained = TrainableParameters.MainBranch,
+            Trained = recipe.Trained,
+            BackboneRate = recipe.BackboneRate,
             NewObjective = model => method.FirstObjective(recipe, data.Training.CountPerClass(), device, model),
         };
     }
@@ -91,6 +97,8 @@ public sealed record TrainingPhase
             BatchSize = recipe.AuxiliaryBranch.BatchSize,
             Views = 1,
             Seed = recipe.SeedOf(phase: 1),
+            Sampling = recipe.AuxiliaryBranch.Sampling,
+            Epochs = recipe.AuxiliaryBranch.Epochs,
             Workers = recipe.DataThreads ?? BatchPlan.WorkersForCores(Environment.ProcessorCount),
         },
 

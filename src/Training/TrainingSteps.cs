@@ -26,7 +26,8 @@ internal sealed class TrainingSteps : IDisposable
     public TrainingSteps(TrainingPhase phase, DualBranchNetwork model, TrainingData data, ComputeDevice device, StepClock? clock = null)
     {
         (Phase, this.model, this.device, this.clock) = (phase, model, device, clock);
-        Optimiser = new Optimiser(phase.Settings.Optimiser, model.MakeTrainable(phase.Trained), device.Kernels);
+        Optimiser = new Optimiser(
+            phase.Settings.Optimiser, model.MakeTrainable(phase.Trained, phase.Branch), device.Kernels, name => DualBranchNetwork.IsInHead(name) ? 1 : phase.BackboneRate);
         Objective = phase.NewObjective(model);
         loader = NewLoader(phase, data, device);
         loader.Prepared = clock is null ? null : clock.Prepared;

@@ -18,6 +18,9 @@ public sealed class GoldenChecksTests
     }
 
     [Test]
+    public void networks_for_photographs_agree_with_torchvisions() => AssertAllPass(TorchvisionGolden.Check(Repository.Golden), atLeast: 30);
+
+    [Test]
     public void a_changed_golden_value_fails()
     {
         using var folder = new TemporaryFolder();

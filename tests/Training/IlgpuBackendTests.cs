@@ -45,7 +45,7 @@ public sealed class IlgpuBackendTests
         using var model = Trainer.CreateModel(Recipe, TinyTraining.Data.Training.ClassCount, device);
         var phase = TrainingPhase.Representation(Recipe, TinyTraining.Data, device);
         using var loader = new BatchLoader(TinyTraining.Data.Training, TinyTraining.Data.Outliers, phase.Batches);
-        using var optimiser = new Optimiser(phase.Settings.Optimiser, model.MakeTrainable(phase.Trained), device.Kernels);
+        using var optimiser = new Optimiser(phase.Settings.Optimiser, model.MakeTrainable(phase.Trained, phase.Branch), device.Kernels);
         using var objective = phase.NewObjective(model);
         model.train();
         var losses = new List<double[]>();

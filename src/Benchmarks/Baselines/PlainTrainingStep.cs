@@ -30,7 +30,7 @@ internal sealed class PlainTrainingStep : IDisposable
         model = new DualBranchResNet(ResNetDepth.ResNet18, workload.Classes, workload.Width, StepWorkload.Seed);
         model.to(device);
         adam = optim.Adam(
-            model.MakeTrainable(TrainableParameters.MainBranch).Select(chosen => chosen.Parameter), StepWorkload.LearningRate, weight_decay: 5e-4);
+            model.MakeTrainable(TrainableParameters.All, Branch.Main).Select(chosen => chosen.Parameter), StepWorkload.LearningRate, weight_decay: 5e-4);
     }
 
     /// <summary>What this machine's libtorch makes of its convolutions, whose layout is not that of <c>train</c>.</summary>

@@ -70,6 +70,11 @@ internal static class RunImport
             throw new InputException("--auxiliary-key says where the weights lie in the finetuned file; name that file with --auxiliary.");
         }
 
+        if (recipe.Pretrained.Path is not null)
+        {
+            throw new InputException("import takes the weights of the file that stands before its options, so --weights cannot be given with it.");
+        }
+
         // In the first phase the authors train linear; the other classifier that some versions of their network have is left as it was drawn.
         using var main = ImportedFile.Open(paths.Main, usual: ImportedFile.Linear, key: paths.Key);
         if (main.HasBothBranches && paths.Auxiliary is not null)
@@ -79,8 +84,9 @@ internal static class RunImport
 
         using var auxiliary = paths.Auxiliary is null ? null : ImportedFile.Open(paths.Auxiliary, paths.Classifier, key: paths.AuxiliaryKey);
         var shape = main.Shape;
-        var fitting = WithShape(recipe, given, shape, main.Path) with { Device = "cpu", Backend = Backend.Torch };
-        RequirePlainHead(fitting, shape.ClassCount);
+        var fitting = StartingWeights.WithShape(recipe, given, shape, main.Path) with { Device = "cpu", Backend = Backend.Torch };
+        fitting.Validate();
+        RequirePlainHead(fitting, shape.ClassCount!.Value);
         var data = TrainingDataReader.Read(fitting, withOutliers: false);
         if (data.Training.ClassCount != shape.ClassCount)
         {
@@ -109,7 +115,7 @@ internal static class RunImport
         // the images need not be enough for a batch.
         var phase = Trainer.Phases(fitting, data, device).Single(phase => phase.Branch == Branch.Auxiliary);
         var isFinetuned = auxiliary is not null || main.HasBothBranches;
-        using var optimiser = new Optimiser(phase.Settings.Optimiser, model.MakeTrainable(phase.Trained));
+        using var optimiser = new Optimiser(phase.Settings.Optimiser, model.MakeTrainable(phase.Trained, phase.Branch));
         var epochs = isFinetuned ? phase.Settings.Epochs : 0;
         var json = RecipeFile.Write(fitting with { Precision = model.Precision, Device = recipe.Device, Backend = recipe.Backend });
         var history = new RunHistory([], null).ToJson();
@@ -138,21 +144,6 @@ internal static class RunImport
             throw new InputException(
                 $"The method {method.Name} keeps more in its network than a classifier, and import reads plain networks; name another --method.");
         }
-    }
-
-    // The file decides; an option that says otherwise is a misunderstanding.
-    private static Recipe WithShape(Recipe recipe, IReadOnlyList<string> given, NetworkShape shape, string path)
-    {
-        if ((given.Contains("--width") && recipe.Width != shape.Width) || ((given.Contains("--network") || given.Contains("--depth")) && recipe.Network != shape.Network))
-        {
-            throw new InputException(
-                $"{path} is a {shape.Network} of width {shape.Width}, not a {recipe.Network} of width {recipe.Width}. "
-                + "Leave --network and --width out; the file decides.");
-        }
-
-        var fitting = recipe with { Network = shape.Network, Width = shape.Width };
-        fitting.Validate();
-        return fitting;
     }
 
     private static void Report(ImportedFile file)

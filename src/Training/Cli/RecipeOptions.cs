@@ -164,7 +164,7 @@ internal sealed class RecipeSource
         }
 
         var hasImages = given.Contains("--id");
-        var recipe = changes.Apply(result, WithData(Start(result, hasImages), result.GetValue(dataFolder), hasImages));
+        var recipe = StartingWeights.WithPretrained(changes.Apply(result, WithData(Start(result, hasImages), result.GetValue(dataFolder), hasImages)), given);
         recipe.Validate();
         return recipe;
     }

@@ -17,7 +17,11 @@ internal static class TrainingRun
     {
         RunFolder.RequireFree(output);
         var data = ReadForTraining(recipe);
-        StartingWeights.Check(recipe, data);
+        foreach (var sentence in StartingWeights.Check(recipe, data))
+        {
+            Console.WriteLine(sentence);
+        }
+
         using var folder = RunFolder.Create(recipe.Preset, output);
         if (folder.AbruptEndOfNeighbour() is { } abrupt)
         {

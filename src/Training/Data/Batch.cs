@@ -81,6 +81,12 @@ public sealed record BatchPlan
     /// <summary>Seed of the order of the images and of their augmentation.</summary>
     public ulong Seed { get; init; }
 
+    /// <summary>How often an epoch shows the images of each class; outliers are always shown alike.</summary>
+    public ClassSampling Sampling { get; init; }
+
+    /// <summary>Epochs of the phase, over which <see cref="ClassSampling.ProgressivelyBalanced"/> goes from one sampling to the other.</summary>
+    public int Epochs { get; init; } = 1;
+
     /// <summary>Background threads that prepare batches. The batches are the same for any number.</summary>
     public int Workers { get; init; } = 1;
 
@@ -114,7 +120,7 @@ internal sealed class BatchBuilder : IDisposable
         ImageSet training, AugmentedViews trainingViews, AugmentedViews? outlierViews, int outlierCount, BatchPlan plan, BatchPosition first, torch.Device device)
     {
         (this.training, this.trainingViews, this.outlierViews, this.plan, this.first) = (training, trainingViews, outlierViews, plan, first);
-        var order = EpochOrder.Permutation(training.Count, plan.Seed, first.Epoch, RandomStream.TrainingOrder);
+        var order = EpochOrder.Of(training, plan, first.Epoch);
         trainingViews.Begin(order);
         outlierViews?.Begin(EpochOrder.Permutation(outlierCount, plan.Seed, first.Epoch, RandomStream.OutlierOrder));
         classes = Array.ConvertAll(order, image => training.Labels[image]);

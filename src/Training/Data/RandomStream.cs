@@ -32,6 +32,9 @@ internal static class RandomStream
     /// <summary>How often an image counts in a replicate of the bootstrap, whose number stands for the epoch.</summary>
     public const int Bootstrap = 9;
 
+    /// <summary>The classes of an epoch's images, where they are not sampled uniformly.</summary>
+    public const int SampledClasses = 10;
+
     /// <summary>First of the streams of synthetic images.</summary>
     public const int Synthetic = 16;
 
@@ -60,6 +63,9 @@ internal struct RandomSequence(ulong seed, int epoch, int image, int stream)
     /// <summary>An integer in [0, <paramref name="bound"/>).</summary>
     public int Below(int bound) => CounterRandom.Below(Bits(), bound);
 
+    /// <summary>A number in [0, 1).</summary>
+    public double Unit() => Bits() * (1.0 / (1L << 32));
+
     /// <summary>A number in [<paramref name="low"/>, <paramref name="high"/>).</summary>
     public float Between(float low, float high) => low + ((high - low) * CounterRandom.Uniform(Bits()));
 
@@ -82,11 +88,53 @@ internal struct RandomSequence(ulong seed, int epoch, int image, int stream)
     }
 }
 
-/// <summary>
-/// The order in which an epoch visits the images: a uniformly random permutation that depends on nothing but its arguments.
-/// </summary>
+/// <summary>How often an epoch shows the images of each class (Kang et al., Decoupling representation and classifier, ICLR 2020).</summary>
+public enum ClassSampling
+{
+    /// <summary>Every image once.</summary>
+    Uniform,
+
+    /// <summary>Every class as often as the others: images are drawn with replacement, of class c with the probability 1 / C.</summary>
+    ClassBalanced,
+
+    /// <summary>Between the two: images are drawn with replacement, of class c of n_c images with a probability in proportion to sqrt(n_c).</summary>
+    SquareRoot,
+
+    /// <summary>In epoch t of T, counted from 0, of class c with the probability (1 - t / (T - 1)) n_c / n + t / (T - 1) / C: from the first to the second.</summary>
+    ProgressivelyBalanced,
+}
+
+/// <summary>The order in which an epoch visits the images; it depends on nothing but its arguments.</summary>
 public static class EpochOrder
 {
+    /// <summary>The images of an epoch as a plan samples them: as many as there are, and with <see cref="ClassSampling.Uniform"/> each once.</summary>
+    /// <param name="training">The images; every label must be a class.</param>
+    /// <param name="plan">Sampling, seed, and epochs of the phase.</param>
+    /// <param name="epoch">Epoch, from 0.</param>
+    public static int[] Of(ImageSet training, BatchPlan plan, int epoch)
+    {
+        if (plan.Sampling == ClassSampling.Uniform)
+        {
+            return Permutation(training.Count, plan.Seed, epoch, RandomStream.TrainingOrder);
+        }
+
+        // By class, each in the order of a permutation that goes on from its start when it is used up: as even within a class as can be.
+        var shuffled = Permutation(training.Count, plan.Seed, epoch, RandomStream.TrainingOrder);
+        var members = shuffled.ToLookup(image => training.Labels[image]);
+        int[][] images = [.. Enumerable.Range(0, training.ClassCount).Select(label => members[label].ToArray())];
+        var limits = Cumulated([.. images.Select(image => image.Length)], plan.Sampling, plan.Epochs > 1 ? (double)epoch / (plan.Epochs - 1) : 1);
+        var random = new RandomSequence(plan.Seed, epoch, 0, RandomStream.SampledClasses);
+        var (order, taken) = (new int[training.Count], new int[images.Length]);
+        for (var i = 0; i < order.Length; i++)
+        {
+            var drawn = random.Unit();
+            var label = Array.FindIndex(limits, limit => limit > drawn);
+            order[i] = images[label][taken[label]++ % images[label].Length];
+        }
+
+        return order;
+    }
+
     /// <summary>
     /// A permutation of 0 … <paramref name="count"/> - 1 (Fisher-Yates, forwards, with the numbers of <see cref="CounterRandom"/>).
     /// </summary>
@@ -105,5 +153,28 @@ public static class EpochOrder
         }
 
         return order;
+    }
+
+    // For every class the probability of it or one before it; the last is above every number that is drawn.
+    private static double[] Cumulated(int[] counts, ClassSampling sampling, double progress)
+    {
+        var (all, classes, roots) = (counts.Sum(), counts.Count(count => count > 0), counts.Sum(count => Math.Sqrt(count)));
+        var limits = new double[counts.Length];
+        for (var (label, sum) = (0, 0.0); label < counts.Length; label++)
+        {
+            var count = counts[label];
+            sum += count == 0 ? 0 : sampling switch
+            {
+                ClassSampling.ClassBalanced => 1.0 / classes,
+                ClassSampling.SquareRoot => Math.Sqrt(count) / roots,
+                _ => ((1 - progress) * count / all) + (progress / classes),
+            };
+            limits[label] = sum;
+        }
+
+        // Rounding may leave the sum below 1; the numbers above it are the last class's that has images.
+        var last = Array.FindLastIndex(counts, count => count > 0);
+        Array.Fill(limits, 1, last, counts.Length - last);
+        return limits;
     }
 }

@@ -42,7 +42,7 @@ internal static class WeightExport
     private static string WriteTorch(string path, Branch branch, Dictionary<string, torch.Tensor> state)
     {
         var file = TorchFile(path, branch);
-        var tensors = AuthorsLayout.Names(state.Keys).Select(name => (name, state[AuthorsLayout.NameOf(name, branch, state.Keys)])).ToList();
+        var tensors = AuthorsLayout.Names(state.Keys).Select(name => (AuthorsLayout.FileName(name, state.Keys), state[AuthorsLayout.NameOf(name, branch, state.Keys)])).ToList();
         DurableFile.Replace(file, stream => TorchWriter.Write(stream, tensors));
         return file;
     }

@@ -10,6 +10,7 @@ public static class GoldenChecks
         (LossGolden.FileName, LossGolden.Check),
         (MetricGolden.FileName, MetricGolden.Check),
         (ModelGolden.FileName, ModelGolden.Check),
+        (TorchvisionGolden.FileName, TorchvisionGolden.Check),
     ];
 
     /// <summary>Checks each known file that is present in <paramref name="folder"/>, one result after the other as they are computed.</summary>

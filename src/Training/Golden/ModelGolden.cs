@@ -35,7 +35,7 @@ public static class ModelGolden
         yield return new GoldenResult("model/names and shapes, entries that differ", "torch", shapes + Math.Abs(mainEntries - golden.Keys.Length), 0);
 
         var phase = TrainingPhase.AuxiliaryBranch(GoldenTraining.Recipe(Precision.Float32), GoldenTraining.Data, device);
-        var trained = model.MakeTrainable(phase.Trained).Select(chosen => chosen.Name);
+        var trained = model.MakeTrainable(phase.Trained, phase.Branch).Select(chosen => chosen.Name);
         var expected = golden.Stage2Trainable.Select(AuxiliaryName);
         yield return new GoldenResult("model/stage 2 trained parameters that differ", "torch", trained.Except(expected).Union(expected.Except(trained)).Count(), 0);
     }
@@ -248,15 +248,19 @@ internal static class GoldenModel
         using var frozen = no_grad();
         var model = Trainer.CreateModel(GoldenTraining.Recipe(precision.Convolutions), GoldenTraining.Data.Training.ClassCount, device);
         var state = model.state_dict();
-        var seed = FirstSeed;
-        foreach (var key in keys.Where(key => !key.EndsWith("num_batches_tracked", StringComparison.Ordinal)))
+        foreach (var (place, key) in keys.Where(key => !key.EndsWith("num_batches_tracked", StringComparison.Ordinal)).Index())
         {
-            var entry = state[key];
-            var values = GoldenInputs.Sequence(seed++, (int)entry.numel());
-            entry.copy_(tensor(Array.ConvertAll(values, Formula(key, entry.shape))).reshape(entry.shape));
+            Fill(state[key], key, place);
         }
 
         return model.to(precision.Parameters);
+    }
+
+    /// <summary>Gives an entry the formula's values for its name, its shape, and its place among the entries.</summary>
+    public static void Fill(Tensor entry, string key, int place)
+    {
+        var values = GoldenInputs.Sequence(FirstSeed + (uint)place, (int)entry.numel());
+        entry.copy_(tensor(Array.ConvertAll(values, Formula(key, entry.shape))).reshape(entry.shape));
     }
 
     private static Converter<double, float> Formula(string key, long[] shape)

@@ -27,8 +27,11 @@ public abstract class DualBranchNetwork : Module<Tensor, Branch, BranchOutput>
 
     private const string Classifier = "linear";
     private const string AuxiliaryClassifier = "auxiliary_linear";
+    private const string ProjectionHead = "projection";
     private const string Mean = "mean";
     private const string Deviation = "deviation";
+
+    private static readonly string[] HeadPrefixes = [$"{Classifier}.", $"{AuxiliaryClassifier}.", $"{ProjectionHead}.", MethodPrefix];
 
     private readonly Ends ends;
 
@@ -126,21 +129,32 @@ public abstract class DualBranchNetwork : Module<Tensor, Branch, BranchOutput>
         ends.AuxiliaryClassifier.bias!.copy_(ends.Classifier.bias!);
     }
 
-    /// <summary>Freezes every parameter but the named ones, and returns those with their names in the order of <c>state_dict</c>.</summary>
-    public IReadOnlyList<(string Name, Parameter Parameter)> MakeTrainable(TrainableParameters trainable)
+    /// <summary>Whether a parameter stands behind the features: classifiers, projection, and what a method keeps. The others are the backbone.</summary>
+    public static bool IsInHead(string name) => HeadPrefixes.Any(prefix => name.StartsWith(prefix, StringComparison.Ordinal));
+
+    /// <summary>Freezes every parameter but those of a branch that are named, and returns those with their names in the order of <c>state_dict</c>.</summary>
+    /// <param name="trainable">Which of them.</param>
+    /// <param name="branch">The branch; the convolutions, the projection and what a method keeps belong to the main branch.</param>
+    /// <exception cref="ArgumentException">All of the auxiliary branch: it shares its convolutions with the main branch, which would change with them.</exception>
+    public IReadOnlyList<(string Name, Parameter Parameter)> MakeTrainable(TrainableParameters trainable, Branch branch)
     {
-        string[] normalisations = [.. named_modules().Where(module => module.module is DualBranchBatchNorm2d).Select(module => $"{module.name}.auxiliary.")];
+        if (branch == Branch.Auxiliary && trainable == TrainableParameters.All)
+        {
+            throw new ArgumentException("The auxiliary branch has no convolutions of its own that could be trained.", nameof(trainable));
+        }
+
+        string[] normalisations = [.. named_modules().Where(module => module.module is DualBranchBatchNorm2d).Select(module => $"{module.name}.")];
         var chosen = new List<(string, Parameter)>();
         foreach (var (name, parameter) in named_parameters())
         {
-            var isClassifier = name.StartsWith($"{AuxiliaryClassifier}.", StringComparison.Ordinal);
+            var isOfBranch = name.Contains("auxiliary", StringComparison.Ordinal) == (branch == Branch.Auxiliary);
             var isBatchNorm = normalisations.Any(normalisation => name.StartsWith(normalisation, StringComparison.Ordinal));
-            parameter.requires_grad = trainable switch
+            parameter.requires_grad = isOfBranch && trainable switch
             {
-                TrainableParameters.BatchNormAndClassifier => isBatchNorm || isClassifier,
+                TrainableParameters.BatchNormAndClassifier => isBatchNorm || IsInHead(name),
                 TrainableParameters.BatchNorm => isBatchNorm,
-                TrainableParameters.Classifier => isClassifier,
-                _ => !isBatchNorm && !isClassifier,
+                TrainableParameters.Classifier => IsInHead(name),
+                _ => true,
             };
             if (parameter.requires_grad)
             {
@@ -163,13 +177,18 @@ public abstract class DualBranchNetwork : Module<Tensor, Branch, BranchOutput>
     /// <returns>(B, <see cref="FeatureWidth"/>, H', W'), whose average over the image are the features; the caller disposes it.</returns>
     protected abstract Tensor LastStage(Tensor images, Branch branch);
 
-    /// <summary>Registers the layers, draws the initial weights (PyTorch's defaults, from a generator of its own), and makes both branches equal.</summary>
-    protected void Complete(ulong seed)
+    /// <summary>Registers the layers, draws the initial weights from a generator of its own, and makes both branches equal.</summary>
+    /// <param name="seed">Seed of the generator.</param>
+    /// <param name="hasNormalConvolutions">
+    /// Whether the weights of convolutions are normal, with the variance 2 / (output channels * kernel^2), as torchvision's; otherwise they are uniform, as PyTorch's
+    /// defaults.
+    /// </param>
+    protected void Complete(ulong seed, bool hasNormalConvolutions = false)
     {
         RegisterComponents();
         register_module(Classifier, ends.Classifier);
         register_module(AuxiliaryClassifier, ends.AuxiliaryClassifier);
-        register_module("projection", ends.Projection);
+        register_module(ProjectionHead, ends.Projection);
         if (ends.Method is not null)
         {
             register_module("method", ends.Method);
@@ -182,7 +201,7 @@ public abstract class DualBranchNetwork : Module<Tensor, Branch, BranchOutput>
             register_buffer(Deviation, Channels(normalisation.StandardDeviation), persistent: false);
         }
 
-        Initialisation.Draw(this, seed);
+        Initialisation.Draw(this, seed, hasNormalConvolutions);
         CopyMainToAuxiliary();
 
         static Tensor Channels(IReadOnlyList<float> values) => tensor(values.ToArray()).reshape(1, -1, 1, 1).DetachFromDisposeScope();
@@ -231,19 +250,19 @@ public sealed record BranchOutput(Tensor Logits, Tensor Features, Tensor Project
 /// <param name="Projection">(B, 128): the main branch's projection; rows of unit length.</param>
 public sealed record ModelOutput(Tensor MainLogits, Tensor AuxiliaryLogits, Tensor Features, Tensor Projection);
 
-/// <summary>Which parameters a phase trains; the others are frozen.</summary>
+/// <summary>Which parameters of its branch a phase trains; the others are frozen.</summary>
 public enum TrainableParameters
 {
-    /// <summary>First phase: everything but the auxiliary branch.</summary>
-    MainBranch,
+    /// <summary>All of them: of the main branch, with the convolutions, alone.</summary>
+    All,
 
-    /// <summary>Second phase: the auxiliary branch's BatchNorm and classifier.</summary>
+    /// <summary>BatchNorm and classifier; of the main branch the projection and what a method keeps as well.</summary>
     BatchNormAndClassifier,
 
-    /// <summary>Second phase, variant: the auxiliary branch's BatchNorm alone.</summary>
+    /// <summary>BatchNorm alone.</summary>
     BatchNorm,
 
-    /// <summary>Second phase, variant: the auxiliary branch's classifier alone; its BatchNorm uses the running statistics.</summary>
+    /// <summary>The classifier alone, BatchNorm uses the running statistics; of the main branch the projection and what a method keeps as well.</summary>
     Classifier,
 }
 

@@ -1,21 +1,33 @@
 using Pascl.Kernels;
 using Pascl.Kernels.Device;
 using Pascl.Training.Devices;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+using static TorchSharp.torch.nn;
 
 namespace Pascl.Training.Networks;
 
 /// <summary>
-/// ResNet for small images with two branches of BatchNorm and classifier over one set of convolutions: a 3x3 convolution, four stages of basic blocks with
-/// width, 2, 4 and 8 times width channels (the last three halve the image), average pooling, a linear classifier per branch, and a projection head
-/// 8w -> 8w -> ReLU -> 128. Images may have any size.
+/// ResNet (He et al. 2016) with two branches of BatchNorm and classifier over one set of convolutions: a stem, four stages of blocks, of which the last three double
+/// the channels and halve the image, average pooling, a linear classifier per branch, and a projection head F -> F -> ReLU -> 128 over the F features, which are 8
+/// times width, or 32 times with bottlenecks. Images may have any size.
 /// </summary>
 /// <remarks>
-/// The main branch's entries of <c>state_dict</c> have the names and shapes of the PyTorch network in Wang et al., ICML 2022. The auxiliary branch adds
-/// <c>auxiliary_linear</c> and, at every BatchNorm, <c>auxiliary</c>.
+/// With the stem for small images the main branch's entries of <c>state_dict</c> have the names and shapes of the PyTorch network in Wang et al., ICML 2022; with that
+/// for photographs those of torchvision's <c>resnet18</c>, <c>resnet34</c> and <c>resnet50</c> (width 64), whose <c>fc</c> is <c>linear</c> here. The auxiliary branch
+/// adds <c>auxiliary_linear</c> and, at every BatchNorm, <c>auxiliary</c>.
 /// </remarks>
-public sealed class DualBranchResNet : ResidualNetwork
+public sealed class DualBranchResNet : DualBranchNetwork
 {
-    /// <summary>Creates the network with PyTorch's default initialisation, drawn from a generator of its own; both branches start equal.</summary>
+    private readonly Convolution conv1;
+    private readonly DualBranchBatchNorm2d bn1;
+    private readonly ModuleList<ResidualBlock> layer1;
+    private readonly ModuleList<ResidualBlock> layer2;
+    private readonly ModuleList<ResidualBlock> layer3;
+    private readonly ModuleList<ResidualBlock> layer4;
+    private readonly FoldedPooling? pooling;
+
+    /// <summary>Creates the network for small images with PyTorch's default initialisation, drawn from a generator of its own; both branches start equal.</summary>
     /// <param name="depth">Number of blocks.</param>
     /// <param name="classCount">C, the number of classes.</param>
     /// <param name="width">Channels of the first stage; 64 in the literature.</param>
@@ -24,127 +36,188 @@ public sealed class DualBranchResNet : ResidualNetwork
     /// <param name="device">What BatchNorm's kernels run on, in the memory of the tensors; null for torch's operations.</param>
     public DualBranchResNet(
         ResNetDepth depth, int classCount, int width = 64, ulong seed = 0, Precision precision = Precision.Float32, KernelDevice? device = null)
-        : this(depth, new NetworkSettings(new NetworkHead(classCount), width, seed, precision, device))
+        : this(depth, ResNetStem.SmallImages, new NetworkSettings(new NetworkHead(classCount), width, seed, precision, device))
     {
     }
 
-    /// <summary>Creates the network with another head than a plain classifier.</summary>
-    /// <param name="depth">Number of blocks.</param>
+    /// <summary>Creates the network with any stem and head. Initial weights are those of the code that it is named after: PyTorch's defaults, or torchvision's.</summary>
+    /// <param name="depth">Number and kind of blocks.</param>
+    /// <param name="stem">What is before them.</param>
     /// <param name="settings">Head, width, seed and arithmetic.</param>
-    public DualBranchResNet(ResNetDepth depth, NetworkSettings settings)
-        : base(
-            nameof(DualBranchResNet), settings, NetworkInput.SmallImages, new ConvolutionShape(3, settings.Width, Kernel: 3), pooling: null,
-            SmallResNet.Blocks(depth), expansion: 1, (inputs, outputs, stride) => new BasicBlock(inputs, outputs, stride, settings.Device))
+    public DualBranchResNet(ResNetDepth depth, ResNetStem stem, NetworkSettings settings)
+        : base(nameof(DualBranchResNet), settings, ResNet.FeaturesPerWidth(depth) * settings.Width, ResNet.InputOf(stem))
     {
+        var (isSmall, width) = (stem == ResNetStem.SmallImages, settings.Width);
+        var blocks = ResNet.Blocks(depth);
+        pooling = isSmall ? null : FoldedPooling.AfterStem;
+        conv1 = new Convolution(isSmall ? new ConvolutionShape(3, width, Kernel: 3) : new ConvolutionShape(3, width, Kernel: 7, Stride: 2));
+        bn1 = new DualBranchBatchNorm2d(width, settings.Device);
+        var channels = ResNet.Expansion(depth) * width;
+        layer1 = ResidualBlock.Stage(blocks[0], width, channels, stride: 1, Block);
+        layer2 = ResidualBlock.Stage(blocks[1], channels, 2 * channels, stride: 2, Block);
+        layer3 = ResidualBlock.Stage(blocks[2], 2 * channels, 4 * channels, stride: 2, Block);
+        layer4 = ResidualBlock.Stage(blocks[3], 4 * channels, 8 * channels, stride: 2, Block);
+        Complete(settings.Seed, hasNormalConvolutions: !isSmall);
+
+        ResidualBlock Block(long inputs, long outputs, long stride) => depth == ResNetDepth.ResNet50
+            ? ResidualBlock.Bottleneck(inputs, outputs, stride, ResNet.AroundName(stem), settings.Device)
+            : ResidualBlock.Basic(inputs, outputs, stride, ResNet.AroundName(stem), settings.Device);
+    }
+
+    private IEnumerable<ResidualBlock> Blocks => layer1.Concat(layer2).Concat(layer3).Concat(layer4);
+
+    /// <inheritdoc/>
+    public override IEnumerable<(Convolution Convolution, long Height, long Width)> Convolutions(long height, long width)
+    {
+        return [(conv1, height, width), .. ResidualBlock.Convolutions(Blocks, AfterStem(height), AfterStem(width))];
+
+        long AfterStem(long size) => pooling?.OutputSize(conv1.Shape.OutputSize(size)) ?? conv1.Shape.OutputSize(size);
+    }
+
+    /// <inheritdoc/>
+    public override FoldedNetwork Fold(Branch branch)
+    {
+        var (weight, bias) = FoldClassifier(branch);
+        return new FoldedNetwork(FoldedConvolution.Of(conv1, bn1, branch), [.. Blocks.Select(block => block.Fold(branch))], weight, bias)
+        {
+            Normalisation = Input.Normalisation,
+            Pooling = pooling,
+        };
+    }
+
+    /// <inheritdoc/>
+    protected override Tensor LastStage(Tensor images, Branch branch)
+    {
+        var stem = bn1.forward(conv1.forward(images), branch, BatchNormActivation.Rectify);
+        return ResidualBlock.Run(Blocks, Pooled(stem), branch);
+    }
+
+    private Tensor Pooled(Tensor stem)
+    {
+        if (pooling is null)
+        {
+            return stem;
+        }
+
+        using (stem)
+        {
+            return functional.max_pool2d(stem, pooling.Kernel, pooling.Stride, pooling.Padding);
+        }
     }
 }
 
-/// <summary>The depths of ResNet that consist of basic blocks (He et al. 2016, table 1).</summary>
+/// <summary>The depths of ResNet (He et al. 2016, table 1).</summary>
 public enum ResNetDepth
 {
-    /// <summary>2 + 2 + 2 + 2 blocks.</summary>
+    /// <summary>2 + 2 + 2 + 2 blocks of two convolutions.</summary>
     ResNet18,
 
-    /// <summary>3 + 4 + 6 + 3 blocks.</summary>
+    /// <summary>3 + 4 + 6 + 3 blocks of two convolutions.</summary>
     ResNet34,
+
+    /// <summary>3 + 4 + 6 + 3 bottlenecks, with the stride in the 3x3 convolution.</summary>
+    ResNet50,
 }
 
-/// <summary>The networks of that kind: ResNet-18 and ResNet-34 for small images.</summary>
-internal sealed class SmallResNet : NetworkDefinition
+/// <summary>What is before the blocks of a ResNet.</summary>
+public enum ResNetStem
 {
-    /// <summary>Channels of the last stage for each channel of the first.</summary>
-    public const int Widening = ResidualNetwork.Widening;
+    /// <summary>A 3x3 convolution; images are taken as they are, in [0, 1].</summary>
+    SmallImages,
 
+    /// <summary>A 7x7 convolution of stride 2 and 3x3 maximum pooling of stride 2; images are normalised by ImageNet's mean and standard deviation.</summary>
+    ImageNet,
+}
+
+/// <summary>The networks of that kind by name.</summary>
+internal sealed class ResNet : NetworkDefinition
+{
     private const int Stages = 4;
+    private const string BlockConvolution = "conv1.weight";
+
     private readonly ResNetDepth depth;
+    private readonly ResNetStem stem;
 
-    private SmallResNet(ResNetDepth depth) => this.depth = depth;
+    private ResNet(string name, ResNetDepth depth, ResNetStem stem) => (Name, this.depth, this.stem) = (name, depth, stem);
 
-    /// <summary>2 + 2 + 2 + 2 blocks.</summary>
-    public static SmallResNet ResNet18 { get; } = new(ResNetDepth.ResNet18);
+    /// <summary>For small images.</summary>
+    public static ResNet Small18 { get; } = new("resnet18", ResNetDepth.ResNet18, ResNetStem.SmallImages);
 
-    /// <summary>3 + 4 + 6 + 3 blocks.</summary>
-    public static SmallResNet ResNet34 { get; } = new(ResNetDepth.ResNet34);
+    /// <summary>For small images.</summary>
+    public static ResNet Small34 { get; } = new("resnet34", ResNetDepth.ResNet34, ResNetStem.SmallImages);
 
-    public override string Name => depth == ResNetDepth.ResNet18 ? "resnet18" : "resnet34";
+    /// <summary>All of them.</summary>
+    public static IReadOnlyList<NetworkDefinition> Every { get; } =
+    [
+        Small18,
+        Small34,
+        new ResNet("resnet18-imagenet", ResNetDepth.ResNet18, ResNetStem.ImageNet),
+        new ResNet("resnet34-imagenet", ResNetDepth.ResNet34, ResNetStem.ImageNet),
+        new ResNet("resnet50", ResNetDepth.ResNet50, ResNetStem.ImageNet),
+    ];
 
-    public override DualBranchNetwork Create(NetworkSettings settings) => new DualBranchResNet(depth, settings);
+    public override string Name { get; }
+
+    public override NetworkInput Input => InputOf(stem);
+
+    public override DualBranchNetwork Create(NetworkSettings settings) => new DualBranchResNet(depth, stem, settings);
+
+    public static int[] Blocks(ResNetDepth depth) => depth == ResNetDepth.ResNet18 ? [2, 2, 2, 2] : [3, 4, 6, 3];
+
+    /// <summary>Channels of a stage's output for each of its width.</summary>
+    public static int Expansion(ResNetDepth depth) => depth == ResNetDepth.ResNet50 ? ResidualBlock.BottleneckExpansion : 1;
+
+    /// <summary>Columns of the features for each channel of the stem.</summary>
+    public static int FeaturesPerWidth(ResNetDepth depth) => 8 * Expansion(depth);
+
+    /// <summary>What the authors' networks for small images, and torchvision's, call the way around a block.</summary>
+    public static string AroundName(ResNetStem stem) => stem == ResNetStem.SmallImages ? "shortcut" : "downsample";
+
+    public static NetworkInput InputOf(ResNetStem stem) => stem == ResNetStem.SmallImages ? NetworkInput.SmallImages : NetworkInput.Photographs;
 
     internal override Recognition Recognise(IReadOnlyDictionary<string, IReadOnlyList<long>> shapes)
     {
         int[] blocks = [.. Enumerable.Range(1, Stages).Select(CountBlocks)];
         var hasThirdConvolution = shapes.ContainsKey("layer1.0.conv3.weight");
-        if (hasThirdConvolution || !Blocks(depth).SequenceEqual(blocks))
+        if (hasThirdConvolution != (depth == ResNetDepth.ResNet50) || !Blocks(depth).SequenceEqual(blocks))
         {
             return new(
                 null, 0, $"it has {string.Join(", ", blocks)} {(hasThirdConvolution ? "blocks of three convolutions" : "blocks")} in layer1 to layer4");
         }
 
-        if (!shapes.TryGetValue("conv1.weight", out var stem) || stem is not [var width and >= 1, 3, 3, 3])
+        var around = $"layer2.0.{AroundName(stem)}.0.weight";
+        if (!shapes.ContainsKey(around))
         {
-            return new(null, 1, $"its conv1.weight is {Shown(stem)} instead of (width, 3, 3, 3)");
+            return new(null, 1, $"it has no {around}");
+        }
+
+        var kernel = stem == ResNetStem.SmallImages ? 3 : 7;
+        if (!shapes.TryGetValue(BlockConvolution, out var first) || first is not [var width and >= 1, 3, var rows, var columns] || (rows, columns) != (kernel, kernel))
+        {
+            return new(null, 2, $"its {BlockConvolution} is {Shown(first)} instead of (width, 3, {kernel}, {kernel})");
         }
 
         // Checked before a network is made: the small first tensor must not decide alone how much memory that takes.
-        var widest = $"layer4.{blocks[^1] - 1}.conv2.weight";
-        var channels = (Int128)Widening * width;
-        if (!shapes.TryGetValue(widest, out var last) || last is not [var outputs, var inputs, 3, 3] || outputs != channels || inputs != channels)
+        var (inputs, outputs) = (8 * (Int128)width, 8 * (Int128)width * Expansion(depth));
+        var (widest, lastKernel) = hasThirdConvolution ? ($"layer4.{blocks[^1] - 1}.conv3.weight", 1) : ($"layer4.{blocks[^1] - 1}.conv2.weight", 3);
+        if (!shapes.TryGetValue(widest, out var last) || last is not [var to, var from, var height, var across]
+            || (to, from, height, across) != (outputs, inputs, lastKernel, lastKernel))
         {
             return new(
-                null, 2, $"conv1.weight has {width} channels, so {widest} must be ({channels}, {channels}, 3, 3), not {Shown(last)}");
+                null, 3, $"{BlockConvolution} has {width} channels, so {widest} must be ({outputs}, {inputs}, {lastKernel}, {lastKernel}), not {Shown(last)}");
         }
 
-        return shapes.TryGetValue("linear.weight", out var classifier)
-            && classifier is [var classes and >= 2 and <= int.MaxValue, var features]
-            && features == channels
-            ? new(new NetworkShape(Name, (int)width, (int)classes), 4)
-            : new(null, 3, $"its classifier {(classifier is null ? "linear.weight " : "")}is {Shown(classifier)} instead of (classes, {channels})");
+        if (!shapes.TryGetValue("linear.weight", out var classifier))
+        {
+            return new(new NetworkShape(Name, (int)width, ClassCount: null), 4, "it has no classifier (linear.weight, or fc.weight)");
+        }
+
+        return classifier is [var classes and >= 2 and <= int.MaxValue, var features] && features == outputs
+            ? new(new NetworkShape(Name, (int)width, (int)classes), 5)
+            : new(null, 4, $"its classifier is {Shown(classifier)} instead of (classes, {outputs})");
 
         static string Shown(IReadOnlyList<long>? shape) => shape is null ? "missing" : $"({string.Join(", ", shape)})";
 
-        int CountBlocks(int stage) => Enumerable.Range(0, shapes.Count).TakeWhile(block => shapes.ContainsKey($"layer{stage}.{block}.conv1.weight")).Count();
+        int CountBlocks(int stage) => Enumerable.Range(0, shapes.Count).TakeWhile(block => shapes.ContainsKey($"layer{stage}.{block}.{BlockConvolution}")).Count();
     }
-
-    internal static int[] Blocks(ResNetDepth depth) => depth == ResNetDepth.ResNet18 ? [2, 2, 2, 2] : [3, 4, 6, 3];
-}
-
-/// <summary>
-/// ResNet-50 for large images (He et al. 2016) with two branches of BatchNorm and classifier: a 7x7 convolution of stride 2, 3x3 maximum pooling of stride 2, four
-/// stages of 3, 4, 6 and 3 bottlenecks with 4, 8, 16 and 32 times width channels, average pooling. The stride of a bottleneck is in its 3x3 convolution.
-/// </summary>
-/// <remarks>
-/// The convolutions' and BatchNorms' entries of <c>state_dict</c> have the names and shapes of torchvision's <c>resnet50</c> (width 64); its <c>fc</c> is
-/// <c>linear</c> here.
-/// </remarks>
-public sealed class DualBranchResNet50 : ResidualNetwork
-{
-    private static readonly int[] blocks = [3, 4, 6, 3];
-
-    /// <summary>Creates the network with PyTorch's default initialisation; both branches start equal.</summary>
-    public DualBranchResNet50(NetworkSettings settings)
-        : base(
-            nameof(DualBranchResNet50), settings, LargeImages, new ConvolutionShape(3, settings.Width, Kernel: 7, Stride: 2), FoldedPooling.AfterStem,
-            blocks, Bottleneck.Expansion, (inputs, outputs, stride) => new Bottleneck(inputs, outputs, stride, settings.Device))
-    {
-    }
-
-    // The normalisation: the channels' means and standard deviations over ImageNet's training images, with which torchvision's weights were trained.
-    internal static NetworkInput LargeImages { get; } = new(
-        ImageSize: 224, new ChannelNormalisation([0.485f, 0.456f, 0.406f], [0.229f, 0.224f, 0.225f]), AugmentationSettings.Cifar);
-}
-
-internal sealed class ImageNetResNet : NetworkDefinition
-{
-    private ImageNetResNet()
-    {
-    }
-
-    /// <summary>3 + 4 + 6 + 3 bottlenecks.</summary>
-    public static ImageNetResNet ResNet50 { get; } = new();
-
-    public override string Name => "resnet50";
-
-    public override NetworkInput Input => DualBranchResNet50.LargeImages;
-
-    public override DualBranchNetwork Create(NetworkSettings settings) => new DualBranchResNet50(settings);
 }

@@ -8,7 +8,7 @@ namespace Pascl.Training.Networks;
 public abstract class NetworkDefinition
 {
     private static readonly NamedParts<NetworkDefinition> all = new(
-        "network", network => network.Name, SmallResNet.ResNet18, SmallResNet.ResNet34, ImageNetResNet.ResNet50);
+        "network", network => network.Name, [.. ResNet.Every]);
 
     /// <summary>All kinds in the order of the help text.</summary>
     public static IReadOnlyList<NetworkDefinition> All => all.All;
@@ -53,6 +53,10 @@ public sealed record NetworkInput(int? ImageSize, ChannelNormalisation? Normalis
 {
     /// <summary>Images of any size in [0, 1], augmented as the literature does with CIFAR.</summary>
     public static NetworkInput SmallImages { get; } = new(ImageSize: null, Normalisation: null, AugmentationSettings.Cifar);
+
+    /// <summary>Photographs, normalised by the channels' means and standard deviations over ImageNet's training images, with which torchvision's weights were trained.</summary>
+    public static NetworkInput Photographs { get; } = new(
+        ImageSize: 224, new ChannelNormalisation([0.485f, 0.456f, 0.406f], [0.229f, 0.224f, 0.225f]), AugmentationSettings.Cifar);
 }
 
 /// <summary>(x - mean) / standard deviation, for each channel of images in [0, 1].</summary>
@@ -63,23 +67,25 @@ public sealed record ChannelNormalisation(IReadOnlyList<float> Mean, IReadOnlyLi
 /// <summary>What decides the shapes of a network.</summary>
 /// <param name="Network">Name of its kind.</param>
 /// <param name="Width">Channels of the first stage.</param>
-/// <param name="ClassCount">Number of classes.</param>
-internal sealed record NetworkShape(string Network, int Width, int ClassCount)
+/// <param name="ClassCount">Number of classes; null where there is no classifier.</param>
+internal sealed record NetworkShape(string Network, int Width, int? ClassCount)
 {
     /// <summary>Reads it off the tensors of a trained network.</summary>
     /// <param name="source">What the tensors come from, for the message.</param>
     /// <param name="shapes">The shape of every tensor, by the names of the main branch.</param>
+    /// <param name="needsClassifier">Whether a network without a classifier is refused.</param>
     /// <exception cref="InputException">They are those of another network.</exception>
-    public static NetworkShape Of(string source, IReadOnlyDictionary<string, IReadOnlyList<long>> shapes)
+    public static NetworkShape Of(string source, IReadOnlyDictionary<string, IReadOnlyList<long>> shapes, bool needsClassifier = true)
     {
         // What is said of another network is the difference from the kind that it has most of.
         var closest = NetworkDefinition.All.Select(network => network.Recognise(shapes)).OfType<Recognition>().MaxBy(recognition => recognition.Agreement)!;
-        return closest.Shape
-            ?? throw new InputException($"{source} holds another network than ResNet18 or ResNet34 for small images: {closest.Difference}. Nothing was written.");
+        return closest.Shape is { } shape && (shape.ClassCount is not null || !needsClassifier)
+            ? shape
+            : throw new InputException($"{source} holds another network than a ResNet-18, ResNet-34 or ResNet-50: {closest.Difference}. Nothing was written.");
     }
 
     /// <summary>A network of this shape with a plain classifier.</summary>
-    public DualBranchNetwork Create() => NetworkDefinition.Find(Network).Create(new NetworkSettings(new NetworkHead(ClassCount), Width));
+    public DualBranchNetwork Create() => NetworkDefinition.Find(Network).Create(new NetworkSettings(new NetworkHead(ClassCount!.Value), Width));
 }
 
 /// <summary>What a kind of network makes of somebody's tensors.</summary>

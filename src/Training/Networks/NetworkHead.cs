@@ -57,12 +57,12 @@ public sealed class MethodState : Module
 }
 
 /// <summary>
-/// PyTorch's default initial values of convolutions and linear layers (<c>reset_parameters</c>), drawn from a generator of its own: weights and biases are
-/// uniform within 1 / sqrt(fan-in), which is Kaiming initialisation with a = sqrt(5).
+/// Initial values, drawn from a generator of its own. PyTorch's defaults (<c>reset_parameters</c>) are uniform within 1 / sqrt(fan-in), which is Kaiming initialisation
+/// with a = sqrt(5). The convolutions of torchvision's ResNets are normal with the variance 2 / (output channels * kernel^2) instead (He et al. 2015, fan-out).
 /// </summary>
 internal static class Initialisation
 {
-    public static void Draw(nn.Module network, ulong seed)
+    public static void Draw(nn.Module network, ulong seed, bool isNormal)
     {
         using var scope = NewDisposeScope();
         using var frozen = no_grad();
@@ -75,7 +75,11 @@ internal static class Initialisation
                 Linear linear => (linear.weight, linear.bias),
                 _ => (null, null),
             };
-            if (weight is not null)
+            if (isNormal && layer is Convolution { Shape: var shape })
+            {
+                weight!.normal_(0, Math.Sqrt(2.0 / (shape.OutputChannels * shape.Kernel * shape.Kernel)), generator);
+            }
+            else if (weight is not null)
             {
                 var bound = 1 / Math.Sqrt(weight.shape.Skip(1).Aggregate(1L, (product, size) => product * size));
                 weight.uniform_(-bound, bound, generator);

@@ -10,9 +10,8 @@ namespace Pascl.Training.Optimisation;
 /// </summary>
 public sealed class Optimiser : IDisposable
 {
-    private readonly UpdateRule rule;
-    private readonly string[] names;
-    private readonly Parameter[] parameters;
+    private readonly ParameterGroup[] groups;
+    private double learningRate;
 
     /// <summary>Creates an optimiser without memory of earlier steps.</summary>
     /// <param name="settings">Update rule and hyper-parameters.</param>
@@ -20,29 +19,30 @@ public sealed class Optimiser : IDisposable
     /// <param name="kernels">
     /// What kernels run on, the parameters' device: a step is one launch, if all parameters are float32. Null for torch's operations.
     /// </param>
+    /// <param name="rateOf">What the learning rate is multiplied by for the parameter of a name; null for 1. One launch for each factor that there is.</param>
     /// <exception cref="InputException">A setting is outside its range.</exception>
-    public Optimiser(OptimiserSettings settings, IEnumerable<(string Name, Parameter Parameter)> parameters, KernelDevice? kernels = null)
+    public Optimiser(
+        OptimiserSettings settings, IEnumerable<(string Name, Parameter Parameter)> parameters, KernelDevice? kernels = null, Func<string, double>? rateOf = null)
     {
         settings.Check();
-        var named = parameters.ToArray();
-        names = [.. named.Select(pair => pair.Name)];
-        this.parameters = [.. named.Select(pair => pair.Parameter)];
-        if (this.parameters.Length == 0)
+        groups = [.. parameters.GroupBy(pair => rateOf?.Invoke(pair.Name) ?? 1).Select(group => new ParameterGroup(settings, group.Key, [.. group], kernels))];
+        if (groups.Length == 0)
         {
             throw new ArgumentException("There is no parameter to train.");
         }
 
-        var areSingle = this.parameters.All(parameter => parameter.dtype == torch.ScalarType.Float32);
-        rule = kernels is not null && areSingle ? new KernelUpdateRule(settings, this.parameters, kernels)
-            : settings.Kind == OptimiserKind.Adam ? new AdamRule(settings, this.parameters)
-            : new SgdRule(settings, this.parameters);
+        LearningRate = settings.LearningRate;
     }
 
     /// <summary>The rate of the next step.</summary>
     public double LearningRate
     {
-        get => rule.LearningRate;
-        set => rule.LearningRate = value;
+        get => learningRate;
+        set
+        {
+            learningRate = value;
+            Array.ForEach(groups, group => group.Rule.LearningRate = value * group.Factor);
+        }
     }
 
     /// <summary>
@@ -50,20 +50,20 @@ public sealed class Optimiser : IDisposable
     /// </summary>
     public void ZeroGradients()
     {
-        foreach (var parameter in parameters)
+        foreach (var parameter in groups.SelectMany(group => group.Parameters))
         {
             parameter.grad = null;
         }
     }
 
     /// <summary>Updates every parameter that has a gradient.</summary>
-    public void Step() => rule.Step();
+    public void Step() => Array.ForEach(groups, group => group.Rule.Step());
 
     /// <summary>
     /// The memory of earlier steps: the tensors themselves, and the step counts as int64 scalars in the caller's dispose scope.
     /// Adam: <c>exp_avg</c>, <c>exp_avg_sq</c>, <c>step</c>. SGD: <c>momentum_buffer</c>.
     /// </summary>
-    public Dictionary<string, torch.Tensor> State() => names.Zip(rule.State())
+    public Dictionary<string, torch.Tensor> State() => groups.SelectMany(group => group.Names.Zip(group.Rule.State()))
         .SelectMany(parameter => parameter.Second.Select(state => (Name: $"{parameter.First}.{state.State}", state.Value)))
         .ToDictionary(state => state.Name, state => state.Value);
 
@@ -75,14 +75,40 @@ public sealed class Optimiser : IDisposable
         using var scope = torch.NewDisposeScope();
         var state = State();
         fill(state);
-        foreach (var (number, name) in names.Index())
+        foreach (var group in groups)
         {
-            rule.Restore(number, memory => state[$"{name}.{memory}"]);
+            foreach (var (number, name) in group.Names.Index())
+            {
+                group.Rule.Restore(number, memory => state[$"{name}.{memory}"]);
+            }
         }
     }
 
     /// <inheritdoc/>
-    public void Dispose() => rule.Dispose();
+    public void Dispose() => Array.ForEach(groups, group => group.Rule.Dispose());
+
+    /// <summary>Parameters with one learning rate.</summary>
+    private sealed class ParameterGroup
+    {
+        public ParameterGroup(OptimiserSettings settings, double factor, (string Name, Parameter Parameter)[] named, KernelDevice? kernels)
+        {
+            Factor = factor;
+            Names = [.. named.Select(pair => pair.Name)];
+            Parameters = [.. named.Select(pair => pair.Parameter)];
+            var areSingle = Parameters.All(parameter => parameter.dtype == torch.ScalarType.Float32);
+            Rule = kernels is not null && areSingle ? new KernelUpdateRule(settings, Parameters, kernels)
+                : settings.Kind == OptimiserKind.Adam ? new AdamRule(settings, Parameters)
+                : new SgdRule(settings, Parameters);
+        }
+
+        public double Factor { get; }
+
+        public string[] Names { get; }
+
+        public Parameter[] Parameters { get; }
+
+        public UpdateRule Rule { get; }
+    }
 }
 
 /// <summary>The update rule.</summary>

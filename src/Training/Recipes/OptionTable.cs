@@ -33,6 +33,8 @@ public static class OptionTable
         recipe => recipe.UsesOutliers && recipe.Data.InDistribution is not null,
         recipe => recipe.UsesOutliers ? "the images are the built-in ones, which have outliers of their own" : $"the method is {recipe.Method}");
 
+    private static readonly OptionUse ByWeights = new("--weights", recipe => recipe.Pretrained.Path is not null, _ => "the recipe has none");
+
     private static readonly OptionUse ByProfile = new("--profile", recipe => recipe.Data.Profile is not null, _ => "the recipe has none");
 
     private static readonly OptionUse ByValidation = new("--validation", recipe => recipe.Data.ValidationFraction > 0, _ => "the recipe holds no images out");
@@ -46,6 +48,11 @@ public static class OptionTable
         "--schedule multi-step",
         recipe => recipe.Representation.Schedule.Decay == LearningRateDecay.MultiStep,
         recipe => $"the schedule is {RecipeNames.Of(recipe.Representation.Schedule.Decay)}");
+
+    private static readonly OptionUse BySecondMultiStep = new(
+        "--finetune-schedule multi-step",
+        recipe => recipe.AuxiliaryBranch.Schedule.Decay == LearningRateDecay.MultiStep,
+        recipe => $"the schedule of the second phase is {RecipeNames.Of(recipe.AuxiliaryBranch.Schedule.Decay)}");
 
     private static readonly OptionRange<int> BatchSizes = new(value => value >= 2, "at least 2, because BatchNorm needs two images");
 
@@ -98,6 +105,14 @@ public static class OptionTable
         RecipeParts.Whole.Option(
             "--from", "run folder whose weights the first phase starts from",
             recipe => recipe.StartingRun, (recipe, value) => recipe with { StartingRun = value is null ? null : Path.GetFullPath(value) }),
+        RecipeParts.Pretrained.Option(
+            "--weights", "published weights that the first phase starts from: a ResNet of torchvision's names, .pth or .safetensors, which decides the network",
+            pretrained => pretrained.Path, (pretrained, value) => pretrained with { Path = value is null ? null : Path.GetFullPath(value), Sha256 = null }),
+        RecipeParts.Pretrained.Option(
+            "--weights-key", "where the weights lie in a file of several, for example ema", pretrained => pretrained.Key,
+            (pretrained, value) => pretrained with { Key = value }) with { Use = ByWeights },
+        RecipeParts.Pretrained.Option(
+            null, "SHA-256 of the file of weights, filled in from it", pretrained => pretrained.Sha256, (pretrained, value) => pretrained with { Sha256 = value }),
         RecipeParts.Whole.Option("--method", "what is trained", recipe => recipe.Method, MethodDefinition.Change)
             with { Words = () => MethodDefinition.All.Select(method => method.Name) },
         RecipeParts.Whole.Option(
@@ -145,6 +160,15 @@ public static class OptionTable
         RecipeParts.Representation.Option(
             "--batch", "in-distribution images per step of the first phase", phase => phase.BatchSize, (phase, value) => phase with { BatchSize = value },
             "The batch size of the first phase", BatchSizes),
+        RecipeParts.Representation.Option(
+            "--sampling", "how often the first phase shows the images of each class", phase => phase.Sampling, (phase, value) => phase with { Sampling = value }),
+        RecipeParts.Whole.Option(
+            "--train", "what the first phase trains: all, or of a trained backbone the BatchNorm and what is behind the features, or the latter alone",
+            recipe => recipe.Trained, (recipe, value) => recipe with { Trained = value }, "What the first phase trains",
+            new OptionRange<TrainableParameters>(value => value != TrainableParameters.BatchNorm, "all or a part with the classifier")),
+        RecipeParts.Whole.Option(
+            "--backbone-rate", "what the first phase's learning rate is multiplied by for convolutions and BatchNorm",
+            recipe => recipe.BackboneRate, (recipe, value) => recipe with { BackboneRate = value }, "The factor of the backbone's learning rate", OptionRanges.Positive),
         RecipeParts.Whole.Option(
             "--outlier-batch", "outlier images per step of the first phase",
             recipe => recipe.OutlierBatchSize, (recipe, value) => recipe with { OutlierBatchSize = value },
@@ -195,13 +219,22 @@ public static class OptionTable
             "--finetune-learning-rate", "learning rate of the second phase", optimiser => optimiser.LearningRate,
             (optimiser, value) => optimiser with { LearningRate = value }, "The learning rate of the second phase", OptionRanges.Positive),
         RecipeParts.SecondOptimiser.Option(
+            "--finetune-optimiser", "update rule of the second phase", optimiser => optimiser.Kind, (optimiser, value) => optimiser with { Kind = value }),
+        RecipeParts.SecondSchedule.Option(
+            "--finetune-schedule", "how the learning rate of the second phase falls", schedule => schedule.Decay, (schedule, value) => schedule with { Decay = value }),
+        RecipeParts.SecondSchedule.Option(
+            "--finetune-milestones", "epochs at which the learning rate of the second phase is divided by ten",
+            schedule => schedule.Milestones, (schedule, value) => schedule with { Milestones = value }) with { Use = BySecondMultiStep },
+        RecipeParts.SecondOptimiser.Option(
             null, "momentum of the second phase", optimiser => optimiser.Momentum, (optimiser, value) => optimiser with { Momentum = value },
             "The momentum of the second phase", OptionRanges.ShareBelowOne),
         SecondWeightDecay,
         RecipeParts.Whole.Option(
             "--finetune", "what the second phase trains", recipe => recipe.Finetuned, (recipe, value) => recipe with { Finetuned = value },
             "What the second phase trains",
-            new OptionRange<TrainableParameters>(value => value != TrainableParameters.MainBranch, "part of the auxiliary branch")),
+            new OptionRange<TrainableParameters>(value => value != TrainableParameters.All, "part of the auxiliary branch")),
+        RecipeParts.AuxiliaryBranch.Option(
+            "--finetune-sampling", "how often the second phase shows the images of each class", phase => phase.Sampling, (phase, value) => phase with { Sampling = value }),
         RecipeParts.Loss.Option(
             "--logit-adjustment", "tau of the second phase", loss => loss.LogitAdjustment, (loss, value) => loss with { LogitAdjustment = value },
             "The logit adjustment", OptionRanges.Weight),
@@ -224,7 +257,7 @@ public static class OptionTable
     // These are checked for every method, whether it uses them or not.
     private static IEnumerable<RecipeOption> Common => [.. Data, .. Run, .. FirstPhase, .. Loss, .. SecondPhase];
 
-    private static (int Layers, string Network)[] Depths => [(18, SmallResNet.ResNet18.Name), (34, SmallResNet.ResNet34.Name)];
+    private static (int Layers, string Network)[] Depths => [(18, ResNet.Small18.Name), (34, ResNet.Small34.Name)];
 
     /// <summary>Who uses an option; null where every recipe does.</summary>
     public static OptionUse? UseOf(RecipeOption option)
@@ -268,6 +301,10 @@ public static class RecipeParts
     /// <summary>The recipe itself.</summary>
     public static RecipePart<Recipe> Whole { get; } = new("", recipe => recipe, (_, changed) => changed);
 
+    /// <summary>Published weights that training starts from.</summary>
+    public static RecipePart<PretrainedRecipe> Pretrained { get; } =
+        Whole.Part(recipe => recipe.Pretrained, (recipe, value) => recipe with { Pretrained = value });
+
     /// <summary>Which images are read.</summary>
     public static RecipePart<DataRecipe> Data { get; } = Whole.Part(recipe => recipe.Data, (recipe, value) => recipe with { Data = value });
 
@@ -292,6 +329,10 @@ public static class RecipeParts
     /// <summary>The second phase.</summary>
     public static RecipePart<PhaseRecipe> AuxiliaryBranch { get; } =
         Whole.Part(recipe => recipe.AuxiliaryBranch, (recipe, value) => recipe with { AuxiliaryBranch = value });
+
+    /// <summary>The learning rate of the second phase.</summary>
+    public static RecipePart<LearningRateSchedule> SecondSchedule { get; } =
+        AuxiliaryBranch.Part(phase => phase.Schedule, (phase, value) => phase with { Schedule = value });
 
     /// <summary>The optimiser of the second phase.</summary>
     public static RecipePart<OptimiserSettings> SecondOptimiser { get; } =

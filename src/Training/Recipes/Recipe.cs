@@ -29,13 +29,22 @@ public sealed record Recipe
     public DataRecipe Data { get; init; } = new();
 
     /// <summary>The kind of network: the name of a <see cref="NetworkDefinition"/>.</summary>
-    public string Network { get; init; } = SmallResNet.ResNet18.Name;
+    public string Network { get; init; } = ResNet.Small18.Name;
 
     /// <summary>Channels of the first stage; the later ones have 2, 4 and 8 times as many. 64 is the published network.</summary>
     public int Width { get; init; } = 64;
 
     /// <summary>Run folder whose weights the first phase starts from; null for initial weights drawn by the seed.</summary>
     public string? StartingRun { get; init; }
+
+    /// <summary>Published weights that the first phase starts from instead.</summary>
+    public PretrainedRecipe Pretrained { get; init; } = new();
+
+    /// <summary>What the first phase trains.</summary>
+    public TrainableParameters Trained { get; init; } = TrainableParameters.All;
+
+    /// <summary>What the first phase's learning rate is multiplied by for the parameters before the features: convolutions and BatchNorm.</summary>
+    public double BackboneRate { get; init; } = 1;
 
     /// <summary>Augmented views of an in-distribution image in a batch of the first phase, 1 or 2.</summary>
     public int Views { get; init; } = 2;
@@ -100,6 +109,11 @@ public sealed record Recipe
     {
         _ = NetworkDefinition.Find(Network);
         OptionTable.Check(this);
+        if (StartingRun is not null && Pretrained.Path is not null)
+        {
+            throw new InputException("--from and --weights both name the weights that training starts from; give one of them.");
+        }
+
         Require(!UsesOutliers || OutlierBatchSize >= 1, "The outlier batch size", OutlierBatchSize, "at least 1");
         MethodDefinition.Find(Method).Validate(this);
     }
@@ -153,6 +167,19 @@ public sealed record DataRecipe
 /// <param name="Path">Folder, archive or file, or a built-in set such as <c>noise:gaussian</c>.</param>
 public sealed record NamedPath(string? Name, string Path);
 
+/// <summary>Published weights of a backbone: all before the features.</summary>
+public sealed record PretrainedRecipe
+{
+    /// <summary>The file, of PyTorch or safetensors; null for none.</summary>
+    public string? Path { get; init; }
+
+    /// <summary>Where in the file the weights lie; null for the only ones.</summary>
+    public string? Key { get; init; }
+
+    /// <summary>SHA-256 of the file in hexadecimal digits, so that a recipe that is repeated starts from the same weights.</summary>
+    public string? Sha256 { get; init; }
+}
+
 /// <summary>How long and with which optimiser a phase trains.</summary>
 public sealed record PhaseRecipe
 {
@@ -161,6 +188,9 @@ public sealed record PhaseRecipe
 
     /// <summary>In-distribution images per step, N.</summary>
     public required int BatchSize { get; init; }
+
+    /// <summary>How often an epoch shows the images of each class.</summary>
+    public ClassSampling Sampling { get; init; }
 
     /// <summary>The optimiser and its learning rate at the start.</summary>
     public required OptimiserSettings Optimiser { get; init; }

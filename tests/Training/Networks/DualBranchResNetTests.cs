@@ -89,30 +89,42 @@ public sealed class DualBranchResNetTests
         });
     }
 
-    [TestCase(TrainableParameters.MainBranch)]
-    [TestCase(TrainableParameters.BatchNormAndClassifier)]
-    [TestCase(TrainableParameters.BatchNorm)]
-    [TestCase(TrainableParameters.Classifier)]
-    public void a_phase_changes_its_own_state_and_nothing_else(TrainableParameters trainable)
+    [TestCase(TrainableParameters.All, Branch.Main)]
+    [TestCase(TrainableParameters.BatchNormAndClassifier, Branch.Main)]
+    [TestCase(TrainableParameters.BatchNorm, Branch.Main)]
+    [TestCase(TrainableParameters.Classifier, Branch.Main)]
+    [TestCase(TrainableParameters.BatchNormAndClassifier, Branch.Auxiliary)]
+    [TestCase(TrainableParameters.BatchNorm, Branch.Auxiliary)]
+    [TestCase(TrainableParameters.Classifier, Branch.Auxiliary)]
+    public void a_phase_changes_its_own_state_and_nothing_else(TrainableParameters trainable, Branch branch)
     {
         using var model = Small();
         var before = model.state_dict().ToDictionary(entry => entry.Key, entry => entry.Value.clone());
-        var chosen = model.MakeTrainable(trainable);
-        var branch = trainable == TrainableParameters.MainBranch ? Branch.Main : Branch.Auxiliary;
+        var chosen = model.MakeTrainable(trainable, branch);
         using var optimiser = optim.SGD(chosen.Select(entry => entry.Parameter), 0.1);
         var output = model.forward(rand(6, 3, 16, 16), branch);
         (output.Logits.square().mean() + output.Projection[.., 0].mean()).backward();
         optimiser.step();
 
         var changed = model.state_dict().Where(entry => entry.Value.ne(before[entry.Key]).any().item<bool>()).Select(entry => entry.Key);
-        var expected = before.Keys.Where(name => trainable switch
+        var expected = before.Keys.Where(name => name.Contains("auxiliary", StringComparison.Ordinal) == (branch == Branch.Auxiliary) && trainable switch
         {
-            TrainableParameters.MainBranch => !name.Contains("auxiliary", StringComparison.Ordinal),
-            TrainableParameters.BatchNorm => name.Contains(".auxiliary.", StringComparison.Ordinal),
-            TrainableParameters.Classifier => name.StartsWith("auxiliary_linear", StringComparison.Ordinal),
-            _ => name.Contains("auxiliary", StringComparison.Ordinal),
+            TrainableParameters.All => true,
+            TrainableParameters.BatchNorm => !DualBranchNetwork.IsInHead(name) && IsOfBatchNorm(name),
+            TrainableParameters.Classifier => DualBranchNetwork.IsInHead(name),
+            _ => DualBranchNetwork.IsInHead(name) || IsOfBatchNorm(name),
         });
         Assert.That(changed, Is.EquivalentTo(expected));
+
+        // A convolution's weight has four dimensions; what else is before the features is BatchNorm's.
+        bool IsOfBatchNorm(string name) => before[name].dim() < 4;
+    }
+
+    [Test]
+    public void the_auxiliary_branch_has_no_convolutions_that_could_be_trained()
+    {
+        using var model = Small();
+        Assert.That(() => model.MakeTrainable(TrainableParameters.All, Branch.Auxiliary), Throws.ArgumentException);
     }
 
     [Test]
@@ -186,24 +198,36 @@ public sealed class DualBranchResNetTests
     private static DualBranchResNet Small(ulong seed = 0, Precision precision = Precision.Float32) => new(ResNetDepth.ResNet18, 5, width: 4, seed, precision);
 }
 
-/// <summary>A second, really different network through everything that asks a network something.</summary>
-public sealed class DualBranchResNet50Tests
+/// <summary>The ResNets for photographs through everything that asks a network something.</summary>
+public sealed class PhotographResNetTests
 {
-    // torchvision's documentation of ResNet50_Weights: num_params 25557032.
-    [Test]
-    public void the_main_branch_has_as_many_parameters_as_torchvisions_and_its_names()
+    // torchvision's documentation of ResNet18_Weights, ResNet34_Weights and ResNet50_Weights: num_params.
+    [TestCase(ResNetDepth.ResNet18, 11_689_512, 62, 512)]
+    [TestCase(ResNetDepth.ResNet34, 21_797_672, 110, 512)]
+    [TestCase(ResNetDepth.ResNet50, 25_557_032, 161, 2048)]
+    public void the_main_branch_has_as_many_parameters_as_torchvisions(ResNetDepth depth, int values, int parameters, int features)
     {
-        using var network = new DualBranchResNet50(new NetworkSettings(new NetworkHead(1000)));
+        using var network = new DualBranchResNet(depth, ResNetStem.ImageNet, new NetworkSettings(new NetworkHead(1000)));
         var main = network.named_parameters().Where(entry =>
             !entry.name.Contains("auxiliary", StringComparison.Ordinal) && !entry.name.StartsWith("projection", StringComparison.Ordinal)).ToList();
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(main.Sum(entry => entry.parameter.numel()), Is.EqualTo(25_557_032));
-            Assert.That(main, Has.Count.EqualTo(161));
-            Assert.That(
-                main.Select(entry => entry.name),
-                Is.SupersetOf(["conv1.weight", "bn1.bias", "layer1.0.conv3.weight", "layer1.0.downsample.0.weight", "layer1.0.downsample.1.weight", "layer4.2.bn3.bias"]));
-            Assert.That(network.FeatureWidth, Is.EqualTo(2048));
+            Assert.That(main.Sum(entry => entry.parameter.numel()), Is.EqualTo(values));
+            Assert.That(main, Has.Count.EqualTo(parameters));
+            Assert.That(network.FeatureWidth, Is.EqualTo(features));
+        }
+    }
+
+    [Test]
+    public void convolutions_start_normal_with_the_variance_of_torchvisions()
+    {
+        using var network = new DualBranchResNet(ResNetDepth.ResNet18, ResNetStem.ImageNet, new NetworkSettings(new NetworkHead(3), Width: 16));
+        using var scope = NewDisposeScope();
+        var weight = network.state_dict()["layer4.1.conv2.weight"]; // (128, 128, 3, 3)
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(weight.std().item<float>(), Is.EqualTo(Math.Sqrt(2.0 / (128 * 9))).Within(1).Percent);
+            Assert.That(weight.abs().max().item<float>() / weight.std().item<float>(), Is.GreaterThan(4), "a uniform distribution ends at 1.7 standard deviations");
         }
     }
 
@@ -246,16 +270,18 @@ public sealed class DualBranchResNet50Tests
         using var network = Small();
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(network.MakeTrainable(TrainableParameters.BatchNormAndClassifier), Has.Count.EqualTo((2 * 53) + 2));
-            Assert.That(network.MakeTrainable(TrainableParameters.MainBranch), Has.Count.EqualTo(161 + 4));
+            Assert.That(network.MakeTrainable(TrainableParameters.BatchNormAndClassifier, Branch.Auxiliary), Has.Count.EqualTo((2 * 53) + 2));
+            Assert.That(network.MakeTrainable(TrainableParameters.All, Branch.Main), Has.Count.EqualTo(161 + 4));
         }
     }
 
-    [Test]
-    public void an_exported_model_agrees_with_torch()
+    [TestCase("resnet18-imagenet")]
+    [TestCase("resnet34-imagenet")]
+    [TestCase("resnet50")]
+    public void an_exported_model_agrees_with_torch(string kind)
     {
         OnnxLibrary.Require();
-        using var network = SmallNetworks.Create(2, network: "resnet50");
+        using var network = SmallNetworks.Create(2, network: kind);
         var deployed = SmallNetworks.Deployed(network);
         var agreement = OnnxVerification.Compare(OnnxModel.Create(deployed, PixelType.UInt8).ToByteArray(), deployed, PixelType.UInt8, SmallNetworks.Images(3, 40, 40));
         Assert.That(agreement.Largest, Is.LessThan(OnnxAgreement.Allowed));
@@ -285,5 +311,5 @@ public sealed class DualBranchResNet50Tests
         public void Report(StepReport value) => cancellation.Cancel();
     }
 
-    private static DualBranchResNet50 Small() => new(new NetworkSettings(new NetworkHead(3), Width: 2));
+    private static DualBranchResNet Small() => new(ResNetDepth.ResNet50, ResNetStem.ImageNet, new NetworkSettings(new NetworkHead(3), Width: 2));
 }

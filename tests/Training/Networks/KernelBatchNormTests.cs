@@ -164,7 +164,7 @@ public sealed class KernelBatchNormTests
 
     private static Tensor[] Gradients(DualBranchNetwork model, Tensor images)
     {
-        var trained = model.MakeTrainable(TrainableParameters.MainBranch);
+        var trained = model.MakeTrainable(TrainableParameters.All, Branch.Main);
         var output = model.forward(images, Branch.Main);
         KernelGradients.Backward(output.Logits.square().sum() + output.Projection[.., 0].sum());
         return [output.Logits, .. trained.Select(entry => entry.Parameter.grad!), .. model.buffers().Select(buffer => buffer.to(float32))];

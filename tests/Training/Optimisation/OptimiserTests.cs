@@ -48,6 +48,27 @@ public sealed class OptimiserTests
         }
     }
 
+    [TestCase(OptimiserKind.Adam)]
+    [TestCase(OptimiserKind.Sgd)]
+    public void a_parameter_with_a_factor_moves_as_if_the_rate_were_that_much_smaller(OptimiserKind kind)
+    {
+        using var scope = torch.NewDisposeScope();
+        var parameters = Enumerable.Range(0, 3).Select(_ => new Parameter(torch.ones(4))).ToArray();
+        using var grouped = new Optimiser(new(kind, 0.1), [("backbone", parameters[0]), ("linear", parameters[1])], rateOf: name => name == "linear" ? 1 : 0.25);
+        using var alone = new Optimiser(new(kind, 0.1), [("backbone", parameters[2])]);
+        for (var step = 0; step < 3; step++)
+        {
+            Array.ForEach(parameters, parameter => parameter.grad = torch.tensor([1f, -2, 3, 0.5f]));
+            (grouped.LearningRate, alone.LearningRate) = (0.1 / (step + 1), 0.1 / (step + 1) * 0.25);
+            grouped.Step();
+            alone.Step();
+        }
+
+        Assert.That(parameters[0].bytes.ToArray(), Is.EqualTo(parameters[2].bytes.ToArray()));
+        Assert.That((parameters[1] - parameters[0]).abs().max().item<float>(), Is.GreaterThan(0.01));
+        Assert.That(grouped.State().Keys.Select(name => name.Split('.')[0]).Distinct(), Is.EqualTo(["backbone", "linear"]));
+    }
+
     [TestCase(0, false)]
     [TestCase(0.9, false)]
     [TestCase(0.9, true)]

@@ -26,13 +26,10 @@ public sealed class OptionTableTests
         "representation.optimiser.beta1",
         "representation.optimiser.beta2",
         "representation.optimiser.epsilon",
-        "auxiliaryBranch.optimiser.kind", // the second phase is Adam with a cosine in every source; recipe.json can have another
         "auxiliaryBranch.optimiser.nesterov",
         "auxiliaryBranch.optimiser.beta1",
         "auxiliaryBranch.optimiser.beta2",
         "auxiliaryBranch.optimiser.epsilon",
-        "auxiliaryBranch.schedule.decay",
-        "auxiliaryBranch.schedule.milestones",
         "auxiliaryBranch.schedule.factor",
         "auxiliaryBranch.schedule.finalFactor",
         "auxiliaryBranch.schedule.warmUpEpochs",
@@ -86,10 +83,10 @@ public sealed class OptionTableTests
 
         var recipe = Presets.Custom with { Loss = new LossRecipe { Temperature = 0 } };
         Assert.That(recipe.Validate, Throws.TypeOf<InputException>().With.Message.EqualTo("The temperature is 0; it must be a finite number above 0."));
-        recipe = Presets.Custom with { Finetuned = TrainableParameters.MainBranch };
+        recipe = Presets.Custom with { Finetuned = TrainableParameters.All };
         Assert.That(
             recipe.Validate,
-            Throws.TypeOf<InputException>().With.Message.EqualTo("What the second phase trains is main-branch; it must be part of the auxiliary branch."));
+            Throws.TypeOf<InputException>().With.Message.EqualTo("What the second phase trains is all; it must be part of the auxiliary branch."));
     }
 
     [Test]

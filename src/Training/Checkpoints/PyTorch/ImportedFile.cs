@@ -12,6 +12,9 @@ internal sealed class ImportedFile : IDisposable
 
     private const string AuxiliaryLinear = "aux_linear";
 
+    // torchvision's, and so that of the authors' network for ImageNet.
+    private const string TorchvisionClassifier = "fc";
+
     // The parts of the network: a name below them that it lacks changes what it computes. A head beside them is merely not used.
     private static readonly string[] parts = ["conv1", "bn1", "layer1", "layer2", "layer3", "layer4", Linear, "auxiliary_linear", "projection"];
 
@@ -34,14 +37,17 @@ internal sealed class ImportedFile : IDisposable
     /// <summary>Whether the file holds both branches, as our own safetensors files do.</summary>
     public bool HasBothBranches => names.Keys.Any(name => !AuthorsLayout.IsName(name));
 
+    /// <summary>The types that weights were converted from, a sentence each.</summary>
+    public IEnumerable<string> Conversions => file.Conversions(names.Values).Select(type => $"{type.Count} tensors of type {type.Type} were converted to Float32.");
+
     /// <summary>What was done to the weights beside copying them, a sentence each.</summary>
     public IEnumerable<string> Notes
     {
         get
         {
-            foreach (var (type, count) in file.Conversions(names.Values))
+            foreach (var conversion in Conversions)
             {
-                yield return $"{count} tensors of type {type} were converted to Float32.";
+                yield return conversion;
             }
 
             if (!HasCounts)
@@ -58,13 +64,21 @@ internal sealed class ImportedFile : IDisposable
 
     /// <summary>The shape of the network that the file is of.</summary>
     /// <exception cref="InputException">It is of another network.</exception>
-    public NetworkShape Shape
+    public NetworkShape Shape => NetworkShape.Of(Path, Shapes(names.Keys));
+
+    /// <summary>The same by the tensors before the features alone, with or without a classifier.</summary>
+    /// <exception cref="InputException">It is of another network.</exception>
+    public NetworkShape BackboneShape => NetworkShape.Of(Path, Shapes(Backbone), needsClassifier: false);
+
+    /// <summary>The tensors of the file behind the features, by their names in it.</summary>
+    public IReadOnlyList<string> Head => [.. names.Keys.Except(Backbone).Select(name => names[name])];
+
+    private string[] Backbone => [.. names.Keys.Where(name => AuthorsLayout.IsName(name) && !DualBranchNetwork.IsInHead(name))];
+
+    private Dictionary<string, IReadOnlyList<long>> Shapes(IEnumerable<string> of)
     {
-        get
-        {
-            var tensors = file.Tensors;
-            return NetworkShape.Of(Path, names.ToDictionary(name => name.Key, name => tensors[name.Value].Shape));
-        }
+        var tensors = file.Tensors;
+        return of.ToDictionary(name => name, name => tensors[names[name]].Shape);
     }
 
     private bool HasCounts => names.Keys.Any(name => name.EndsWith(ConvertedFile.CountSuffix, StringComparison.Ordinal));
@@ -118,10 +132,25 @@ internal sealed class ImportedFile : IDisposable
     public void LoadInto(DualBranchNetwork model)
     {
         using var scope = torch.NewDisposeScope();
-        using var frozen = torch.no_grad();
         var state = model.state_dict();
-        var all = HasBothBranches ? state : AuthorsLayout.Names(state.Keys).ToDictionary(name => name, name => state[name]);
-        var targets = all.Where(target => HasProjection || !target.Key.StartsWith(Projection, StringComparison.Ordinal)).ToDictionary();
+        var all = HasBothBranches ? state.Keys : AuthorsLayout.Names(state.Keys);
+        Load(names, all.Where(name => HasProjection || !name.StartsWith(Projection, StringComparison.Ordinal)).ToDictionary(name => name, name => state[name]), "the network");
+    }
+
+    /// <summary>Copies the file's tensors before the features into both branches of a network; what stands behind the features stays as it is.</summary>
+    /// <exception cref="InputException">As <see cref="LoadInto"/>.</exception>
+    public void LoadBackboneInto(DualBranchNetwork model)
+    {
+        using var scope = torch.NewDisposeScope();
+        var state = model.state_dict();
+        var targets = AuthorsLayout.Names(state.Keys).Where(name => !DualBranchNetwork.IsInHead(name)).ToDictionary(name => name, name => state[name]);
+        Load(Backbone.ToDictionary(name => name, name => names[name]), targets, "the backbone of the network");
+        model.CopyMainToAuxiliary();
+    }
+
+    private void Load(Dictionary<string, string> sources, Dictionary<string, torch.Tensor> targets, string owner)
+    {
+        using var frozen = torch.no_grad();
         if (!HasCounts)
         {
             foreach (var name in targets.Keys.Where(name => name.EndsWith(ConvertedFile.CountSuffix, StringComparison.Ordinal)).ToList())
@@ -131,7 +160,7 @@ internal sealed class ImportedFile : IDisposable
             }
         }
 
-        StrictLoading.Load(file, names, targets, "the network");
+        StrictLoading.Load(file, sources, targets, owner);
         foreach (var (name, tensor) in targets)
         {
             if (!tensor.isfinite().all().item<bool>())
@@ -149,6 +178,11 @@ internal sealed class ImportedFile : IDisposable
     // Afterwards the chosen classifier is called linear, and the other one is gone.
     private static void ChooseClassifier(string path, Dictionary<string, string> names, string? classifier, string? usual)
     {
+        if (!names.ContainsKey($"{Linear}.weight"))
+        {
+            Rename(TorchvisionClassifier);
+        }
+
         string[] present = [.. new[] { Linear, AuxiliaryLinear }.Where(name => names.ContainsKey($"{name}.weight"))];
         if (classifier is not null && !present.Contains(classifier))
         {
@@ -165,9 +199,14 @@ internal sealed class ImportedFile : IDisposable
 
         if (chosen == AuxiliaryLinear)
         {
+            Rename(AuxiliaryLinear);
+        }
+
+        void Rename(string from)
+        {
             foreach (var leaf in (string[])["weight", "bias"])
             {
-                if (names.Remove($"{AuxiliaryLinear}.{leaf}", out var stored))
+                if (names.Remove($"{from}.{leaf}", out var stored))
                 {
                     names[$"{Linear}.{leaf}"] = stored;
                 }
@@ -239,7 +278,7 @@ internal static partial class ImportedNames
             _ when prefixes.Contains("") => "",
             _ => throw new InputException(
                 $"{path} holds several networks, whose names begin with {string.Join(", ", prefixes)}. Say with --key which to take, for example "
-                + $"--key {prefixes[0].TrimEnd('.')} (--auxiliary-key for the finetuned file)."),
+                + $"--key {prefixes[0].TrimEnd('.')} (--auxiliary-key for the finetuned file, --weights-key in a training)."),
         };
     }
 

@@ -64,6 +64,7 @@ internal static class ImportedNetwork
 internal static class AuthorsLayout
 {
     private const string Auxiliary = "auxiliary";
+    private const string LinearPrefix = "linear.";
 
     /// <summary>Whether a name of our network is one of theirs, too: all are but those of the auxiliary branch and of other methods.</summary>
     public static bool IsName(string ours) =>
@@ -71,6 +72,12 @@ internal static class AuthorsLayout
 
     /// <summary>The names of the authors' network among those of ours, in order.</summary>
     public static IEnumerable<string> Names(IEnumerable<string> ours) => ours.Where(IsName);
+
+    /// <summary>What PyTorch's network calls a tensor of these names: the classifier of torchvision's ResNets, and of the authors' for ImageNet, is <c>fc</c>.</summary>
+    /// <param name="name">A name of <see cref="Names"/>.</param>
+    /// <param name="ours">Every name of our network.</param>
+    public static string FileName(string name, IEnumerable<string> ours) =>
+        name.StartsWith(LinearPrefix, StringComparison.Ordinal) && ours.Any(other => other.Contains(".downsample.", StringComparison.Ordinal)) ? $"fc.{name[LinearPrefix.Length..]}" : name;
 
     /// <summary>The name by which our network stores one branch's tensor of the authors' name.</summary>
     /// <param name="name">A name of the authors' network.</param>

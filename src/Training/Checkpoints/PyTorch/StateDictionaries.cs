@@ -35,7 +35,7 @@ internal static class StateDictionaries
             [] => throw None(root),
             var several => throw new InputException(
                 $"{path} holds several dictionaries of tensors: {List(several)}. Say with --key which to take, for example --key {several[0].Path} "
-                + "(--auxiliary-key for the finetuned file)."),
+                + "(--auxiliary-key for the finetuned file, --weights-key in a training)."),
         };
     }
 

@@ -28,6 +28,8 @@ public sealed class ImportedNetworkTests
 
     [TestCase("resnet18", 4)]
     [TestCase("resnet34", 2)]
+    [TestCase("resnet18-imagenet", 2)]
+    [TestCase("resnet50", 2)]
     public void two_exported_files_give_the_network_back_bit_for_bit(string kind, int width)
     {
         using var exported = SmallNetworks.Create(width, classCount: 7, kind);
@@ -278,7 +280,7 @@ public sealed class ImportedNetworkTests
     {
         var bottleneck = Write("bottleneck.pth", Branch.Main, more: [("layer1.0.conv3.weight", torch.zeros(8, 2, 1, 1))]);
         using var file = ImportedFile.Open(bottleneck);
-        Assert.That(() => file.Shape, Throws.TypeOf<InputException>().With.Message.Contains("blocks of three convolutions"));
+        Assert.That(() => file.Shape, Throws.TypeOf<InputException>().With.Message.Contains("it has 2, 2, 2, 2 blocks of three convolutions in layer1 to layer4"));
         using var short18 = ImportedFile.Open(Write("short.pth", Branch.Main, name => name.Replace("layer4.1", "layer5.1", StringComparison.Ordinal)));
         Assert.That(() => short18.Shape, Throws.TypeOf<InputException>().With.Message.Contains("it has 2, 2, 2, 1 blocks in layer1 to layer4"));
     }
@@ -291,6 +293,14 @@ public sealed class ImportedNetworkTests
         var path = Write("stem.pth", Branch.Main, replaced: ("conv1.weight", torch.zeros(2, 3, 7, 7)), from: known);
         using var file = ImportedFile.Open(path);
         Assert.That(() => file.Shape, Throws.TypeOf<InputException>().With.Message.Contains("its conv1.weight is (2, 3, 7, 7) instead of (width, 3, 3, 3)"));
+    }
+
+    [Test]
+    public void torchvisions_classifier_is_called_fc_in_its_files()
+    {
+        using var exported = SmallNetworks.Create(2, network: "resnet50");
+        using var file = TensorFiles.Open(WeightExport.WriteTorch(Path.Combine(folder.Path, "model.pth"), exported)[0], null);
+        Assert.That(file.Tensors.Keys, Has.Member("fc.weight").And.Member("fc.bias").And.None.EqualTo("linear.weight"));
     }
 
     [Test]
@@ -324,7 +334,7 @@ public sealed class ImportedNetworkTests
 
     private static DualBranchNetwork Filled(NetworkShape shape, string main, string? auxiliary, string? classifier = null)
     {
-        var imported = NetworkDefinition.Find(shape.Network).Create(new NetworkSettings(new NetworkHead(shape.ClassCount), shape.Width, Seed: 99));
+        var imported = NetworkDefinition.Find(shape.Network).Create(new NetworkSettings(new NetworkHead(shape.ClassCount!.Value), shape.Width, Seed: 99));
         using var mainFile = ImportedFile.Open(main);
         using var auxiliaryFile = auxiliary is null ? null : ImportedFile.Open(auxiliary, classifier);
         ImportedNetwork.Fill(imported, mainFile, auxiliaryFile);
