@@ -25,6 +25,7 @@ public sealed class PeersTests
     }
 
     // One test, so that one is skipped where there is no torch.
+    [Long]
     [Test]
     public void the_peers_agree_with_double_precision_stand_in_one_table_with_ours_and_name_what_they_do_not_understand()
     {

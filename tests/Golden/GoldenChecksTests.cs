@@ -8,6 +8,7 @@ public sealed class GoldenChecksTests
     [Test]
     public void losses_agree_with_the_authors_code() => AssertAllPass(LossGolden.Check(Repository.Golden), atLeast: 100);
 
+    [Long]
     [Test]
     public void model_and_first_steps_agree_with_the_authors_code_in_every_precision()
     {
@@ -17,8 +18,16 @@ public sealed class GoldenChecksTests
         Assert.That(rounded, Has.Length.EqualTo(7).And.All.Property(nameof(GoldenResult.Error)).GreaterThan(1e-4), "8 bits cannot be as close as float32's 24");
     }
 
+    [Long]
     [Test]
     public void networks_for_photographs_agree_with_torchvisions() => AssertAllPass(TorchvisionGolden.Check(Repository.Golden), atLeast: 30);
+
+    [Test]
+    public void model_and_first_steps_agree_with_the_authors_code_in_float32() =>
+        AssertAllPass(ModelGolden.Check(Repository.Golden).TakeWhile(result => result.Backend is "torch" or "torch float32"), atLeast: 11);
+
+    [Test]
+    public void the_smallest_network_for_photographs_agrees_with_torchvisions() => AssertAllPass(TorchvisionGolden.Check(Repository.Golden).Take(10), atLeast: 10);
 
     [Test]
     public void a_changed_golden_value_fails()

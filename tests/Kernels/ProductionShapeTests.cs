@@ -23,6 +23,7 @@ public sealed class ProductionShapeTests(string name)
     private static int[] Labels =>
         [.. Enumerable.Range(0, Images).Select(image => Math.Min(9, (int)(-Math.Log(1 - (0.99 * (image * 89 % Images) / Images)) / Math.Log(100) * 10)))];
 
+    [Long]
     [TestCase(Multiprocessors)]
     [TestCase(1)]
     public void the_fused_loss_of_a_step(int multiprocessors)
@@ -33,6 +34,7 @@ public sealed class ProductionShapeTests(string name)
         batch.AssertAgrees(loss, gradient, everyRowCounts: true);
     }
 
+    [Long]
     [Test]
     public void the_loss_of_a_step_on_tensor_cores()
     {
@@ -50,6 +52,7 @@ public sealed class ProductionShapeTests(string name)
     }
 
     // Of 64 channels, in images of 16 x 16 pixels; a step has ten times the images.
+    [Long]
     [Test]
     public void a_layer_of_batchnorm()
     {

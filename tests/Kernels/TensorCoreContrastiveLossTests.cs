@@ -50,6 +50,7 @@ public sealed class TensorCoreContrastiveLossTests(string name)
     [Test]
     public void class_weights_scale_the_losses_of_their_anchors() => CheckBoth(new ContrastiveCase(18, 7, 16, 1, i => i % 3, [0.5f, 2, 1.25f]));
 
+    [Long]
     [Test]
     public void a_thousand_classes_are_summed_each() =>
         CheckBoth(new ContrastiveCase(21, 5, 16, Temperature, i => i % 20 * 52, [.. Enumerable.Range(0, 1000).Select(i => 1 + (i / 1000f))]));
@@ -115,6 +116,7 @@ public sealed class TensorCoreContrastiveLossTests(string name)
     }
 
     // What a large batch has on a large GPU. The simulator's blocks have sixteen rows, so that fewer are enough.
+    [Long]
     [TestCase(64)]
     [TestCase(100)]
     [TestCase(200)]

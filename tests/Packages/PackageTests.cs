@@ -41,6 +41,7 @@ public sealed class PackageTests
         Assert.That(Directory.GetDirectories(machine.Packages, "libtorch*"), Is.Empty, "kernels do not need it");
     }
 
+    [Long]
     [Test, Order(2)]
     public void the_sample_of_training_runs_over_its_package()
     {
@@ -48,11 +49,13 @@ public sealed class PackageTests
         Assert.That(LibTorchIn(training), Is.Empty, "libtorch stays in the folder of packages");
     }
 
+    [Long]
     [TestCase("fs", FSharp, TestName = "a_program_in_FSharp_may_begin_with_torch"), Order(3)]
     [TestCase("vb", VisualBasic, TestName = "a_program_in_Visual_Basic_may_begin_with_torch")]
     public void a_program_may_begin_with_torch(string language, string program) =>
         Assert.That(machine.Run(machine.Write($"Sum{language}", language, "Pascl.Training", program)), Is.EqualTo("6\n"));
 
+    [Long]
     [Test, Order(4)]
     public void without_libtorch_a_program_is_built_only_if_it_says_so()
     {

@@ -21,6 +21,7 @@ public sealed class IlgpuBackendTests
         AuxiliaryBranch = TinyTraining.Recipe.AuxiliaryBranch with { BatchSize = 4 },
     };
 
+    [Long]
     [Test]
     public void the_first_steps_of_the_whole_network_agree_with_torch_operations()
     {

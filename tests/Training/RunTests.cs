@@ -23,6 +23,7 @@ public sealed class RunTests
     public void DeleteFolder() => folder.Dispose();
 
     // Written by the version of 29 November 2026, the last with format 1: cocl, width 1, bfloat16.
+    [Long]
     [Test]
     public void a_run_of_the_first_format_is_opened_and_evaluated()
     {

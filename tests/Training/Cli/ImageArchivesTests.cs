@@ -7,6 +7,7 @@ namespace Pascl.Tests.Training.Cli;
 /// <summary>The real run in short: the ten classes, outliers, the six sets, both phases.</summary>
 public sealed class ImageArchivesTests
 {
+    [Long]
     [Test]
     public void the_preset_trains_on_a_folder_of_archives_and_is_evaluated_on_the_six_sets([ValueSource(typeof(ImageData), nameof(ImageData.All))] ImageData images)
     {

@@ -58,6 +58,7 @@ public sealed class ProfileCommandTests
         }
     }
 
+    [Long]
     [Test]
     public void kernels_are_counted_and_bounded_without_a_gpu()
     {

@@ -37,6 +37,7 @@ public sealed class ScoreCommandsTests
 
     private string Validated => Path.Combine(folder.Path, "validated");
 
+    [Long]
     [Test]
     public void all_scores_are_compared_on_the_sets_of_the_run()
     {

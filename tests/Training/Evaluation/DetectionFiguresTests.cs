@@ -72,6 +72,7 @@ public sealed class DetectionFiguresTests
         });
     }
 
+    [Long]
     [Test]
     public void figures_of_two_million_scores_take_a_few_times_the_work_of_sorting_them()
     {

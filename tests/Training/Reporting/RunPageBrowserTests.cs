@@ -107,6 +107,7 @@ public sealed class RunPageBrowserTests
     }
 
     /// <summary>For people who want to look: <c>PASCL_SCREENSHOTS</c> names a folder.</summary>
+    [Long]
     [Test]
     public void dark_mode_is_light_on_dark_and_every_screenshot_has_more_than_one_colour() => Assert.Multiple(() =>
     {

@@ -113,6 +113,7 @@ public sealed partial class ScoringServerTests : ServerFixture
         Assert.That(((int)wrongMethod.StatusCode, (int)nothing.StatusCode), Is.EqualTo((405, 404)));
     }
 
+    [Long]
     [Test]
     public async Task two_thousand_damaged_images_neither_end_the_server_nor_make_it_grow()
     {

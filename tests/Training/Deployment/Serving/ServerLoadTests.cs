@@ -83,6 +83,7 @@ public sealed class ServerLoadTests : ServerFixture
         Assert.That((await Client.Score(server, Form([tooLarge, tooLarge, tooLarge, image]))).Code, Is.EqualTo(HttpStatusCode.OK));
     }
 
+    [Long]
     [Test]
     public async Task more_large_images_than_can_be_answered_in_time_are_turned_away_and_small_ones_are_not()
     {
@@ -99,6 +100,7 @@ public sealed class ServerLoadTests : ServerFixture
         await Until(server, "pascl_queued_pixels", value => value == 0);
     }
 
+    [Long]
     [Test]
     public async Task forms_of_large_images_do_not_delay_others()
     {
