@@ -60,7 +60,7 @@ public sealed class SuiteTests
     [Test]
     public void training_steps_agree()
     {
-        using var suite = new TrainingStepBenchmarks { Workload = (4, 8) };
+        using var suite = new TrainingStepBenchmarks { Workload = new(4, 8) };
         suite.Setup();
         var before = suite.Plain();
         Assert.That(suite.Plain(), Is.LessThan(before), "a step changes the weights");

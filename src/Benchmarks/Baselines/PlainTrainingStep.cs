@@ -13,7 +13,7 @@ namespace Pascl.Benchmarks.Baselines;
 /// </summary>
 internal sealed class PlainTrainingStep : IDisposable
 {
-    private readonly DualBranchResNet model;
+    private readonly DualBranchNetwork model;
     private readonly CleanContrastiveLoss contrastive;
     private readonly optim.Optimizer adam;
     private readonly Tensor images;
@@ -23,11 +23,11 @@ internal sealed class PlainTrainingStep : IDisposable
     public PlainTrainingStep(StepWorkload workload)
     {
         var device = BenchmarkMachine.Torch;
-        images = workload.Draw().to(device, disposeAfter: true); // (2N + K, 3, 32, 32)
+        images = workload.Draw().to(device, disposeAfter: true); // (2N + K, 3, size, size)
         labels = tensor([.. workload.Labels.Select(label => (long)label)]).to(device, disposeAfter: true); // (N)
         contrastive = new CleanContrastiveLoss(
             [.. Enumerable.Range(0, workload.Classes).Select(label => label >= (1 - StepWorkload.TailShare) * workload.Classes)], temperature: 0.07);
-        model = new DualBranchResNet(ResNetDepth.ResNet18, workload.Classes, workload.Width, StepWorkload.Seed);
+        model = NetworkDefinition.Find(workload.Network).Create(new NetworkSettings(new NetworkHead(workload.Classes), workload.Width, StepWorkload.Seed));
         model.to(device);
         adam = optim.Adam(
             model.MakeTrainable(TrainableParameters.All, Branch.Main).Select(chosen => chosen.Parameter), StepWorkload.LearningRate, weight_decay: 5e-4);

@@ -31,7 +31,7 @@ internal sealed class TrainingStepRun : IDisposable
         var phase = TrainingPhase.Representation(recipe, data, device);
         model = Trainer.CreateModel(recipe, workload.Classes, device);
         phase.Enter(model);
-        ConvolutionCheck.Run(model, StepWorkload.Size, StepWorkload.Size, phase.Convolutions); // as train does
+        ConvolutionCheck.Run(model, workload.Size, workload.Size, phase.Convolutions); // as train does
         steps = new TrainingSteps(phase, model, data, device);
         sums = new LossSums(steps.Objective.TermNames.Count, null, device.Torch);
         batch = MakeBatch(workload, data.Training, device.Torch);
@@ -60,6 +60,7 @@ internal sealed class TrainingStepRun : IDisposable
         var recipe = Presets.Find("cifar10-lt-code").Recipe;
         return recipe with
         {
+            Network = workload.Network,
             Width = workload.Width,
             Seed = StepWorkload.Seed,
             Precision = precision,
@@ -76,7 +77,7 @@ internal sealed class TrainingStepRun : IDisposable
     private static Batch MakeBatch(StepWorkload workload, ImageSet training, Device device)
     {
         using var scope = NewDisposeScope();
-        var pixels = workload.Draw().permute(0, 2, 3, 1).contiguous().to(device); // (3N, 32, 32, 3)
+        var pixels = workload.Draw().permute(0, 2, 3, 1).contiguous().to(device); // (3N, size, size, 3)
         int[] chosen = [.. workload.Labels.Select(label => training.Labels.IndexOf(label))];
         return Batch.FromPixels(pixels, training, chosen, views: 2);
     }

@@ -43,7 +43,7 @@ public sealed record FeatureMap(double[] ExplainedShare, IReadOnlyList<FeatureGr
     internal static FeatureMap Of(IReadOnlyList<(string Name, ImageGroup Group, Features Features)> groups)
     {
         using var scope = NewDisposeScope();
-        var rows = cat([.. groups.Select(group => group.Features.ToTensor(normalised: false))]); // (N, d)
+        var rows = cat([.. groups.Select(group => group.Features.Part(0, group.Features.Count, normalised: false))]); // (N, d)
         rows = rows - rows.mean([0]);
         var (variances, directions) = linalg.eigh(rows.t().matmul(rows) / rows.shape[0]); // rising
         var total = variances.sum().item<double>();

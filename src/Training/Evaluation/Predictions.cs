@@ -85,12 +85,30 @@ public sealed class Features : FloatRows
     /// <summary>d, the number of features of an image.</summary>
     public int Width => Columns;
 
-    /// <summary>(Count, Width) float64 on the CPU, in the current dispose scope.</summary>
-    /// <param name="normalised">Whether each row f is replaced by f / max(|f|, 1e-12), so that a row of zeros stays as it is.</param>
-    internal torch.Tensor ToTensor(bool normalised)
+    /// <summary>The rows of some images, (images, Width) float64 on the CPU, in the current dispose scope.</summary>
+    /// <param name="images">Their numbers.</param>
+    /// <param name="normalised">As for <see cref="Part(int, int, bool)"/>.</param>
+    internal torch.Tensor Rows(int[] images, bool normalised)
     {
         using var scope = torch.NewDisposeScope();
-        var rows = torch.tensor(Values, [Count, Width]).to(torch.float64);
+        var values = new float[images.Length * Width];
+        foreach (var (place, image) in images.Index())
+        {
+            this[image].CopyTo(values.AsSpan(place * Width));
+        }
+
+        var rows = torch.tensor(values, [images.Length, Width]).to(torch.float64);
+        return (normalised ? torch.nn.functional.normalize(rows) : rows).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Some rows, (count, Width) float64 on the CPU, in the current dispose scope.</summary>
+    /// <param name="first">The first row.</param>
+    /// <param name="count">How many.</param>
+    /// <param name="normalised">Whether each row f is replaced by f / max(|f|, 1e-12), so that a row of zeros stays as it is.</param>
+    internal torch.Tensor Part(int first, int count, bool normalised)
+    {
+        using var scope = torch.NewDisposeScope();
+        var rows = Part(first, count);
         return (normalised ? torch.nn.functional.normalize(rows) : rows).MoveToOuterDisposeScope();
     }
 }
@@ -114,6 +132,13 @@ public abstract class FloatRows
 
     /// <summary>The row of image <paramref name="index"/>.</summary>
     public ReadOnlySpan<float> this[int index] => Values.AsSpan(index * Columns, Columns);
+
+    /// <summary>Some rows, (count, columns) float64 on the CPU, in the current dispose scope.</summary>
+    internal torch.Tensor Part(int first, int count)
+    {
+        using var scope = torch.NewDisposeScope();
+        return torch.tensor(Values.AsSpan(first * Columns, count * Columns).ToArray(), [count, Columns]).to(torch.float64).MoveToOuterDisposeScope();
+    }
 
     private protected int Columns { get; }
 

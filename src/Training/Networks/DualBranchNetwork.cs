@@ -211,6 +211,13 @@ public abstract class DualBranchNetwork : Module<Tensor, Branch, BranchOutput>
     protected (float[] Weight, float[] Bias) FoldClassifier(Branch branch) =>
         (FoldedConvolution.Values(ClassifierOf(branch).weight!), FoldedConvolution.Values(ClassifierOf(branch).bias!));
 
+    /// <summary>The classifier of the classes of a branch; a method's further columns come after them and are left out.</summary>
+    internal LinearClassifier ClassifierValues(Branch branch)
+    {
+        var (weight, bias) = FoldClassifier(branch);
+        return new LinearClassifier(weight[..(Head.ClassCount * FeatureWidth)], bias[..Head.ClassCount]);
+    }
+
     private Linear ClassifierOf(Branch branch) => branch == Branch.Main ? ends.Classifier : ends.AuxiliaryClassifier;
 
     // (B, 3, H, W) -> (B, features)
@@ -235,6 +242,18 @@ public enum Branch
 
     /// <summary>Finetuned in the second phase on in-distribution images alone; gives the class.</summary>
     Auxiliary,
+}
+
+/// <summary>A linear classifier, z = W f + b.</summary>
+/// <param name="Weight">W, (C, features), row-major.</param>
+/// <param name="Bias">b, (C).</param>
+public sealed record LinearClassifier(float[] Weight, float[] Bias)
+{
+    /// <summary>W, (C, features), float64 in the current dispose scope.</summary>
+    internal Tensor WeightTensor() => tensor(Weight, [Bias.Length, Weight.Length / Bias.Length]).to(float64);
+
+    /// <summary>b, (C), float64 in the current dispose scope.</summary>
+    internal Tensor BiasTensor() => tensor(Bias).to(float64);
 }
 
 /// <summary>What one branch computes for a batch of B images with C classes; float32 in every precision.</summary>

@@ -8,13 +8,92 @@ internal sealed class MahalanobisScore(bool normalised) : ScoreKind(
     normalised ? "mahalanobis-normalised" : "mahalanobis",
     $"min_c (u - mu_c)' Sigma^-1 (u - mu_c), u = {(normalised ? "f / max(|f|, 1e-12)" : "f")}; mu_c class means and Sigma = (1/N) sum (u - mu_y)(u - mu_y)' " +
     "of the training images; a singular Sigma gets 1e-6 tr(Sigma)/d on its diagonal, one of zeros is replaced by the identity",
-    "Lee et al., NeurIPS 2018, last layer, inputs not perturbed" + (normalised ? "; features normalised" : ""))
+    normalised ? "Mahalanobis++: Mueller and Hein, ICML 2025" : "Lee et al., NeurIPS 2018, last layer, inputs not perturbed")
 {
     public override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting)
     {
         var gaussians = ClassGaussians.Fit(fitting.TrainingPass, normalised);
         return pass => gaussians.SmallestDistances(pass.Features);
     }
+}
+
+/// <summary>min_c d_c - d_0: the Mahalanobis distance less that to one normal distribution of all training images.</summary>
+internal sealed class RelativeMahalanobisScore(bool normalised) : ScoreKind(
+    normalised ? "rmds-normalised" : "rmds",
+    $"min_c d_c - d_0, d_c as {(normalised ? "mahalanobis-normalised" : "mahalanobis")}, d_0 with the mean and the covariance of all training images",
+    $"Ren et al., 2021 (arXiv 2106.09022){(normalised ? "; normalised features: RMDS++ of Mueller and Hein, ICML 2025" : "")}")
+{
+    public override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting)
+    {
+        var gaussians = ClassGaussians.Fit(fitting.TrainingPass, normalised);
+        var background = ClassGaussians.Fit(fitting.TrainingPass, normalised, isOne: true);
+        return pass => [.. gaussians.SmallestDistances(pass.Features).Zip(background.SmallestDistances(pass.Features), (nearest, all) => nearest - all)];
+    }
+}
+
+/// <summary>The Mahalanobis distance of f / |f| with a ridge on the covariance, for long tails without outliers.</summary>
+internal sealed class HypersphericalMahalanobisScore() : ScoreKind(
+    "hpm",
+    "min_c (u - mu_c)' (Sigma + r tr(Sigma)/d I)^-1 (u - mu_c), u = f / max(|f|, 1e-12); mu_c not normalised again, Sigma over all training images",
+    "after the abstract of arXiv 2605.17799; the size of the ridge is ours",
+    Ridge)
+{
+    private static readonly ScoreParameter Ridge = new("ridge", 0.01, "r, the ridge as a share of the mean variance", ScoreParameterRange.NonNegative);
+
+    public override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting)
+    {
+        var gaussians = ClassGaussians.Fit(fitting.TrainingPass, normalised: true, ridge: specification.Values[Ridge.Name]);
+        return pass => gaussians.SmallestDistances(pass.Features);
+    }
+}
+
+/// <summary>The rows of passes in parts, so that memory does not grow with the number of images.</summary>
+internal static class FeatureParts
+{
+    // Elements of the largest matrix of a part: 32 MB in double.
+    private const int Elements = 1 << 22;
+
+    /// <summary>Rows of a part whose matrices have so many columns.</summary>
+    public static int RowsOf(int columns) => Math.Max(1, Elements / Math.Max(1, columns));
+
+    /// <summary>Does something with every part of a pass, in order, each in a dispose scope of its own.</summary>
+    /// <param name="pass">The images.</param>
+    /// <param name="normalised">Whether f / |f| is taken for f.</param>
+    /// <param name="use">Receives f, (rows, d), z, (rows, C), and the number of the first row.</param>
+    public static void ForEach(FeaturePass pass, bool normalised, Action<Tensor, Tensor, int> use)
+    {
+        var rows = RowsOf(Math.Max(pass.Features.Width, pass.Predictions.Main.ClassCount));
+        for (var first = 0; first < pass.Features.Count; first += rows)
+        {
+            using var scope = NewDisposeScope();
+            using var frozen = no_grad();
+            var count = Math.Min(rows, pass.Features.Count - first);
+            use(pass.Features.Part(first, count, normalised), pass.Predictions.Main.Part(first, count), first);
+        }
+    }
+
+    /// <summary>A score of every image from its features, (rows, d), and logits, (rows, C).</summary>
+    public static double[] Scores(FeaturePass pass, bool normalised, Func<Tensor, Tensor, Tensor> score)
+    {
+        var scores = new double[pass.Features.Count];
+        ForEach(pass, normalised, (features, logits, first) => Values(score(features, logits)).CopyTo(scores, first));
+        return scores;
+    }
+
+    /// <summary>The labels of a part.</summary>
+    public static Tensor Labels(FeaturePass pass, int first, long count) => tensor(pass.Images.Labels.Slice(first, (int)count).ToArray()).to(int64);
+
+    /// <summary>The mean features of all images.</summary>
+    public static Tensor Mean(FeaturePass pass)
+    {
+        using var scope = NewDisposeScope();
+        var sum = zeros(pass.Features.Width, ScalarType.Float64);
+        ForEach(pass, normalised: false, (features, _, _) => sum.add_(features.sum(dim: 0)));
+        return sum.div_(pass.Features.Count).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The elements of a tensor of doubles.</summary>
+    public static double[] Values(Tensor tensor) => tensor.contiguous().data<double>().ToArray();
 }
 
 /// <summary>
@@ -37,35 +116,59 @@ internal sealed class ClassGaussians
     private ClassGaussians(bool normalised, Tensor origin, Tensor whitening, Tensor means)
     {
         (this.normalised, width) = (normalised, (int)origin.shape[0]);
-        (this.origin, this.whitening, this.means) = (Values(origin), Values(whitening), Values(means));
+        (this.origin, this.whitening, this.means) = (FeatureParts.Values(origin), FeatureParts.Values(whitening), FeatureParts.Values(means));
     }
 
     /// <summary>Fits the distributions to the features of the training images; every class must have one.</summary>
     /// <param name="training">The pass over the training images.</param>
     /// <param name="normalised">Whether f / |f| is taken for f.</param>
-    public static ClassGaussians Fit(FeaturePass training, bool normalised)
+    /// <param name="isOne">Whether there is one distribution of all images.</param>
+    /// <param name="ridge">What is added to the diagonal of the covariance, as a share of its mean.</param>
+    public static ClassGaussians Fit(FeaturePass training, bool normalised, bool isOne = false, double ridge = 0)
     {
         using var scope = NewDisposeScope();
-        var rows = training.Features.ToTensor(normalised); // (N, d)
-        var origin = rows.mean([0]);
-        rows = rows - origin;
-        var labels = tensor(training.Images.Labels.ToArray()).to(int64);
-        var members = nn.functional.one_hot(labels, training.Images.ClassCount).to(float64); // (N, C)
-        var means = members.t().matmul(rows) / members.sum(dim: 0).unsqueeze(1); // (C, d)
-        var deviations = rows - means.index_select(0, labels);
-        var factor = Factor(deviations.t().matmul(deviations) / rows.shape[0]);
-        var whitening = linalg.solve(factor, eye(rows.shape[1], dtype: float64));
+        var (classes, size) = (isOne ? 1 : training.Images.ClassCount, training.Features.Width);
+        var (sums, counts) = (zeros(classes, size, ScalarType.Float64), zeros(classes, ScalarType.Float64));
+        FeatureParts.ForEach(training, normalised, (features, _, first) =>
+        {
+            var members = nn.functional.one_hot(LabelsOf(first, features.shape[0]), classes).to(float64); // (rows, C)
+            sums.add_(members.t().matmul(features));
+            counts.add_(members.sum(dim: 0));
+        });
+
+        // About the mean of all rows, so that large features leave no rounding in small variances.
+        var origin = sums.sum(dim: 0) / training.Features.Count;
+        var means = (sums / counts.unsqueeze(1)) - origin; // (C, d)
+        var covariance = zeros(size, size, ScalarType.Float64);
+        FeatureParts.ForEach(training, normalised, (features, _, first) =>
+        {
+            var deviations = features - origin - means.index_select(0, LabelsOf(first, features.shape[0]));
+            covariance.add_(deviations.t().matmul(deviations));
+        });
+        covariance.div_(training.Features.Count);
+        var factor = Factor(covariance + (eye(size, dtype: float64) * (ridge * covariance.trace() / size)));
+        var whitening = linalg.solve(factor, eye(size, dtype: float64));
         return new ClassGaussians(normalised, origin, whitening, means.matmul(whitening.t()));
+
+        Tensor LabelsOf(int first, long count) => isOne ? zeros(count, ScalarType.Int64) : FeatureParts.Labels(training, first, count);
     }
 
     /// <summary>The squared Mahalanobis distance of every image's features to the nearest class mean.</summary>
     public double[] SmallestDistances(Features features)
     {
         using var scope = NewDisposeScope();
-        var rows = (features.ToTensor(normalised) - tensor(origin)).matmul(tensor(whitening, [width, width]).t()); // (M, d)
+        var (centre, map) = (tensor(origin), tensor(whitening, [width, width]).t());
         var centres = tensor(means, [means.Length / width, width]); // (C, d)
-        var distances = SquaredDistances.Between(rows, centres); // (M, C)
-        return Values(distances.amin([1]));
+        var distances = new double[features.Count];
+        var rows = FeatureParts.RowsOf(Math.Max(width, (int)centres.shape[0]));
+        for (var first = 0; first < distances.Length; first += rows)
+        {
+            using var part = NewDisposeScope();
+            var whitened = (features.Part(first, Math.Min(rows, distances.Length - first), normalised) - centre).matmul(map); // (rows, d)
+            FeatureParts.Values(SquaredDistances.Between(whitened, centres).amin([1])).CopyTo(distances, first);
+        }
+
+        return distances;
     }
 
     // L with L L' = covariance. A pivot below the rounding of the largest one is noise, and dividing by it would make the distance noise, too.
@@ -83,8 +186,6 @@ internal sealed class ClassGaussians
         var trace = covariance.trace().item<double>();
         return trace == 0 ? eye(size, dtype: float64) : linalg.cholesky(covariance + (eye(size, dtype: float64) * (Ridge * trace / size)));
     }
-
-    private static double[] Values(Tensor tensor) => tensor.contiguous().data<double>().ToArray();
 }
 
 /// <summary>Squared Euclidean distances between two sets of rows, by one matrix product.</summary>
@@ -102,6 +203,40 @@ internal static class SquaredDistances
     }
 }
 
+/// <summary>The best of many training images for each of some rows, with both sides in parts, so that memory does not grow with the number of training images.</summary>
+internal static class Neighbours
+{
+    /// <summary>Training images that are compared at once.</summary>
+    public const int BankRows = 1 << 12;
+
+    /// <summary>The best values of a measure, best first: (rows, k).</summary>
+    /// <param name="rows">(rows, d), of unit length.</param>
+    /// <param name="training">The features of the training images.</param>
+    /// <param name="chosen">Which of them take part, at least k.</param>
+    /// <param name="measure">From rows and some training features, (rows, d) and (m, d), to (rows, m).</param>
+    /// <param name="k">How many.</param>
+    /// <param name="largest">Whether large values are good.</param>
+    /// <param name="weights">What each training image's features of unit length are multiplied by; null for 1.</param>
+    public static torch.Tensor Of(
+        torch.Tensor rows, Features training, int[] chosen, Func<torch.Tensor, torch.Tensor, torch.Tensor> measure, int k, bool largest, double[]? weights = null)
+    {
+        using var scope = torch.NewDisposeScope();
+        torch.Tensor? best = null;
+        foreach (var images in chosen.Chunk(BankRows))
+        {
+            using var inner = torch.NewDisposeScope();
+            var bank = training.Rows(images, normalised: true); // (m, d)
+            bank = weights is null ? bank : bank * torch.tensor([.. images.Select(image => weights[image])]).unsqueeze(1);
+            var values = measure(rows, bank);
+            var all = best is null ? values : torch.cat([best, values], dim: 1);
+            var (kept, _) = all.topk((int)Math.Min(k, all.shape[1]), dim: 1, largest: largest, sorted: true);
+            best = kept.MoveToOuterDisposeScope();
+        }
+
+        return best!.MoveToOuterDisposeScope();
+    }
+}
+
 /// <summary>The distance of f / |f| to its k-th nearest neighbour among those of the training images.</summary>
 internal sealed class NearestNeighbourScore() : ScoreKind(
     "knn",
@@ -110,9 +245,6 @@ internal sealed class NearestNeighbourScore() : ScoreKind(
     Neighbour,
     PerClass)
 {
-    // Elements of the matrix of distances that is held at once: 32 MB.
-    private const int ElementsAtOnce = 1 << 22;
-
     private static readonly ScoreParameter Neighbour = new(
         "k", 50, "which neighbour; with k above the images of a tail class, every image of that class looks out-of-distribution",
         ScoreParameterRange.PositiveInteger);
@@ -129,25 +261,24 @@ internal sealed class NearestNeighbourScore() : ScoreKind(
         return pass => Distances(pass.Features, training.Features, chosen, neighbour);
     }
 
-    private static double[] Distances(Features features, Features training, long[] chosen, int neighbour)
+    private static double[] Distances(Features features, Features training, int[] chosen, int neighbour)
     {
-        using var scope = torch.NewDisposeScope();
-        var bank = training.ToTensor(normalised: true).index_select(0, torch.tensor(chosen)); // (B, d)
-        var rows = features.ToTensor(normalised: true); // (M, d)
-        var scores = new List<double>(features.Count);
-        foreach (var part in rows.split(Math.Max(1, ElementsAtOnce / chosen.Length)))
+        var scores = new double[features.Count];
+        var rows = FeatureParts.RowsOf(Math.Max(Neighbours.BankRows, features.Width));
+        for (var first = 0; first < scores.Length; first += rows)
         {
-            using var inner = torch.NewDisposeScope();
-            var (nearest, _) = SquaredDistances.Between(part, bank).topk(neighbour, dim: 1, largest: false, sorted: true);
-            scores.AddRange(nearest.select(1, neighbour - 1).sqrt().contiguous().data<double>().ToArray());
+            using var scope = torch.NewDisposeScope();
+            var part = features.Part(first, Math.Min(rows, scores.Length - first), normalised: true);
+            var nearest = Neighbours.Of(part, training, chosen, SquaredDistances.Between, neighbour, largest: false); // (rows, k)
+            FeatureParts.Values(nearest.select(1, neighbour - 1).sqrt()).CopyTo(scores, first);
         }
 
-        return [.. scores];
+        return scores;
     }
 
-    private static long[] Chosen(ReadOnlySpan<int> labels, int classCount, int perClass)
+    private static int[] Chosen(ReadOnlySpan<int> labels, int classCount, int perClass)
     {
-        var chosen = new List<long>(labels.Length);
+        var chosen = new List<int>(labels.Length);
         var taken = new int[classCount];
         for (var i = 0; i < labels.Length; i++)
         {

@@ -138,3 +138,125 @@ internal static class InputPerturbation
         Tensor MainLogits(Tensor batch) => model.forward(batch, Branch.Main).Logits.narrow(1, 0, model.Head.ClassCount);
     }
 }
+
+/// <summary>
+/// SCALE with a percentile of each image's own: images whose features move when their least important pixels do are pruned less. With f~ the features of the image
+/// whose pixels of smallest gradient took a step along it,
+/// <code>
+/// Q' = sum of relu(f~) over the k1 largest f + lambda sum of |f - f~| over the k2 largest f
+/// p  = p_min + (1 - F(Q')) (p_max - p_min),   F: the share of training images with no larger Q'
+/// r  = sum f / sum of the largest d - round(d p / 100) f
+/// </code>
+/// A: -log sum exp(W (f e^r) + b);  L: -log sum exp(r^2 z).
+/// </summary>
+internal sealed class AdaptiveScalingScore(bool ofLogits) : ScoreKind(
+    ofLogits ? "adascale-l" : "adascale-a",
+    $"{(ofLogits ? "-log sum exp(r^2 z)" : "-log sum exp(W (f e^r) + b)")}, r = sum f / sum of the largest d - round(d p / 100) f, p = low + (1 - F(Q')) (high - low), " +
+    "Q' = sum relu(f~) over the k1 largest f + lambda sum |f - f~| over the k2 largest; f~ of the image whose pixels of smallest |dz_y / dx| take a step along its sign",
+    "AdaSCALE: OpenOOD v1.5, postprocessor adascale; F from training images",
+    Low,
+    High,
+    First,
+    Second,
+    Lambda,
+    Pixels,
+    Step)
+{
+    // Training images that F is made of; more are thinned out evenly.
+    private const int MostFitted = 5000;
+
+    private static readonly ScoreParameter Low = new("low", 80, "p of the most moved", ScoreParameterRange.Percentage);
+    private static readonly ScoreParameter High = new("high", 85, "p of the least moved", ScoreParameterRange.Percentage);
+    private static readonly ScoreParameter First = new("k1", 5, "per cent of the features", ScoreParameterRange.Positive);
+    private static readonly ScoreParameter Second = new("k2", 1, "per cent of the features", ScoreParameterRange.Positive);
+    private static readonly ScoreParameter Lambda = new("lambda", 10, "weight of the movement", ScoreParameterRange.NonNegative);
+    private static readonly ScoreParameter Pixels = new("pixels", 5, "per cent of the image's values that take the step", ScoreParameterRange.Percentage);
+    private static readonly ScoreParameter Step = new(
+        "epsilon", 0.5, "the step, in standard deviations of the network's input, or in the range [0, 1] where it is not normalised", ScoreParameterRange.Positive);
+
+    public override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting)
+    {
+        var training = fitting.Training;
+        var count = Math.Min(training.Count, MostFitted);
+        var chosen = training.Select(Enumerable.Range(0, count).Select(place => (int)((long)place * training.Count / count)));
+        var sorted = Movements(specification, fitting.Model, chosen);
+        Array.Sort(sorted);
+        var (low, high) = (specification.Values[Low.Name], specification.Values[High.Name]);
+        return pass =>
+        {
+            var percentiles = Array.ConvertAll(Movements(specification, fitting.Model, pass.Images), moved => low + ((1 - Share(sorted, moved)) * (high - low)));
+            return Scores(pass, fitting, percentiles);
+        };
+    }
+
+    // F: how many training images have no larger Q'.
+    private static double Share(double[] sorted, double value)
+    {
+        var (from, to) = (0, sorted.Length);
+        while (from < to)
+        {
+            var middle = (from + to) / 2;
+            (from, to) = sorted[middle] <= value ? (middle + 1, to) : (from, middle);
+        }
+
+        return (double)from / sorted.Length;
+    }
+
+    private double[] Scores(FeaturePass pass, ScoreFitting fitting, double[] percentiles)
+    {
+        var scores = new double[percentiles.Length];
+        FeatureParts.ForEach(pass, normalised: false, (features, logits, first) =>
+        {
+            var width = (int)features.shape[1];
+            long[] counts = [.. Enumerable.Range(first, (int)features.shape[0]).Select(image => (long)LargestFeatures.Count(width, percentiles[image]))];
+            var kept = LargestFeatures.Ranks(features).lt(tensor(counts).unsqueeze(1)).to(float64);
+            var (sum, sumOfKept) = (features.sum(1, keepdim: true), (features * kept).sum(1, keepdim: true));
+            var growth = LargestFeatures.Growth(sum, sumOfKept); // e^r
+            var changed = ofLogits ? logits * growth.log().square() : (features * growth).matmul(fitting.Classifier.WeightTensor().t()) + fitting.Classifier.BiasTensor();
+            FeatureParts.Values(-changed.logsumexp(1)).CopyTo(scores, first);
+        });
+        return scores;
+    }
+
+    // Q' of every image.
+    private static double[] Movements(ScoreSpecification specification, DualBranchNetwork model, ImageSet images)
+    {
+        var movements = new List<double>(images.Count);
+        var (first, second, lambda) = (specification.Values[First.Name], specification.Values[Second.Name], specification.Values[Lambda.Name]);
+        model.InEvaluationMode(() =>
+        {
+            EvaluationBatches.ForEach(images, Predictions.UsualBatchSize, model.parameters().First().device, batch =>
+            {
+                var (features, moved) = Moved(specification, model, batch);
+                var ranks = LargestFeatures.Ranks(features);
+                var width = features.shape[1];
+                var correction = (moved.relu() * ranks.lt(Math.Max(1, (long)(width * first / 100)))).sum(1);
+                var shift = ((features - moved).abs() * ranks.lt(Math.Max(1, (long)(width * second / 100)))).sum(1);
+                movements.AddRange(FeatureParts.Values(correction + (lambda * shift)));
+            });
+            return true;
+        });
+        return [.. movements];
+    }
+
+    // The features of a batch, and those of the images after the step, float64 on the CPU.
+    private static (Tensor Features, Tensor Moved) Moved(ScoreSpecification specification, DualBranchNetwork model, Tensor batch)
+    {
+        var inputs = batch.detach().requires_grad_(true);
+        var output = model.forward(inputs, Branch.Main);
+        var largest = output.Logits.narrow(1, 0, model.Head.ClassCount).amax([1]).sum();
+        var gradient = autograd.grad([largest], [inputs])[0].reshape(batch.shape[0], -1);
+        using var frozen = no_grad();
+        var count = (int)(gradient.shape[1] * specification.Values[Pixels.Name] / 100);
+        var (_, smallest) = gradient.abs().topk(count, dim: 1, largest: false, sorted: false);
+        var mask = zeros_like(gradient).scatter_(1, smallest, ones_like(gradient));
+        var step = (gradient.sign() * mask * specification.Values[Step.Name]).reshape(batch.shape);
+        if (model.Input.Normalisation is { } normalisation)
+        {
+            step = step * tensor(normalisation.StandardDeviation.ToArray()).reshape(1, -1, 1, 1).to(batch.device);
+        }
+
+        var moved = model.forward(inputs + step, Branch.Main).Features;
+        return (output.Features.detach().to(float64).cpu(), moved.to(float64).cpu());
+    }
+}

@@ -70,6 +70,65 @@ internal sealed class EntropyScore() : LogitScoreKind(
     }
 }
 
+/// <summary>
+/// sum over the M largest p of (p (1 - p))^gamma: the generalised entropy, in which small probabilities weigh. 1 - p is the sum of the other probabilities, so that sure
+/// images do not tie.
+/// </summary>
+/// <param name="removesPrior">Whether p is softmax(z - log pi), the prediction for equally frequent classes.</param>
+internal sealed class GeneralisedEntropyScore(bool removesPrior) : LogitScoreKind(
+    removesPrior ? "gen-prior" : "gen",
+    $"sum over the M largest p of (p (1 - p))^gamma{(removesPrior ? ", p = softmax(z - log pi)" : "")}",
+    $"GEN: Liu, Lochman and Zach, CVPR 2023{(removesPrior ? "; the prior removed as in Menon et al., ICLR 2021" : "")}",
+    Gamma,
+    Largest)
+{
+    private static readonly ScoreParameter Gamma = new("gamma", 0.1, "gamma", ScoreParameterRange.Positive);
+    private static readonly ScoreParameter Largest = new("largest", 100, "M, or all classes where there are fewer", ScoreParameterRange.PositiveInteger);
+
+    public override OodScore OfLogits(ScoreSpecification specification, double[] prior)
+    {
+        var (gamma, largest) = (specification.Values[Gamma.Name], (int)specification.Values[Largest.Name]);
+        double[] shift = removesPrior ? [.. prior.Select(share => Math.Log(share))] : new double[prior.Length];
+        return logits =>
+        {
+            var sorted = new double[logits.Length];
+            for (var c = 0; c < sorted.Length; c++)
+            {
+                sorted[c] = logits[c] - shift[c];
+            }
+
+            Array.Sort(sorted, (left, right) => right.CompareTo(left));
+            var (all, entropy) = (sorted.Sum(value => Math.Exp(value - sorted[0])), 0.0);
+            var rest = sorted.Skip(1).Sum(value => Math.Exp(value - sorted[0])); // without the largest, whose exponential is 1
+            foreach (var (place, value) in sorted.Take(largest).Index())
+            {
+                var exponential = Math.Exp(value - sorted[0]);
+                entropy += Math.Pow(exponential / all * ((place == 0 ? rest : all - exponential) / all), gamma);
+            }
+
+            return entropy;
+        };
+    }
+}
+
+/// <summary>A score of the kind "minus a confidence" times (1 - cos(p, pi)): the confidence counts less where the prediction looks like the class prior.</summary>
+internal sealed class PriorReweightedScore(ScoreKind inner) : ScoreKind(
+    $"{inner.Name}-prior",
+    $"{inner.Name} * (1 - cos(p, pi)); where {inner.Name} is positive the factor reverses the order",
+    $"the reweighting (RW) of Jiang et al., ICML 2023, applied here to {inner.Name}",
+    [.. inner.Parameters])
+{
+    public override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting)
+    {
+        var scores = inner.Fit(specification, fitting);
+        return pass =>
+        [
+            .. scores(pass).Zip(
+                pass.Predictions.Main.Scores(logits => ClassPrior.Dissimilarity(Softmax.Of(logits), fitting.Prior)), (score, factor) => score * factor),
+        ];
+    }
+}
+
 /// <summary>How frequent the classes were in training, and how much a prediction owes to that.</summary>
 internal static class ClassPrior
 {

@@ -51,12 +51,34 @@ public static class ScoreKinds
         new MahalanobisScore(normalised: true),
         new NearestNeighbourScore(),
         new GradNormScore(),
+        new GeneralisedEntropyScore(removesPrior: false),
+        new KullbackLeiblerScore(),
+        new RelativeMahalanobisScore(normalised: false),
+        new RelativeMahalanobisScore(normalised: true),
+        new HypersphericalMahalanobisScore(),
+        new StoredPatternScore(),
+        new VirtualLogitScore(),
+        new NearestNeighbourGuidanceScore(),
+        new BoundaryDistanceScore(),
+        new CollapseScore(),
+        new RectifiedActivationScore(),
+        new DirectedSparsificationScore(),
+        new ActivationShapingScore(ActivationShaping.Binarise),
+        new ActivationShapingScore(ActivationShaping.Prune),
+        new ActivationShapingScore(ActivationShaping.PruneAndScale),
+        new ActivationShapingScore(ActivationShaping.Scale),
+        new AdaptiveScalingScore(ofLogits: false),
+        new AdaptiveScalingScore(ofLogits: true),
         new MaximumSoftmaxPriorScore(),
         new MaximumLogitPriorScore(),
         new EnergyPriorScore(),
         new EntropyPriorScore(),
         new OdinPriorScore(),
         new GradNormPriorScore(),
+        new GeneralisedEntropyScore(removesPrior: true),
+        new PriorReweightedScore(new RectifiedActivationScore()),
+        new PriorReweightedScore(new ActivationShapingScore(ActivationShaping.PruneAndScale)),
+        new PriorReweightedScore(new ActivationShapingScore(ActivationShaping.Scale)),
         new MaximumSoftmaxImbalanceScore(),
         new EnergyImbalanceScore(),
         new FeatureImbalanceScore(new MahalanobisScore(normalised: false), strength: 0.01),
@@ -98,6 +120,7 @@ public sealed record ScoreParameter(string Name, double Default, string Meaning,
         ScoreParameterRange.Positive => "a number above 0",
         ScoreParameterRange.NonNegative => "a number, at least 0",
         ScoreParameterRange.PositiveInteger => "a whole number, at least 1",
+        ScoreParameterRange.Percentage => "a number from 0 to less than 100",
         _ => "a whole number, at least 0",
     };
 
@@ -106,6 +129,7 @@ public sealed record ScoreParameter(string Name, double Default, string Meaning,
         ScoreParameterRange.Positive => value > 0,
         ScoreParameterRange.NonNegative => value >= 0,
         ScoreParameterRange.PositiveInteger => value >= 1 && IsCount(value),
+        ScoreParameterRange.Percentage => value is >= 0 and < 100,
         _ => value >= 0 && IsCount(value),
     };
 
@@ -123,6 +147,9 @@ public enum ScoreParameterRange
 
     /// <summary>1, 2, 3, ...</summary>
     PositiveInteger,
+
+    /// <summary>From 0 to less than 100.</summary>
+    Percentage,
 
     /// <summary>0, 1, 2, ...</summary>
     NonNegativeInteger,
@@ -213,6 +240,7 @@ public sealed class ScoreSpecification
 public sealed class ScoreFitting
 {
     private readonly Lazy<FeaturePass> pass;
+    private LinearClassifier? classifier;
 
     /// <summary>Prepares to fit on a pass that was made already.</summary>
     /// <param name="model">The trained model.</param>
@@ -248,4 +276,11 @@ public sealed class ScoreFitting
 
     /// <summary>pi: the share of every class in the training images.</summary>
     public double[] Prior { get; }
+
+    /// <summary>What makes the logits of the classes from the features: the model's, or the one that is given.</summary>
+    public LinearClassifier Classifier
+    {
+        get => classifier ??= Model.ClassifierValues(Branch.Main);
+        init => classifier = value;
+    }
 }

@@ -1,5 +1,4 @@
 using CsCheck;
-using Pascl.Training.Data;
 using Pascl.Training.Evaluation;
 using Pascl.Training.Evaluation.Scores;
 using Pascl.Training.Networks;
@@ -20,15 +19,15 @@ public sealed class FeatureScoresTests
     public void gradnorm_has_the_value_of_its_definition(string score, double expected)
     {
         int[] labels = [.. Enumerable.Range(0, 10).Select(i => i < 6 ? 0 : i < 9 ? 1 : 2)];
-        var training = Pass([.. labels.Select(_ => (float[])[0, 0])], labels);
-        Assert.That(Scores(score, training, Pass([[1, -2]], [0], [[2, 0, 0]])), Is.EqualTo((double[])[expected]).Within(1e-6));
+        var training = Passes.Of([.. labels.Select(_ => (float[])[0, 0])], labels);
+        Assert.That(Scores(score, training, Passes.Of([[1, -2]], [0], [[2, 0, 0]])), Is.EqualTo((double[])[expected]).Within(1e-6));
     }
 
     [Test]
     public void the_mahalanobis_distance_has_the_value_of_its_definition()
     {
-        var training = Pass([[0, 0], [2, 0], [4, 4], [4, 6]], [0, 0, 1, 1]);
-        Assert.That(Scores("mahalanobis", training, Pass([[2, 1], [4, 5]])), Is.EqualTo((double[])[4, 0]).Within(1e-9));
+        var training = Passes.Of([[0, 0], [2, 0], [4, 4], [4, 6]], [0, 0, 1, 1]);
+        Assert.That(Scores("mahalanobis", training, Passes.Of([[2, 1], [4, 5]])), Is.EqualTo((double[])[4, 0]).Within(1e-9));
     }
 
     [TestCase("knn:k=1", 0)]
@@ -37,18 +36,18 @@ public sealed class FeatureScoresTests
     [TestCase("knn:k=50", 1.414214)]
     public void the_nearest_neighbour_has_the_distance_of_its_definition(string score, double expected)
     {
-        var training = Pass([[1, 0], [0, 1], [0.6f, 0.8f]], [0, 1, 0]);
-        Assert.That(Scores(score, training, Pass([[2, 0]])), Is.EqualTo((double[])[expected]).Within(1e-6));
+        var training = Passes.Of([[1, 0], [0, 1], [0.6f, 0.8f]], [0, 1, 0]);
+        Assert.That(Scores(score, training, Passes.Of([[2, 0]])), Is.EqualTo((double[])[expected]).Within(1e-6));
     }
 
     [Test]
     public void a_limit_per_class_keeps_the_first_images_of_each()
     {
-        var training = Pass([[1, 0], [1, 0], [1, 0], [0, 1]], [0, 0, 0, 1]);
+        var training = Passes.Of([[1, 0], [1, 0], [1, 0], [0, 1]], [0, 0, 0, 1]);
         Assert.Multiple(() =>
         {
-            Assert.That(Scores("knn:k=2", training, Pass([[3, 0]])), Is.EqualTo((double[])[0]).Within(1e-7));
-            Assert.That(Scores("knn:k=2:per-class=1", training, Pass([[3, 0]])), Is.EqualTo((double[])[Math.Sqrt(2)]).Within(1e-7));
+            Assert.That(Scores("knn:k=2", training, Passes.Of([[3, 0]])), Is.EqualTo((double[])[0]).Within(1e-7));
+            Assert.That(Scores("knn:k=2:per-class=1", training, Passes.Of([[3, 0]])), Is.EqualTo((double[])[Math.Sqrt(2)]).Within(1e-7));
         });
     }
 
@@ -66,6 +65,12 @@ public sealed class FeatureScoresTests
                     Assert.That(Scores(score, training, tested), Is.EqualTo(distances).Within(Rounding(distances)), score);
                 }
 
+                var relative = NaiveScores.Mahalanobis(training, tested, true).Zip(NaiveScores.Mahalanobis(training, tested, true, isOne: true), (c, all) => c - all).ToArray();
+                Assert.That(Scores("rmds-normalised", training, tested), Is.EqualTo(relative).Within(1e-7 * (1 + relative.Max(Math.Abs))), "rmds-normalised");
+                relative = [.. NaiveScores.Mahalanobis(training, tested, false).Zip(NaiveScores.Mahalanobis(training, tested, false, isOne: true), (c, all) => c - all)];
+                Assert.That(Scores("rmds", training, tested), Is.EqualTo(relative).Within(1e-7 * (1 + relative.Max(Math.Abs))), "rmds");
+                var ridged = NaiveScores.Mahalanobis(training, tested, true, ridge: 0.01);
+                Assert.That(Scores("hpm", training, tested), Is.EqualTo(ridged).Within(Rounding(ridged)), "hpm");
                 Assert.That(Scores("knn:k=3", training, tested), Is.EqualTo(NaiveScores.NearestNeighbour(training, tested, 3)).Within(1e-7));
                 Assert.That(Scores("gradnorm", training, tested), Is.EqualTo(NaiveScores.GradNorm(training, tested, usesPrior: false)).Within(1e-9));
                 Assert.That(Scores("gradnorm-prior", training, tested), Is.EqualTo(NaiveScores.GradNorm(training, tested, usesPrior: true)).Within(1e-9));
@@ -82,9 +87,9 @@ public sealed class FeatureScoresTests
     public void a_direction_in_which_the_training_features_never_vary_gets_a_ridge()
     {
         // The second feature is dead in training: Sigma = diag(1, 0), tr/d = 0.5.
-        var training = Pass([[-1, 7], [1, 7], [9, 7], [11, 7]], [0, 0, 1, 1]);
+        var training = Passes.Of([[-1, 7], [1, 7], [9, 7], [11, 7]], [0, 0, 1, 1]);
         var expected = (4 / (1 + 0.5e-6)) + (1 / 0.5e-6);
-        Assert.That(Scores("mahalanobis", training, Pass([[2, 8]])), Is.EqualTo((double[])[expected]).Within(1e-6).Percent);
+        Assert.That(Scores("mahalanobis", training, Passes.Of([[2, 8]])), Is.EqualTo((double[])[expected]).Within(1e-6).Percent);
     }
 
     [Test]
@@ -94,22 +99,22 @@ public sealed class FeatureScoresTests
         var random = new Random(3);
         float[][] rows = [.. Enumerable.Range(0, 40).Select(_ => (float[])[random.Next(-9, 9), random.Next(-9, 9), 0])];
         Array.ForEach(rows, row => row[2] = row[0] + row[1]);
-        var training = Pass(rows, [.. rows.Select((_, i) => i % 2)]);
-        Assert.That(Scores("mahalanobis", training, Pass([[1, 2, 3]])).Single(), Is.LessThan(10));
+        var training = Passes.Of(rows, [.. rows.Select((_, i) => i % 2)]);
+        Assert.That(Scores("mahalanobis", training, Passes.Of([[1, 2, 3]])).Single(), Is.LessThan(10));
     }
 
     [Test]
     public void classes_of_one_image_have_euclidean_distances()
     {
-        var training = Pass([[1, 0], [4, 4]], [0, 1]);
-        Assert.That(Scores("mahalanobis", training, Pass([[1, 1], [4, 2]])), Is.EqualTo((double[])[1, 4]).Within(1e-12));
+        var training = Passes.Of([[1, 0], [4, 4]], [0, 1]);
+        Assert.That(Scores("mahalanobis", training, Passes.Of([[1, 1], [4, 2]])), Is.EqualTo((double[])[1, 4]).Within(1e-12));
     }
 
     [Test]
     public void features_of_zeros_have_a_score()
     {
-        var training = Pass([[1, 0], [0, 2], [0, 0], [0, 0]], [0, 0, 1, 1]);
-        var zeros = Pass([[0, 0]]);
+        var training = Passes.Of([[1, 0], [0, 2], [0, 0], [0, 0]], [0, 0, 1, 1]);
+        var zeros = Passes.Of([[0, 0]]);
         Assert.Multiple(() =>
         {
             Assert.That(Scores("knn:k=1", training, zeros), Is.EqualTo((double[])[0]).Within(1e-12));
@@ -120,14 +125,26 @@ public sealed class FeatureScoresTests
         });
     }
 
+    // Class 0 (2, 0), (3, 1); class 1 (0, 1), (1, 4): the covariance of unit vectors has the mean variance 0.0101466, of which the ridge is to be 0.01.
+    [TestCase(4, 0.5f, 0.061920)]
+    [TestCase(40, 5, 0.061920)]
+    [TestCase(3, 3, 15.549790)]
+    public void the_hyperspherical_distance_has_the_value_of_its_definition(float first, float second, double expected)
+    {
+        var training = Passes.Of([[2, 0], [3, 1], [0, 1], [1, 4]], [0, 0, 1, 1]);
+        var variance = NaiveScores.MeanVariance(training);
+        var score = FormattableString.Invariant($"hpm:ridge={0.01 / variance:R}");
+        Assert.That(Scores(score, training, Passes.Of([[first, second]])), Is.EqualTo((double[])[expected]).Within(2e-6));
+    }
+
     [Test]
     public void the_length_of_normalised_features_does_not_matter()
     {
-        var training = Pass([[1, 0, 2], [0, 2, 1], [3, 3, 0], [1, 5, 1], [2, 2, 2]], [0, 0, 1, 1, 1]);
-        var (once, thrice) = (Pass([[1, 2, 3]]), Pass([[3, 6, 9]]));
+        var training = Passes.Of([[1, 0, 2], [0, 2, 1], [3, 3, 0], [1, 5, 1], [2, 2, 2]], [0, 0, 1, 1, 1]);
+        var (once, thrice) = (Passes.Of([[1, 2, 3]]), Passes.Of([[3, 6, 9]]));
         Assert.Multiple(() =>
         {
-            foreach (var score in (string[])["mahalanobis-normalised", "knn:k=2"])
+            foreach (var score in (string[])["mahalanobis-normalised", "rmds-normalised", "hpm", "knn:k=2"])
             {
                 Assert.That(Scores(score, training, thrice), Is.EqualTo(Scores(score, training, once)).Within(1e-6), score);
             }
@@ -138,7 +155,7 @@ public sealed class FeatureScoresTests
 
     [Test]
     public void a_score_that_is_not_a_number_names_the_image() => Assert.That(
-        () => Scores("mahalanobis", Pass([[0, 1], [1, 0], [2, 2]], [0, 0, 1]), Pass([[1, 1], [float.NaN, 0]])),
+        () => Scores("mahalanobis", Passes.Of([[0, 1], [1, 0], [2, 2]], [0, 0, 1]), Passes.Of([[1, 1], [float.NaN, 0]])),
         Throws.TypeOf<Pascl.Training.InputException>().With.Message.Contains("mahalanobis of set[1] in set is not a number"));
 
     [TestCase("knn")]
@@ -156,21 +173,11 @@ public sealed class FeatureScoresTests
         from values in Gen.Float[-3, 5].Array[width].Array[labels.Length + classes]
         from tested in Gen.Float[-3, 5].Array[width].Array[1, 9]
         from logits in Gen.Float[-9, 9].Array[classes].Array[tested.Length]
-        select (Pass(values, [.. Enumerable.Range(0, classes), .. labels]), Pass(tested, null, logits));
+        select (Passes.Of(values, [.. Enumerable.Range(0, classes), .. labels]), Passes.Of(tested, null, logits));
 
     // Both ways solve a linear system, whose rounding grows with the condition of the covariance.
     private static double Rounding(double[] expected) => 1e-8 * (1 + expected.Max());
 
     private double[] Scores(string score, FeaturePass training, FeaturePass tested) =>
         ScoreSpecification.Parse(score).Fit(new ScoreFitting(model, training))(tested);
-
-    private static FeaturePass Pass(float[][] features, int[]? labels = null, float[][]? logits = null)
-    {
-        labels ??= [.. features.Select(_ => ImageSet.NoClass)];
-        string[] names = [.. Enumerable.Range(0, labels.Max() + 1).Select(c => $"class{c}")];
-        var images = new ImageSet("set", new PixelBlock(features.Length, 1, 1), labels, names);
-        logits ??= [.. features.Select(_ => new float[Math.Max(2, names.Length)])];
-        var rows = new Logits([.. logits.SelectMany(row => row)], logits[0].Length);
-        return new FeaturePass(images, new Predictions(rows, rows), new Features([.. features.SelectMany(row => row)], features[0].Length));
-    }
 }

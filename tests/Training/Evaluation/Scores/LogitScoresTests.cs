@@ -25,6 +25,10 @@ public sealed class LogitScoresTests
     [TestCase("entropy", 2f, 0f, 0f, 0.665573)]
     [TestCase("entropy", 0f, 0f, 0f, 1.098612)]
     [TestCase("entropy", 0f, 5f, 4f, 0.610307)]
+    [TestCase("gen", 2f, 0f, 0f, 2.417245)]
+    [TestCase("gen", 0f, 0f, 0f, 2.581071)]
+    [TestCase("gen", 0f, 5f, 4f, 2.287464)]
+    [TestCase("gen:largest=1:gamma=1", 2f, 0f, 0f, 0.167639)]
     [TestCase("msp-prior", 2f, 0f, 0f, -0.186986)]
     [TestCase("msp-prior", 0f, 0f, 0f, -0.233333)]
     [TestCase("energy-prior", 2f, 0f, 0f, -0.118082)]
@@ -48,6 +52,8 @@ public sealed class LogitScoresTests
             var cosine = p.Zip(prior, (a, b) => a * b).Sum() / Math.Sqrt(p.Sum(a => a * a)) / Math.Sqrt(prior.Sum(a => a * a));
             var logBeta = Math.Log(p.Zip(prior, (a, b) => a / b).Sum() / p.Length);
             var energy = -Math.Log(z.Sum(Math.Exp));
+            var ratios = p.Zip(prior, (a, b) => a / b).ToArray();
+            var balanced = ratios.Select(ratio => ratio / ratios.Sum()).ToArray();
             var expected = new Dictionary<string, double>
             {
                 ["msp"] = 1 - p.Max(),
@@ -55,6 +61,9 @@ public sealed class LogitScoresTests
                 ["energy"] = energy,
                 ["energy:temperature=2.5"] = -2.5 * Math.Log(z.Sum(value => Math.Exp(value / 2.5))),
                 ["entropy"] = -p.Sum(a => a * Math.Log(a)),
+                ["gen"] = p.Select((a, i) => Math.Pow(a * Others(p, i), 0.1)).Sum(),
+                ["gen:largest=2"] = p.Select((a, i) => (A: a, Term: Math.Pow(a * Others(p, i), 0.1))).OrderByDescending(term => term.A).Take(2).Sum(term => term.Term),
+                ["gen-prior"] = balanced.Select((a, i) => Math.Pow(a * Others(balanced, i), 0.1)).Sum(),
                 ["msp-prior"] = -p.Zip(prior, (a, b) => a - b).Max(),
                 ["max-logit-prior"] = -z.Max() * (1 - cosine),
                 ["energy-prior"] = energy * (1 - cosine),
@@ -76,6 +85,9 @@ public sealed class LogitScoresTests
                     Is.EquivalentTo(expected.Keys.Select(score => score.Split(':')[0]).Distinct()), "scores that no equation here covers");
             });
         });
+
+    // 1 - p without its rounding.
+    private static double Others(double[] p, int label) => p.Where((_, other) => other != label).Sum();
 
     [Test]
     public void with_a_uniform_prior_the_replaced_reference_changes_no_order()

@@ -5,12 +5,32 @@ namespace Pascl.Tests.Training.Evaluation.Scores;
 /// <summary>The scores of features straight from their definitions, with loops and Gaussian elimination: the judge of the fast ones.</summary>
 internal static class NaiveScores
 {
-    public static double[] Mahalanobis(FeaturePass training, FeaturePass tested, bool normalised)
+    public static double[] Mahalanobis(FeaturePass training, FeaturePass tested, bool normalised, bool isOne = false, double ridge = 0)
+    {
+        var (means, covariance) = Gaussians(training, normalised, isOne);
+        var width = training.Features.Width;
+        var trace = Enumerable.Range(0, width).Sum(j => covariance[j, j]);
+        for (var j = 0; j < width; j++)
+        {
+            covariance[j, j] += ridge * trace / width;
+        }
+
+        return [.. Rows(tested, normalised).Select(row => means.Min(mean => Distance(covariance, [.. row.Zip(mean, (a, b) => a - b)])))];
+    }
+
+    /// <summary>tr(Sigma) / d of features of unit length.</summary>
+    public static double MeanVariance(FeaturePass training)
+    {
+        var (_, covariance) = Gaussians(training, normalised: true, isOne: false);
+        return Enumerable.Range(0, training.Features.Width).Average(j => covariance[j, j]);
+    }
+
+    private static (double[][] Means, double[,] Covariance) Gaussians(FeaturePass training, bool normalised, bool isOne)
     {
         var rows = Rows(training, normalised);
-        var labels = training.Images.Labels.ToArray();
+        var labels = isOne ? new int[rows.Length] : training.Images.Labels.ToArray();
         var width = training.Features.Width;
-        var means = Enumerable.Range(0, training.Images.ClassCount)
+        var means = Enumerable.Range(0, isOne ? 1 : training.Images.ClassCount)
             .Select(c => Enumerable.Range(0, width).Select(j => rows.Where((_, i) => labels[i] == c).Average(row => row[j])).ToArray())
             .ToArray();
         var covariance = new double[width, width];
@@ -25,7 +45,7 @@ internal static class NaiveScores
             }
         }
 
-        return [.. Rows(tested, normalised).Select(row => means.Min(mean => Distance(covariance, [.. row.Zip(mean, (a, b) => a - b)])))];
+        return (means, covariance);
     }
 
     public static double[] NearestNeighbour(FeaturePass training, FeaturePass tested, int neighbour)
@@ -59,13 +79,13 @@ internal static class NaiveScores
     private static double[] Prior(FeaturePass training) =>
         [.. training.Images.CountPerClass().Select(count => count / (double)training.Images.Count)];
 
-    private static double[] Probabilities(FeaturePass pass, int image)
+    public static double[] Probabilities(FeaturePass pass, int image)
     {
         double[] exponentials = [.. pass.Predictions.Main[image].ToArray().Select(z => Math.Exp(z))];
         return [.. exponentials.Select(e => e / exponentials.Sum())];
     }
 
-    private static double[][] Rows(FeaturePass pass, bool normalised) =>
+    public static double[][] Rows(FeaturePass pass, bool normalised) =>
     [
         .. Enumerable.Range(0, pass.Features.Count).Select(i =>
         {
