@@ -1,5 +1,6 @@
 using Pascl.Kernels;
 using Pascl.Kernels.Device;
+using Pascl.Training.Data;
 using Pascl.Training.Devices;
 
 namespace Pascl.Training.Networks;
@@ -130,7 +131,11 @@ public sealed class DualBranchResNet50 : ResidualNetwork
 
     // The normalisation: the channels' means and standard deviations over ImageNet's training images, with which torchvision's weights were trained.
     internal static NetworkInput LargeImages { get; } = new(
-        ImageSize: 224, new ChannelNormalisation([0.485f, 0.456f, 0.406f], [0.229f, 0.224f, 0.225f]), AugmentationSettings.Cifar);
+        ImageSize: 224, new ChannelNormalisation([0.485f, 0.456f, 0.406f], [0.229f, 0.224f, 0.225f]), AugmentationSettings.Photographs)
+    {
+        Geometry = ImageGeometry.Photographs,
+        Crop = RandomResizedCrop.Photographs,
+    };
 }
 
 internal sealed class ImageNetResNet : NetworkDefinition
