@@ -68,6 +68,11 @@ internal sealed class Model : IDisposable
         var metadata = session.ModelMetadata.CustomMetadataMap;
         classNames = JsonSerializer.Deserialize<string[]>(metadata["class_names"])!;
         size = int.Parse(metadata["image_size"]);
+        if (metadata.TryGetValue("interpolation", out var interpolation))
+        {
+            throw new NotSupportedException($"The model takes photographs ({interpolation}, shorter side {metadata["resize_side"]}); this sample resizes as for small images.");
+        }
+
         takesBytes = session.InputMetadata["images"].ElementType == typeof(byte);
         outputs = [.. wanted.Where(session.OutputMetadata.ContainsKey)];
     }

@@ -146,9 +146,10 @@ public sealed class Run : IDisposable
             var advice = others.Contains(before.Set) ? "To evaluate on other sets, name them with --ood; the report of the run is then left as it is."
                 : before.Set == SetFingerprint.Outliers ? "Put those of the training back, or name them with --outliers."
                 : "Put those of the training back, or name them with --id, or --data.";
+            var (had, has) = before.Compared(after) is (null, null) ? (before.Pixels, after.Pixels) : before.Compared(after);
             throw new InputException(
                 $"The images of the set {before.Set} are not those of the run in {Folder.Root}, although they have their names: the run has {before.Images:N0} with the hash "
-                + $"{before.Pixels}, but there are {after.Images:N0} with the hash {after.Pixels}. {advice}");
+                + $"{had}, but there are {after.Images:N0} with the hash {has}. {advice}");
         }
     }
 

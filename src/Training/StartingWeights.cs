@@ -127,7 +127,7 @@ internal static class StartingWeights
         }
 
         var now = DataFingerprint.Of(data, recipe.Data.InDistribution, recipe.SplitSeed);
-        var isSame = trained.Of(SetFingerprint.Test) is { } test ? test == now.Of(SetFingerprint.Test) : trained.HasFilesOf(now) || start.Recipe.SplitSeed == recipe.SplitSeed;
+        var isSame = trained.Of(SetFingerprint.Test) is { } test ? now.Of(SetFingerprint.Test) is { } other && test.IsSameAs(other) : trained.HasFilesOf(now) || start.Recipe.SplitSeed == recipe.SplitSeed;
         Require(
             isSame, path,
             $"it was tested on other images ({trained}) than this run would be ({now}), so that its weights may have been trained on this run's test images; "

@@ -302,7 +302,10 @@ public sealed class Trainer : IDisposable
         journal.LogLength,
         threshold,
         data.Training.Height,
-        fingerprint.Value);
+        fingerprint.Value)
+    {
+        Geometry = Recipe.Input.Geometry,
+    };
 
     private void RequireFinite(TrainingPhase phase, double[] means)
     {

@@ -24,7 +24,8 @@ public static class TrainingDataReader
         var (skipped, remarks) = (new List<string>(), new List<string>());
         var outOfDistribution = recipe.Data.OutOfDistribution.Count == 0 || !withOutOfDistribution
             ? images.OutOfDistribution
-            : OutOfDistribution(recipe.Data, Open(recipe.Data), images.Training, skipped, remarks);
+            : OutOfDistribution(
+                recipe.Data, Open(recipe.Data), images.Training, new ReadOptions(images.Training.Height, recipe.Data.SkipBroken) { Geometry = recipe.Input.Geometry }, skipped, remarks);
         return Split(recipe, images.Training, images.Test, recipe.UsesOutliers ? images.Outliers : null, outOfDistribution, skipped, remarks);
     }
 
@@ -61,11 +62,12 @@ public static class TrainingDataReader
             remarks.AddRange(dataset.Notes.Concat(dataset.Problems));
         }
 
-        var read = Datasets.InDistributionOf(inDistribution, path, new ReadOptions(recipe.ImageSize, data.SkipBroken));
+        var options = new ReadOptions(recipe.ImageSize, data.SkipBroken) { Geometry = recipe.Input.Geometry, NeedsWholeImages = recipe.Input.Crop is not null };
+        var read = Datasets.InDistributionOf(inDistribution, path, options);
         var skipped = read.Skipped.ToList();
-        var options = new ReadOptions(read.Training.Height, data.SkipBroken);
+        options = options with { ImageSize = read.Training.Height };
         var outlierImages = outliers is null ? null : Datasets.OutliersOf(outliers, data.Outliers!, options, skipped);
-        var outOfDistribution = withOutOfDistribution ? OutOfDistribution(data, sets, read.Training, skipped, remarks) : [];
+        var outOfDistribution = withOutOfDistribution ? OutOfDistribution(data, sets, read.Training, options, skipped, remarks) : [];
         return Split(recipe, read.Training, read.Test, outlierImages, outOfDistribution, skipped, remarks);
     }
 
@@ -82,9 +84,9 @@ public static class TrainingDataReader
     private static List<Dataset?> Open(DataRecipe data) => [.. data.OutOfDistribution.Select(set => NoiseSets.IsName(set.Path) ? null : Dataset.Open(set.Path))];
 
     private static List<ImageSet> OutOfDistribution(
-        DataRecipe data, IReadOnlyList<Dataset?> opened, ImageSet training, List<string> skipped, List<string> remarks)
+        DataRecipe data, IReadOnlyList<Dataset?> opened, ImageSet training, ReadOptions options, List<string> skipped, List<string> remarks)
     {
-        var options = new ReadOptions(training.Height, data.SkipBroken);
+        options = options with { NeedsWholeImages = false };
         var sets = new List<ImageSet>();
         foreach (var (set, dataset) in data.OutOfDistribution.Zip(opened))
         {

@@ -55,7 +55,7 @@ public sealed record TrainingPhase
     public static TrainingPhase Representation(Recipe recipe, TrainingData data, ComputeDevice device)
     {
         var method = MethodDefinition.Find(recipe.Method);
-        var augmentation = NetworkDefinition.Find(recipe.Network).Input.Augmentation;
+        var augmentation = recipe.Input.Augmentation;
         return new TrainingPhase
         {
             Name = RepresentationName,
@@ -66,6 +66,7 @@ public sealed record TrainingPhase
                 BatchSize = recipe.Representation.BatchSize,
                 OutlierBatchSize = recipe.UsesOutliers ? recipe.OutlierBatchSize : 0,
                 Views = recipe.Views,
+                Crop = recipe.Input.Crop,
                 Augmentation = recipe.ChangesColours ? augmentation : augmentation with { JitterProbability = 0, GreyscaleProbability = 0 },
                 Seed = recipe.SeedOf(phase: 0),
                 Sampling = recipe.Representation.Sampling,
@@ -96,6 +97,8 @@ public sealed record TrainingPhase
         {
             BatchSize = recipe.AuxiliaryBranch.BatchSize,
             Views = 1,
+            Crop = recipe.Input.Crop,
+            Augmentation = recipe.Input.Augmentation,
             Seed = recipe.SeedOf(phase: 1),
             Sampling = recipe.AuxiliaryBranch.Sampling,
             Epochs = recipe.AuxiliaryBranch.Epochs,

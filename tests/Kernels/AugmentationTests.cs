@@ -23,6 +23,32 @@ public sealed class AugmentationTests
     }
 
     [Test]
+    public void eight_pixels_at_a_time_have_the_bytes_of_one_at_a_time_for_every_colour()
+    {
+        var pixels = new Rgb[(1 << 16) + 3];
+        var all = Enumerable.Range(0, 256).Select(value => (byte)value).ToArray();
+        foreach (var red in all)
+        {
+            Expect(default(PixelVectors.ToGrey), red);
+            Expect(new PixelVectors.Saturate(red / 128f), red);
+            Expect(new PixelVectors.ShiftHue(red - 128), red);
+        }
+
+        void Expect<T>(T operation, byte red)
+            where T : struct, PixelVectors.IOperation
+        {
+            for (var i = 0; i < pixels.Length; i++)
+            {
+                pixels[i] = new Rgb(red, all[i >> 8 & 255], all[i & 255]);
+            }
+
+            var expected = Array.ConvertAll(pixels, operation.Of);
+            PixelVectors.Apply(pixels, operation);
+            Assert.That(pixels.AsSpan().SequenceEqual(expected), $"{operation} of red {red}");
+        }
+    }
+
+    [Test]
     public void without_augmentation_a_view_is_the_image()
     {
         var source = Bytes(6 * 4 * 3, 0);

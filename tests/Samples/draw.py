@@ -6,10 +6,12 @@ The layout is that of the large data, so one test serves both. All pictures are 
 import gzip
 import io
 import pathlib
+import struct
 import tarfile
+import zlib
 
 import numpy
-from PIL import Image
+from PIL import Image, ImageOps
 
 FOLDER = pathlib.Path(__file__).parent
 TEN = ['airplane', 'automobile', 'bird', 'cat', 'deer', 'dog', 'frog', 'horse', 'ship', 'truck']
@@ -244,5 +246,82 @@ def expected(path, content):
     return f'{path}\t{image.format}\t{image.mode}\t{image.width}\t{image.height}\tyes\t{mean}'
 
 
-for part in (ten_classes, listed_classes, scenes, outliers, test_sets, formats):
+def photographs():
+    """Files in every orientation and colour mode, and resized parts of one picture, each beside what Pillow makes of it (NAME.png beside NAME)."""
+    picture = draw(97_000, 5, 0.2, 29, 21)
+    files = {}
+
+    def add(name, content):
+        files[name] = content
+        image = ImageOps.exif_transpose(Image.open(io.BytesIO(content)))
+        # Pillow clips 16 bits of grey; the upper eight are what it takes of 16 bits of colour.
+        upper = Image.fromarray((numpy.asarray(image) >> 8).astype(numpy.uint8)) if image.mode == 'I' else image
+        files[f'{name}.png'] = encoded(numpy.asarray(upper.convert('RGB')), 'PNG')
+
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[0x112] = orientation
+        add(f'turned/{orientation}.jpg', encoded(picture, quality=95, subsampling='4:4:4', exif=exif.tobytes()))
+        # Divisible by eight, so that it can be decoded at an eighth; and not.
+        for width, height in [(128, 64), (131, 67)]:
+            add(f'turned/{width}x{height}_{orientation}.jpg', encoded(draw(97_001, 2, 0.6, width, height), quality=95, subsampling='4:4:4', exif=exif.tobytes()))
+        add(f'turned/{orientation}.webp', encoded(picture, 'WEBP', lossless=True, exif=exif.tobytes()))
+        add(f'turned/{orientation}.png', encoded(picture, 'PNG', exif=exif.tobytes()))
+
+    cmyk = numpy.asarray(Image.fromarray(picture).convert('CMYK')).copy()
+    cmyk[..., 3] = numpy.linspace(0, 120, cmyk[..., 3].size).reshape(cmyk.shape[:2])
+    add('modes/cmyk.jpg', of_inks(cmyk, transform=0))
+    colours = numpy.asarray(Image.fromarray(255 - cmyk[..., :3]).convert('YCbCr'))
+    add('modes/ycck.jpg', of_inks(255 - numpy.dstack([colours, 255 - cmyk[..., 3]]), transform=2))
+    deep = picture.astype(numpy.uint16) * 256 + 99
+    add('modes/grey16.png', encoded(deep[..., 1], 'PNG'))
+    files['modes/rgb16.png'] = deep_png(deep)
+    files['modes/rgb16.png.png'] = encoded(picture, 'PNG')
+    add('modes/grey.png', encoded(picture[..., 0], 'PNG'))
+    add('modes/one_bit.png', encoded(picture, 'PNG', mode='1'))
+    add('modes/palette.png', encoded(picture, 'PNG', mode='P'))
+    add('modes/palette_see_through.png', encoded(picture, 'PNG', mode='P', transparency=3))
+    add('modes/grey_alpha.png', encoded(picture, 'PNG', mode='LA'))
+    add('modes/rgba.png', encoded(numpy.dstack([picture, picture[..., 0]]), 'PNG'))
+    add('modes/one_pixel.png', encoded(picture[:1, :1], 'PNG'))
+    add('modes/one_pixel.jpg', encoded(picture[:1, :1]))
+    add('modes/one_row.png', encoded(picture[:1], 'PNG'))
+    files['modes/forty_megapixels.jpg'] = encoded(numpy.broadcast_to(numpy.uint8([200, 90, 30]), (5000, 8000, 3)), quality=75)
+
+    source = Image.fromarray(draw(97_002, 9, 0.7, 97, 61))
+    files['resized/source.png'] = encoded(numpy.asarray(source), 'PNG')
+    for name, method in [('bilinear', Image.BILINEAR), ('bicubic', Image.BICUBIC)]:
+        for side in [8, 16, 28, 61, 80]:
+            # torchvision's Resize(side * 8 / 7) and CenterCrop(side).
+            shorter = round(side * 8 / 7)
+            resized = source.resize((int(shorter * 97 / 61), shorter), method)
+            left, top = (round((length - side) / 2) for length in resized.size)
+            files[f'resized/{name}_{side}.png'] = encoded(numpy.asarray(resized.crop((left, top, left + side, top + side))), 'PNG')
+    for left, top, width, height in [(0, 0, 97, 61), (13, 7, 40, 52), (90, 55, 7, 6), (50, 0, 1, 61), (20, 30, 33, 24)]:
+        for side in [7, 24]:
+            part = source.crop((left, top, left + width, top + height)).resize((side, side), Image.BILINEAR)
+            files[f'resized/crop_{left}_{top}_{width}_{height}_{side}.png'] = encoded(numpy.asarray(part), 'PNG')
+    pack('photographs.tar.gz', files)
+
+
+def of_inks(inks, transform):
+    """A JPEG of four inks whose Adobe marker says whether they are stored as they are (0) or as luminance and chroma (2)."""
+    content = io.BytesIO()
+    Image.fromarray(inks, 'CMYK').save(content, 'JPEG', quality=95, subsampling=0)
+    content = bytearray(content.getvalue())
+    place = content.index(b'Adobe')
+    content[place + 11] = transform
+    return bytes(content)
+
+
+def deep_png(pixels):
+    """A PNG of three times sixteen bits, which Pillow does not write."""
+    height, width, _ = pixels.shape
+    rows = b''.join(b'\0' + row.astype('>u2').tobytes() for row in pixels)
+    chunks = [(b'IHDR', struct.pack('>IIBBBBB', width, height, 16, 2, 0, 0, 0)), (b'IDAT', zlib.compress(rows)), (b'IEND', b'')]
+    return b'\x89PNG\r\n\x1a\n' + b''.join(
+        struct.pack('>I', len(body)) + kind + body + struct.pack('>I', zlib.crc32(kind + body)) for kind, body in chunks)
+
+
+for part in (ten_classes, listed_classes, scenes, outliers, test_sets, formats, photographs):
     part()

@@ -113,7 +113,7 @@ public sealed class MutationTests
         var target = new byte[8 * 8 * 3];
         Try(random => Mutations.Of(wholes[random.Next(wholes.Length)], random), bytes =>
         {
-            if (decoder.Decode(bytes, target, 8) is { } fault)
+            if (decoder.Decode(bytes, target, 8, ImageGeometry.SmallImages) is { } fault)
             {
                 throw new InputException(fault);
             }

@@ -162,6 +162,9 @@ public readonly record struct AugmentationSettings
         GreyscaleProbability = 0.2f,
     };
 
+    /// <summary>The same flips and colours for images that are cropped before: nothing is added at the sides.</summary>
+    public static AugmentationSettings Photographs => Cifar with { Padding = 0f };
+
     /// <summary>No change at all.</summary>
     public static AugmentationSettings None => default;
 

@@ -171,10 +171,14 @@ public sealed record CheckpointInfo(
     int? ImageSize = null,
     DataFingerprint? Data = null)
 {
+    /// <summary>How images become the squares that the network takes. A file of an earlier version does not say: all were read as small images.</summary>
+    public ImageGeometry Geometry { get; init; } = ImageGeometry.SmallImages;
+
     private const string Format = "pascl-checkpoint";
     private const int Version = 2;
     private const string ThresholdKey = "calibration";
     private const string ImageSizeKey = "image_size";
+    private const string GeometryKey = "geometry";
     private const string DataKey = "data";
 
     /// <summary>The strings by which a file carries this record.</summary>
@@ -189,6 +193,11 @@ public sealed record CheckpointInfo(
         if (ImageSize is not null)
         {
             metadata.Add(ImageSizeKey, Json(ImageSize));
+        }
+
+        if (Geometry != ImageGeometry.SmallImages)
+        {
+            metadata.Add(GeometryKey, Json(Geometry));
         }
 
         if (Data is not null)
@@ -226,7 +235,10 @@ public sealed record CheckpointInfo(
             Value<long>("log_length"),
             file.Metadata.ContainsKey(ThresholdKey) ? Value<ScoreThreshold>(ThresholdKey) : null,
             file.Metadata.ContainsKey(ImageSizeKey) ? Value<int>(ImageSizeKey) : null,
-            file.Metadata.ContainsKey(DataKey) ? Value<DataFingerprint>(DataKey) : null);
+            file.Metadata.ContainsKey(DataKey) ? Value<DataFingerprint>(DataKey) : null)
+        {
+            Geometry = file.Metadata.ContainsKey(GeometryKey) ? Value<ImageGeometry>(GeometryKey) : ImageGeometry.SmallImages,
+        };
 
         string Text(string key) =>
             file.Metadata.TryGetValue(key, out var text)
@@ -239,7 +251,7 @@ public sealed record CheckpointInfo(
             {
                 return JsonSerializer.Deserialize<T>(Text(key)) ?? throw new JsonException("null was not expected");
             }
-            catch (JsonException exception)
+            catch (Exception exception) when (exception is JsonException or ArgumentException)
             {
                 throw new InputException($"{file.Path} is damaged: its metadata says {key} = '{Text(key)}'.", exception);
             }

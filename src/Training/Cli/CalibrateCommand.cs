@@ -197,7 +197,7 @@ internal sealed record CalibrationImages(ImageSet Images, string Description, st
     {
         var skipped = new List<string>();
         var data = run.Recipe.Data;
-        var images = Datasets.ReadHeldOut(path, new ReadOptions(run.Info.ImageSize ?? run.Images.Training.Height, data.SkipBroken), skipped);
+        var images = Datasets.ReadHeldOut(path, new ReadOptions(run.Info.ImageSize ?? run.Images.Training.Height, data.SkipBroken) { Geometry = run.Info.Geometry }, skipped);
         if (images.Count == 0)
         {
             throw new InputException($"{path} holds no images; a threshold needs at least one.");

@@ -154,7 +154,7 @@ internal static class RunExport
                 model, images.Height, images.Width, [.. ConvolutionUse.Evaluation([images], OnnxVerification.BatchSize)]));
         }
 
-        var deployed = new DeployedModel(model, info.ClassNames, images.Height, score, threshold, info.Data);
+        var deployed = new DeployedModel(model, info.ClassNames, images.Height, info.Geometry, score, threshold, info.Data);
         var agreement = OnnxExport.Write(file, deployed, settings.Input, images);
         Console.WriteLine(FormattableString.Invariant(
             $"Verified by ONNX Runtime on {agreement.Images:N0} images of {images.Name}, {(threshold is null ? "" : "every decision and ")}with a largest difference of {agreement.Largest:0.0e+0} "));
@@ -194,7 +194,7 @@ internal static class RunExport
             return TrainingDataReader.Read(recipe, withOutliers: false, withOutOfDistribution: false).Test;
         }
 
-        var sets = Datasets.ReadOutOfDistribution(null, path, new ReadOptions(recipe.Data.ImageSize, recipe.Data.SkipBroken));
+        var sets = Datasets.ReadOutOfDistribution(null, path, new ReadOptions(recipe.ImageSize, recipe.Data.SkipBroken) { Geometry = recipe.Input.Geometry });
         return sets[0].Count > 0 ? sets[0] : throw new InputException($"{path} holds no images to verify the model on.");
     }
 }

@@ -123,7 +123,10 @@ internal static class RunImport
             phase.Name, epochs, (long)epochs * (data.Training.Count / phase.Batches.BatchSize), json, history,
             data.Training.ClassNames, data.Training.CountPerClass(),
             ImageSize: data.Training.Height,
-            Data: DataFingerprint.Of(data, fitting.Data.InDistribution, fitting.SplitSeed));
+            Data: DataFingerprint.Of(data, fitting.Data.InDistribution, fitting.SplitSeed))
+        {
+            Geometry = fitting.Input.Geometry,
+        };
         using var folder = RunFolder.Create(recipe.Preset, output);
         folder.WriteRecipe(json);
         Checkpoint.Save(folder.Checkpoint, info, model, optimiser);

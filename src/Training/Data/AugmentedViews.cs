@@ -24,6 +24,21 @@ internal abstract class AugmentedViews : IDisposable
     /// <param name="destination">(images, H, W, 3), float32, contiguous, on <see cref="Device"/>.</param>
     public abstract void Make(int first, int epoch, int stream, torch.Tensor destination);
 
+    /// <summary>Makes several views of each of some images, as <see cref="Make"/> makes them one after the other.</summary>
+    /// <param name="first">Place of the first in the order.</param>
+    /// <param name="epoch">Epoch, from 0.</param>
+    /// <param name="firstStream">Which random numbers the first view has; the next one has the next number.</param>
+    /// <param name="views">Views of every image.</param>
+    /// <param name="destination">(views * images, H, W, 3): the first view of every image, then the second; float32, contiguous, on <see cref="Device"/>.</param>
+    public virtual void MakeAll(int first, int epoch, int firstStream, int views, torch.Tensor destination)
+    {
+        var images = destination.shape[0] / views;
+        for (var view = 0; view < views; view++)
+        {
+            Make(first, epoch, firstStream + view, destination.narrow(0, view * images, images));
+        }
+    }
+
     /// <inheritdoc/>
     public virtual void Dispose()
     {
@@ -39,16 +54,34 @@ internal sealed class HostViews(ImageSet images, BatchPlan plan) : AugmentedView
 
     public override void Begin(int[] images) => order = images;
 
-    public override void Make(int first, int epoch, int stream, torch.Tensor destination)
+    public override void Make(int first, int epoch, int stream, torch.Tensor destination) => MakeAll(first, epoch, stream, 1, destination);
+
+    // Image by image, so that a file is decoded once for all of its views where they need it in one scale.
+    public override void MakeAll(int first, int epoch, int firstStream, int views, torch.Tensor destination)
     {
         var (height, width) = (images.Height, images.Width);
-        var scratch = new byte[height * width * PixelBlock.Channels];
-        var remaining = MemoryMarshal.Cast<byte, float>(destination.bytes);
-        foreach (var image in order.AsSpan(first, (int)destination.shape[0]))
+        var length = height * width * PixelBlock.Channels;
+        var (scratch, parts) = (new byte[length], new byte[plan.Crop is null ? images.IsStreamed ? length : 0 : views * length]);
+        var values = MemoryMarshal.Cast<byte, float>(destination.bytes);
+        var chosen = order.AsSpan(first, (int)destination.shape[0] / views);
+        for (var i = 0; i < chosen.Length; i++)
         {
-            var parameters = AugmentationParameters.Draw(plan.Augmentation, height, width, plan.Seed, epoch, image, stream);
-            Augmentation.Apply(images.Pixels(image), height, width, parameters, remaining[..scratch.Length], scratch);
-            remaining = remaining[scratch.Length..];
+            var image = chosen[i];
+            if (plan.Crop is { } crop)
+            {
+                images.ReadCrops(image, parts, (view, columns, rows) => crop.Draw(columns, rows, plan.Seed, epoch, image, firstStream + view));
+            }
+            else if (images.IsStreamed)
+            {
+                images.Read(image, parts);
+            }
+
+            for (var view = 0; view < views; view++)
+            {
+                var source = plan.Crop is not null ? parts.AsSpan(view * length, length) : images.IsStreamed ? parts : images.Pixels(image);
+                var parameters = AugmentationParameters.Draw(plan.Augmentation, height, width, plan.Seed, epoch, image, firstStream + view);
+                Augmentation.Apply(source, height, width, parameters, values.Slice(((view * chosen.Length) + i) * length, length), scratch);
+            }
         }
     }
 }
@@ -75,8 +108,11 @@ internal sealed class DeviceViews : AugmentedViews
 
     public override torch.Device Device { get; }
 
-    /// <summary>Whether the sets take at most half of the memory that the device has free; the rest is for the network.</summary>
-    public static bool Fit(KernelDevice device, IEnumerable<ImageSet> sets) => sets.Sum(BytesOf) <= device.FreeMemory() / 2;
+    /// <summary>
+    /// Whether the sets are in memory and take at most half of what the device has free; the rest is for the network. Parts of whole images are cut by threads of the CPU.
+    /// </summary>
+    public static bool Fit(KernelDevice device, BatchPlan plan, IReadOnlyList<ImageSet> sets) =>
+        plan.Crop is null && sets.All(set => !set.IsStreamed) && sets.Sum(BytesOf) <= device.FreeMemory() / 2;
 
     public override void Begin(int[] images) => order.CopyFrom(images);
 

@@ -75,6 +75,9 @@ public sealed record BatchPlan
     /// <summary>Augmented views of every in-distribution image, 1 or 2. Outliers have one.</summary>
     public int Views { get; init; } = 1;
 
+    /// <summary>The part of an image that a view shows; null for a crop of the square behind a border, by <see cref="Augmentation"/>.</summary>
+    public RandomResizedCrop? Crop { get; init; }
+
     /// <summary>How images are changed at random.</summary>
     public AugmentationSettings Augmentation { get; init; } = AugmentationSettings.Cifar;
 
@@ -138,11 +141,7 @@ internal sealed class BatchBuilder : IDisposable
         var start = step * plan.BatchSize;
         var rows = (plan.Views * plan.BatchSize) + plan.OutlierBatchSize;
         var pixels = torch.empty(rows, training.Height, training.Width, PixelBlock.Channels, device: trainingViews.Device); // (Views * N + K, H, W, 3)
-        for (var view = 0; view < plan.Views; view++)
-        {
-            trainingViews.Make(start, first.Epoch, RandomStream.FirstView + view, pixels.narrow(0, view * plan.BatchSize, plan.BatchSize));
-        }
-
+        trainingViews.MakeAll(start, first.Epoch, RandomStream.FirstView, plan.Views, pixels.narrow(0, 0, plan.Views * plan.BatchSize));
         outlierViews?.Make(
             step * plan.OutlierBatchSize, first.Epoch, RandomStream.Outlier, pixels.narrow(0, plan.Views * plan.BatchSize, plan.OutlierBatchSize));
 

@@ -61,7 +61,7 @@ public sealed class BatchLoader : IDisposable
         if (trainingViews is null)
         {
             // Asked once for both sets: the first one, uploaded, takes the memory that the second question would be about.
-            var onDevice = device?.Kernels is { } kernels && DeviceViews.Fit(kernels, outliers is null ? [training] : [training, outliers]);
+            var onDevice = device?.Kernels is { } kernels && DeviceViews.Fit(kernels, plan, outliers is null ? [training] : [training, outliers]);
             trainingViews = Views(training, onDevice);
             outlierViews = outliers is null ? null : Views(outliers, onDevice);
         }

@@ -8,9 +8,15 @@ namespace Pascl.Training.Data;
 /// <summary>What tells one set of images from another, wherever it lies.</summary>
 /// <param name="Set">What it is to the run: <c>training</c>, <c>validation</c>, <c>test</c>, <c>outliers</c>, or the name of an out-of-distribution set.</param>
 /// <param name="Images">Number of images.</param>
-/// <param name="Pixels">The first 16 hexadecimal digits of the SHA-256 of their pixels and labels, in order.</param>
+/// <param name="Pixels">
+/// The first 16 hexadecimal digits of the SHA-256 of their pixels and labels, in order. Empty for images that are decoded whenever they are wanted: to decode all of them once
+/// more, only to know them again, may take longer than what is asked of them.
+/// </param>
 public sealed record SetFingerprint(string Set, int Images, string Pixels)
 {
+    /// <summary>The same digits of the bytes of their files instead of the pixels; null for images that are not files, and in a file of an earlier version.</summary>
+    public string? Files { get; init; }
+
     /// <summary>Name of the training images in a fingerprint.</summary>
     public const string Training = "training";
 
@@ -27,18 +33,35 @@ public sealed record SetFingerprint(string Set, int Images, string Pixels)
     public static SetFingerprint Of(string name, ImageSet images)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        hash.AppendData(MemoryMarshal.AsBytes(images.PixelHashes.AsSpan()));
-        hash.AppendData(MemoryMarshal.AsBytes(images.Labels));
-        return new SetFingerprint(name, images.Count, DataFingerprint.Digits(hash));
+        return new SetFingerprint(name, images.Count, images.IsStreamed ? "" : Digits(images.PixelHashes))
+        {
+            Files = images.FileHashes is { } files ? Digits(files) : null,
+        };
+
+        string Digits(Int128[] hashes)
+        {
+            hash.AppendData(MemoryMarshal.AsBytes(hashes.AsSpan()));
+            hash.AppendData(MemoryMarshal.AsBytes(images.Labels));
+            return DataFingerprint.Digits(hash);
+        }
     }
 
+    /// <summary>What is compared with the fingerprint of another set: the pixels where both have them, else the files, else nothing but the number.</summary>
+    internal (string? Here, string? There) Compared(SetFingerprint other) =>
+        Pixels.Length > 0 && other.Pixels.Length > 0 ? (Pixels, other.Pixels)
+        : Files is not null && other.Files is not null ? (Files, other.Files)
+        : (null, null);
+
+    /// <summary>Whether two sets are the same by everything that is known of both.</summary>
+    public bool IsSameAs(SetFingerprint other) => Images == other.Images && Compared(other) is var (here, there) && here == there;
+
     /// <inheritdoc/>
-    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Set} {Images:N0} images {Pixels}");
+    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Set} {Images:N0} images {(Pixels.Length > 0 ? Pixels : $"files {Files}")}");
 }
 
 /// <summary>
 /// What tells a run's images from others, wherever they lie: how many there are, their classes, the files' names below the data set's own folder with their labels, in
-/// the order of the split, the seed of the split, and the pixels of every set.
+/// the order of the split, the seed of the split, and the pixels or the files of every set.
 /// </summary>
 /// <param name="Training">Number of training images.</param>
 /// <param name="Validation">Number of images held out.</param>
@@ -50,7 +73,7 @@ public sealed record DataFingerprint(int Training, int Validation, int Test, int
 {
     private const int DigitCount = 16;
 
-    /// <summary>The sets with the hashes of their pixels; empty in a file of an earlier version.</summary>
+    /// <summary>The sets with the hashes of their pixels or files; empty in a file of an earlier version.</summary>
     public IReadOnlyList<SetFingerprint> Sets { get; init; } = [];
 
     /// <summary>The fingerprint of a run's images.</summary>
@@ -90,7 +113,7 @@ public sealed record DataFingerprint(int Training, int Validation, int Test, int
     public IEnumerable<(SetFingerprint Here, SetFingerprint There)> Differences(DataFingerprint other) =>
         from set in Sets
         let there = other.Of(set.Set)
-        where there is not null && there != set
+        where there is not null && !set.IsSameAs(there)
         select (set, there);
 
     /// <inheritdoc/>

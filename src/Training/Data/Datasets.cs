@@ -66,7 +66,7 @@ public static class Datasets
         }
 
         var test = dataset.Parts.Contains(Dataset.TestPart)
-            ? dataset.Read(Dataset.TestPart, name, options with { ImageSize = training.Height }, skipped)
+            ? dataset.Read(Dataset.TestPart, name, options with { ImageSize = training.Height, NeedsWholeImages = false }, skipped)
             : null;
         return test is not null && test.Labels.Contains(ImageSet.NoClass)
             ? throw new InputException($"{path}: the test part has images of no class (label -1); expected test images of the classes that are trained.")
@@ -110,8 +110,17 @@ public static class Datasets
 
 /// <summary>How image files become an <see cref="ImageSet"/>.</summary>
 /// <param name="ImageSize">
-/// Rows and columns of every image. An image of another size is resized so that its shorter side has this length, and cut to the square in
-/// its centre; an image of this size is untouched. Null keeps the images' own size where all are squares of one size up to 64, and stands
+/// Rows and columns of every image. An image of another size becomes a square by <see cref="Geometry"/>; by that of small images, an image of this size is untouched. Null keeps the images' own size where all are squares of one size up to 64, and stands
 /// for 32 otherwise, the input of the CIFAR networks. </param>
 /// <param name="SkipBroken">Leave out and list image files that cannot be decoded, instead of stopping at the first.</param>
-public sealed record ReadOptions(int? ImageSize = null, bool SkipBroken = false);
+public sealed record ReadOptions(int? ImageSize = null, bool SkipBroken = false)
+{
+    /// <summary>How images of other sizes become squares.</summary>
+    public ImageGeometry Geometry { get; init; } = ImageGeometry.SmallImages;
+
+    /// <summary>Whether parts of whole images will be asked for, so that files are decoded whenever they are wanted: their squares in memory would not do.</summary>
+    public bool NeedsWholeImages { get; init; }
+
+    /// <summary>Bytes that may be taken for decoded images; null for a quarter of what is free.</summary>
+    internal long? MemoryLimit { get; init; }
+}

@@ -16,7 +16,18 @@ public static class EvaluationBatches
     public static IEnumerable<Batch> Of(ImageSet images, int batchSize)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(batchSize);
-        return Enumerable.Range(0, images.Count).Chunk(batchSize).Select(chosen => Build(images, chosen));
+        int[][] batches = [.. Enumerable.Range(0, images.Count).Chunk(batchSize)];
+        return images.IsStreamed ? Ahead(images, batches) : batches.Select(chosen => Build(images, chosen));
+    }
+
+    // Decoded on all cores while the batch before is in use; at most three are in memory.
+    private static IEnumerable<Batch> Ahead(ImageSet images, int[][] batches)
+    {
+        using var ahead = new Prefetcher<Batch>(number => Build(images, batches[number]), 0, batches.Length, workers: 1, depth: 1);
+        foreach (var _ in batches)
+        {
+            yield return ahead.Next();
+        }
     }
 
     /// <summary>
@@ -57,13 +68,42 @@ public static class EvaluationBatches
     private static Batch Build(ImageSet images, int[] chosen)
     {
         using var pixels = torch.empty(chosen.Length, images.Height, images.Width, PixelBlock.Channels); // (N, H, W, 3)
-        var destination = MemoryMarshal.Cast<byte, float>(pixels.bytes);
-        foreach (var image in chosen)
+        if (images.IsStreamed)
         {
-            Augmentation.ToUnit(images.Pixels(image), destination);
-            destination = destination[images.Pixels(image).Length..];
+            Decode(images, chosen, pixels);
+        }
+        else
+        {
+            var destination = MemoryMarshal.Cast<byte, float>(pixels.bytes);
+            foreach (var image in chosen)
+            {
+                Augmentation.ToUnit(images.Pixels(image), destination);
+                destination = destination[images.Pixels(image).Length..];
+            }
         }
 
         return Batch.FromPixels(pixels, images, chosen, views: 1);
+    }
+
+    private static void Decode(ImageSet images, int[] chosen, torch.Tensor pixels)
+    {
+        var length = images.Height * images.Width * PixelBlock.Channels;
+        try
+        {
+            Parallel.For(
+                0, chosen.Length, () => new byte[length],
+                (row, _, decoded) =>
+                {
+                    images.Read(chosen[row], decoded);
+                    Augmentation.ToUnit(decoded, MemoryMarshal.Cast<byte, float>(pixels.bytes).Slice(row * length, length));
+                    return decoded;
+                },
+                _ => { });
+        }
+        catch (AggregateException several)
+        {
+            // Of several broken files the first is named, as where one is decoded after the other.
+            throw several.InnerExceptions.OfType<InputException>().MinBy(fault => fault.Message, StringComparer.Ordinal) ?? (Exception)several;
+        }
     }
 }

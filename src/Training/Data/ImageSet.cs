@@ -1,20 +1,20 @@
 using System.Security.Cryptography;
+using Pascl.Training.Data.Formats;
 
 namespace Pascl.Training.Data;
 
 /// <summary>
-/// Images of one size with a label each. A label is a class index, or <see cref="NoClass"/> for an image of no class (outliers, out-of-distribution images).
-/// A selection shares the pixels of the set it was taken from.
+/// Images of one size with a label each. A label is a class index, or <see cref="NoClass"/> for an image of no class (outliers, out-of-distribution images). The pixels are
+/// those of a block, or are decoded from files whenever they are asked for. A selection shares them with the set it was taken from.
 /// </summary>
 public sealed class ImageSet
 {
     /// <summary>The label of an image that shows none of the classes.</summary>
     public const int NoClass = -1;
 
-    private readonly PixelBlock pixels;
+    private readonly Storage storage;
     private readonly int[] positions;
     private readonly int[] labels;
-    private readonly IReadOnlyList<string>? sources;
     private Int128[]? pixelHashes;
 
     /// <summary>Creates the set of all images in a block.</summary>
@@ -24,16 +24,33 @@ public sealed class ImageSet
     /// <param name="classNames">Class names in label order; empty for a set without classes.</param>
     /// <param name="sources">Where each image came from (a path, or archive and entry), for messages and reports.</param>
     public ImageSet(string name, PixelBlock pixels, int[] labels, IReadOnlyList<string> classNames, IReadOnlyList<string>? sources = null)
-        : this(name, pixels, [.. Enumerable.Range(0, pixels.Count)], labels, classNames, sources)
+        : this(name, new Storage(pixels, null, sources, null), labels, classNames)
     {
-        if (labels.Length != pixels.Count || (sources is not null && sources.Count != pixels.Count))
+    }
+
+    /// <summary>Creates the set of images that were decoded from files.</summary>
+    internal ImageSet(string name, PixelBlock pixels, int[] labels, IReadOnlyList<string> classNames, IReadOnlyList<string> sources, Int128[] fileHashes)
+        : this(name, new Storage(pixels, null, sources, fileHashes), labels, classNames)
+    {
+    }
+
+    /// <summary>Creates the set of images that are decoded whenever they are asked for.</summary>
+    internal ImageSet(string name, StreamedImages files, int[] labels, IReadOnlyList<string> classNames, IReadOnlyList<string> sources, Int128[] fileHashes)
+        : this(name, new Storage(null, files, sources, fileHashes), labels, classNames)
+    {
+    }
+
+    private ImageSet(string name, Storage storage, int[] labels, IReadOnlyList<string> classNames)
+        : this(name, storage, [.. Enumerable.Range(0, storage.Count)], labels, classNames)
+    {
+        if (labels.Length != storage.Count || (storage.Sources is { } sources && sources.Count != storage.Count))
         {
-            throw new ArgumentException($"{name} has {pixels.Count} images but {labels.Length} labels; there must be one per image.");
+            throw new ArgumentException($"{name} has {storage.Count} images but {labels.Length} labels; there must be one per image.");
         }
     }
 
-    private ImageSet(string name, PixelBlock pixels, int[] positions, int[] labels, IReadOnlyList<string> classNames, IReadOnlyList<string>? sources) =>
-        (Name, this.pixels, this.positions, this.labels, ClassNames, this.sources) = (name, pixels, positions, labels, classNames, sources);
+    private ImageSet(string name, Storage storage, int[] positions, int[] labels, IReadOnlyList<string> classNames) =>
+        (Name, this.storage, this.positions, this.labels, ClassNames) = (name, storage, positions, labels, classNames);
 
     /// <summary>Short name for tables and messages.</summary>
     public string Name { get; }
@@ -48,19 +65,101 @@ public sealed class ImageSet
     public int Count => positions.Length;
 
     /// <summary>Rows of every image, in pixels.</summary>
-    public int Height => pixels.Height;
+    public int Height => storage.Pixels?.Height ?? storage.Files!.Size;
 
     /// <summary>Columns of every image, in pixels.</summary>
-    public int Width => pixels.Width;
+    public int Width => storage.Pixels?.Width ?? storage.Files!.Size;
+
+    /// <summary>Whether images are decoded whenever they are asked for, which costs time, instead of being held in memory.</summary>
+    public bool IsStreamed => storage.Files is not null;
+
+    /// <summary>Why images are not held in memory, as a part of a sentence; null where they are.</summary>
+    internal string? ReasonToStream => storage.Files?.Reason;
 
     /// <summary>The class of every image, from 0; <see cref="NoClass"/> where it shows none.</summary>
     public ReadOnlySpan<int> Labels => labels;
 
-    /// <summary>The bytes of image <paramref name="index"/>, (Height, Width, 3).</summary>
-    public ReadOnlySpan<byte> Pixels(int index) => pixels[positions[index]];
+    /// <summary>The bytes of image <paramref name="index"/>, (Height, Width, 3). Where images are streamed, every call decodes a file; <see cref="Read"/> allocates nothing.</summary>
+    /// <exception cref="InputException">The file of a streamed image cannot be decoded any more.</exception>
+    public ReadOnlySpan<byte> Pixels(int index)
+    {
+        if (storage.Pixels is { } pixels)
+        {
+            return pixels[positions[index]];
+        }
+
+        var decoded = new byte[ImageByteCount];
+        Read(index, decoded);
+        return decoded;
+    }
+
+    /// <summary>Copies image <paramref name="index"/>.</summary>
+    /// <param name="index">The image.</param>
+    /// <param name="target">(Height, Width, 3) bytes.</param>
+    /// <exception cref="InputException">The file of a streamed image cannot be decoded any more.</exception>
+    public void Read(int index, Span<byte> target)
+    {
+        if (storage.Pixels is { } pixels)
+        {
+            pixels[positions[index]].CopyTo(target);
+        }
+        else
+        {
+            storage.Files!.Decode(positions[index], target);
+        }
+    }
+
+    /// <summary>Parts of image <paramref name="index"/>, each resized to the size of the set: of the whole image in its file where images are streamed, else of its square.</summary>
+    /// <param name="index">The image.</param>
+    /// <param name="targets">(parts, Height, Width, 3) bytes.</param>
+    /// <param name="boxOf">The box of a part, in a picture of a width and height.</param>
+    /// <exception cref="InputException">The file of a streamed image cannot be decoded any more.</exception>
+    internal void ReadCrops(int index, Span<byte> targets, Func<int, int, int, CropBox> boxOf)
+    {
+        if (storage.Files is { } files)
+        {
+            files.DecodeCrops(positions[index], targets, boxOf);
+            return;
+        }
+
+        using var decoder = DecoderPool.Rent();
+        _ = decoder.Value.DecodeCrops(RawPicture.Of(Pixels(index), Width, Height), targets, Width, boxOf);
+    }
+
+    /// <summary>Does something with every image, on all cores and at the memory of one image for each. Hashes of the pixels are taken on the way.</summary>
+    /// <param name="use">Receives an image's index and pixels.</param>
+    internal void ForEach(PixelUse use)
+    {
+        // Half of a SHA-256 is plenty: two of a million different images agree in it with a probability of 1e-27.
+        var hashes = pixelHashes is null ? new Int128[Count] : null;
+        Parallel.For(
+            0, Count, () => IsStreamed ? new byte[ImageByteCount] : [],
+            (image, _, buffer) =>
+            {
+                var pixels = (ReadOnlySpan<byte>)buffer;
+                if (IsStreamed)
+                {
+                    Read(image, buffer);
+                }
+                else
+                {
+                    pixels = Pixels(image);
+                }
+
+                if (hashes is not null)
+                {
+                    hashes[image] = BitConverter.ToInt128(SHA256.HashData(pixels));
+                }
+
+                use(image, pixels);
+                return buffer;
+            },
+            _ => { });
+        pixelHashes ??= hashes;
+    }
 
     /// <summary>Where image <paramref name="index"/> came from, or its number where that is not known.</summary>
-    public string Source(int index) => sources?[positions[index]] ?? $"{Name}[{positions[index]}]";
+    public string Source(int index) => storage.Sources?[positions[index]] ?? $"{Name}[{positions[index]}]";
 
     /// <summary>Number of images per class.</summary>
     public int[] CountPerClass()
@@ -81,34 +180,37 @@ public sealed class ImageSet
     public ImageSet Select(IEnumerable<int> indices)
     {
         int[] chosen = [.. indices];
-        return new ImageSet(Name, pixels, [.. chosen.Select(i => positions[i])], [.. chosen.Select(i => labels[i])], ClassNames, sources);
+        return new ImageSet(Name, storage, [.. chosen.Select(i => positions[i])], [.. chosen.Select(i => labels[i])], ClassNames);
     }
 
     /// <summary>The same images under another name.</summary>
-    public ImageSet Named(string name) => name == Name ? this : new ImageSet(name, pixels, positions, labels, ClassNames, sources) { pixelHashes = PixelHashes };
+    public ImageSet Named(string name) => name == Name ? this : new ImageSet(name, storage, positions, labels, ClassNames) { pixelHashes = pixelHashes };
 
-    /// <summary>The 128-bit hash of each image's pixels, computed when it is first asked for: a run needs them for its fingerprint and to find images that sets share.</summary>
+    /// <summary>
+    /// The 128-bit hash of each image's pixels, computed when it is first asked for: a run needs them for its fingerprint and to find images that sets share. Of streamed images
+    /// all are decoded for it.
+    /// </summary>
     internal Int128[] PixelHashes
     {
         get
         {
             if (pixelHashes is null)
             {
-                // Half of a SHA-256 is plenty: two of a million different images agree in it with a probability of 1e-27.
-                var hashes = new Int128[Count];
-                Parallel.For(0, Count, i => hashes[i] = BitConverter.ToInt128(SHA256.HashData(Pixels(i))));
-                pixelHashes = hashes;
+                ForEach((_, _) => { });
             }
 
-            return pixelHashes;
+            return pixelHashes!;
         }
     }
+
+    /// <summary>The 128-bit hash of each image's file; null for images that are not files.</summary>
+    internal Int128[]? FileHashes => storage.FileHashes is { } hashes ? [.. positions.Select(position => hashes[position])] : null;
 
     /// <summary>The same images with the labels that their classes have in another list of names, which must hold them all.</summary>
     public ImageSet WithClasses(IReadOnlyList<string> classNames)
     {
         int[] label = [.. ClassNames.Select(name => classNames.Index().First(other => other.Item == name).Index)];
-        return new ImageSet(Name, pixels, positions, [.. labels.Select(old => old == NoClass ? NoClass : label[old])], classNames, sources);
+        return new ImageSet(Name, storage, positions, [.. labels.Select(old => old == NoClass ? NoClass : label[old])], classNames);
     }
 
     /// <summary>The same images without classes: every label is <see cref="NoClass"/>.</summary>
@@ -116,6 +218,19 @@ public sealed class ImageSet
     {
         var noClass = new int[Count];
         Array.Fill(noClass, NoClass);
-        return new ImageSet(Name, pixels, positions, noClass, [], sources);
+        return new ImageSet(Name, storage, positions, noClass, []);
+    }
+
+    private int ImageByteCount => Height * Width * PixelBlock.Channels;
+
+    /// <summary>The images that a set and its selections share: a block or files, and of each image where it came from and the hash of its file.</summary>
+    private sealed record Storage(PixelBlock? Pixels, StreamedImages? Files, IReadOnlyList<string>? Sources, Int128[]? FileHashes)
+    {
+        public int Count => Pixels?.Count ?? Files!.Count;
     }
 }
+
+/// <summary>What is done with the pixels of an image of a set.</summary>
+/// <param name="image">Its index.</param>
+/// <param name="pixels">(Height, Width, 3) bytes, until the return.</param>
+internal delegate void PixelUse(int image, ReadOnlySpan<byte> pixels);

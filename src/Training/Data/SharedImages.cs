@@ -73,12 +73,10 @@ internal sealed record SharedImages(string First, string Second, int Same, int S
     }
 
     // Bit (y, x): whether cell x of row y is brighter than its neighbour to the right, of 9 x 8 cells of mean brightness (N. Krawetz, "Kind of Like That", 2013).
-    private static ulong GradientHash(ImageSet images, int image)
+    private static ulong GradientHash(ReadOnlySpan<byte> pixels, int height, int width)
     {
         const int columns = HashRows + 1;
         Span<int> cells = stackalloc int[columns * HashRows];
-        var pixels = images.Pixels(image);
-        var (height, width) = (images.Height, images.Width);
         for (var cell = 0; cell < cells.Length; cell++)
         {
             var (top, bottom) = Range(cell / columns, HashRows, height);
@@ -118,9 +116,11 @@ internal sealed record SharedImages(string First, string Second, int Same, int S
         public Index(ImageSet images)
         {
             Images = images;
-            exact = images.PixelHashes;
             gradient = new ulong[images.Count];
-            Parallel.For(0, images.Count, i => gradient[i] = GradientHash(images, i));
+
+            // Streamed images are decoded once for both hashes, and again where hashes are close.
+            images.ForEach((i, pixels) => gradient[i] = GradientHash(pixels, images.Height, images.Width));
+            exact = images.PixelHashes;
             byHash = new(Build);
         }
 

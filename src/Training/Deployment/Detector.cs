@@ -94,15 +94,8 @@ public sealed class Detector : IDisposable
         }
 
         using var pixels = new PixelBlock(1, model.ImageSize, model.ImageSize);
-        if (width == model.ImageSize && height == model.ImageSize)
-        {
-            rgb.CopyTo(pixels.Writable(0));
-        }
-        else
-        {
-            Resampling.ResizeAndCrop(rgb, width, height, pixels.Writable(0), model.ImageSize);
-        }
-
+        using var decoder = new ImageDecoder();
+        decoder.Fit(rgb, width, height, pixels.Writable(0), model.ImageSize, model.Geometry);
         return Score(pixels)[0];
     }
 
@@ -112,7 +105,7 @@ public sealed class Detector : IDisposable
     private void Decode(ReadOnlySpan<byte> file, Span<byte> target, string name)
     {
         using var decoder = new ImageDecoder();
-        if (decoder.Decode(file, target, model.ImageSize) is { } fault)
+        if (decoder.Decode(file, target, model.ImageSize, model.Geometry) is { } fault)
         {
             throw new InputException($"{name} {fault}.");
         }

@@ -32,6 +32,9 @@ internal sealed class ScoringModel : IDisposable
     /// <summary>Rows and columns of the images that it takes.</summary>
     public int ImageSize { get; }
 
+    /// <summary>How images become squares of that size.</summary>
+    public ImageGeometry Geometry => run.Info.Geometry;
+
     /// <summary>The score, as <c>calibrate --score</c> takes it; the method's own where there is no threshold.</summary>
     public string ScoreName => score.Name;
 
@@ -120,11 +123,12 @@ internal sealed class ScoringModel : IDisposable
 /// <param name="Network">The network; it computes in float32.</param>
 /// <param name="ClassNames">Class names in label order.</param>
 /// <param name="ImageSize">Rows and columns of the images it is verified on.</param>
+/// <param name="Geometry">How images become squares of that size.</param>
 /// <param name="Score">The out-of-distribution score.</param>
 /// <param name="Threshold">That of the score; null where images are not to be accepted or rejected.</param>
 /// <param name="Data">What tells the images that it was trained and tested on from others; null where that is not known.</param>
 internal sealed record DeployedModel(
-    DualBranchNetwork Network, IReadOnlyList<string> ClassNames, int ImageSize, AcceptanceScore Score, ScoreThreshold? Threshold, DataFingerprint? Data = null);
+    DualBranchNetwork Network, IReadOnlyList<string> ClassNames, int ImageSize, ImageGeometry Geometry, AcceptanceScore Score, ScoreThreshold? Threshold, DataFingerprint? Data = null);
 
 /// <summary>What a deployed model says about one image.</summary>
 /// <param name="Class">Name of the most probable class, by the auxiliary branch.</param>

@@ -32,7 +32,7 @@ internal static class ScoringPipeline
 
         IReadOnlyList<ScoredImage> Score(int number)
         {
-            using var batch = DecodedImages.Of(chunks.Take(number), model.ImageSize);
+            using var batch = DecodedImages.Of(chunks.Take(number), model.ImageSize, model.Geometry);
             return batch.ScoreBy(model);
         }
     }
@@ -68,18 +68,19 @@ internal sealed class DecodedImages : IDisposable
     private readonly PixelBlock pixels;
     private readonly string?[] errors;
 
-    private DecodedImages(ImageInput[] inputs, int size)
+    private DecodedImages(ImageInput[] inputs, int size, ImageGeometry geometry)
     {
         this.inputs = inputs;
         pixels = new PixelBlock(inputs.Length, size, size);
         using var decoder = new ImageDecoder();
-        errors = [.. inputs.Select((input, i) => Decode(input, decoder, pixels.Writable(i), size))];
+        errors = [.. inputs.Select((input, i) => Decode(input, decoder, pixels.Writable(i), size, geometry))];
     }
 
     /// <summary>Reads and decodes images on the calling thread, resized and cropped like those of an evaluation.</summary>
     /// <param name="inputs">The images.</param>
     /// <param name="size">Rows and columns of the result.</param>
-    public static DecodedImages Of(ImageInput[] inputs, int size) => new(inputs, size);
+    /// <param name="geometry">How images become squares.</param>
+    public static DecodedImages Of(ImageInput[] inputs, int size, ImageGeometry geometry) => new(inputs, size, geometry);
 
     /// <summary>Scores the images that could be read.</summary>
     /// <returns>All images in their order.</returns>
@@ -95,11 +96,11 @@ internal sealed class DecodedImages : IDisposable
 
     public void Dispose() => pixels.Dispose();
 
-    private static string? Decode(ImageInput input, ImageDecoder decoder, Span<byte> target, int size)
+    private static string? Decode(ImageInput input, ImageDecoder decoder, Span<byte> target, int size, ImageGeometry geometry)
     {
         try
         {
-            return decoder.Decode(input.Read().Span, target, size) is { } fault ? $"{input.Source} {fault}." : null;
+            return decoder.Decode(input.Read().Span, target, size, geometry) is { } fault ? $"{input.Source} {fault}." : null;
         }
         catch (InputException exception)
         {

@@ -1,5 +1,6 @@
 using Pascl.Kernels;
 using Pascl.Kernels.Device;
+using Pascl.Training.Data;
 using Pascl.Training.Devices;
 
 namespace Pascl.Training.Networks;
@@ -48,15 +49,25 @@ public sealed record NetworkSettings(
 /// <summary>What a network's images must be like.</summary>
 /// <param name="ImageSize">Rows and columns that images are read with where the user names none; null for those of the files.</param>
 /// <param name="Normalisation">What is subtracted from the channels, and what divides them; null for images in [0, 1].</param>
-/// <param name="Augmentation">What training does to images in the first phase.</param>
+/// <param name="Augmentation">How training changes images at random.</param>
 public sealed record NetworkInput(int? ImageSize, ChannelNormalisation? Normalisation, AugmentationSettings Augmentation)
 {
+    /// <summary>How images become squares where nothing is random: evaluation, scoring, serving.</summary>
+    public ImageGeometry Geometry { get; init; } = ImageGeometry.SmallImages;
+
+    /// <summary>The part of an image that training cuts at random; null for a crop of the whole square behind a border, by <see cref="Augmentation"/>.</summary>
+    public RandomResizedCrop? Crop { get; init; }
+
     /// <summary>Images of any size in [0, 1], augmented as the literature does with CIFAR.</summary>
     public static NetworkInput SmallImages { get; } = new(ImageSize: null, Normalisation: null, AugmentationSettings.Cifar);
 
     /// <summary>Photographs, normalised by the channels' means and standard deviations over ImageNet's training images, with which torchvision's weights were trained.</summary>
     public static NetworkInput Photographs { get; } = new(
-        ImageSize: 224, new ChannelNormalisation([0.485f, 0.456f, 0.406f], [0.229f, 0.224f, 0.225f]), AugmentationSettings.Cifar);
+        ImageSize: 224, new ChannelNormalisation([0.485f, 0.456f, 0.406f], [0.229f, 0.224f, 0.225f]), AugmentationSettings.Photographs)
+    {
+        Geometry = ImageGeometry.Photographs,
+        Crop = RandomResizedCrop.Photographs,
+    };
 }
 
 /// <summary>(x - mean) / standard deviation, for each channel of images in [0, 1].</summary>

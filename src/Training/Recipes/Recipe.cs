@@ -89,7 +89,10 @@ public sealed record Recipe
     public int? DataThreads { get; init; }
 
     /// <summary>Rows and columns that images are read with: the user's, else the network's; null for those of the files.</summary>
-    public int? ImageSize => Data.ImageSize ?? NetworkDefinition.Find(Network).Input.ImageSize;
+    public int? ImageSize => Data.ImageSize ?? Input.ImageSize;
+
+    /// <summary>What the network's images must be like.</summary>
+    public NetworkInput Input => NetworkDefinition.Find(Network).Input;
 
     /// <summary>Whether the first phase sees outliers.</summary>
     public bool UsesOutliers => MethodDefinition.Find(Method).UsesOutliers;

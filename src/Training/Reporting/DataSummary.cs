@@ -11,7 +11,7 @@ internal static class DataSummary
     public static void Write(IAnsiConsole console, TrainingData data)
     {
         var counts = data.Training.CountPerClass();
-        var table = new Table().Border(TableBorder.Simple).AddColumns("images", "set", "number", "size");
+        var table = new Table().Border(TableBorder.Simple).AddColumns("images", "set", "number", "size", "decoded");
         Add("training", data.Training);
         Add("validation", data.Validation);
         Add("test", data.Test);
@@ -24,6 +24,11 @@ internal static class DataSummary
         console.Write(table);
         console.WriteLine(
             $"{counts.Length} classes, {counts.Max()} to {counts.Min()} training images each (imbalance {(double)counts.Max() / counts.Min():0.#} to 1)");
+        foreach (var reason in data.Sets.Where(set => set.Images.IsStreamed).GroupBy(set => set.Images.ReasonToStream, set => set.Images.Name))
+        {
+            console.WriteLine($"The files of {string.Join(", ", reason.Distinct())} are decoded whenever an image is wanted: {reason.Key}.");
+        }
+
         WriteSkipped(console, data.Skipped);
         foreach (var remark in data.Remarks)
         {
@@ -39,7 +44,7 @@ internal static class DataSummary
         {
             if (set is not null)
             {
-                table.AddRow(role, Markup.Escape(set.Name), $"{set.Count:N0}", $"{set.Height}x{set.Width}");
+                table.AddRow(role, Markup.Escape(set.Name), $"{set.Count:N0}", $"{set.Height}x{set.Width}", set.IsStreamed ? "when wanted" : "in memory");
             }
         }
     }

@@ -16,7 +16,7 @@ public sealed class BatchLoaderTests
     {
         var (training, outliers) = (Random(9, 5, 7, 1), Random(8, 5, 7, 2));
         using var device = ComputeDevice.Open("cpu", Backend.Ilgpu);
-        Assert.That(DeviceViews.Fit(device.Kernels!, [training, outliers]));
+        Assert.That(DeviceViews.Fit(device.Kernels!, Plan, [training, outliers]));
         using var onHost = new BatchLoader(training, outliers, Plan);
         using var onDevice = new BatchLoader(training, outliers, Plan, device);
         Assert.That(Contents(onDevice.Epoch(3)), Is.EqualTo(Contents(onHost.Epoch(3))));

@@ -63,6 +63,7 @@ internal static class SmallNetworks
             network,
             [.. Enumerable.Range(0, network.Head.ClassCount).Select(label => $"class {label}")],
             32,
+            ImageGeometry.SmallImages,
             known,
             threshold is { } value ? new ScoreThreshold(known.Name, 0.95, value, 100) : null);
     }

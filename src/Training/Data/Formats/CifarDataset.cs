@@ -27,15 +27,10 @@ internal sealed class CifarDataset : Dataset
         var pixels = Allocation.Of(images.Length, size, Location);
         Parallel.For(0, images.Length, i =>
         {
-            if (size == CifarRecords.ImageSize)
-            {
-                images[i].File.CopyPixels(images[i].Record, pixels.Writable(i));
-                return;
-            }
-
             Span<byte> natural = stackalloc byte[CifarRecords.ImageSize * CifarRecords.ImageSize * PixelBlock.Channels];
             images[i].File.CopyPixels(images[i].Record, natural);
-            Resampling.ResizeAndCrop(natural, CifarRecords.ImageSize, CifarRecords.ImageSize, pixels.Writable(i), size);
+            using var decoder = DecoderPool.Rent();
+            decoder.Value.Fit(natural, CifarRecords.ImageSize, CifarRecords.ImageSize, pixels.Writable(i), size, options.Geometry);
         });
         int[] labels = [.. images.Select(image => image.File.Labels[image.Record])];
         return new ImageSet(name, pixels, labels, ClassNames, [.. images.Select(image => $"{image.File.Source}[{image.Record}]")]);

@@ -128,8 +128,7 @@ internal abstract class FileDataset : Dataset
     public override IReadOnlyList<(int Width, int Height, int Count)> Sizes(string part) => Headers(part).Sizes;
 
     public override IReadOnlyList<string> Remarks(string part) => Headers(part).Turned is > 0 and var turned
-        ? [$"{turned:N0} images of the part {part} are to be turned or mirrored by their EXIF orientation. They are read as they are stored, as Pillow's convert(\"RGB\") reads them; "
-            + "turn the files themselves where that matters."]
+        ? [$"{turned:N0} images of the part {part} are turned or mirrored by their EXIF orientation, as they are meant to be shown. A program that leaves this out sees them otherwise."]
         : [];
 
     public override IReadOnlyList<string> Problems => ImageFile.CountUnread(Tree.Files) is { } unread
@@ -140,6 +139,29 @@ internal abstract class FileDataset : Dataset
 /// <summary>Allocates image blocks, but not ones that cannot fit into memory.</summary>
 internal static class Allocation
 {
+    // The rest is for the other sets, the network and its batches.
+    private const int ShareOfFreeMemory = 4;
+
+    /// <summary>Why files are decoded whenever an image is wanted, as a part of a sentence; null where they are decoded once and held in memory.</summary>
+    public static string? ReasonToStream(int count, int size, ReadOptions options)
+    {
+        var (needed, limit) = ((long)count * size * size * PixelBlock.Channels, options.MemoryLimit ?? Free() / ShareOfFreeMemory);
+        return options.NeedsWholeImages ? "training cuts parts out of whole images"
+            : needed > limit ? string.Create(CultureInfo.InvariantCulture, $"their {needed >> 20:N0} MiB at {size} x {size} pixels are more than a quarter of the free memory")
+            : null;
+    }
+
+    // What a container may still take, and what the machine says to have.
+    private static long Free()
+    {
+        var free = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes - Environment.WorkingSet;
+        const string machine = "/proc/meminfo";
+        var line = File.Exists(machine) ? File.ReadLines(machine).FirstOrDefault(line => line.StartsWith("MemAvailable:", StringComparison.Ordinal)) : null;
+        return line?.Split(' ', StringSplitOptions.RemoveEmptyEntries) is [_, var kibibytes, _] && long.TryParse(kibibytes, CultureInfo.InvariantCulture, out var available)
+            ? Math.Min(free, available << 10)
+            : free;
+    }
+
     /// <summary>A block of square images for the data set at <paramref name="location"/>.</summary>
     public static PixelBlock Of(int count, int size, string location)
     {

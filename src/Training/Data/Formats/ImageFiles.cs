@@ -1,8 +1,9 @@
 using System.Collections.Concurrent;
+using System.Security.Cryptography;
 
 namespace Pascl.Training.Data.Formats;
 
-/// <summary>Decodes the image files of a tree on all cores into one block, in the order of the list.</summary>
+/// <summary>The image files of a tree as a set, in the order of the list: decoded on all cores into one block, or left where they are until an image is wanted.</summary>
 internal static class ImageFiles
 {
     private const int DefaultSize = 32;
@@ -10,7 +11,8 @@ internal static class ImageFiles
 
     /// <summary>
     /// Reads the files. A file that cannot be read or decoded stops the run, or is left out and its sentence added to <paramref name="skipped"/>,
-    /// as <see cref="ReadOptions.SkipBroken"/> says.
+    /// as <see cref="ReadOptions.SkipBroken"/> says. Of files that are decoded later the headers are read; all of them are decoded now only where broken ones are to be left
+    /// out, which must be known before the first batch.
     /// </summary>
     public static ImageSet Read(
         string name,
@@ -21,13 +23,19 @@ internal static class ImageFiles
         ICollection<string> skipped)
     {
         var size = options.ImageSize ?? NaturalSize(tree, files);
-        var pixels = Allocation.Of(files.Count, size, tree.Location);
+        var reason = Allocation.ReasonToStream(files.Count, size, options);
+        var pixels = reason is null ? Allocation.Of(files.Count, size, tree.Location) : null;
         var faults = new string?[files.Count];
+        var hashes = new Int128[files.Count];
 
         // Break, not Stop: every file before the first broken one is still tried, so the message names the same file in every run.
         ForEachFile(files, (i, decoder, state) =>
         {
-            faults[i] = Decode(tree, files[i], decoder, pixels.Writable(i), size);
+            var decodes = pixels is not null || options.SkipBroken;
+            faults[i] = Check(tree, files[i], out hashes[i], file =>
+                !decodes ? PictureCodec.Header(file.Span) is null ? decoder.DecodeWhole(file.Span, out _, out _) : null
+                : pixels is not null ? decoder.Decode(file.Span, pixels.Writable(i), size, options.Geometry)
+                : decoder.DecodeWhole(file.Span, out _, out _));
             if (faults[i] is not null && !options.SkipBroken)
             {
                 state.Break();
@@ -46,7 +54,11 @@ internal static class ImageFiles
             skipped.Add(sentence);
         }
 
-        var all = new ImageSet(name, pixels, [.. files.Select(file => file.Label)], classNames, [.. files.Select(file => tree.Describe(file.Name))]);
+        int[] labels = [.. files.Select(file => file.Label)];
+        string[] sources = [.. files.Select(file => tree.Describe(file.Name))];
+        var all = pixels is null
+            ? new ImageSet(name, new StreamedImages(tree, [.. files.Select(file => file.Name)], size, options.Geometry, reason!), labels, classNames, sources, hashes)
+            : new ImageSet(name, pixels, labels, classNames, sources, hashes);
         return sentences.Length == 0 ? all : all.Select(Enumerable.Range(0, files.Count).Where(i => faults[i] is null));
     }
 
@@ -70,11 +82,26 @@ internal static class ImageFiles
         return new ImageHeaders([.. sizes.OrderByDescending(size => size.Count).ThenBy(size => size)], turned);
     }
 
-    private static string? Decode(FileTree tree, ImageFile file, ImageDecoder decoder, Span<byte> target, int size)
+    /// <summary>Does something with every file on all cores, each with a decoder of its thread.</summary>
+    public static void ForEachFile(IReadOnlyList<ImageFile> files, Action<int, ImageDecoder, ParallelLoopState> action) => Parallel.For(
+        0,
+        files.Count,
+        () => new ImageDecoder(),
+        (i, state, decoder) =>
+        {
+            action(i, decoder, state);
+            return decoder;
+        },
+        decoder => decoder.Dispose());
+
+    private static string? Check(FileTree tree, ImageFile file, out Int128 hash, Func<ReadOnlyMemory<byte>, string?> fault)
     {
+        hash = 0;
         try
         {
-            return decoder.Decode(tree.Read(file.Name).Span, target, size) is { } fault ? $"{tree.Describe(file.Name)} {fault}." : null;
+            var bytes = tree.Read(file.Name);
+            hash = BitConverter.ToInt128(SHA256.HashData(bytes.Span));
+            return fault(bytes) is { } sentence ? $"{tree.Describe(file.Name)} {sentence}." : null;
         }
         catch (InputException exception)
         {
@@ -86,7 +113,7 @@ internal static class ImageFiles
     {
         try
         {
-            return ImageDecoder.Header(tree.Read(file.Name).Span);
+            return PictureCodec.Header(tree.Read(file.Name).Span);
         }
         catch (InputException)
         {
@@ -96,22 +123,11 @@ internal static class ImageFiles
 
     private static int NaturalSize(FileTree tree, IReadOnlyList<ImageFile> files) =>
         Headers(tree, files).Sizes is [var only] && only.Width == only.Height && only.Width <= LargestNaturalSize ? only.Width : DefaultSize;
-
-    private static void ForEachFile(IReadOnlyList<ImageFile> files, Action<int, ImageDecoder, ParallelLoopState> action) => Parallel.For(
-        0,
-        files.Count,
-        () => new ImageDecoder(),
-        (i, state, decoder) =>
-        {
-            action(i, decoder, state);
-            return decoder;
-        },
-        decoder => decoder.Dispose());
 }
 
 /// <summary>What the headers of a part's images say.</summary>
-/// <param name="Sizes">How many images are stored in each size, most frequent first.</param>
-/// <param name="Turned">How many are to be turned or mirrored by EXIF, which is not done.</param>
+/// <param name="Sizes">How many images are shown in each size, most frequent first.</param>
+/// <param name="Turned">How many are turned or mirrored by EXIF.</param>
 internal sealed record ImageHeaders(IReadOnlyList<(int Width, int Height, int Count)> Sizes, int Turned);
 
 /// <summary>An image file of a tree and the class of the image, or <see cref="ImageSet.NoClass"/>.</summary>

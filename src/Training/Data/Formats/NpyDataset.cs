@@ -62,7 +62,7 @@ internal sealed class NpyDataset(NpyHeader header, string? path, ReadOnlyMemory<
         var labels = new int[count];
         Array.Fill(labels, ImageSet.NoClass);
         var size = options.ImageSize ?? Math.Min(height, width);
-        if (path is not null && height == size && width == size)
+        if (path is not null && height == size && width == size && options.Geometry == ImageGeometry.SmallImages)
         {
             return new ImageSet(name, PixelBlock.Map(path, offset, count, height, width), labels, []);
         }
@@ -73,7 +73,8 @@ internal sealed class NpyDataset(NpyHeader header, string? path, ReadOnlyMemory<
         {
             var byteCount = height * width * PixelBlock.Channels;
             var image = mapped is null ? content.Span.Slice(offset + (i * byteCount), byteCount) : mapped[i];
-            Resampling.ResizeAndCrop(image, width, height, pixels.Writable(i), size);
+            using var decoder = DecoderPool.Rent();
+            decoder.Value.Fit(image, width, height, pixels.Writable(i), size, options.Geometry);
         });
         return new ImageSet(name, pixels, labels, []);
     }

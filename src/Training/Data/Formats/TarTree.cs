@@ -1,11 +1,12 @@
 using System.Formats.Tar;
 using System.IO.Compression;
+using Microsoft.Win32.SafeHandles;
 
 namespace Pascl.Training.Data.Formats;
 
 /// <summary>
-/// The files of a tar archive, plain or compressed with gzip. The archive is streamed once, and those of its files that a data set may consist of are kept in
-/// memory as they are stored there.
+/// The files of a tar archive, plain or compressed with gzip. The archive is streamed once for its names. Those of its files that a data set may consist of are read where they
+/// lie in a plain archive; from a compressed one they are kept in memory as they are stored there.
 /// </summary>
 internal sealed class TarTree : FileTree
 {
@@ -18,7 +19,8 @@ internal sealed class TarTree : FileTree
 
     private readonly string path;
     private readonly string folder;
-    private readonly Dictionary<string, ReadOnlyMemory<byte>> contents;
+    private readonly Dictionary<string, Content> contents;
+    private readonly SafeFileHandle? file;
 
     /// <summary>Opens the files below <paramref name="folder"/> of an archive; an empty folder stands for all of it.</summary>
     public TarTree(string path, string folder)
@@ -28,14 +30,39 @@ internal sealed class TarTree : FileTree
 
     private TarTree(string path, string folder, Entries entries)
         : base(folder.Length == 0 ? path : $"{path}/{folder}", entries.Contents.Keys.Concat(entries.NotKept), entries.Folders, entries.Problems) =>
-        (this.path, this.folder, contents) = (path, folder, entries.Contents);
+        (this.path, this.folder, contents, file) = (path, folder, entries.Contents, entries.File);
 
     public static bool IsArchiveName(string path) =>
         endings.Any(ending => path.EndsWith(ending, StringComparison.OrdinalIgnoreCase));
 
-    public override ReadOnlyMemory<byte> Read(string file) => contents.TryGetValue(file, out var bytes)
-        ? bytes
-        : throw new InputException($"{Describe(file)} is no file of a data set and was not read.");
+    public override ReadOnlyMemory<byte> Read(string file)
+    {
+        if (!contents.TryGetValue(file, out var content))
+        {
+            throw new InputException($"{Describe(file)} is no file of a data set and was not read.");
+        }
+
+        if (content.Bytes is { } known)
+        {
+            return known;
+        }
+
+        try
+        {
+            var bytes = new byte[content.Length];
+            for (var read = 0; read < bytes.Length;)
+            {
+                read += RandomAccess.Read(this.file!, bytes.AsSpan(read), content.Offset + read) is > 0 and var count ? count
+                    : throw new InputException($"{Describe(file)} cannot be read: the archive was cut since it was opened.");
+            }
+
+            return bytes;
+        }
+        catch (IOException exception)
+        {
+            throw new InputException($"{Describe(file)} cannot be read: {exception.Message}", exception);
+        }
+    }
 
     public override string Describe(string file) => $"{path}: {Join(folder, file)}";
 
@@ -57,6 +84,7 @@ internal sealed class TarTree : FileTree
             // Deflate makes at most 1,032 bytes of one, so that no small file can claim much memory.
             entries.Read(content, path, compressed ? file.Length * LargestRatio : file.Length);
             ThrowIfEndIsMissing(file, compressed, content);
+            entries.File = compressed ? null : File.OpenHandle(path);
         }
         catch (Exception exception) when (exception is InvalidDataException or EndOfStreamException or FormatException or OverflowException or ArgumentException)
         {
@@ -97,13 +125,21 @@ internal sealed class TarTree : FileTree
         }
     }
 
+    /// <summary>A file of the archive: its bytes, or where they lie.</summary>
+    private readonly record struct Content(byte[]? Bytes, long Offset, int Length);
+
     /// <summary>What an archive holds below a folder.</summary>
     private sealed class Entries(string folder)
     {
         // The target is null where it lies outside.
         private readonly List<(string Name, string? Target, string Text)> links = [];
+        private readonly long mostKept = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 2;
+        private long kept;
 
-        public Dictionary<string, ReadOnlyMemory<byte>> Contents { get; } = new(StringComparer.Ordinal);
+        public Dictionary<string, Content> Contents { get; } = new(StringComparer.Ordinal);
+
+        /// <summary>The archive, open to be read in place; null for a compressed one.</summary>
+        public SafeFileHandle? File { get; set; }
 
         public List<string> NotKept { get; } = [];
 
@@ -154,7 +190,7 @@ internal sealed class TarTree : FileTree
                     NotKept.Add(name);
                     break;
                 case TarEntryType.RegularFile or TarEntryType.V7RegularFile or TarEntryType.ContiguousFile:
-                    Contents[name] = Bytes(entry, path, mostBytes);
+                    Contents[name] = Located(entry, path, mostBytes);
                     break;
                 case TarEntryType.HardLink when IsOfUse(name):
                     links.Add((name, BelowFolder(Plain(entry.LinkName)), entry.LinkName));
@@ -165,7 +201,7 @@ internal sealed class TarTree : FileTree
             }
         }
 
-        private static ReadOnlyMemory<byte> Bytes(TarEntry entry, string path, long mostBytes)
+        private Content Located(TarEntry entry, string path, long mostBytes)
         {
             if (entry.Length > Array.MaxLength)
             {
@@ -177,9 +213,22 @@ internal sealed class TarTree : FileTree
                 throw new InvalidDataException($"its entry {entry.Name} claims {entry.Length} bytes");
             }
 
+            // Only an archive that is not compressed says where an entry begins.
+            if (entry.DataOffset >= 0)
+            {
+                return new Content(null, entry.DataOffset, (int)entry.Length);
+            }
+
+            kept += entry.Length;
+            if (kept > mostKept)
+            {
+                throw new InputException(
+                    $"{path} holds files of more than {mostKept >> 20:N0} MiB, half of this machine's memory, in which a compressed archive is kept; unpack it, or decompress it to a .tar.");
+            }
+
             var bytes = new byte[entry.Length];
             entry.DataStream?.ReadExactly(bytes);
-            return bytes;
+            return new Content(bytes, 0, bytes.Length);
         }
 
         private string? BelowFolder(string name) =>

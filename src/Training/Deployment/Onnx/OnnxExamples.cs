@@ -32,7 +32,7 @@ internal static class OnnxExamples
             .. Enumerable.Range(0, Math.Min(StoredImages, images.Count)).Select(i => Png(images.Pixels((int)((long)i * images.Count / StoredImages)), images.Width, images.Height)),
             .. largerSizes.Select(size => Png(Drawn(size.Width, size.Height), size.Width, size.Height)),
         ];
-        var set = new ImageSet("examples", Decode(files, deployed.ImageSize), new int[files.Length], deployed.ClassNames);
+        var set = new ImageSet("examples", Decode(files, deployed.ImageSize, deployed.Geometry), new int[files.Length], deployed.ClassNames);
         var predictions = Predictions.Of(deployed.Network, set, files.Length);
         var scores = deployed.Score.Of(predictions);
         var classes = predictions.Auxiliary.Classes();
@@ -54,13 +54,13 @@ internal static class OnnxExamples
         DurableFile.Replace(path, stream => JsonSerializer.Serialize(stream, examples, readable));
     }
 
-    private static PixelBlock Decode(byte[][] files, int size)
+    private static PixelBlock Decode(byte[][] files, int size, ImageGeometry geometry)
     {
         var pixels = new PixelBlock(files.Length, size, size);
         using var decoder = new ImageDecoder();
         for (var i = 0; i < files.Length; i++)
         {
-            _ = decoder.Decode(files[i], pixels.Writable(i), size);
+            _ = decoder.Decode(files[i], pixels.Writable(i), size, geometry);
         }
 
         return pixels;

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using Google.Protobuf;
+using Pascl.Training.Data;
 using Pascl.Training.Networks;
 using DataType = Pascl.Training.Deployment.Onnx.TensorProto.Types.DataType;
 
@@ -78,6 +79,12 @@ internal static class OnnxModel
             ["pascl_commit"] = ProgramVersion.Commit,
             ["weights"] = WeightHash.Of(deployed.Network),
         };
+        if (deployed.Geometry != ImageGeometry.SmallImages)
+        {
+            metadata["resize_side"] = deployed.Geometry.ResizeSide(deployed.ImageSize).ToString(CultureInfo.InvariantCulture);
+            metadata["interpolation"] = deployed.Geometry.Interpolation == Interpolation.PillowBilinear ? "bilinear" : "bicubic";
+        }
+
         if (deployed.Data is { } data)
         {
             metadata["data"] = JsonSerializer.Serialize(data);

@@ -26,7 +26,7 @@ internal sealed class ScoreEndpoint : IDisposable
         bodies = new Budget(settings.BodiesLimit);
         queuedPixels = new Budget(settings.QueuedPixelLimit);
         reader = new UploadReader(settings, bodies);
-        decoder = new UploadDecoder(model.ImageSize, settings);
+        decoder = new UploadDecoder(model.ImageSize, model.Geometry, settings);
         places = new SemaphoreSlim(settings.RequestLimit);
         metrics.Observe(() => new ServerLoad(settings.RequestLimit - places.CurrentCount, bodies.Used, queuedPixels.Used, decoder.Waiting, decoder.Pixels, queue.Waiting));
     }

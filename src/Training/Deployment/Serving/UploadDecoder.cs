@@ -19,12 +19,13 @@ internal sealed class UploadDecoder : IDisposable
 
     /// <summary>Begins to wait for images.</summary>
     /// <param name="size">Rows and columns of the results.</param>
+    /// <param name="geometry">How images become squares.</param>
     /// <param name="settings">What is taken.</param>
-    public UploadDecoder(int size, ServeSettings settings)
+    public UploadDecoder(int size, ImageGeometry geometry, ServeSettings settings)
     {
         this.settings = settings;
-        small = new DecodeLane("small", size, Environment.ProcessorCount, long.MaxValue);
-        large = new DecodeLane("large", size, Math.Max(1, Environment.ProcessorCount - 1), settings.DecodingPixelLimit);
+        small = new DecodeLane("small", size, geometry, Environment.ProcessorCount, long.MaxValue);
+        large = new DecodeLane("large", size, geometry, Math.Max(1, Environment.ProcessorCount - 1), settings.DecodingPixelLimit);
     }
 
     /// <summary>Images that wait to be decoded.</summary>
@@ -38,7 +39,7 @@ internal sealed class UploadDecoder : IDisposable
     /// <exception cref="RequestRefusal">Together they have too many pixels.</exception>
     public (int Width, int Height)[] Sizes(IReadOnlyList<Upload> uploads)
     {
-        (int Width, int Height)[] sizes = [.. uploads.Select(upload => upload.Read(file => ImageDecoder.Header(file.Span)) is var (width, height, _) ? (width, height) : (0, 0))];
+        (int Width, int Height)[] sizes = [.. uploads.Select(upload => upload.Read(file => PictureCodec.Header(file.Span)) is var (width, height, _) ? (width, height) : (0, 0))];
         var pixels = sizes.Select(Count).Where(pixels => pixels <= settings.PixelLimit).Sum();
         return pixels <= settings.RequestPixelLimit
             ? sizes
@@ -103,6 +104,7 @@ internal sealed class DecodeLane : IDisposable
     private readonly FairQueue<PendingDecode> pending = new();
     private readonly object gate = new();
     private readonly int size;
+    private readonly ImageGeometry geometry;
     private readonly long pixelLimit;
     private readonly Thread[] threads;
     private long pixels;
@@ -110,11 +112,12 @@ internal sealed class DecodeLane : IDisposable
     /// <summary>Begins to wait for images.</summary>
     /// <param name="name">Of the threads.</param>
     /// <param name="size">Rows and columns of the results.</param>
+    /// <param name="geometry">How images become squares.</param>
     /// <param name="threadCount">Images decoded at one time.</param>
     /// <param name="pixelLimit">Pixels that are decoded at one time; one image alone always is.</param>
-    public DecodeLane(string name, int size, int threadCount, long pixelLimit)
+    public DecodeLane(string name, int size, ImageGeometry geometry, int threadCount, long pixelLimit)
     {
-        (this.size, this.pixelLimit) = (size, pixelLimit);
+        (this.size, this.geometry, this.pixelLimit) = (size, geometry, pixelLimit);
         threads = [.. Enumerable.Range(0, threadCount).Select(i => new Thread(Run) { IsBackground = true, Name = $"decodes {name} {i}" })];
         Array.ForEach(threads, thread => thread.Start());
     }
@@ -172,7 +175,7 @@ internal sealed class DecodeLane : IDisposable
 
         // A decoder keeps its buffer, which is as large as the largest image that it saw; so each image has its own.
         using var decoder = new ImageDecoder();
-        return new DecodedUpload(decoded, decoder.Decode(file.Span, decoded, size));
+        return new DecodedUpload(decoded, decoder.Decode(file.Span, decoded, size, geometry));
     }
 
     // Threads come here in the order of the turns, and one waits for at most as many images as there are threads.
