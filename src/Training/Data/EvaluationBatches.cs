@@ -37,7 +37,7 @@ public static class EvaluationBatches
     /// <param name="images">The images.</param>
     /// <param name="batchSize">Images in a batch.</param>
     /// <param name="device">Where the batches go.</param>
-    /// <param name="use">Receives (batch, 3, H, W) in [0, 1].</param>
+    /// <param name="use">Receives (batch, 3, H, W) in [0, 1], or (batch, F, 1, 1) where the images have features.</param>
     /// <param name="cancellation">Ends it between two batches.</param>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     internal static void ForEach(
@@ -56,6 +56,11 @@ public static class EvaluationBatches
 
     private static Batch Build(ImageSet images, int[] chosen)
     {
+        if (images.Features is { HasPlain: true } features)
+        {
+            return BuildFeatures(images, features, chosen);
+        }
+
         using var pixels = torch.empty(chosen.Length, images.Height, images.Width, PixelBlock.Channels); // (N, H, W, 3)
         var destination = MemoryMarshal.Cast<byte, float>(pixels.bytes);
         foreach (var image in chosen)
@@ -65,5 +70,18 @@ public static class EvaluationBatches
         }
 
         return Batch.FromPixels(pixels, images, chosen, views: 1);
+    }
+
+    private static Batch BuildFeatures(ImageSet images, FeatureRows features, int[] chosen)
+    {
+        using var rows = torch.empty(chosen.Length, 1, 1, features.Width); // (N, 1, 1, F)
+        var destination = MemoryMarshal.Cast<byte, float>(rows.bytes);
+        foreach (var image in chosen)
+        {
+            features[image].CopyTo(destination);
+            destination = destination[features.Width..];
+        }
+
+        return Batch.FromPixels(rows, images, chosen, views: 1);
     }
 }

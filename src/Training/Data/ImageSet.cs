@@ -62,6 +62,13 @@ public sealed class ImageSet
     /// <summary>Where image <paramref name="index"/> came from, or its number where that is not known.</summary>
     public string Source(int index) => sources?[positions[index]] ?? $"{Name}[{positions[index]}]";
 
+    /// <summary>The features that a frozen network gave the images, which training and evaluation then take in the place of their pixels; null where there are none.</summary>
+    internal FeatureRows? Features { get; private init; }
+
+    /// <summary>The same images with features.</summary>
+    internal ImageSet WithFeatures(FeatureRows? features) =>
+        new(Name, pixels, positions, labels, ClassNames, sources) { pixelHashes = pixelHashes, Features = features };
+
     /// <summary>Number of images per class.</summary>
     public int[] CountPerClass()
     {
@@ -81,11 +88,11 @@ public sealed class ImageSet
     public ImageSet Select(IEnumerable<int> indices)
     {
         int[] chosen = [.. indices];
-        return new ImageSet(Name, pixels, [.. chosen.Select(i => positions[i])], [.. chosen.Select(i => labels[i])], ClassNames, sources);
+        return new ImageSet(Name, pixels, [.. chosen.Select(i => positions[i])], [.. chosen.Select(i => labels[i])], ClassNames, sources) { Features = Features?.Select(chosen) };
     }
 
     /// <summary>The same images under another name.</summary>
-    public ImageSet Named(string name) => name == Name ? this : new ImageSet(name, pixels, positions, labels, ClassNames, sources) { pixelHashes = PixelHashes };
+    public ImageSet Named(string name) => name == Name ? this : new ImageSet(name, pixels, positions, labels, ClassNames, sources) { pixelHashes = PixelHashes, Features = Features };
 
     /// <summary>The 128-bit hash of each image's pixels, computed when it is first asked for: a run needs them for its fingerprint and to find images that sets share.</summary>
     internal Int128[] PixelHashes
@@ -108,7 +115,7 @@ public sealed class ImageSet
     public ImageSet WithClasses(IReadOnlyList<string> classNames)
     {
         int[] label = [.. ClassNames.Select(name => classNames.Index().First(other => other.Item == name).Index)];
-        return new ImageSet(Name, pixels, positions, [.. labels.Select(old => old == NoClass ? NoClass : label[old])], classNames, sources);
+        return new ImageSet(Name, pixels, positions, [.. labels.Select(old => old == NoClass ? NoClass : label[old])], classNames, sources) { Features = Features };
     }
 
     /// <summary>The same images without classes: every label is <see cref="NoClass"/>.</summary>
@@ -116,6 +123,6 @@ public sealed class ImageSet
     {
         var noClass = new int[Count];
         Array.Fill(noClass, NoClass);
-        return new ImageSet(Name, pixels, positions, noClass, [], sources);
+        return new ImageSet(Name, pixels, positions, noClass, [], sources) { Features = Features };
     }
 }

@@ -32,6 +32,12 @@ internal static class RandomStream
     /// <summary>How often an image counts in a replicate of the bootstrap, whose number stands for the epoch.</summary>
     public const int Bootstrap = 9;
 
+    /// <summary>Which of the views whose features are at hand a training image has.</summary>
+    public const int Features = 14;
+
+    /// <summary>Which one an outlier has.</summary>
+    public const int OutlierFeatures = 15;
+
     /// <summary>First of the streams of synthetic images.</summary>
     public const int Synthetic = 16;
 

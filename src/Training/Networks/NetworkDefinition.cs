@@ -1,5 +1,6 @@
 using Pascl.Kernels;
 using Pascl.Kernels.Device;
+using Pascl.Training.Backbones;
 using Pascl.Training.Devices;
 
 namespace Pascl.Training.Networks;
@@ -8,7 +9,8 @@ namespace Pascl.Training.Networks;
 public abstract class NetworkDefinition
 {
     private static readonly NamedParts<NetworkDefinition> all = new(
-        "network", network => network.Name, SmallResNet.ResNet18, SmallResNet.ResNet34, ImageNetResNet.ResNet50);
+        "network", network => network.Name, SmallResNet.ResNet18, SmallResNet.ResNet34, ImageNetResNet.ResNet50,
+        FrozenBackboneDefinition.Instance);
 
     /// <summary>All kinds in the order of the help text.</summary>
     public static IReadOnlyList<NetworkDefinition> All => all.All;
@@ -43,7 +45,11 @@ public abstract class NetworkDefinition
 /// <param name="Precision">Arithmetic of the convolutions.</param>
 /// <param name="Device">What BatchNorm's kernels run on, in the memory of the tensors; null for torch's operations.</param>
 public sealed record NetworkSettings(
-    NetworkHead Head, int Width = 64, ulong Seed = 0, Precision Precision = Precision.Float32, KernelDevice? Device = null);
+    NetworkHead Head, int Width = 64, ulong Seed = 0, Precision Precision = Precision.Float32, KernelDevice? Device = null)
+{
+    /// <summary>The model that is trained on, for a network that does; the others do not read it.</summary>
+    public BackboneSettings Backbone { get; init; } = new();
+}
 
 /// <summary>What a network's images must be like.</summary>
 /// <param name="ImageSize">Rows and columns that images are read with where the user names none; null for those of the files.</param>

@@ -62,6 +62,9 @@ public sealed record RecipeOption<T>(
     /// <summary>The same option, which sets a second value to the same.</summary>
     public RecipeOption<T> AlsoSetting(RecipeOption<T> other) => this with { Set = (recipe, value) => other.Set(Set(recipe, value), value) };
 
+    /// <summary>The same option, which changes something else of the recipe with it.</summary>
+    public RecipeOption<T> AndThen(Func<Recipe, Recipe> change) => this with { Set = (recipe, value) => change(Set(recipe, value)) };
+
     /// <inheritdoc/>
     public override string Text(Recipe recipe) => RecipeNames.Text(Get(recipe));
 

@@ -2,8 +2,9 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using Google.Protobuf;
+using Pascl.Training.Backbones;
 using Pascl.Training.Networks;
-using DataType = Pascl.Training.Deployment.Onnx.TensorProto.Types.DataType;
+using DataType = Pascl.Training.Backbones.TensorProto.Types.DataType;
 
 namespace Pascl.Training.Deployment.Onnx;
 
