@@ -48,6 +48,9 @@ internal sealed unsafe class FeatureBlock : IDisposable
         first = (float*)(start + view.PointerOffset);
     }
 
+    /// <summary>Ends a mapping that nobody disposed.</summary>
+    ~FeatureBlock() => Free();
+
     /// <summary>Numbers in a row.</summary>
     public int Width { get; }
 
@@ -64,6 +67,12 @@ internal sealed unsafe class FeatureBlock : IDisposable
 
     /// <inheritdoc/>
     public void Dispose()
+    {
+        Free();
+        GC.SuppressFinalize(this);
+    }
+
+    private void Free()
     {
         if (first is not null)
         {
