@@ -62,7 +62,7 @@ public sealed class FrozenBackboneNetworkTests
         var run = Train("run", data, recipe);
         using var opened = Run.Open(run.Root);
         var (test, plain) = (data.Test, TinyTraining.Few.Test);
-        Assert.That((test.Features, plain.Features), Is.EqualTo((test.Features, (FeatureRows?)null)).And.Property("Item1").Not.Null);
+        Assert.That((test.Features is null, plain.Features is null), Is.EqualTo((false, true)));
         var (fromFeatures, fromImages) = (Predictions.Of(opened.Network, test), Predictions.Of(opened.Network, plain));
         using (Assert.EnterMultipleScope())
         {
@@ -88,6 +88,7 @@ public sealed class FrozenBackboneNetworkTests
         {
             using var stop = new CancellationTokenSource();
             using var trainer = new Trainer(recipe, data, stopped);
+            stopped.WriteRecipe(RecipeFile.Write(trainer.Recipe));
             Assert.That(() => trainer.Run(new StopAt(stop), stop.Token), Throws.InstanceOf<OperationCanceledException>());
         }
 
@@ -298,6 +299,7 @@ public sealed class FrozenBackboneNetworkTests
         using (run)
         {
             using var trainer = new Trainer(trained, data, run);
+            run.WriteRecipe(RecipeFile.Write(trainer.Recipe));
             trainer.Run();
         }
 

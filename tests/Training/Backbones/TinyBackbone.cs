@@ -102,7 +102,6 @@ internal sealed class TinyBackbone
         model.Input("batch", 3, Size, Size);
         model.graph.Input("text", DataType.Int64, "", "batch", 77);
         model.Output(model.graph.Add("Flatten", model.QuarterMaps("pixels")), "features", "batch", FeatureCount);
-        model.Output("text", "same", "batch", 77);
         return model.Write(path);
     }
 
