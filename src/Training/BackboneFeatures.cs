@@ -36,11 +36,11 @@ internal static class BackboneFeatures
         var (first, second) = trains ? (Views(RandomStream.FirstView), Views(RandomStream.Outlier)) : (null, null);
         return data with
         {
-            Training = cache.Of(data.Training, plain: true, first),
-            Validation = data.Validation is { } held ? cache.Of(held, plain: true) : null,
-            Test = cache.Of(data.Test, plain: true),
-            Outliers = data.Outliers is { } outliers ? cache.Of(outliers, plain: second is null, second) : null,
-            OutOfDistribution = [.. data.OutOfDistribution.Select(set => cache.Of(set, plain: true))],
+            Training = cache.Of(data.Training, SetFingerprint.Training, plain: true, first),
+            Validation = data.Validation is { } held ? cache.Of(held, SetFingerprint.Validation, plain: true) : null,
+            Test = cache.Of(data.Test, SetFingerprint.Test, plain: true),
+            Outliers = data.Outliers is { } outliers ? cache.Of(outliers, SetFingerprint.Outliers, plain: second is null, second) : null,
+            OutOfDistribution = [.. data.OutOfDistribution.Select(set => cache.Of(set, set.Name, plain: true))],
         };
 
         // Drawn by the seed of the split, as the images are: runs of several seeds share them.

@@ -61,9 +61,11 @@ public sealed class Run : IDisposable
         {
             if (images is null)
             {
+                // Another backbone than that of the run is refused before its images are read.
+                var backbone = Recipe.Backbone.Path is null ? null : (Network as FrozenBackboneNetwork)?.Model;
                 var read = TrainingDataReader.Read(Recipe, withOutliers: false);
                 RequireItsImages(read);
-                images = Network is FrozenBackboneNetwork frozen ? BackboneFeatures.Attach(Recipe, read, frozen.Model, trains: false, Features) : read;
+                images = backbone is null ? read : BackboneFeatures.Attach(Recipe, read, backbone, trains: false, Features);
             }
 
             return images;

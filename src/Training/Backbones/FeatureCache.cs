@@ -48,10 +48,11 @@ internal sealed class FeatureCache
 
     /// <summary>A set with its features.</summary>
     /// <param name="images">The images, of the backbone's size.</param>
+    /// <param name="role">What they are to the run, for messages.</param>
     /// <param name="plain">Whether the images as they are will be asked for.</param>
     /// <param name="views">How many augmented views, and how they are drawn; null for none.</param>
     /// <exception cref="InputException">The files cannot be written, or the backbone gives features that are not finite.</exception>
-    public ImageSet Of(ImageSet images, bool plain, ViewPlan? views = null)
+    public ImageSet Of(ImageSet images, string role, bool plain, ViewPlan? views = null)
     {
         if (images.Count == 0)
         {
@@ -60,12 +61,12 @@ internal sealed class FeatureCache
 
         var fingerprint = Fingerprint(images);
         return images.WithFeatures(new FeatureRows(
-            plain ? Block(images, fingerprint, null, 0) : null,
-            [.. Enumerable.Range(0, views?.Count ?? 0).Select(view => Block(images, fingerprint, views, view))],
+            plain ? Block(images, role, fingerprint, null, 0) : null,
+            [.. Enumerable.Range(0, views?.Count ?? 0).Select(view => Block(images, role, fingerprint, views, view))],
             [.. Enumerable.Range(0, images.Count)]));
     }
 
-    private FeatureBlock Block(ImageSet images, string fingerprint, ViewPlan? views, int view)
+    private FeatureBlock Block(ImageSet images, string role, string fingerprint, ViewPlan? views, int view)
     {
         var text = Describe(images, fingerprint, views, view);
         var layout = new FeatureLayout(SHA256.HashData(Encoding.UTF8.GetBytes(text)), images.Count, backbone.FeatureCount);
@@ -79,7 +80,7 @@ internal sealed class FeatureCache
             }
 
             var unfinished = path + ".unfinished";
-            using (var file = FeatureFile.OpenToFill(unfinished, layout, () => listener.Say($"Another process computes the features of {images.Name}; they are waited for."), cancellation))
+            using (var file = FeatureFile.OpenToFill(unfinished, layout, () => listener.Say($"Another process computes the features of {role}; they are waited for."), cancellation))
             {
                 // Somebody may have finished it meanwhile.
                 (rows, missing) = FeatureFile.TryMap(path, layout);
@@ -95,7 +96,7 @@ internal sealed class FeatureCache
                     file.TakeOver(path);
                 }
 
-                Fill(file, file.Prepare(), layout, images, views, view);
+                Fill(file, file.Prepare(), layout, images, role, views, view);
                 file.Finish(path);
             }
 
@@ -104,7 +105,7 @@ internal sealed class FeatureCache
     }
 
     // Rows are handed out in their order, so that few blocks are open at one time.
-    private void Fill(FeatureFile file, IReadOnlyList<int> missing, FeatureLayout layout, ImageSet images, ViewPlan? views, int view)
+    private void Fill(FeatureFile file, IReadOnlyList<int> missing, FeatureLayout layout, ImageSet images, string role, ViewPlan? views, int view)
     {
         int[] rows = [.. missing.SelectMany(block => Enumerable.Range(block * FeatureLayout.BlockRows, layout.RowsOf(block)))];
         var open = new Dictionary<int, (float[] Rows, int Left)>();
@@ -146,7 +147,7 @@ internal sealed class FeatureCache
                 Computed++;
                 done++;
                 listener.Progress?.Report(new FeatureProgress(
-                    views is null ? images.Name : $"{images.Name}, view {view + 1} of {views.Count}", done, rows.Length, done / Stopwatch.GetElapsedTime(started).TotalSeconds));
+                    views is null ? role : $"{role}, view {view + 1} of {views.Count}", done, rows.Length, done / Stopwatch.GetElapsedTime(started).TotalSeconds));
             }
         }
     }

@@ -7,8 +7,8 @@ namespace Pascl.Training.Backbones;
 
 /// <summary>
 /// A published model that is run as it is, by ONNX Runtime on the CPU. Every image goes through it alone and on one thread, so that its features are the same bits
-/// whatever stands beside it and however many threads there are; several images go through at one time. A batch would not be faster: an image of 224 pixels fills the
-/// matrix products of a core by itself (docs/log.md).
+/// whatever stands beside it and however many threads there are; several images go through at one time, one on each core. So a model that was exported for one image
+/// does as well as one for any batch.
 /// </summary>
 internal sealed class FrozenBackbone : IDisposable
 {

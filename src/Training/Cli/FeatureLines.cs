@@ -5,10 +5,10 @@ using Pascl.Training.Backbones;
 
 namespace Pascl.Training.Cli;
 
-/// <summary>The computing of features as the user sees it: a line for each set and view that is done, and every five seconds.</summary>
+/// <summary>The computing of features as the user sees it: a line for each set and view that is done, and every ten seconds.</summary>
 internal sealed class FeatureLines : IProgress<FeatureProgress>
 {
-    private static readonly TimeSpan interval = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan interval = TimeSpan.FromSeconds(10);
 
     private long last = Stopwatch.GetTimestamp();
 

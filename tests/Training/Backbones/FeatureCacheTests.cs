@@ -93,14 +93,14 @@ public sealed class FeatureCacheTests
     {
         Compute(out _);
         var other = new FeatureCache(Open(TinyBackbone.Scaled(Path.Combine(folder.Path, "other.onnx"), 2)), Listener());
-        other.Of(images, plain: true);
+        other.Of(images, "set", plain: true);
         var cache = NewCache();
-        cache.Of(Noise(Images, seed: 2), plain: true);
-        cache.Of(images, plain: false, twoViews with { Count = 1, Seed = 8 });
-        cache.Of(images, plain: false, twoViews with { Count = 1, Stream = RandomStream.Outlier });
-        cache.Of(images, plain: false, twoViews with { Count = 1, Augmentation = AugmentationSettings.None });
+        cache.Of(Noise(Images, seed: 2), "set", plain: true);
+        cache.Of(images, "set", plain: false, twoViews with { Count = 1, Seed = 8 });
+        cache.Of(images, "set", plain: false, twoViews with { Count = 1, Stream = RandomStream.Outlier });
+        cache.Of(images, "set", plain: false, twoViews with { Count = 1, Augmentation = AugmentationSettings.None });
         Assert.That(Files, Has.Length.EqualTo(3 + 5), "backbone, images, seed, stream, augmentation");
-        cache.Of(images, plain: false, twoViews with { Count = 3 });
+        cache.Of(images, "set", plain: false, twoViews with { Count = 3 });
         Assert.That(Files, Has.Length.EqualTo(3 + 6), "a third view is added to two");
     }
 
@@ -144,7 +144,7 @@ public sealed class FeatureCacheTests
 
         using var stop = new CancellationTokenSource();
         var interrupted = new FeatureCache(backbone, new FeatureListener(said.Add, new StopAt(FeatureLayout.BlockRows + 9, stop)), stop.Token);
-        Assert.That(() => interrupted.Of(images, plain: true, twoViews), Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(() => interrupted.Of(images, "set", plain: true, twoViews), Throws.InstanceOf<OperationCanceledException>());
         Assert.That(Files, Has.Length.EqualTo(1).And.All.EndsWith(".features.unfinished"));
 
         Assert.That(Rows(Compute(out var computed)), Is.EqualTo(first));
@@ -161,7 +161,7 @@ public sealed class FeatureCacheTests
         pixels.Writable(1).Fill(20);
         var set = new ImageSet("two", pixels, [0, 1], ["light", "dark"], ["light.png", "dark.png"]);
         Assert.That(
-            () => new FeatureCache(logarithms, Listener()).Of(set, plain: true),
+            () => new FeatureCache(logarithms, Listener()).Of(set, "set", plain: true),
             Throws.TypeOf<InputException>().With.Message.Contains($"The backbone {logarithms.Settings.Path} gives features that are not finite for dark.png"));
     }
 
@@ -190,7 +190,7 @@ public sealed class FeatureCacheTests
     [Test]
     public void the_views_of_an_epoch_depend_on_seed_epoch_and_image_alone_and_two_views_differ()
     {
-        var features = NewCache().Of(images, plain: false, twoViews with { Count = 4 }).Features!;
+        var features = NewCache().Of(images, "set", plain: false, twoViews with { Count = 4 }).Features!;
         var (views, other) = (Views(seed: 3), Views(seed: 4));
         var drawn = Enumerable.Range(0, Images).Select(image => (views.Choose(0, image, RandomStream.FirstView), views.Choose(0, image, RandomStream.FirstView + 1))).ToArray();
         using (Assert.EnterMultipleScope())
@@ -237,7 +237,7 @@ public sealed class FeatureCacheTests
     private ImageSet Compute(out int computed)
     {
         var cache = NewCache();
-        var set = cache.Of(images, plain: true, twoViews);
+        var set = cache.Of(images, "set", plain: true, twoViews);
         computed = cache.Computed;
         return set;
     }
