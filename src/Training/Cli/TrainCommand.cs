@@ -90,7 +90,11 @@ internal static class TrainCommand
             Precision = asked.Precision == Precision.Auto ? Precision.Auto : recipe.Precision,
             Backbone = recipe.Backbone with
             {
-                Path = null, Sha256 = null, ImageSize = null, Cache = null, Output = asked.Backbone.Output is null ? null : recipe.Backbone.Output,
+                Path = null,
+                Sha256 = null,
+                ImageSize = null,
+                Cache = null,
+                Output = asked.Backbone.Output is null ? null : recipe.Backbone.Output,
             },
             Data = recipe.Data with { InDistribution = null, Outliers = null, OutOfDistribution = [], ExcludedSets = [] },
         }));

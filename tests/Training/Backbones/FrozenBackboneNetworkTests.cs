@@ -77,7 +77,7 @@ public sealed class FrozenBackboneNetworkTests
     {
         var names = new[] { "red", "green", "blue", "grey" };
         var data = new TrainingData(Coloured(60, seed: 1), null, Coloured(25, seed: 2), TinyTraining.Few.Outliers, [], []);
-        recipe = recipe with { ChangesColours = false, Width = 4, Representation = recipe.Representation with { Epochs = 10 } };
+        recipe = recipe with { ChangesColours = false, Width = 4, Representation = recipe.Representation with { Epochs = 30 } };
         using var backbone = FrozenBackbone.Open(recipe.Backbone);
         var run = Train("run", BackboneFeatures.Attach(recipe, data, backbone, trains: true, FeatureListener.Nobody), recipe);
         using var opened = Run.Open(run.Root);
