@@ -1,3 +1,4 @@
+using Pascl.Training.Backbones;
 using Pascl.Training.Checkpoints;
 using Pascl.Training.Data;
 using Pascl.Training.Devices;
@@ -60,13 +61,19 @@ public sealed class Run : IDisposable
         {
             if (images is null)
             {
-                images = TrainingDataReader.Read(Recipe, withOutliers: false);
-                RequireItsImages(images);
+                // Another backbone than that of the run is refused before its images are read.
+                var backbone = Recipe.Backbone.Path is null ? null : (Network as FrozenBackboneNetwork)?.Model;
+                var read = TrainingDataReader.Read(Recipe, withOutliers: false);
+                RequireItsImages(read);
+                images = backbone is null ? read : BackboneFeatures.Attach(Recipe, read, backbone, trains: false, Features);
             }
 
             return images;
         }
     }
+
+    /// <summary>Told what happens to the features of a frozen backbone when <see cref="Images"/> is asked for.</summary>
+    internal FeatureListener Features { get; set; } = FeatureListener.Nobody;
 
     /// <summary>Opens the run in a folder.</summary>
     /// <param name="folder">The folder.</param>
@@ -80,8 +87,9 @@ public sealed class Run : IDisposable
         try
         {
             var trained = RecipeFile.Parse(checkpoint.Info.Recipe, folder.Checkpoint);
-            var recipe = trained with { Data = (moved ?? MovedImages.None).Apply(trained), Precision = precision ?? trained.Precision };
-            return new Run(folder, checkpoint, recipe, trained.Precision, device, moved?.OutOfDistribution is { Count: > 0 });
+            moved ??= MovedImages.None;
+            var recipe = trained with { Data = moved.Apply(trained), Backbone = moved.BackboneOf(trained, folder), Precision = precision ?? trained.Precision };
+            return new Run(folder, checkpoint, recipe, trained.Precision, device, moved.OutOfDistribution is { Count: > 0 });
         }
         catch
         {
@@ -94,10 +102,12 @@ public sealed class Run : IDisposable
     /// Opens a run to decide about images, in the one precision that all do it in: float32, whatever the training multiplied in, so that calibrate, score, serve and the
     /// exported model agree on every machine. A threshold that an earlier version chose in bfloat16 stays one of bfloat16.
     /// </summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="backbone">Where the backbone's file is now, if it moved.</param>
     /// <exception cref="InputException">The checkpoint is damaged, or of a newer version.</exception>
-    public static Run OpenDeployed(RunFolder folder)
+    public static Run OpenDeployed(RunFolder folder, string? backbone = null)
     {
-        var run = Open(folder);
+        var run = Open(folder, new MovedImages { Backbone = backbone });
         run.Recipe = run.Recipe with { Precision = run.ThresholdPrecision };
         return run;
     }
@@ -204,7 +214,7 @@ public sealed class Run : IDisposable
     private static bool IsInArchive(string path) => Path.GetDirectoryName(path) is { Length: > 0 } above && (File.Exists(above) || IsInArchive(above));
 }
 
-/// <summary>Where the images of a run are now, each null where it was.</summary>
+/// <summary>Where the images of a run and its frozen backbone are now, each null where it was.</summary>
 /// <param name="InDistribution">The in-distribution images.</param>
 /// <param name="Outliers">The auxiliary outliers.</param>
 /// <param name="OutOfDistribution">The out-of-distribution test sets; none for the run's own.</param>
@@ -213,6 +223,30 @@ public sealed record MovedImages(string? InDistribution = null, string? Outliers
 {
     /// <summary>Nothing has moved.</summary>
     public static MovedImages None { get; } = new();
+
+    /// <summary>The file of the frozen backbone.</summary>
+    public string? Backbone { get; init; }
+
+    /// <summary>The folder where its features are kept.</summary>
+    public string? FeatureCache { get; init; }
+
+    /// <summary>The backbone of a recipe where it is now: where somebody says, else in the run folder, else where it was.</summary>
+    /// <exception cref="InputException">It is nowhere, or the run has none.</exception>
+    public BackboneSettings BackboneOf(Recipe recipe, RunFolder folder)
+    {
+        if (recipe.Backbone.Path is not { } before)
+        {
+            return (Backbone ?? FeatureCache) is { } given
+                ? throw new InputException($"The run in {folder.Root} was trained without a frozen backbone, so it has no use for {given}; leave that out.")
+                : recipe.Backbone;
+        }
+
+        var beside = Path.Combine(folder.Root, Path.GetFileName(before));
+        var now = Backbone is { } moved ? Path.GetFullPath(moved) : File.Exists(beside) ? beside : before;
+        return File.Exists(now)
+            ? recipe.Backbone with { Path = now, Cache = FeatureCache is { } cache ? Path.GetFullPath(cache) : recipe.Backbone.Cache }
+            : throw new InputException($"The backbone of the run in {folder.Root} is not there: {now}. Say where it is now with --backbone, or put it into the run folder.");
+    }
 
     /// <summary>The images of a recipe where they are now.</summary>
     /// <exception cref="InputException">The run's images are drawn, or a folder is named for a run that no preset with images made.</exception>

@@ -112,6 +112,9 @@ internal static class StartingWeights
         Require(
             (earlier.Network, earlier.Width) == (recipe.Network, recipe.Width), path,
             $"its network is {earlier.Network} of width {earlier.Width}, but this one is {recipe.Network} of width {recipe.Width}");
+        Require(
+            earlier.Backbone.Sha256 == recipe.Backbone.Sha256, path,
+            $"its backbone has the SHA-256 {earlier.Backbone.Sha256}, but this one has {recipe.Backbone.Sha256}");
         RequireItsTest(start, recipe, data, path);
         var (had, has) = (MethodDefinition.Find(earlier.Method), MethodDefinition.Find(recipe.Method));
         var (columns, wanted) = (had.Head(earlier, classNames.Count).Columns, has.Head(recipe, classNames.Count).Columns);

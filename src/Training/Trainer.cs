@@ -45,7 +45,7 @@ public sealed class Trainer : IDisposable
             phases = Phases(recipe, data, device);
             best = new BestEpoch(data.Validation, folder);
             Model = CreateModel(recipe, data.Training.ClassCount, device);
-            Recipe = recipe with { Precision = Model.Precision };
+            Recipe = recipe with { Precision = Model.Precision, Backbone = (Model as FrozenBackboneNetwork)?.Backbone ?? recipe.Backbone };
             fingerprint = new(() => DataFingerprint.Of(data, Recipe.Data.InDistribution, Recipe.SplitSeed));
         }
         catch
@@ -93,7 +93,8 @@ public sealed class Trainer : IDisposable
             ? device.MultipliesBFloat16 ? Precision.BFloat16 : Precision.Float32
             : recipe.Precision;
         var head = MethodDefinition.Find(recipe.Method).Head(recipe, classCount);
-        var model = NetworkDefinition.Find(recipe.Network).Create(new NetworkSettings(head, recipe.Width, (ulong)recipe.Seed, precision, device.Kernels));
+        var settings = new NetworkSettings(head, recipe.Width, (ulong)recipe.Seed, precision, device.Kernels) { Backbone = recipe.Backbone with { ImageSize = recipe.ImageSize } };
+        var model = NetworkDefinition.Find(recipe.Network).Create(settings);
         model.to(device.Torch);
         ChannelsLast.Convert(model);
         return model;

@@ -16,20 +16,21 @@ public sealed partial class ArchitectureTests
         ["Optimisation"] = ["Interop"],
         ["Profiling"] = [],
         ["Data"] = ["Devices", "Interop", "Pickling"],
-        ["Networks"] = ["Data", "Devices", "Interop"],
+        ["Backbones"] = ["Data"],
+        ["Networks"] = ["Backbones", "Data", "Devices", "Interop"],
         ["Losses"] = ["Data", "Devices", "Interop", "Networks", "Profiling"],
-        ["Recipes"] = ["Data", "Devices", "Methods", "Networks", "Optimisation"],
+        ["Recipes"] = ["Backbones", "Data", "Devices", "Methods", "Networks", "Optimisation"],
         ["Methods"] = ["Data", "Devices", "Evaluation", "Interop", "Losses", "Networks", "Optimisation", "Profiling", "Recipes"],
         ["Checkpoints"] = ["Data", "Devices", "Networks", "Optimisation", "Pickling"],
         ["Evaluation"] = ["Data", "Devices", "Networks"],
-        ["Deployment"] = ["Checkpoints", "Data", "Evaluation", "Methods", "Networks", "Recipes"],
+        ["Deployment"] = ["Backbones", "Checkpoints", "Data", "Evaluation", "Methods", "Networks", "Recipes"],
         ["Reporting"] = ["Checkpoints", "Data", "Devices", "Evaluation", "Networks", "Profiling", "Recipes"],
         ["Golden"] = ["Data", "Devices", "Evaluation", "Interop", "Losses", "Methods", "Networks", "Optimisation", "Recipes"],
     };
 
     // What lies in the folder itself: the spine may use every chapter but the commands, and these chapters may not use the spine.
     private static readonly string[] belowTheSpine =
-        ["Devices", "Pickling", "Interop", "Optimisation", "Profiling", "Data", "Networks", "Losses", "Recipes", "Methods", "Checkpoints", "Evaluation"];
+        ["Devices", "Pickling", "Interop", "Optimisation", "Profiling", "Data", "Backbones", "Networks", "Losses", "Recipes", "Methods", "Checkpoints", "Evaluation"];
 
     private static readonly string[] spine =
         ["BestEpoch", "RunFolder", "StartingWeights", "Trainer", "TrainingDataReader", "TrainingPhase", "TrainingSteps", "RunHistory", "RunPosition"];

@@ -48,12 +48,16 @@ internal static class CalibrateCommand
             new MovedImages(
                 result.GetValue(trainedOn),
                 OutOfDistribution: [.. (result.GetValue(sets) ?? []).Select(RecipeOptions.ParseNamedPath)],
-                Folder: result.GetValue(data)),
+                Folder: result.GetValue(data))
+            {
+                Backbone = BackboneOption.File(result),
+                FeatureCache = BackboneOption.Cache(result),
+            },
             result.GetRequiredValue(rate),
             result.GetValue(score),
             result.GetValue(images),
             ConvolutionOption.IsOn(result)));
-        return command.WithConvolutionCheck().WithExamples(
+        return command.WithBackbone(hasCache: true).WithConvolutionCheck().WithExamples(
             "calibrate runs/oe-1", "calibrate runs/oe-1 --tpr 0.98 --score energy", "calibrate runs/oe-1 --id photos-of-this-year");
     }
 }
@@ -80,6 +84,7 @@ internal sealed class RunCalibration
         AcceptanceThreshold.CheckRate(rate, "--tpr");
         using var folder = RunFolder.Resume(path);
         using var run = Pascl.Training.Run.Open(folder, moved, precision: Precision.Float32);
+        run.Features = FeatureLines.Listener();
         var score = AcceptanceScore.Of(text, run.Info, run.Recipe);
         foreach (var missing in moved.OutOfDistribution is { Count: > 0 } ? [] : run.LeaveOutMissingSets())
         {

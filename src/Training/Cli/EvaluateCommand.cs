@@ -41,12 +41,16 @@ internal static class EvaluateCommand
             new MovedImages(
                 result.GetValue(inDistribution),
                 OutOfDistribution: [.. (result.GetValue(sets) ?? []).Select(RecipeOptions.ParseNamedPath)],
-                Folder: result.GetValue(data)),
+                Folder: result.GetValue(data))
+            {
+                Backbone = BackboneOption.File(result),
+                FeatureCache = BackboneOption.Cache(result),
+            },
             new EvaluationOutput(result.GetValue(output), result.GetValue(force)),
             result.GetValue(details),
             result.GetValue(scores) is { } list ? ScoreSpecification.ParseList(list) : [],
             ConvolutionOption.IsOn(result)));
-        return command.WithConvolutionCheck().WithExamples(
+        return command.WithBackbone(hasCache: true).WithConvolutionCheck().WithExamples(
             "evaluate runs/oe-1",
             "evaluate runs/oe-1 --details",
             "evaluate runs/oe-1 --scores all",

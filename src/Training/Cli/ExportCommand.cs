@@ -60,9 +60,10 @@ internal static class ExportCommand
                 new OnnxSettings(
                     result.GetRequiredValue(input), result.GetValue(score), result.GetValue(withoutThreshold), result.GetValue(images)),
                 result.GetValue(force),
+                BackboneOption.File(result),
                 ConvolutionOption.IsOn(result));
         });
-        return command.WithConvolutionCheck().WithExamples(
+        return command.WithBackbone().WithConvolutionCheck().WithExamples(
             "export runs/oe-1 --format onnx",
             "export runs/oe-1 --format onnx --input float --out deployed/model.onnx",
             "export runs/oe-1 --format onnx --without-threshold --score energy",
@@ -74,7 +75,7 @@ internal static class ExportCommand
 /// <summary>An export as the user sees it: what was written, how large it is, and how it was verified.</summary>
 internal static class RunExport
 {
-    public static int Write(string path, ExportFormat format, string? output, OnnxSettings settings, bool overwrites, bool checksConvolutions)
+    public static int Write(string path, ExportFormat format, string? output, OnnxSettings settings, bool overwrites, string? backbone, bool checksConvolutions)
     {
         var watch = Stopwatch.StartNew();
         var folder = RunFolder.Open(path);
@@ -90,7 +91,7 @@ internal static class RunExport
                 : format == ExportFormat.Onnx ? [file, OnnxExamples.FileOf(file)] : [file]);
 
         // What is deployed is the network in float32 on the CPU, whatever it was trained with.
-        using var run = Run.Open(folder, device: "cpu", precision: Precision.Float32);
+        using var run = Run.Open(folder, new MovedImages { Backbone = backbone }, device: "cpu", precision: Precision.Float32);
         var model = run.Network;
         RequirePlainNetwork(model, format, folder);
         string[] written = format switch

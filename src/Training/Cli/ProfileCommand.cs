@@ -85,7 +85,8 @@ internal static class ProfileCommand
             throw new InputException($"{path} could not be written: its folder does not exist.");
         }
 
-        var data = TrainingRun.ReadForTraining(recipe);
+        recipe = BackboneFeatures.Resolve(recipe);
+        var data = TrainingRun.WithFeatures(recipe, TrainingRun.ReadForTraining(recipe), CancellationToken.None);
         Trainer.PrepareTorch(recipe);
         using var device = ComputeDevice.Open(recipe.Device, recipe.Backend);
         using var model = Trainer.CreateModel(recipe, data.Training.ClassCount, device);

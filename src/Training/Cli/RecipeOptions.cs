@@ -65,6 +65,7 @@ internal sealed class RecipeOptions
         {
             RecipeOption<IReadOnlyList<NamedPath>> sets => Create<NamedPath, string[]>(sets, texts => [.. texts.Select(ParseNamedPath)]),
             RecipeOption<IReadOnlyList<int>> numbers => Create<int, int[]>(numbers, given => given),
+            RecipeOption<IReadOnlyList<double>> numbers => Create<double, double[]>(numbers, given => given),
             _ => row.Accept(Visitor),
         };
 
@@ -125,8 +126,8 @@ internal sealed class RecipeSource
     /// <param name="usual">The preset that is used where the user names nothing; null where the user must.</param>
     public RecipeSource(Preset? usual = null) => this.usual = usual;
 
-    /// <summary>The options that say where images are.</summary>
-    public static IReadOnlyList<string> NamesOfImages { get; } = ["--data", "--id", "--outliers", "--ood"];
+    /// <summary>The options that say where images and backbone are.</summary>
+    public static IReadOnlyList<string> NamesOfImages { get; } = ["--data", "--id", "--outliers", "--ood", "--backbone", "--feature-cache"];
 
     private Option[] Starts => [preset, recipeFile, dataFolder];
 
@@ -151,7 +152,11 @@ internal sealed class RecipeSource
         result.GetValue<string>("--id"),
         result.GetValue<string>("--outliers"),
         [.. (result.GetValue<string[]>("--ood") ?? []).Select(RecipeOptions.ParseNamedPath)],
-        result.GetValue<string>("--data"));
+        result.GetValue<string>("--data"))
+    {
+        Backbone = result.GetValue<string>("--backbone"),
+        FeatureCache = result.GetValue<string>("--feature-cache"),
+    };
 
     /// <summary>The recipe as the user wants it, checked.</summary>
     /// <exception cref="InputException">The options name no recipe, or contradict one another.</exception>
@@ -161,6 +166,11 @@ internal sealed class RecipeSource
         if (given.Contains("--network") && given.Contains("--depth"))
         {
             throw new InputException("--network and --depth both name the network; give one of them.");
+        }
+
+        if (given.Contains("--backbone") && (given.Contains("--network") || given.Contains("--depth")))
+        {
+            throw new InputException("--backbone is a network of its own: leave --network and --depth out.");
         }
 
         var hasImages = given.Contains("--id");

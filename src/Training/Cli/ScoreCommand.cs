@@ -24,21 +24,21 @@ internal static class ScoreCommand
         {
             run, paths, fromInput,
         };
-        command.SetAction(result => Run(result.GetRequiredValue(run), result.GetValue(paths) ?? [], result.GetValue(fromInput), ConvolutionOption.IsOn(result)));
-        return command.WithConvolutionCheck().WithExamples(
+        command.SetAction(result => Run(result.GetRequiredValue(run), result.GetValue(paths) ?? [], result.GetValue(fromInput), BackboneOption.File(result), ConvolutionOption.IsOn(result)));
+        return command.WithBackbone().WithConvolutionCheck().WithExamples(
             "score runs/oe-1 photo.jpg",
             "score runs/oe-1 photos archive.tar.gz downloads.tar/photos 'more/**/*.png'",
             "score runs/oe-1 --stdin");
     }
 
-    private static int Run(string path, string[] paths, bool fromInput, bool checksConvolutions)
+    private static int Run(string path, string[] paths, bool fromInput, string? backbone, bool checksConvolutions)
     {
         if (paths.Length == 0 && !fromInput)
         {
             throw new InputException("There is nothing to score: name images, folders, archives or patterns, or give their paths on standard input with --stdin.");
         }
 
-        using var model = ScoringModel.Open(path, Environment.ProcessorCount);
+        using var model = ScoringModel.Open(path, Environment.ProcessorCount, backbone);
         model.WarnWithoutThreshold(Console.Error);
         ConvolutionOption.Warn(checksConvolutions ? model.CheckConvolutions(ScoringPipeline.BatchSize(model)) : null);
         var (text, failed) = (new StringBuilder(), false);

@@ -88,10 +88,11 @@ internal static class ServeCommand
                     Timeout = TimeSpan.FromSeconds(result.GetRequiredValue(timeout)),
                     Drain = TimeSpan.FromSeconds(result.GetRequiredValue(drain)),
                 },
+                BackboneOption.File(result),
                 ConvolutionOption.IsOn(result),
                 cancellation);
         });
-        return command.WithConvolutionCheck().WithExamples("serve runs/oe-1", "serve runs/oe-1 --urls http://127.0.0.1:9000 --max-body 50 --max-pixels 60");
+        return command.WithBackbone().WithConvolutionCheck().WithExamples("serve runs/oe-1", "serve runs/oe-1 --urls http://127.0.0.1:9000 --max-body 50 --max-pixels 60");
     }
 
     private static Option<int> Number(string name, string description, int value, int most, int least = 1) => new(name)
@@ -104,9 +105,9 @@ internal static class ServeCommand
             : throw new InputException($"{name} takes a whole number from {least} to {most}, not '{result.Tokens[0].Value}'."),
     };
 
-    private static async Task<int> Run(string path, ServeSettings settings, bool checksConvolutions, CancellationToken cancellation)
+    private static async Task<int> Run(string path, ServeSettings settings, string? backbone, bool checksConvolutions, CancellationToken cancellation)
     {
-        using var model = ScoringModel.Open(path, settings.Workers);
+        using var model = ScoringModel.Open(path, settings.Workers, backbone);
         model.WarnWithoutThreshold(Console.Error);
         ConvolutionOption.Warn(checksConvolutions ? model.CheckConvolutions(settings.BatchSize) : null);
         await using var server = await ScoringServer.Start(model, settings);

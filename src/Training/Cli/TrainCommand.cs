@@ -59,7 +59,7 @@ internal static class TrainCommand
                 [.. source.Given(result).Except(RecipeSource.NamesOfImages), .. RecipeOptions.WasGiven(result, output) ? (string[])[output.Name] : []];
             return given.Length == 0
                 ? TrainingRun.Continue(folder, RecipeSource.Moved(result), options, cancellation)
-                : throw new InputException($"--resume continues a run with its own recipe, so {string.Join(", ", given)} cannot be given with it; only where its images are now.");
+                : throw new InputException($"--resume continues a run with its own recipe, so {string.Join(", ", given)} cannot be given with it; only where its images and its backbone are now.");
         }
 
         // "auto" goes with everything that begins a run, so that one command begins it and continues it.
@@ -88,6 +88,14 @@ internal static class TrainCommand
         SortedDictionary<string, string> Values(Recipe recipe) => RecipeValues.Of(RecipeFile.Write(recipe with
         {
             Precision = asked.Precision == Precision.Auto ? Precision.Auto : recipe.Precision,
+            Backbone = recipe.Backbone with
+            {
+                Path = null,
+                Sha256 = null,
+                ImageSize = null,
+                Cache = null,
+                Output = asked.Backbone.Output is null ? null : recipe.Backbone.Output,
+            },
             Data = recipe.Data with { InDistribution = null, Outliers = null, OutOfDistribution = [], ExcludedSets = [] },
         }));
     }

@@ -1,3 +1,4 @@
+using Pascl.Training.Backbones;
 using Pascl.Training.Data;
 using Pascl.Training.Evaluation;
 using Pascl.Training.Evaluation.Scores;
@@ -16,6 +17,7 @@ internal static class TrainingRun
     public static int Start(Recipe recipe, string? output, TrainingOptions options, CancellationToken cancellation)
     {
         RunFolder.RequireFree(output);
+        recipe = BackboneFeatures.Resolve(recipe);
         var data = ReadForTraining(recipe);
         foreach (var sentence in StartingWeights.Check(recipe, data))
         {
@@ -44,12 +46,12 @@ internal static class TrainingRun
         {
             Console.WriteLine($"The run in {folder.Root} stopped before its first checkpoint and begins again.");
             var recipe = RecipeFile.Read(folder.Recipe);
-            recipe = recipe with { Data = moved.Apply(recipe) };
+            recipe = recipe with { Data = moved.Apply(recipe), Backbone = moved.BackboneOf(recipe, folder) };
             return Begin(recipe, ReadForTraining(recipe), folder, options, cancellation);
         }
 
         using var run = Run.Open(folder, moved);
-        var data = ReadForTraining(run.Recipe);
+        var data = WithFeatures(run.Recipe, ReadForTraining(run.Recipe), cancellation);
         using var trainer = new Trainer(run.Recipe, data, folder) { ChecksConvolutions = options.ChecksConvolutions, CheckpointInterval = options.CheckpointInterval };
         trainer.Resume(run);
         if (trainer.IsFinished)
@@ -62,6 +64,7 @@ internal static class TrainingRun
 
     private static int Begin(Recipe recipe, TrainingData data, RunFolder folder, TrainingOptions options, CancellationToken cancellation)
     {
+        data = WithFeatures(recipe, data, cancellation);
         using var trainer = new Trainer(recipe, data, folder) { ChecksConvolutions = options.ChecksConvolutions, CheckpointInterval = options.CheckpointInterval };
         folder.WriteRecipe(RecipeFile.Write(trainer.Recipe));
         return Finish(trainer, data, folder, cancellation);
@@ -80,6 +83,8 @@ internal static class TrainingRun
         var folder = RunFolder.Open(path);
         var files = FilesOf(folder, moved.OutOfDistribution ?? [], output);
         using var run = Run.Open(folder, moved);
+        run.Features = FeatureLines.Listener();
+        RequireScores(run, scores);
         if (checksConvolutions)
         {
             ConvolutionOption.Warn(run.CheckConvolutions(scores.Any(InputPerturbation.IsTakenBy)));
@@ -120,6 +125,14 @@ internal static class TrainingRun
         return files.Page != files.Report
             ? files
             : throw new InputException($"{files.Report} is the name of the page that goes with the report; end --out in .json.");
+    }
+
+    private static void RequireScores(Run run, IReadOnlyList<ScoreSpecification> scores)
+    {
+        if (run.Recipe.Backbone.Path is not null && scores.FirstOrDefault(InputPerturbation.IsTakenBy) is { } perturbed)
+        {
+            throw new InputException($"The score {perturbed.Kind.Name} changes the pixels along their gradient, which a frozen backbone does not give; leave it out of --scores.");
+        }
     }
 
     private static ScoreReport Compare(Run run, IReadOnlyList<ScoreSpecification> scores, Dictionary<ImageSet, FeaturePass> passes)
@@ -166,6 +179,19 @@ internal static class TrainingRun
         Console.WriteLine($"Page: {folder.Evaluation.Page}");
         Console.WriteLine($"Next: {PasclCommand.Invocation} calibrate {folder.Root}    (a threshold for score, serve and export)");
         return ExitCode.Done;
+    }
+
+    /// <summary>Where there is a frozen backbone, features take the place of the images; what was computed before is found on the disk.</summary>
+    public static TrainingData WithFeatures(Recipe recipe, TrainingData data, CancellationToken cancellation)
+    {
+        if (recipe.Backbone.Path is null)
+        {
+            return data;
+        }
+
+        using var backbone = FrozenBackbone.Open(recipe.Backbone with { ImageSize = recipe.ImageSize });
+        Console.WriteLine($"Backbone: {recipe.Backbone.Path}: images of {backbone.ImageSize} pixels, {backbone.Graph.Description}; it stays as it is.");
+        return BackboneFeatures.Attach(recipe, data, backbone, trains: true, FeatureLines.Listener(), cancellation);
     }
 
     /// <summary>Reads a recipe's images, shows what they are, and checks that training can begin.</summary>

@@ -13,6 +13,9 @@ internal abstract class AugmentedViews : IDisposable
     /// <summary>Where the views are made.</summary>
     public abstract torch.Device Device { get; }
 
+    /// <summary>Rows, columns and channels of a view.</summary>
+    public abstract (int Height, int Width, int Channels) Shape { get; }
+
     /// <summary>Takes the order of an epoch's images, before its first view; nobody makes views of an earlier epoch any more.</summary>
     /// <param name="images">Indices of images.</param>
     public abstract void Begin(int[] images);
@@ -21,7 +24,7 @@ internal abstract class AugmentedViews : IDisposable
     /// <param name="first">Place of the first in the order.</param>
     /// <param name="epoch">Epoch, from 0.</param>
     /// <param name="stream">Which random numbers, see <see cref="RandomStream"/>.</param>
-    /// <param name="destination">(images, H, W, 3), float32, contiguous, on <see cref="Device"/>.</param>
+    /// <param name="destination">(images, H, W, 3) or another <see cref="Shape"/>, float32, contiguous, on <see cref="Device"/>.</param>
     public abstract void Make(int first, int epoch, int stream, torch.Tensor destination);
 
     /// <summary>Makes several views of each of some images, as <see cref="Make"/> makes them one after the other.</summary>
@@ -51,6 +54,8 @@ internal sealed class HostViews(ImageSet images, BatchPlan plan) : AugmentedView
     private int[] order = [];
 
     public override torch.Device Device => torch.CPU;
+
+    public override (int Height, int Width, int Channels) Shape => (images.Height, images.Width, PixelBlock.Channels);
 
     public override void Begin(int[] images) => order = images;
 
@@ -107,6 +112,8 @@ internal sealed class DeviceViews : AugmentedViews
     }
 
     public override torch.Device Device { get; }
+
+    public override (int Height, int Width, int Channels) Shape => (images.Height, images.Width, PixelBlock.Channels);
 
     /// <summary>
     /// Whether the sets are in memory and take at most half of what the device has free; the rest is for the network. Parts of whole images are cut by threads of the CPU.

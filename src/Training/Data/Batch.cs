@@ -9,7 +9,7 @@ namespace Pascl.Training.Data;
 /// The input of one training step: <c>[view 1; view 2; outliers]</c> in one tensor, because BatchNorm must see them together. In the second
 /// phase there is one view and there are no outliers.
 /// </summary>
-/// <param name="Images">(Views * ClassifiedCount + OutlierCount, 3, H, W), float32 in [0, 1], stored channels last.</param>
+/// <param name="Images">(Views * ClassifiedCount + OutlierCount, 3, H, W), float32 in [0, 1], stored channels last; or the features of a frozen backbone, (..., F, 1, 1).</param>
 /// <param name="Labels">(ClassifiedCount), int64: the class of each in-distribution image, the same for every view.</param>
 /// <param name="Views">Augmented views per in-distribution image, 1 or 2.</param>
 public sealed record Batch(torch.Tensor Images, torch.Tensor Labels, int Views) : IDisposable
@@ -140,7 +140,8 @@ internal sealed class BatchBuilder : IDisposable
         using var scope = torch.NewDisposeScope();
         var start = step * plan.BatchSize;
         var rows = (plan.Views * plan.BatchSize) + plan.OutlierBatchSize;
-        var pixels = torch.empty(rows, training.Height, training.Width, PixelBlock.Channels, device: trainingViews.Device); // (Views * N + K, H, W, 3)
+        var (height, width, channels) = trainingViews.Shape;
+        var pixels = torch.empty(rows, height, width, channels, device: trainingViews.Device); // (Views * N + K, H, W, 3)
         trainingViews.MakeAll(start, first.Epoch, RandomStream.FirstView, plan.Views, pixels.narrow(0, 0, plan.Views * plan.BatchSize));
         outlierViews?.Make(
             step * plan.OutlierBatchSize, first.Epoch, RandomStream.Outlier, pixels.narrow(0, plan.Views * plan.BatchSize, plan.OutlierBatchSize));

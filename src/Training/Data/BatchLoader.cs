@@ -61,7 +61,7 @@ public sealed class BatchLoader : IDisposable
         if (trainingViews is null)
         {
             // Asked once for both sets: the first one, uploaded, takes the memory that the second question would be about.
-            var onDevice = device?.Kernels is { } kernels && DeviceViews.Fit(kernels, plan, outliers is null ? [training] : [training, outliers]);
+            var onDevice = training.Features is null && device?.Kernels is { } kernels && DeviceViews.Fit(kernels, plan, outliers is null ? [training] : [training, outliers]);
             trainingViews = Views(training, onDevice);
             outlierViews = outliers is null ? null : Views(outliers, onDevice);
         }
@@ -93,7 +93,8 @@ public sealed class BatchLoader : IDisposable
         outlierViews?.Dispose();
     }
 
-    private AugmentedViews Views(ImageSet images, bool onDevice) => onDevice ? new DeviceViews(images, plan, device!) : new HostViews(images, plan);
+    private AugmentedViews Views(ImageSet images, bool onDevice) =>
+        images.Features is { } features ? new FeatureViews(features, plan) : onDevice ? new DeviceViews(images, plan, device!) : new HostViews(images, plan);
 
     private void Check()
     {

@@ -48,7 +48,7 @@ public static class EvaluationBatches
     /// <param name="images">The images.</param>
     /// <param name="batchSize">Images in a batch.</param>
     /// <param name="device">Where the batches go.</param>
-    /// <param name="use">Receives (batch, 3, H, W) in [0, 1].</param>
+    /// <param name="use">Receives (batch, 3, H, W) in [0, 1], or (batch, F, 1, 1) where the images have features.</param>
     /// <param name="cancellation">Ends it between two batches.</param>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     internal static void ForEach(
@@ -67,6 +67,11 @@ public static class EvaluationBatches
 
     private static Batch Build(ImageSet images, int[] chosen)
     {
+        if (images.Features is { HasPlain: true } features)
+        {
+            return BuildFeatures(images, features, chosen);
+        }
+
         using var pixels = torch.empty(chosen.Length, images.Height, images.Width, PixelBlock.Channels); // (N, H, W, 3)
         if (images.IsStreamed)
         {
@@ -105,5 +110,18 @@ public static class EvaluationBatches
             // Of several broken files the first is named, as where one is decoded after the other.
             throw several.InnerExceptions.OfType<InputException>().MinBy(fault => fault.Message, StringComparer.Ordinal) ?? (Exception)several;
         }
+    }
+
+    private static Batch BuildFeatures(ImageSet images, FeatureRows features, int[] chosen)
+    {
+        using var rows = torch.empty(chosen.Length, 1, 1, features.Width); // (N, 1, 1, F)
+        var destination = MemoryMarshal.Cast<byte, float>(rows.bytes);
+        foreach (var image in chosen)
+        {
+            features[image].CopyTo(destination);
+            destination = destination[features.Width..];
+        }
+
+        return Batch.FromPixels(rows, images, chosen, views: 1);
     }
 }

@@ -161,6 +161,13 @@ public sealed class ImageSet
     /// <summary>Where image <paramref name="index"/> came from, or its number where that is not known.</summary>
     public string Source(int index) => storage.Sources?[positions[index]] ?? $"{Name}[{positions[index]}]";
 
+    /// <summary>The features that a frozen network gave the images, which training and evaluation then take in the place of their pixels; null where there are none.</summary>
+    internal FeatureRows? Features { get; private init; }
+
+    /// <summary>The same images with features.</summary>
+    internal ImageSet WithFeatures(FeatureRows? features) =>
+        new(Name, storage, positions, labels, ClassNames) { pixelHashes = pixelHashes, Features = features };
+
     /// <summary>Number of images per class.</summary>
     public int[] CountPerClass()
     {
@@ -180,11 +187,12 @@ public sealed class ImageSet
     public ImageSet Select(IEnumerable<int> indices)
     {
         int[] chosen = [.. indices];
-        return new ImageSet(Name, storage, [.. chosen.Select(i => positions[i])], [.. chosen.Select(i => labels[i])], ClassNames);
+        return new ImageSet(Name, storage, [.. chosen.Select(i => positions[i])], [.. chosen.Select(i => labels[i])], ClassNames) { Features = Features?.Select(chosen) };
     }
 
     /// <summary>The same images under another name.</summary>
-    public ImageSet Named(string name) => name == Name ? this : new ImageSet(name, storage, positions, labels, ClassNames) { pixelHashes = pixelHashes };
+    public ImageSet Named(string name) =>
+        name == Name ? this : new ImageSet(name, storage, positions, labels, ClassNames) { pixelHashes = pixelHashes, Features = Features };
 
     /// <summary>
     /// The 128-bit hash of each image's pixels, computed when it is first asked for: a run needs them for its fingerprint and to find images that sets share. Of streamed images
@@ -210,7 +218,7 @@ public sealed class ImageSet
     public ImageSet WithClasses(IReadOnlyList<string> classNames)
     {
         int[] label = [.. ClassNames.Select(name => classNames.Index().First(other => other.Item == name).Index)];
-        return new ImageSet(Name, storage, positions, [.. labels.Select(old => old == NoClass ? NoClass : label[old])], classNames);
+        return new ImageSet(Name, storage, positions, [.. labels.Select(old => old == NoClass ? NoClass : label[old])], classNames) { Features = Features };
     }
 
     /// <summary>The same images without classes: every label is <see cref="NoClass"/>.</summary>
@@ -218,7 +226,7 @@ public sealed class ImageSet
     {
         var noClass = new int[Count];
         Array.Fill(noClass, NoClass);
-        return new ImageSet(Name, storage, positions, noClass, []);
+        return new ImageSet(Name, storage, positions, noClass, []) { Features = Features };
     }
 
     private int ImageByteCount => Height * Width * PixelBlock.Channels;

@@ -35,6 +35,12 @@ internal static class RandomStream
     /// <summary>The classes of an epoch's images, where they are not sampled uniformly.</summary>
     public const int SampledClasses = 10;
 
+    /// <summary>Which of the views whose features are at hand a training image has.</summary>
+    public const int Features = 14;
+
+    /// <summary>Which one an outlier has.</summary>
+    public const int OutlierFeatures = 15;
+
     /// <summary>First of the streams of synthetic images.</summary>
     public const int Synthetic = 16;
 

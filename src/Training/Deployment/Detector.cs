@@ -25,12 +25,13 @@ public sealed class Detector : IDisposable
     /// <param name="threads">
     /// Threads that will score at one time, at least 1. The cores are divided among them, for everything that libtorch computes in this process.
     /// </param>
+    /// <param name="backbone">Where the ONNX file of the run's frozen backbone is, if it is neither in the run folder nor where it was.</param>
     /// <exception cref="InputException">There is no run, or it cannot be used; the message says what to do.</exception>
-    public static Detector Open(string runFolder, int threads = 1)
+    public static Detector Open(string runFolder, int threads = 1, string? backbone = null)
     {
         ArgumentNullException.ThrowIfNull(runFolder);
         ArgumentOutOfRangeException.ThrowIfLessThan(threads, 1);
-        var model = ScoringModel.Open(runFolder, threads);
+        var model = ScoringModel.Open(runFolder, threads, backbone);
         try
         {
             return new Detector(model);

@@ -60,10 +60,11 @@ internal sealed class ScoringModel : IDisposable
     /// Threads that will score batches at one time; the cores are divided among them. Small images are scored fastest with one for each core, because the threads of
     /// one batch wait for each other after every operation.
     /// </param>
+    /// <param name="backbone">Where the file of a frozen backbone is now, if it moved.</param>
     /// <exception cref="InputException">There is no run, or it cannot be used.</exception>
-    public static ScoringModel Open(string path, int workers)
+    public static ScoringModel Open(string path, int workers, string? backbone = null)
     {
-        var run = Run.OpenDeployed(RunFolder.Open(path));
+        var run = Run.OpenDeployed(RunFolder.Open(path), backbone);
         try
         {
             run.Network.eval();

@@ -20,6 +20,8 @@ internal sealed class EatMethod() : MethodDefinition(Method.Eat)
 {
     public override IReadOnlyList<RecipeOption> Options => EatRecipe.Options;
 
+    public override bool ChangesPixels => true;
+
     /// <summary>The second phase of the authors: heads alone, 10 epochs of Adam at 5e-4.</summary>
     public override Recipe Apply(Recipe recipe) => base.Apply(recipe) with
     {

@@ -51,6 +51,9 @@ public abstract class MethodDefinition(string name)
     /// <summary>Whether the first phase sees outliers.</summary>
     public virtual bool UsesOutliers => true;
 
+    /// <summary>Whether its steps change the pixels of a batch, so that it needs images and not features of them.</summary>
+    public virtual bool ChangesPixels => false;
+
     /// <summary>The options that this method uses and others do not: of its own constants, and of those that it shares with some. The others refuse them.</summary>
     public virtual IReadOnlyList<RecipeOption> Options => [];
 

@@ -88,6 +88,11 @@ public static class ConvolutionCheck
     {
         var results = new List<ConvolutionResult>();
         var visited = network.Convolutions(height, width).ToArray();
+        if (visited.Length == 0)
+        {
+            return new ConvolutionReport(results);
+        }
+
         var images = visited[0].Convolution;
         var channelsLast = ChannelsLast.IsLayoutOf(images.Weight);
         foreach (var group in visited.GroupBy(place => (place.Convolution.Shape, place.Height, place.Width)))

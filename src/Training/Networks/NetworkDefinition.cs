@@ -1,5 +1,6 @@
 using Pascl.Kernels;
 using Pascl.Kernels.Device;
+using Pascl.Training.Backbones;
 using Pascl.Training.Data;
 using Pascl.Training.Devices;
 
@@ -9,7 +10,7 @@ namespace Pascl.Training.Networks;
 public abstract class NetworkDefinition
 {
     private static readonly NamedParts<NetworkDefinition> all = new(
-        "network", network => network.Name, [.. ResNet.Every]);
+        "network", network => network.Name, [.. ResNet.Every, FrozenBackboneDefinition.Instance]);
 
     /// <summary>All kinds in the order of the help text.</summary>
     public static IReadOnlyList<NetworkDefinition> All => all.All;
@@ -44,7 +45,11 @@ public abstract class NetworkDefinition
 /// <param name="Precision">Arithmetic of the convolutions.</param>
 /// <param name="Device">What BatchNorm's kernels run on, in the memory of the tensors; null for torch's operations.</param>
 public sealed record NetworkSettings(
-    NetworkHead Head, int Width = 64, ulong Seed = 0, Precision Precision = Precision.Float32, KernelDevice? Device = null);
+    NetworkHead Head, int Width = 64, ulong Seed = 0, Precision Precision = Precision.Float32, KernelDevice? Device = null)
+{
+    /// <summary>The model that is trained on, for a network that does; the others do not read it.</summary>
+    public BackboneSettings Backbone { get; init; } = new();
+}
 
 /// <summary>What a network's images must be like.</summary>
 /// <param name="ImageSize">Rows and columns that images are read with where the user names none; null for those of the files.</param>

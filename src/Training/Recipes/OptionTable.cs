@@ -1,3 +1,4 @@
+using Pascl.Training.Backbones;
 using Pascl.Training.Devices;
 using Pascl.Training.Methods;
 using Pascl.Training.Networks;
@@ -38,6 +39,8 @@ public static class OptionTable
     private static readonly OptionUse ByProfile = new("--profile", recipe => recipe.Data.Profile is not null, _ => "the recipe has none");
 
     private static readonly OptionUse ByValidation = new("--validation", recipe => recipe.Data.ValidationFraction > 0, _ => "the recipe holds no images out");
+
+    private static readonly OptionUse ByBackbone = new("--backbone", recipe => recipe.Backbone.Path is not null, recipe => $"the network is {recipe.Network}");
 
     private static readonly OptionUse BySgd = new(
         "--optimiser sgd",
@@ -152,6 +155,42 @@ public static class OptionTable
             recipe => recipe.DataThreads, (recipe, value) => recipe with { DataThreads = value }, "The number of data threads", OptionRanges.AtLeast(1).OrNone()),
     ];
 
+    // Before the others of a backbone: a new file has another hash, output and size.
+    private static readonly RecipeOption[] Backbone =
+    [
+        RecipeParts.Backbone.Option(
+            "--backbone", "ONNX file of a published model that stays as it is, and whose features are trained on", backbone => backbone.Path,
+            (backbone, value) => backbone with { Path = value is null ? null : Path.GetFullPath(value), Sha256 = null, Output = null, ImageSize = null })
+            .AndThen(recipe => recipe with { Network = FrozenBackboneDefinition.Instance.Name }),
+        RecipeParts.Backbone.Option(
+            "--backbone-output", "output of the model that has the features; none for the only one of its kind",
+            backbone => backbone.Output, (backbone, value) => backbone with { Output = value }) with { Use = ByBackbone },
+        RecipeParts.Backbone.Option(
+            "--backbone-input", "mean and standard deviation of the model's input, by those who trained it",
+            backbone => backbone.Input, (backbone, value) => backbone with { Input = value }) with { Use = ByBackbone },
+        RecipeParts.Backbone.Option(
+            "--backbone-mean", "what is subtracted from each channel, in the order of the model's channels, in the place of --backbone-input",
+            backbone => backbone.Mean, (backbone, value) => backbone with { Mean = value }, "The mean of the backbone's input", PerChannel(double.IsFinite, "finite numbers"))
+            with { Use = ByBackbone },
+        RecipeParts.Backbone.Option(
+            "--backbone-deviation", "what divides each channel then, likewise",
+            backbone => backbone.StandardDeviation, (backbone, value) => backbone with { StandardDeviation = value },
+            "The standard deviation of the backbone's input", PerChannel(value => double.IsFinite(value) && value > 0, "numbers above 0")) with { Use = ByBackbone },
+        RecipeParts.Backbone.Option(
+            "--backbone-channels", "order of the model's channels", backbone => backbone.Channels, (backbone, value) => backbone with { Channels = value })
+            with { Use = ByBackbone },
+        RecipeParts.Backbone.Option(
+            "--backbone-range", "range of a pixel before the mean is subtracted: unit is [0, 1], bytes is [0, 255]",
+            backbone => backbone.Range, (backbone, value) => backbone with { Range = value }) with { Use = ByBackbone },
+        RecipeParts.Backbone.Option(
+            "--backbone-views", "augmented views of each image whose features are computed, from which every epoch draws",
+            backbone => backbone.Views, (backbone, value) => backbone with { Views = value }, "The number of the backbone's views", OptionRanges.Between(1, 1000))
+            with { Use = ByBackbone },
+        RecipeParts.Backbone.Option(
+            "--feature-cache", "folder where features are kept; by default below the user's folder for caches",
+            backbone => backbone.Cache, (backbone, value) => backbone with { Cache = value is null ? null : Path.GetFullPath(value) }) with { Use = ByBackbone },
+    ];
+
     private static readonly RecipeOption[] FirstPhase =
     [
         RecipeParts.Representation.Option(
@@ -248,6 +287,7 @@ public static class OptionTable
     [
         new("Images", Data),
         new("Run and network", Run),
+        new("Frozen backbone", Backbone),
         new("First phase", FirstPhase),
         new("Loss", Loss),
         new("Constants of single methods", [.. MethodDefinition.All.SelectMany(method => method.Options).Distinct().Except(Common)]),
@@ -255,7 +295,7 @@ public static class OptionTable
     ];
 
     // These are checked for every method, whether it uses them or not.
-    private static IEnumerable<RecipeOption> Common => [.. Data, .. Run, .. FirstPhase, .. Loss, .. SecondPhase];
+    private static IEnumerable<RecipeOption> Common => [.. Data, .. Run, .. Backbone, .. FirstPhase, .. Loss, .. SecondPhase];
 
     private static (int Layers, string Network)[] Depths => [(18, ResNet.Small18.Name), (34, ResNet.Small34.Name)];
 
@@ -286,6 +326,9 @@ public static class OptionTable
         }
     }
 
+    private static OptionRange<IReadOnlyList<double>> PerChannel(Func<double, bool> contains, string words) =>
+        new(values => values.Count == 0 || (values.Count == 3 && values.All(contains)), $"three {words}");
+
     private static string NetworkOfDepth(int? layers) => Array.Find(Depths, depth => depth.Layers == layers).Network
         ?? throw new InputException($"There is no residual network of {layers} layers for small images here; use 18 or 34, or --network.");
 }
@@ -294,47 +337,3 @@ public static class OptionTable
 /// <param name="Title">What they have in common.</param>
 /// <param name="Options">The options.</param>
 internal sealed record OptionGroup(string Title, IReadOnlyList<RecipeOption> Options);
-
-/// <summary>The parts of a recipe whose values are options.</summary>
-public static class RecipeParts
-{
-    /// <summary>The recipe itself.</summary>
-    public static RecipePart<Recipe> Whole { get; } = new("", recipe => recipe, (_, changed) => changed);
-
-    /// <summary>Published weights that training starts from.</summary>
-    public static RecipePart<PretrainedRecipe> Pretrained { get; } =
-        Whole.Part(recipe => recipe.Pretrained, (recipe, value) => recipe with { Pretrained = value });
-
-    /// <summary>Which images are read.</summary>
-    public static RecipePart<DataRecipe> Data { get; } = Whole.Part(recipe => recipe.Data, (recipe, value) => recipe with { Data = value });
-
-    /// <summary>Weights and constants of the losses.</summary>
-    public static RecipePart<LossRecipe> Loss { get; } = Whole.Part(recipe => recipe.Loss, (recipe, value) => recipe with { Loss = value });
-
-    /// <summary>Constants of single methods.</summary>
-    public static RecipePart<BaselinesRecipe> Baselines { get; } = Whole.Part(recipe => recipe.Baselines, (recipe, value) => recipe with { Baselines = value });
-
-    /// <summary>The first phase.</summary>
-    public static RecipePart<PhaseRecipe> Representation { get; } =
-        Whole.Part(recipe => recipe.Representation, (recipe, value) => recipe with { Representation = value });
-
-    /// <summary>The optimiser of the first phase.</summary>
-    public static RecipePart<OptimiserSettings> FirstOptimiser { get; } =
-        Representation.Part(phase => phase.Optimiser, (phase, value) => phase with { Optimiser = value });
-
-    /// <summary>The learning rate of the first phase.</summary>
-    public static RecipePart<LearningRateSchedule> FirstSchedule { get; } =
-        Representation.Part(phase => phase.Schedule, (phase, value) => phase with { Schedule = value });
-
-    /// <summary>The second phase.</summary>
-    public static RecipePart<PhaseRecipe> AuxiliaryBranch { get; } =
-        Whole.Part(recipe => recipe.AuxiliaryBranch, (recipe, value) => recipe with { AuxiliaryBranch = value });
-
-    /// <summary>The learning rate of the second phase.</summary>
-    public static RecipePart<LearningRateSchedule> SecondSchedule { get; } =
-        AuxiliaryBranch.Part(phase => phase.Schedule, (phase, value) => phase with { Schedule = value });
-
-    /// <summary>The optimiser of the second phase.</summary>
-    public static RecipePart<OptimiserSettings> SecondOptimiser { get; } =
-        AuxiliaryBranch.Part(phase => phase.Optimiser, (phase, value) => phase with { Optimiser = value });
-}

@@ -1,3 +1,4 @@
+using Pascl.Training.Backbones;
 using Pascl.Training.Data;
 using Pascl.Training.Devices;
 using Pascl.Training.Methods;
@@ -30,6 +31,9 @@ public sealed record Recipe
 
     /// <summary>The kind of network: the name of a <see cref="NetworkDefinition"/>.</summary>
     public string Network { get; init; } = ResNet.Small18.Name;
+
+    /// <summary>The published model whose features a network of the kind <c>frozen-backbone</c> is trained on.</summary>
+    public BackboneSettings Backbone { get; init; } = new();
 
     /// <summary>Channels of the first stage; the later ones have 2, 4 and 8 times as many. 64 is the published network.</summary>
     public int Width { get; init; } = 64;
@@ -88,8 +92,8 @@ public sealed record Recipe
     /// <summary>Threads that prepare batches; null for a number by the cores. The batches are the same for any.</summary>
     public int? DataThreads { get; init; }
 
-    /// <summary>Rows and columns that images are read with: the user's, else the network's; null for those of the files.</summary>
-    public int? ImageSize => Data.ImageSize ?? Input.ImageSize;
+    /// <summary>Rows and columns that images are read with: the user's, else the backbone's or the network's; null for those of the files.</summary>
+    public int? ImageSize => Data.ImageSize ?? Backbone.ImageSize ?? Input.ImageSize;
 
     /// <summary>What the network's images must be like.</summary>
     public NetworkInput Input => NetworkDefinition.Find(Network).Input;
@@ -118,7 +122,30 @@ public sealed record Recipe
         }
 
         Require(!UsesOutliers || OutlierBatchSize >= 1, "The outlier batch size", OutlierBatchSize, "at least 1");
-        MethodDefinition.Find(Method).Validate(this);
+        var method = MethodDefinition.Find(Method);
+        method.Validate(this);
+        CheckBackbone(method);
+    }
+
+    private void CheckBackbone(MethodDefinition method)
+    {
+        var isFrozen = Network == FrozenBackboneDefinition.Instance.Name;
+        if (isFrozen != Backbone.Path is not null)
+        {
+            throw new InputException(isFrozen
+                ? $"The network {Network} is trained on the features of a published model: name it with --backbone MODEL.onnx."
+                : $"The network {Network} and the backbone {Backbone.Path} exclude each other; leave --network or --backbone out.");
+        }
+
+        if (isFrozen && method.ChangesPixels)
+        {
+            throw new InputException($"The method {Method} mixes the pixels of images in every step, but the features of a frozen backbone are computed before; choose another --method.");
+        }
+
+        if (isFrozen && Precision == Precision.BFloat16)
+        {
+            throw new InputException("What is trained on a frozen backbone computes in float32; leave --precision out.");
+        }
     }
 }
 

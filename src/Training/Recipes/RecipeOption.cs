@@ -4,6 +4,8 @@ using System.Reflection;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Pascl.Training.Backbones;
+using Pascl.Training.Optimisation;
 
 namespace Pascl.Training.Recipes;
 
@@ -61,6 +63,9 @@ public sealed record RecipeOption<T>(
 
     /// <summary>The same option, which sets a second value to the same.</summary>
     public RecipeOption<T> AlsoSetting(RecipeOption<T> other) => this with { Set = (recipe, value) => other.Set(Set(recipe, value), value) };
+
+    /// <summary>The same option, which changes something else of the recipe with it.</summary>
+    public RecipeOption<T> AndThen(Func<Recipe, Recipe> change) => this with { Set = (recipe, value) => change(Set(recipe, value)) };
 
     /// <inheritdoc/>
     public override string Text(Recipe recipe) => RecipeNames.Text(Get(recipe));
@@ -179,6 +184,54 @@ public sealed class RecipePart<TPart>(string path, Func<Recipe, TPart> get, Func
         var name = JsonNamingPolicy.CamelCase.ConvertName(property[(property.LastIndexOf('.') + 1)..]);
         return path.Length == 0 ? name : $"{path}.{name}";
     }
+}
+
+/// <summary>The parts of a recipe whose values are options.</summary>
+public static class RecipeParts
+{
+    /// <summary>The recipe itself.</summary>
+    public static RecipePart<Recipe> Whole { get; } = new("", recipe => recipe, (_, changed) => changed);
+
+    /// <summary>Published weights that training starts from.</summary>
+    public static RecipePart<PretrainedRecipe> Pretrained { get; } =
+        Whole.Part(recipe => recipe.Pretrained, (recipe, value) => recipe with { Pretrained = value });
+
+    /// <summary>The published model that is trained on.</summary>
+    public static RecipePart<BackboneSettings> Backbone { get; } =
+        Whole.Part(recipe => recipe.Backbone, (recipe, value) => recipe with { Backbone = value });
+
+    /// <summary>Which images are read.</summary>
+    public static RecipePart<DataRecipe> Data { get; } = Whole.Part(recipe => recipe.Data, (recipe, value) => recipe with { Data = value });
+
+    /// <summary>Weights and constants of the losses.</summary>
+    public static RecipePart<LossRecipe> Loss { get; } = Whole.Part(recipe => recipe.Loss, (recipe, value) => recipe with { Loss = value });
+
+    /// <summary>Constants of single methods.</summary>
+    public static RecipePart<BaselinesRecipe> Baselines { get; } = Whole.Part(recipe => recipe.Baselines, (recipe, value) => recipe with { Baselines = value });
+
+    /// <summary>The first phase.</summary>
+    public static RecipePart<PhaseRecipe> Representation { get; } =
+        Whole.Part(recipe => recipe.Representation, (recipe, value) => recipe with { Representation = value });
+
+    /// <summary>The optimiser of the first phase.</summary>
+    public static RecipePart<OptimiserSettings> FirstOptimiser { get; } =
+        Representation.Part(phase => phase.Optimiser, (phase, value) => phase with { Optimiser = value });
+
+    /// <summary>The learning rate of the first phase.</summary>
+    public static RecipePart<LearningRateSchedule> FirstSchedule { get; } =
+        Representation.Part(phase => phase.Schedule, (phase, value) => phase with { Schedule = value });
+
+    /// <summary>The second phase.</summary>
+    public static RecipePart<PhaseRecipe> AuxiliaryBranch { get; } =
+        Whole.Part(recipe => recipe.AuxiliaryBranch, (recipe, value) => recipe with { AuxiliaryBranch = value });
+
+    /// <summary>The learning rate of the second phase.</summary>
+    public static RecipePart<LearningRateSchedule> SecondSchedule { get; } =
+        AuxiliaryBranch.Part(phase => phase.Schedule, (phase, value) => phase with { Schedule = value });
+
+    /// <summary>The optimiser of the second phase.</summary>
+    public static RecipePart<OptimiserSettings> SecondOptimiser { get; } =
+        AuxiliaryBranch.Part(phase => phase.Optimiser, (phase, value) => phase with { Optimiser = value });
 }
 
 /// <summary>Values as users write them: the command line, messages and <c>recipe.json</c> have the same words.</summary>

@@ -4,6 +4,7 @@ using Pascl.Tests.Training.Data.Formats;
 using Pascl.Tests.Training.Deployment;
 using Pascl.Training;
 using Pascl.Training.Checkpoints;
+using Pascl.Training.Backbones;
 using Pascl.Training.Deployment.Onnx;
 using Pascl.Training.Evaluation;
 using Pascl.Training.Methods;

@@ -17,6 +17,8 @@ public sealed class OptionTableTests
     [
         "format", // of the file
         "preset", // where the recipe came from: --preset
+        "backbone.sha256", // of the file, when it is first read
+        "backbone.imageSize",
         "data.excludedSets", // found in the folder of --data
         "representation.optimiser.nesterov", // of a method's authors
         "representation.schedule.everyStep",
@@ -61,6 +63,7 @@ public sealed class OptionTableTests
             ["representation.optimiser.weightDecay"] = ["auxiliaryBranch.optimiser.weightDecay"],
             ["baselines.berl.marginExponent"] = ["baselines.berl.weightExponent"],
             ["method"] = ["auxiliaryBranch.epochs", "views"],
+            ["backbone.path"] = ["network"],
             [""] = ["network"],
         };
         Assert.Multiple(() =>
@@ -149,7 +152,7 @@ public sealed class OptionTableTests
     private sealed class Changed : IRecipeOptionVisitor<IEnumerable<string>>
     {
         private static readonly object[] candidates =
-            [0.25, 0.75, 1, 3, true, false, "cocl", "resnet34", 34, "/elsewhere", new[] { 3 }, new[] { new NamedPath("other", "/other") }];
+            [0.25, 0.75, 1, 3, true, false, "cocl", "resnet34", 34, "/elsewhere", new[] { 3 }, new[] { 1.0, 2, 3 }, new[] { new NamedPath("other", "/other") }];
 
         public IEnumerable<string> Visit<T>(RecipeOption<T> option)
         {

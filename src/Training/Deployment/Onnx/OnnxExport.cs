@@ -1,4 +1,6 @@
 using Google.Protobuf;
+using Microsoft.ML.OnnxRuntime;
+using Pascl.Training.Backbones;
 using Pascl.Training.Data;
 using Pascl.Training.Evaluation.Scores;
 using Pascl.Training.Methods;
@@ -14,7 +16,7 @@ internal static class OnnxExport
     public static OnnxAgreement Write(string path, DeployedModel deployed, PixelType input, ImageSet images)
     {
         var model = OnnxModel.Create(deployed, input).ToByteArray();
-        var agreement = OnnxVerification.Compare(model, deployed, input, images);
+        var agreement = Compare(model, deployed, input, images);
         if (!agreement.Holds)
         {
             throw new InputException(FormattableString.Invariant(
@@ -26,14 +28,32 @@ internal static class OnnxExport
         DurableFile.Replace(path, stream => stream.Write(model));
         return agreement;
     }
+
+    // Of Pascl's own graphs none fails; that of a backbone may hold one image, or what its version of the operators does not.
+    private static OnnxAgreement Compare(byte[] model, DeployedModel deployed, PixelType input, ImageSet images)
+    {
+        try
+        {
+            return OnnxVerification.Compare(model, deployed, input, images);
+        }
+        catch (OnnxRuntimeException exception) when (deployed.Network is FrozenBackboneNetwork { Backbone.Path: var path })
+        {
+            throw new InputException(
+                $"The backbone {path} in one graph with what was trained on it cannot compute {images.Count} images: {BackboneGraph.FirstLine(exception)}. "
+                + "Export the backbone with a batch of any size. Nothing was written.",
+                exception);
+        }
+    }
 }
 
 /// <summary>The branches of a network in a graph. Each is added when it is first asked for, so that one that nothing is read from is left out.</summary>
 /// <param name="graph">The graph.</param>
 /// <param name="pixels">Name of the images, (N, 3, H, W) float32 in [0, 1].</param>
 /// <param name="network">The network.</param>
-internal sealed class OnnxBranches(OnnxGraph graph, string pixels, DualBranchNetwork network)
+/// <param name="backbone">What it stands on; null for a network that is whole.</param>
+internal sealed class OnnxBranches(OnnxGraph graph, string pixels, DualBranchNetwork network, OnnxBackbone? backbone)
 {
+    private readonly Lazy<string?> backboneFeatures = new(() => backbone?.Add(graph, pixels)); // (N, F)
     private readonly Dictionary<Branch, string> outputs = [];
     private readonly Readout readout = Readout.Of(network);
 
@@ -48,13 +68,28 @@ internal sealed class OnnxBranches(OnnxGraph graph, string pixels, DualBranchNet
     {
         if (!outputs.TryGetValue(branch, out var name))
         {
-            var folded = network.Fold(branch)
-                ?? throw new InputException("This network cannot be exported as ONNX: it has no form without BatchNorm. Nothing was written.");
-            outputs.Add(branch, name = Add(folded));
+            if (backboneFeatures.Value is { } given && network is FrozenBackboneNetwork frozen)
+            {
+                name = Add(given, frozen.FoldHead(branch));
+            }
+            else
+            {
+                var folded = network.Fold(branch)
+                    ?? throw new InputException("This network cannot be exported as ONNX: it has no form without BatchNorm. Nothing was written.");
+                name = Add(folded);
+            }
+
+            outputs.Add(branch, name);
         }
 
         return name;
     }
+
+    private string Add(string given, FoldedHead head) => Linear(
+        graph.Add("Relu", Linear(given, head.Weight, head.Bias)), head.ClassifierWeight, head.ClassifierBias);
+
+    private string Linear(string input, float[] weight, float[] bias) => graph.Add(
+        "Gemm", [input, graph.Constant(weight, bias.Length, weight.Length / bias.Length), graph.Constant(bias, bias.Length)], "transB", 1);
 
     private string Add(FoldedNetwork folded)
     {
@@ -81,9 +116,7 @@ internal sealed class OnnxBranches(OnnxGraph graph, string pixels, DualBranchNet
             hidden = graph.Add("Relu", graph.Add("Add", path, around));
         }
 
-        var features = graph.Add("Flatten", graph.Add("GlobalAveragePool", hidden));
-        var weight = graph.Constant(folded.ClassifierWeight, folded.Columns, folded.FeatureCount);
-        return graph.Add("Gemm", [features, weight, graph.Constant(folded.ClassifierBias, folded.Columns)], "transB", 1);
+        return Linear(graph.Add("Flatten", graph.Add("GlobalAveragePool", hidden)), folded.ClassifierWeight, folded.ClassifierBias);
     }
 
     private string Normalised(ChannelNormalisation? normalisation) => normalisation is null
@@ -242,7 +275,7 @@ internal sealed record LogitParts(string Top, string Differences, string Exponen
     /// <summary>Adds the nodes that compute them.</summary>
     public static LogitParts Of(OnnxGraph graph, string logits, int classCount)
     {
-        var best = graph.Add("ReduceMax", [logits], ("axes", [Columns]));
+        var best = graph.Max(logits, Columns, keepsDimension: true);
         var index = graph.Add("ArgMax", [logits], "axis", Columns);
         var isBest = graph.Add("Equal", index, graph.Constant([.. Enumerable.Range(0, classCount).Select(label => (long)label)]));
         var differences = graph.Add("Sub", logits, best);

@@ -2,9 +2,10 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using Google.Protobuf;
+using Pascl.Training.Backbones;
 using Pascl.Training.Data;
 using Pascl.Training.Networks;
-using DataType = Pascl.Training.Deployment.Onnx.TensorProto.Types.DataType;
+using DataType = Pascl.Training.Backbones.TensorProto.Types.DataType;
 
 namespace Pascl.Training.Deployment.Onnx;
 
@@ -39,9 +40,11 @@ internal static class OnnxModel
     /// <summary>The model as a message; write it with <c>WriteTo</c>.</summary>
     public static ModelProto Create(DeployedModel deployed, PixelType input)
     {
-        var graph = new OnnxGraph();
-        var pixels = AddInput(graph, input);
-        var branches = new OnnxBranches(graph, pixels, deployed.Network);
+        var backbone = OnnxBackbone.Of(deployed.Network);
+        var operatorSet = backbone?.OperatorSet ?? OperatorSet;
+        var graph = new OnnxGraph(operatorSet);
+        var pixels = AddInput(graph, input, backbone?.ImageSize);
+        var branches = new OnnxBranches(graph, pixels, deployed.Network, backbone);
         var logits = branches.ClassLogits(Branch.Auxiliary);
         var classCount = deployed.ClassNames.Count;
         var score = OnnxScore.Add(graph, deployed.Score, branches, classCount);
@@ -57,11 +60,12 @@ internal static class OnnxModel
 
         return new ModelProto
         {
-            IrVersion = FormatVersion,
+            IrVersion = Math.Max(FormatVersion, backbone?.IrVersion ?? 0),
             ProducerName = "Pascl",
             ProducerVersion = ProgramVersion.Number,
             Graph = graph.Message,
-            OpsetImport = { new OperatorSetIdProto { Version = OperatorSet } },
+            OpsetImport = { new OperatorSetIdProto { Version = operatorSet }, backbone?.OtherOperators ?? [] },
+            Functions = { backbone?.Functions ?? [] },
             MetadataProps = { Metadata(deployed).Select(entry => new StringStringEntryProto { Key = entry.Key, Value = entry.Value }) },
         };
     }
@@ -85,6 +89,11 @@ internal static class OnnxModel
             metadata["interpolation"] = deployed.Geometry.Interpolation == Interpolation.PillowBilinear ? "bilinear" : "bicubic";
         }
 
+        if (deployed.Network is FrozenBackboneNetwork { Backbone.Sha256: { } hash })
+        {
+            metadata["backbone"] = hash;
+        }
+
         if (deployed.Data is { } data)
         {
             metadata["data"] = JsonSerializer.Serialize(data);
@@ -103,22 +112,27 @@ internal static class OnnxModel
     private static float AtLeast(double threshold) => (float)threshold is var rounded && rounded < threshold ? float.BitIncrement(rounded) : rounded;
 
     // Returns float32 in [0, 1].
-    private static string AddInput(OnnxGraph graph, PixelType input)
+    private static string AddInput(OnnxGraph graph, PixelType input, int? size)
     {
+        object height = size is { } rows ? rows : "height", width = size is { } columns ? columns : "width";
         if (input == PixelType.Float)
         {
-            graph.Input(Images, DataType.Float, "red, green and blue planes, float32 in [0, 1]", Batch, 3, "height", "width");
+            graph.Input(Images, DataType.Float, "red, green and blue planes, float32 in [0, 1]", Batch, 3, height, width);
             return Images;
         }
 
-        graph.Input(Images, DataType.Uint8, "red, green and blue planes, bytes", Batch, 3, "height", "width");
+        graph.Input(Images, DataType.Uint8, "red, green and blue planes, bytes", Batch, 3, height, width);
         return graph.Add("Div", graph.Add("Cast", [Images], "to", (long)DataType.Float), graph.Scalar(byte.MaxValue));
     }
 }
 
 /// <summary>A graph under construction: every call adds a node or a constant and returns the name of its value.</summary>
-internal sealed class OnnxGraph
+/// <param name="operatorSet">The version of the operators.</param>
+internal sealed class OnnxGraph(int operatorSet = OnnxModel.OperatorSet)
 {
+    // From this version on all reductions take their dimensions as an input.
+    private const int AxesAsInput = 18;
+
     private readonly GraphProto graph = new() { Name = "pascl" };
 
     /// <summary>The graph as built so far.</summary>
@@ -180,15 +194,18 @@ internal sealed class OnnxGraph
         graph.Output.Add(Describe(name, type, description, shape));
     }
 
-    /// <summary>The largest value of a dimension, which is dropped.</summary>
-    public string Max(string values, long dimension) => Reduce("ReduceMax", values, dimension);
+    /// <summary>The largest value of a dimension, which is dropped or has length 1 then.</summary>
+    public string Max(string values, long dimension, bool keepsDimension = false) => Reduce("ReduceMax", values, dimension, keepsDimension);
 
-    // Operator set 17 takes the dimension of these reductions as an attribute.
-    private string Reduce(string operation, string values, long dimension)
+    private string Reduce(string operation, string values, long dimension, bool keepsDimension = false)
     {
-        var node = NewNode(operation, [values]);
-        node.Attribute.Add(new AttributeProto { Name = "axes", Type = AttributeProto.Types.AttributeType.Ints, Ints = { dimension } });
-        node.Attribute.Add(new AttributeProto { Name = "keepdims", Type = AttributeProto.Types.AttributeType.Int, I = 0 });
+        var node = NewNode(operation, operatorSet < AxesAsInput ? [values] : [values, Constant(dimension)]);
+        if (operatorSet < AxesAsInput)
+        {
+            node.Attribute.Add(new AttributeProto { Name = "axes", Type = AttributeProto.Types.AttributeType.Ints, Ints = { dimension } });
+        }
+
+        node.Attribute.Add(new AttributeProto { Name = "keepdims", Type = AttributeProto.Types.AttributeType.Int, I = keepsDimension ? 1 : 0 });
         return node.Output[0];
     }
 

@@ -1,0 +1,119 @@
+using System.IO.MemoryMappedFiles;
+using System.Runtime.InteropServices;
+using TorchSharp;
+
+namespace Pascl.Training.Data;
+
+/// <summary>The features that a frozen network gave some images, as they are and in several augmented views; they take the place of the pixels.</summary>
+/// <param name="plain">The images as they are; null for images that only train.</param>
+/// <param name="views">The views; none for images that do not train.</param>
+/// <param name="rows">The row of each image.</param>
+internal sealed class FeatureRows(FeatureBlock? plain, IReadOnlyList<FeatureBlock> views, int[] rows)
+{
+    /// <summary>F, the features of an image.</summary>
+    public int Width => (plain ?? views[0]).Width;
+
+    /// <summary>Augmented views of each image.</summary>
+    public int ViewCount => views.Count;
+
+    /// <summary>Whether the images as they are have features.</summary>
+    public bool HasPlain => plain is not null;
+
+    /// <summary>The features of an image as it is.</summary>
+    public ReadOnlySpan<float> this[int index] => plain![rows[index]];
+
+    /// <summary>The features of a view of an image.</summary>
+    public ReadOnlySpan<float> View(int view, int index) => views[view][rows[index]];
+
+    /// <summary>Those of some of the images, in that order.</summary>
+    public FeatureRows Select(int[] chosen) => new(plain, views, Array.ConvertAll(chosen, index => rows[index]));
+}
+
+/// <summary>Rows of float32 that lie in a file, mapped.</summary>
+internal sealed unsafe class FeatureBlock : IDisposable
+{
+    private readonly MemoryMappedFile file;
+    private readonly MemoryMappedViewAccessor view;
+    private readonly int count;
+    private float* first;
+
+    /// <summary>Maps the rows that start <paramref name="offset"/> bytes into a file, which must hold them all.</summary>
+    public FeatureBlock(string path, long offset, int count, int width)
+    {
+        (this.count, Width) = (count, width);
+        file = MemoryMappedFile.CreateFromFile(path, FileMode.Open, null, 0, MemoryMappedFileAccess.Read);
+        view = file.CreateViewAccessor(offset, (long)count * width * sizeof(float), MemoryMappedFileAccess.Read);
+        byte* start = null;
+        view.SafeMemoryMappedViewHandle.AcquirePointer(ref start);
+        first = (float*)(start + view.PointerOffset);
+    }
+
+    /// <summary>Ends a mapping that nobody disposed.</summary>
+    ~FeatureBlock() => Free();
+
+    /// <summary>Numbers in a row.</summary>
+    public int Width { get; }
+
+    /// <summary>A row.</summary>
+    public ReadOnlySpan<float> this[int row]
+    {
+        get
+        {
+            ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)row, (uint)count);
+            ObjectDisposedException.ThrowIf(first is null, this);
+            return new(first + ((long)row * Width), Width);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Free();
+        GC.SuppressFinalize(this);
+    }
+
+    private void Free()
+    {
+        if (first is not null)
+        {
+            first = null;
+            view.SafeMemoryMappedViewHandle.ReleasePointer();
+            view.Dispose();
+            file.Dispose();
+        }
+    }
+}
+
+/// <summary>
+/// Draws the views of images from those whose features are at hand: which one depends on the seed, the epoch, the image and the stream alone. The second view of an
+/// image in a batch is another one than the first, where there are two.
+/// </summary>
+internal sealed class FeatureViews(FeatureRows features, BatchPlan plan) : AugmentedViews
+{
+    private int[] order = [];
+
+    public override torch.Device Device => torch.CPU;
+
+    public override (int Height, int Width, int Channels) Shape => (1, 1, features.Width);
+
+    public override void Begin(int[] images) => order = images;
+
+    public override void Make(int first, int epoch, int stream, torch.Tensor destination)
+    {
+        var remaining = MemoryMarshal.Cast<byte, float>(destination.bytes);
+        foreach (var image in order.AsSpan(first, (int)destination.shape[0]))
+        {
+            features.View(Choose(epoch, image, stream), image).CopyTo(remaining);
+            remaining = remaining[features.Width..];
+        }
+    }
+
+    /// <summary>The view of an image, from 0.</summary>
+    internal int Choose(int epoch, int image, int stream)
+    {
+        var count = features.ViewCount;
+        var random = new RandomSequence(plan.Seed, epoch, image, stream == RandomStream.Outlier ? RandomStream.OutlierFeatures : RandomStream.Features);
+        var view = random.Below(count);
+        return stream == RandomStream.FirstView + 1 && count > 1 ? (view + 1 + random.Below(count - 1)) % count : view;
+    }
+}
