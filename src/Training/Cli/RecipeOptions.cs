@@ -126,7 +126,7 @@ internal sealed class RecipeSource
     public RecipeSource(Preset? usual = null) => this.usual = usual;
 
     /// <summary>The options that say where images are.</summary>
-    public static IReadOnlyList<string> NamesOfImages { get; } = ["--data", "--id", "--outliers", "--ood"];
+    public static IReadOnlyList<string> NamesOfImages { get; } = ["--data", "--id", "--root", "--outliers", "--ood"];
 
     private Option[] Starts => [preset, recipeFile, dataFolder];
 
@@ -151,7 +151,8 @@ internal sealed class RecipeSource
         result.GetValue<string>("--id"),
         result.GetValue<string>("--outliers"),
         [.. (result.GetValue<string[]>("--ood") ?? []).Select(RecipeOptions.ParseNamedPath)],
-        result.GetValue<string>("--data"));
+        result.GetValue<string>("--data"),
+        result.GetValue<string>("--root"));
 
     /// <summary>The recipe as the user wants it, checked.</summary>
     /// <exception cref="InputException">The options name no recipe, or contradict one another.</exception>

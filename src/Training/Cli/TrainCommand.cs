@@ -88,7 +88,7 @@ internal static class TrainCommand
         SortedDictionary<string, string> Values(Recipe recipe) => RecipeValues.Of(RecipeFile.Write(recipe with
         {
             Precision = asked.Precision == Precision.Auto ? Precision.Auto : recipe.Precision,
-            Data = recipe.Data with { InDistribution = null, Outliers = null, OutOfDistribution = [], ExcludedSets = [] },
+            Data = recipe.Data with { InDistribution = null, Root = null, Outliers = null, OutOfDistribution = [], ExcludedSets = [] },
         }));
     }
 
