@@ -13,7 +13,11 @@ public sealed class StreamedImagesTests
 
     private static readonly BatchPlan Plan = new()
     {
-        BatchSize = 3, Views = 2, Seed = 5, Crop = RandomResizedCrop.Photographs, Augmentation = AugmentationSettings.Photographs,
+        BatchSize = 3,
+        Views = 2,
+        Seed = 5,
+        Crop = RandomResizedCrop.Photographs,
+        Augmentation = AugmentationSettings.Photographs,
     };
 
     private static ImageSet Scenes(bool isStreamed, ImageGeometry? geometry = null) => Datasets.ReadInDistribution(

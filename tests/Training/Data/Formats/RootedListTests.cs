@@ -47,7 +47,8 @@ public sealed class RootedListTests
     {
         var recipe = TinyTraining.Recipe with
         {
-            Method = "ce", Data = new DataRecipe { InDistribution = Path.Combine(lists.Path, "ImageNet_LT_train.txt"), Root = images.Path, ImageSize = 8, ValidationList = true },
+            Method = "ce",
+            Data = new DataRecipe { InDistribution = Path.Combine(lists.Path, "ImageNet_LT_train.txt"), Root = images.Path, ImageSize = 8, ValidationList = true },
         };
         Assert.That(TrainingDataReader.Read(recipe).Validation?.Count, Is.EqualTo(1));
 
