@@ -7,6 +7,7 @@ using BenchmarkDotNet.Toolchains.InProcess.Emit;
 using Pascl.Benchmarks.Growth;
 using Pascl.Benchmarks.Measuring;
 using Pascl.Benchmarks.Reporting;
+using Pascl.Benchmarks.Runs;
 using Pascl.Training;
 using Pascl.Training.Interop;
 
@@ -30,6 +31,13 @@ switch (args)
         GrowthResult.Measure(Console.WriteLine).Save();
         Console.WriteLine("Kept for the page of results: -- report.");
         return 0;
+    case ["photographs"]:
+        PhotographLoading.OfImageNetSize(Console.WriteLine);
+        return 0;
+    case ["photographs", var folder]:
+        PhotographLoading.OfFolder(folder, views: 1, Console.WriteLine);
+        PhotographLoading.OfFolder(folder, views: 2, Console.WriteLine);
+        return 0;
 }
 
 var assembly = typeof(BenchmarkMachine).Assembly;
@@ -38,7 +46,7 @@ if (args.Length == 0)
     var suites = assembly.GetTypes().Where(type => type.Name.EndsWith("Benchmarks", StringComparison.Ordinal)).Select(type => type.Name).Order();
     Console.WriteLine($"Suites: {string.Join(", ", suites)}.");
     Console.WriteLine($"This runs a part of them, about two minutes: {string.Join(' ', DefaultRun.Filters)}.");
-    Console.WriteLine("All: -- --filter '*'. How cost grows with the task: -- growth. Then a page of results: -- report.");
+    Console.WriteLine("All: -- --filter '*'. How cost grows with the task: -- growth. The loader on photographs: -- photographs FOLDER, or on as many as ImageNet-LT has: -- photographs. Then a page of results: -- report.");
     args = ["--filter", .. DefaultRun.Filters];
 }
 

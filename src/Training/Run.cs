@@ -142,7 +142,7 @@ public sealed class Run : IDisposable
             return;
         }
 
-        var now = DataFingerprint.Of(data, Recipe.Data.InDistribution, Recipe.SplitSeed);
+        var now = DataFingerprint.Of(data, Recipe.Data.Place, Recipe.SplitSeed);
         if (!trained.HasFilesOf(now))
         {
             throw new InputException(
@@ -219,7 +219,9 @@ public sealed class Run : IDisposable
 /// <param name="Outliers">The auxiliary outliers.</param>
 /// <param name="OutOfDistribution">The out-of-distribution test sets; none for the run's own.</param>
 /// <param name="Folder">The folder of the run's preset with all three.</param>
-public sealed record MovedImages(string? InDistribution = null, string? Outliers = null, IReadOnlyList<NamedPath>? OutOfDistribution = null, string? Folder = null)
+/// <param name="Root">The folder or archive that the paths of lists start from.</param>
+public sealed record MovedImages(
+    string? InDistribution = null, string? Outliers = null, IReadOnlyList<NamedPath>? OutOfDistribution = null, string? Folder = null, string? Root = null)
 {
     /// <summary>Nothing has moved.</summary>
     public static MovedImages None { get; } = new();
@@ -252,7 +254,7 @@ public sealed record MovedImages(string? InDistribution = null, string? Outliers
     /// <exception cref="InputException">The run's images are drawn, or a folder is named for a run that no preset with images made.</exception>
     public DataRecipe Apply(Recipe recipe)
     {
-        if (recipe.Data.InDistribution is null && (InDistribution ?? Outliers ?? Folder) is { } path)
+        if (recipe.Data.InDistribution is null && (InDistribution ?? Outliers ?? Folder ?? Root) is { } path)
         {
             throw new InputException($"The run was trained on the built-in images, which are drawn anew and lie nowhere, so they are not in {path}; leave that out.");
         }
@@ -262,6 +264,7 @@ public sealed record MovedImages(string? InDistribution = null, string? Outliers
         {
             InDistribution = FullPath(InDistribution) ?? data.InDistribution,
             Outliers = FullPath(Outliers) ?? data.Outliers,
+            Root = FullPath(Root) ?? data.Root,
             OutOfDistribution = OutOfDistribution is { Count: > 0 } ? OutOfDistribution : data.OutOfDistribution,
         };
 

@@ -129,7 +129,7 @@ internal static class StartingWeights
             return;
         }
 
-        var now = DataFingerprint.Of(data, recipe.Data.InDistribution, recipe.SplitSeed);
+        var now = DataFingerprint.Of(data, recipe.Data.Place, recipe.SplitSeed);
         var isSame = trained.Of(SetFingerprint.Test) is { } test ? now.Of(SetFingerprint.Test) is { } other && test.IsSameAs(other) : trained.HasFilesOf(now) || start.Recipe.SplitSeed == recipe.SplitSeed;
         Require(
             isSame, path,

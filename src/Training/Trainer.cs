@@ -46,7 +46,7 @@ public sealed class Trainer : IDisposable
             best = new BestEpoch(data.Validation, folder);
             Model = CreateModel(recipe, data.Training.ClassCount, device);
             Recipe = recipe with { Precision = Model.Precision, Backbone = (Model as FrozenBackboneNetwork)?.Backbone ?? recipe.Backbone };
-            fingerprint = new(() => DataFingerprint.Of(data, Recipe.Data.InDistribution, Recipe.SplitSeed));
+            fingerprint = new(() => DataFingerprint.Of(data, Recipe.Data.Place, Recipe.SplitSeed));
         }
         catch
         {

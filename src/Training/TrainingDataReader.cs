@@ -26,7 +26,7 @@ public static class TrainingDataReader
             ? images.OutOfDistribution
             : OutOfDistribution(
                 recipe.Data, Open(recipe.Data), images.Training, new ReadOptions(images.Training.Height, recipe.Data.SkipBroken) { Geometry = recipe.Input.Geometry }, skipped, remarks);
-        return Split(recipe, images.Training, images.Test, recipe.UsesOutliers ? images.Outliers : null, outOfDistribution, skipped, remarks);
+        return Split(recipe, images.Training, images.Test, null, recipe.UsesOutliers ? images.Outliers : null, outOfDistribution, skipped, remarks);
     }
 
     private static TrainingData FromDisk(Recipe recipe, string path, bool withOutliers, bool withOutOfDistribution)
@@ -34,14 +34,19 @@ public static class TrainingDataReader
         var data = recipe.Data;
 
         // All of them are opened, which shows most mistakes, before the pixels of any are read.
-        var inDistribution = Dataset.Open(path);
+        var inDistribution = Dataset.Open(path, data.Root);
         inDistribution.RequireClasses();
+        if (data.Root is not null && !new[] { path, data.Outliers }.Concat(data.OutOfDistribution.Select(set => set.Path)).OfType<string>().Any(Dataset.IsListed))
+        {
+            throw new InputException($"--root {data.Root} says where the paths of lists start from, but none of the data sets is a list; leave it out, or name lists with --id, --outliers or --ood.");
+        }
+
         if (withOutliers && data.Outliers is null)
         {
             throw new InputException("The method needs auxiliary outlier images: name them with --outliers PATH, or train without them with --method ce.");
         }
 
-        var outliers = withOutliers ? Dataset.Open(data.Outliers!) : null;
+        var outliers = withOutliers ? Dataset.Open(data.Outliers!, data.Root) : null;
         var remarks = new List<string>();
         if (withOutOfDistribution && data.OutOfDistribution.Count == 0)
         {
@@ -68,7 +73,20 @@ public static class TrainingDataReader
         options = options with { ImageSize = read.Training.Height };
         var outlierImages = outliers is null ? null : Datasets.OutliersOf(outliers, data.Outliers!, options, skipped);
         var outOfDistribution = withOutOfDistribution ? OutOfDistribution(data, sets, read.Training, options, skipped, remarks) : [];
-        return Split(recipe, read.Training, read.Test, outlierImages, outOfDistribution, skipped, remarks);
+        return Split(recipe, read.Training, read.Test, ValidationOf(data, read, remarks), outlierImages, outOfDistribution, skipped, remarks);
+    }
+
+    private static ImageSet? ValidationOf(DataRecipe data, InDistributionData read, List<string> remarks)
+    {
+        if (read.Validation is not { } validation || (data.ValidationList && data.ValidationFraction == 0))
+        {
+            return read.Validation;
+        }
+
+        remarks.Add(data.ValidationList
+            ? $"The list of {validation.Count:N0} validation images is not used: --validation holds out training images instead."
+            : $"The list of {validation.Count:N0} validation images is not used; --validation-list true takes it, --validation holds out training images.");
+        return null;
     }
 
     private static void RequireBatch(Dataset outliers, Recipe recipe)
@@ -81,7 +99,7 @@ public static class TrainingDataReader
         }
     }
 
-    private static List<Dataset?> Open(DataRecipe data) => [.. data.OutOfDistribution.Select(set => NoiseSets.IsName(set.Path) ? null : Dataset.Open(set.Path))];
+    private static List<Dataset?> Open(DataRecipe data) => [.. data.OutOfDistribution.Select(set => NoiseSets.IsName(set.Path) ? null : Dataset.Open(set.Path, data.Root))];
 
     private static List<ImageSet> OutOfDistribution(
         DataRecipe data, IReadOnlyList<Dataset?> opened, ImageSet training, ReadOptions options, List<string> skipped, List<string> remarks)
@@ -115,6 +133,7 @@ public static class TrainingDataReader
         Recipe recipe,
         ImageSet all,
         ImageSet? test,
+        ImageSet? validation,
         ImageSet? outliers,
         IReadOnlyList<ImageSet> outOfDistribution,
         IReadOnlyList<string> skipped,
@@ -135,7 +154,6 @@ public static class TrainingDataReader
             training = new LongTailProfile(shape, data.ImbalanceRatio).Apply(training);
         }
 
-        ImageSet? validation = null;
         if (data.ValidationFraction > 0)
         {
             (training, validation) = HoldOut.Split(training, data.ValidationFraction, seed);

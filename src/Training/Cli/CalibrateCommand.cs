@@ -33,6 +33,7 @@ internal static class CalibrateCommand
                 + "else its test set, with a warning",
         };
         var trainedOn = new Option<string>("--trained-on") { Description = "where the run's own in-distribution images are now, if they moved" };
+        var root = new Option<string>("--root") { Description = "where the images of lists are now, if they moved" };
         var data = new Option<string>("--data") { Description = "where the folder with all images of the run's preset is now, if it moved" };
         var sets = new Option<string[]>("--ood") { Description = RecipeOptions.OutOfDistributionHelp + ", whose rejected share is shown instead of that of the run's own sets" };
         var command = new Command(
@@ -40,7 +41,7 @@ internal static class CalibrateCommand
             "Chooses the threshold on the out-of-distribution score that accepts a given share of held-out in-distribution images, "
             + "stores it in the checkpoint, and shows what it accepts and rejects.")
         {
-            run, rate, score, images, trainedOn, data, sets,
+            run, rate, score, images, trainedOn, root, data, sets,
         };
         command.Aliases.Add("threshold");
         command.SetAction(result => RunCalibration.Run(
@@ -48,7 +49,8 @@ internal static class CalibrateCommand
             new MovedImages(
                 result.GetValue(trainedOn),
                 OutOfDistribution: [.. (result.GetValue(sets) ?? []).Select(RecipeOptions.ParseNamedPath)],
-                Folder: result.GetValue(data))
+                Folder: result.GetValue(data),
+                Root: result.GetValue(root))
             {
                 Backbone = BackboneOption.File(result),
                 FeatureCache = BackboneOption.Cache(result),
@@ -202,7 +204,7 @@ internal sealed record CalibrationImages(ImageSet Images, string Description, st
     {
         var skipped = new List<string>();
         var data = run.Recipe.Data;
-        var images = Datasets.ReadHeldOut(path, new ReadOptions(run.Info.ImageSize ?? run.Images.Training.Height, data.SkipBroken) { Geometry = run.Info.Geometry }, skipped);
+        var images = Datasets.ReadHeldOut(path, new ReadOptions(run.Info.ImageSize ?? run.Images.Training.Height, data.SkipBroken) { Geometry = run.Info.Geometry, Root = data.Root }, skipped);
         if (images.Count == 0)
         {
             throw new InputException($"{path} holds no images; a threshold needs at least one.");

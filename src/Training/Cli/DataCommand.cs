@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Pascl.Training.Data;
+using Pascl.Training.Data.Formats;
 
 namespace Pascl.Training.Cli;
 
@@ -9,6 +10,11 @@ public static class DataCommand
     internal const string Name = "data";
 
     private const int ListedSizes = 4;
+
+    // What torchvision's models are evaluated from.
+    private const int UsualSide = 256;
+    private const int SmallestSide = 8;
+    private const int LargestSide = 4096;
 
     /// <summary>The command <c>data</c> with what it can do.</summary>
     public static Command Create()
@@ -28,7 +34,52 @@ public static class DataCommand
         };
         check.SetAction(parsed => Check(parsed.GetValue(paths)!));
         check.WithExamples("data check photos", "data check photos outliers textures", "data check cifar-10-python.tar.gz", "data check downloads.tar/photos/train");
-        return new Command(Name, "Look at image data sets.") { check };
+        return new Command(Name, "Look at image data sets, or pack them.") { check, CreatePack() };
+    }
+
+    private static Command CreatePack()
+    {
+        var source = new Argument<string>("SOURCE") { Description = "folder or archive of images, or a list with --root" };
+        var output = new Argument<string>("OUT") { Description = "the file to write, for example photos.pack" };
+        var side = new Option<int>("--side") { Description = "shorter side of the stored images in pixels; smaller images stay as they are", DefaultValueFactory = _ => UsualSide };
+        var root = new Option<string>("--root") { Description = "folder or archive that the paths of a list start from" };
+        var pack = new Command(
+            "pack",
+            "Decode every image once, turn and resize it, and store all of them in one file, which is accepted wherever a folder of images is and read without decoding. "
+            + "Broken images are listed and left out.")
+        {
+            source, output, side, root,
+        };
+        var force = OverwriteOption.AddTo(pack);
+        pack.SetAction(parsed => Pack(parsed.GetRequiredValue(source), parsed.GetRequiredValue(output), parsed.GetValue(side), parsed.GetValue(root), parsed.GetValue(force)));
+        return pack.WithExamples("data pack photos photos.pack", "data pack ImageNet_LT_train.txt imagenet-lt.pack --root ILSVRC2012", "data pack photos.tar photos.pack --side 292");
+    }
+
+    private static int Pack(string source, string output, int side, string? root, bool isForced)
+    {
+        if (side is < SmallestSide or > LargestSide)
+        {
+            throw new InputException($"--side is {side}; expected {SmallestSide} to {LargestSide} pixels.");
+        }
+
+        if (File.Exists(output) && !isForced)
+        {
+            throw new InputException($"{output} exists already; choose another name, or write over it with --force.");
+        }
+
+        if (Dataset.Open(source, root) is not FileDataset dataset)
+        {
+            throw new InputException($"{source} does not consist of image files, so there is nothing to decode; it is read quickly as it is.");
+        }
+
+        var (images, bytes, leftOut) = PackedSet.Write(dataset, output, side);
+        Console.WriteLine($"{output}: {images:N0} images, {bytes >> 20:N0} MiB, shorter side {side}.");
+        if (leftOut.Count > 0)
+        {
+            ConsoleTable.Write("Left out", [$"{leftOut.Count:N0} broken images"], [.. leftOut.Select(sentence => new[] { sentence })]);
+        }
+
+        return ExitCode.Done;
     }
 
     private static int Check(string[] paths)

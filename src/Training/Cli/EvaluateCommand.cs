@@ -25,6 +25,7 @@ internal static class EvaluateCommand
                 + string.Join(", ", ScoreKinds.All.Select(kind => kind.Name)),
         };
         var inDistribution = new Option<string>("--id") { Description = "where the run's in-distribution images are now, if they moved" };
+        var root = new Option<string>("--root") { Description = "where the images of the run's lists are now, if they moved, or those of lists named by --ood" };
         var data = new Option<string>("--data") { Description = "where the folder with all images of the run's preset is now, if it moved" };
         var details = new Option<bool>("--details")
         {
@@ -33,7 +34,7 @@ internal static class EvaluateCommand
         };
         var command = new Command("evaluate", "Evaluates a trained run on its test set and on out-of-distribution sets.")
         {
-            run, sets, output, details, scores, inDistribution, data,
+            run, sets, output, details, scores, inDistribution, root, data,
         };
         var force = OverwriteOption.AddTo(command);
         command.SetAction(result => TrainingRun.Evaluate(
@@ -41,7 +42,8 @@ internal static class EvaluateCommand
             new MovedImages(
                 result.GetValue(inDistribution),
                 OutOfDistribution: [.. (result.GetValue(sets) ?? []).Select(RecipeOptions.ParseNamedPath)],
-                Folder: result.GetValue(data))
+                Folder: result.GetValue(data),
+                Root: result.GetValue(root))
             {
                 Backbone = BackboneOption.File(result),
                 FeatureCache = BackboneOption.Cache(result),

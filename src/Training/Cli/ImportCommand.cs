@@ -123,7 +123,7 @@ internal static class RunImport
             phase.Name, epochs, (long)epochs * (data.Training.Count / phase.Batches.BatchSize), json, history,
             data.Training.ClassNames, data.Training.CountPerClass(),
             ImageSize: data.Training.Height,
-            Data: DataFingerprint.Of(data, fitting.Data.InDistribution, fitting.SplitSeed))
+            Data: DataFingerprint.Of(data, fitting.Data.Place, fitting.SplitSeed))
         {
             Geometry = fitting.Input.Geometry,
         };

@@ -127,7 +127,7 @@ internal sealed class RecipeSource
     public RecipeSource(Preset? usual = null) => this.usual = usual;
 
     /// <summary>The options that say where images and backbone are.</summary>
-    public static IReadOnlyList<string> NamesOfImages { get; } = ["--data", "--id", "--outliers", "--ood", "--backbone", "--feature-cache"];
+    public static IReadOnlyList<string> NamesOfImages { get; } = ["--data", "--id", "--root", "--outliers", "--ood", "--backbone", "--feature-cache"];
 
     private Option[] Starts => [preset, recipeFile, dataFolder];
 
@@ -152,7 +152,8 @@ internal sealed class RecipeSource
         result.GetValue<string>("--id"),
         result.GetValue<string>("--outliers"),
         [.. (result.GetValue<string[]>("--ood") ?? []).Select(RecipeOptions.ParseNamedPath)],
-        result.GetValue<string>("--data"))
+        result.GetValue<string>("--data"),
+        result.GetValue<string>("--root"))
     {
         Backbone = result.GetValue<string>("--backbone"),
         FeatureCache = result.GetValue<string>("--feature-cache"),

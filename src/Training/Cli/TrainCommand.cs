@@ -96,7 +96,7 @@ internal static class TrainCommand
                 Cache = null,
                 Output = asked.Backbone.Output is null ? null : recipe.Backbone.Output,
             },
-            Data = recipe.Data with { InDistribution = null, Outliers = null, OutOfDistribution = [], ExcludedSets = [] },
+            Data = recipe.Data with { InDistribution = null, Root = null, Outliers = null, OutOfDistribution = [], ExcludedSets = [] },
         }));
     }
 

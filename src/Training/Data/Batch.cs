@@ -96,7 +96,7 @@ public sealed record BatchPlan
     /// <summary>One worker of four cores, eight at most. On two cores a step waits less than half a per cent of its time for it (RESULTS.md); on many cores it was not measured.</summary>
     public static int WorkersForCores(int cores) => Math.Clamp(cores / 4, 1, 8);
 
-    /// <summary>Batches prepared ahead of the training step.</summary>
+    /// <summary>Batches prepared ahead of the training step; fewer, but at least one, where they would take more than 256 MiB.</summary>
     public int Prefetch { get; init; } = 4;
 }
 

@@ -12,6 +12,8 @@ namespace Pascl.Training.Data;
 /// </summary>
 public sealed class BatchLoader : IDisposable
 {
+    private const long MostPrefetched = 256 << 20;
+
     private readonly ImageSet training;
     private readonly ImageSet? outliers;
     private readonly BatchPlan plan;
@@ -68,7 +70,7 @@ public sealed class BatchLoader : IDisposable
 
         using var builder = new BatchBuilder(
             training, trainingViews, outlierViews, outliers?.Count ?? 0, plan, new BatchPosition(epoch, 0, StepsPerEpoch), device?.Torch ?? torch.CPU);
-        using var ahead = new Prefetcher<Batch>(Build, firstStep, StepsPerEpoch, plan.Workers, plan.Prefetch);
+        using var ahead = new Prefetcher<Batch>(Build, firstStep, StepsPerEpoch, plan.Workers, Depth());
         for (var step = firstStep; step < StepsPerEpoch; step++)
         {
             var batch = ahead.Next();
@@ -84,6 +86,13 @@ public sealed class BatchLoader : IDisposable
             Prepared?.Invoke(number, began);
             return batch;
         }
+    }
+
+    // Batches of photographs are large: as many as plan.Prefetch of small images are a few megabytes.
+    private int Depth()
+    {
+        var rows = ((long)plan.Views * plan.BatchSize) + plan.OutlierBatchSize;
+        return (int)Math.Clamp(MostPrefetched / (rows * training.Height * training.Width * PixelBlock.Channels * sizeof(float)), 1, plan.Prefetch);
     }
 
     /// <inheritdoc/>

@@ -10,7 +10,7 @@ namespace Pascl.Training.Data;
 public static class Datasets
 {
     /// <summary>Reads the classes to be recognised: at least two, with training images, and the test part where there is one.</summary>
-    public static InDistributionData ReadInDistribution(string path, ReadOptions options) => InDistributionOf(Dataset.Open(path), path, options);
+    public static InDistributionData ReadInDistribution(string path, ReadOptions options) => InDistributionOf(Dataset.Open(path, options.Root), path, options);
 
     /// <summary>
     /// Reads outlier images for training. A data set with classes may serve; its training part is read and its labels are dropped.
@@ -19,7 +19,7 @@ public static class Datasets
     /// <param name="options">Image size and what to do about broken images.</param>
     /// <param name="skipped">Receives one sentence for each broken image that was left out.</param>
     public static ImageSet ReadOutliers(string path, ReadOptions options, ICollection<string>? skipped = null) =>
-        OutliersOf(Dataset.Open(path), path, options, skipped ?? []);
+        OutliersOf(Dataset.Open(path, options.Root), path, options, skipped ?? []);
 
     /// <summary>
     /// Reads out-of-distribution test images: every set of an SC-OOD layout, or the images of any other data set, its test part where it
@@ -35,7 +35,7 @@ public static class Datasets
         string? name, string path, ReadOptions options, ICollection<string>? skipped = null) =>
         NoiseSets.IsName(path)
         ? [NoiseSets.Create(path, name, options.ImageSize)]
-        : OutOfDistributionOf(Dataset.Open(path), name, path, options, skipped ?? []);
+        : OutOfDistributionOf(Dataset.Open(path, options.Root), name, path, options, skipped ?? []);
 
     /// <summary>
     /// Reads in-distribution images for choosing a threshold: the test part of a data set, or all of it where it has none; with its classes, where it has any.
@@ -45,7 +45,7 @@ public static class Datasets
     /// <param name="skipped">Receives one sentence for each broken image that was left out.</param>
     public static ImageSet ReadHeldOut(string path, ReadOptions options, ICollection<string> skipped)
     {
-        var dataset = Dataset.Open(path);
+        var dataset = Dataset.Open(path, options.Root);
         return dataset.IsCollection
             ? throw new InputException($"{path} holds out-of-distribution sets ({dataset.Format}); in-distribution images were expected.")
             : dataset.Read(TestPart(dataset), NameOf(path), options, skipped);
@@ -54,23 +54,38 @@ public static class Datasets
     internal static InDistributionData InDistributionOf(Dataset dataset, string path, ReadOptions options)
     {
         dataset.RequireClasses();
+        if (dataset is FileDataset files)
+        {
+            RequireEveryClass(path, dataset, files.CountPerClass(Dataset.TrainPart), "");
+        }
+
         var skipped = new List<string>();
         var name = NameOf(path);
         var training = dataset.Read(Dataset.TrainPart, name, options, skipped);
-        var counts = training.CountPerClass();
-        if (Array.IndexOf(counts, 0) is >= 0 and var empty)
-        {
-            var left = skipped.Count > 0 ? " left after the broken ones" : "";
-            var unread = dataset.Problems.Count > 0 ? $" {dataset.Problems[^1]}" : "";
-            throw new InputException($"{path}: class {training.ClassNames[empty]} has no training images{left}; every class needs one.{unread}");
-        }
-
+        RequireEveryClass(path, dataset, training.CountPerClass(), skipped.Count > 0 ? " left after the broken ones" : "");
         var test = dataset.Parts.Contains(Dataset.TestPart)
             ? dataset.Read(Dataset.TestPart, name, options with { ImageSize = training.Height, NeedsWholeImages = false }, skipped)
             : null;
         return test is not null && test.Labels.Contains(ImageSet.NoClass)
             ? throw new InputException($"{path}: the test part has images of no class (label -1); expected test images of the classes that are trained.")
-            : new InDistributionData(training, test, skipped);
+            : new InDistributionData(training, test, skipped)
+            {
+                Validation = dataset.Parts.Contains(Dataset.ValidationPart)
+                    ? dataset.Read(Dataset.ValidationPart, name, options with { ImageSize = training.Height, NeedsWholeImages = false }, skipped)
+                    : null,
+            };
+    }
+
+    private static void RequireEveryClass(string path, Dataset dataset, int[] counts, string left)
+    {
+        if (Array.IndexOf(counts, 0) is >= 0 and var empty)
+        {
+            var others = counts.Count(count => count == 0) - 1;
+            var unread = dataset.Problems.Count > 0 ? $" {dataset.Problems[^1]}" : "";
+            throw new InputException(
+                $"{path}: class {dataset.ClassNames[empty]} has no training images{left}{(others == 0 ? "" : $", nor have {others:N0} others of the {counts.Length:N0} classes")}; "
+                + $"every class needs one.{unread}");
+        }
     }
 
     internal static ImageSet OutliersOf(Dataset dataset, string path, ReadOptions options, ICollection<string> skipped)
@@ -117,6 +132,9 @@ public sealed record ReadOptions(int? ImageSize = null, bool SkipBroken = false)
 {
     /// <summary>How images of other sizes become squares.</summary>
     public ImageGeometry Geometry { get; init; } = ImageGeometry.SmallImages;
+
+    /// <summary>The folder or archive that the paths of lists start from, where the images lie elsewhere than their lists.</summary>
+    public string? Root { get; init; }
 
     /// <summary>Whether parts of whole images will be asked for, so that files are decoded whenever they are wanted: their squares in memory would not do.</summary>
     public bool NeedsWholeImages { get; init; }

@@ -72,4 +72,8 @@ public sealed record TrainingData(
 /// <param name="Training">Training images; every class has at least one.</param>
 /// <param name="Test">Test images of the same classes, or null where the data set has no test part.</param>
 /// <param name="Skipped">One sentence for each broken image that was left out.</param>
-public sealed record InDistributionData(ImageSet Training, ImageSet? Test, IReadOnlyList<string> Skipped);
+public sealed record InDistributionData(ImageSet Training, ImageSet? Test, IReadOnlyList<string> Skipped)
+{
+    /// <summary>Images for choosing between models, where the data set has a part of them beside the test part.</summary>
+    public ImageSet? Validation { get; init; }
+}

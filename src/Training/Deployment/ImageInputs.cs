@@ -13,7 +13,7 @@ internal static class ImageInputs
 
     private static IEnumerable<ImageInput> Of(string path)
     {
-        if (File.Exists(path) && !TarTree.IsArchiveName(path))
+        if (File.Exists(path) && !TarTree.IsArchiveName(path) && !PackedTree.IsPack(path))
         {
             return [new ImageInput(path, () => Read(path))];
         }

@@ -1,4 +1,3 @@
-using Pascl.Training.Backbones;
 using Pascl.Training.Devices;
 using Pascl.Training.Methods;
 using Pascl.Training.Networks;
@@ -71,6 +70,12 @@ public static class OptionTable
         RecipeParts.Data.Option(
             "--id", "in-distribution images: folder or archive (class folders, CIFAR, path-label list)",
             data => data.InDistribution, (data, value) => data with { InDistribution = value }),
+        RecipeParts.Data.Option(
+            "--root", "folder or archive that the paths of lists start from, where the images lie elsewhere than the lists (--id LIST --root FOLDER)",
+            data => data.Root, (data, value) => data with { Root = value is null ? null : Path.GetFullPath(value) }),
+        RecipeParts.Data.Option(
+            "--validation-list", "whether a list of validation images beside that of the test images is the validation set: true or false",
+            data => data.ValidationList, (data, value) => data with { ValidationList = value }),
         RecipeParts.Data.Option(
             "--outliers", "auxiliary outlier images: folder, archive or .npy", data => data.Outliers, (data, value) => data with { Outliers = value })
             with { Use = ByReadOutliers },

@@ -37,7 +37,7 @@ public static class Presets
             return recipe with
             {
                 Preset = "custom",
-                Data = new DataRecipe(),
+                Data = new DataRecipe { ValidationList = true },
                 OutlierBatchSize = 64,
                 Representation = recipe.Representation with { BatchSize = 64 },
                 AuxiliaryBranch = recipe.AuxiliaryBranch with { BatchSize = 64 },

@@ -155,6 +155,14 @@ public sealed record DataRecipe
     /// <summary>The in-distribution images, a folder or an archive; null for the built-in synthetic images.</summary>
     public string? InDistribution { get; init; }
 
+    /// <summary>The folder or archive that the paths of lists start from; null where the images lie below their lists.</summary>
+    public string? Root { get; init; }
+
+    /// <summary>
+    /// Whether a list of validation images beside that of the test images is the validation set. An earlier version left such a list out, so its recipes, which do not say, do.
+    /// </summary>
+    public bool ValidationList { get; init; }
+
     /// <summary>The auxiliary outlier images, a folder, an archive or an .npy file; null where the method uses none.</summary>
     public string? Outliers { get; init; }
 
@@ -176,7 +184,10 @@ public sealed record DataRecipe
     /// <summary>Images of the smallest class divided by those of the largest; used with <see cref="Profile"/>.</summary>
     public double ImbalanceRatio { get; init; } = 0.01;
 
-    /// <summary>Share of each class's training images held out for model selection, in [0, 1); 0 selects the last epoch.</summary>
+    /// <summary>Below what the names of images are told apart: the root of lists, else the in-distribution images' own path.</summary>
+    internal string? Place => Root ?? InDistribution;
+
+    /// <summary>Share of each class's training images held out for model selection, in [0, 1); 0 selects the last epoch, or by <see cref="ValidationList"/>.</summary>
     public double ValidationFraction { get; init; }
 
     /// <summary>Share of each class held out as the test set where the data has no test part of its own.</summary>

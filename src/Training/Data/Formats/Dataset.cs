@@ -10,6 +10,9 @@ public abstract class Dataset
     /// <summary>Name of the part that is trained on.</summary>
     public const string TrainPart = "train";
 
+    /// <summary>Name of the part that models are selected on, where a data set has one beside <see cref="TestPart"/>.</summary>
+    public const string ValidationPart = "validation";
+
     /// <summary>Name of the part that is tested on.</summary>
     public const string TestPart = "test";
 
@@ -43,10 +46,17 @@ public abstract class Dataset
     public static void Register(Func<string, Dataset?> find) => registered.Add(find);
 
     /// <summary>Recognises what a path holds.</summary>
+    /// <param name="path">The path.</param>
+    /// <param name="root">The folder or archive that the paths of lists start from, where it is not that of the lists; null for all other data.</param>
     /// <exception cref="InputException">It holds none or several.</exception>
-    public static Dataset Open(string path)
+    public static Dataset Open(string path, string? root = null)
     {
         path = path.Length > 1 ? path.TrimEnd('/') : path;
+        if (root is not null && IsListed(path))
+        {
+            return ListDataset.OpenBelow(path, root.Length > 1 ? root.TrimEnd('/') : root);
+        }
+
         if (registered.Select(find => find(path)).FirstOrDefault(found => found is not null) is { } known)
         {
             return known;
@@ -63,6 +73,11 @@ public abstract class Dataset
         }
 
         var tree = FileTree.Open(path);
+        if (tree is PackedTree packed)
+        {
+            return PackedDataset.Of(packed);
+        }
+
         Dataset?[] candidates = [.. CifarDataset.FindAll(tree), ScoodDataset.Find(tree), ListDataset.Find(tree), NpyDataset.Find(tree)];
         Dataset[] found = [.. candidates.OfType<Dataset>()];
         return found switch
@@ -73,6 +88,11 @@ public abstract class Dataset
                 $"{path} holds several data sets; name one of {string.Join(", ", found.Select(set => $"{set.Location} ({set.Format})"))}."),
         };
     }
+
+    /// <summary>Whether a path is a list, or a folder with lists in it. What else is read with a root beside it, such as outliers in a folder of their own, has no use for it.</summary>
+    internal static bool IsListed(string path) => File.Exists(path)
+        ? ListNames.IsList(path)
+        : Directory.Exists(path) && Directory.EnumerateFiles(path).Any(file => ListNames.IsOf(ListNames.Train, file) || ListNames.IsOf(ListNames.Test, file));
 
     /// <summary>Reads one part.</summary>
     /// <param name="part">One of <see cref="Parts"/>.</param>
@@ -120,6 +140,18 @@ internal abstract class FileDataset : Dataset
         ImageFiles.Read(name, Tree, Files[part], ClassNames, options, skipped);
 
     public override int Count(string part) => Files[part].Count;
+
+    /// <summary>Images of each class in a part, before any is read.</summary>
+    public int[] CountPerClass(string part)
+    {
+        var counts = new int[ClassNames.Count];
+        foreach (var file in Files[part].Where(file => file.Label != ImageSet.NoClass))
+        {
+            counts[file.Label]++;
+        }
+
+        return counts;
+    }
 
     // Every file is opened for them, so that they are read once.
     private ImageHeaders Headers(string part) =>

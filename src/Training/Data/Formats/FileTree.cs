@@ -45,6 +45,11 @@ internal abstract class FileTree
 
         for (var archive = path; !string.IsNullOrEmpty(archive); archive = Path.GetDirectoryName(archive))
         {
+            if (File.Exists(archive) && archive == path && PackedTree.IsPack(path))
+            {
+                return PackedTree.OpenPack(path);
+            }
+
             if (File.Exists(archive))
             {
                 return TarTree.IsArchiveName(archive)
@@ -52,6 +57,7 @@ internal abstract class FileTree
                     : throw new InputException(
                         ForeignFile.KindOf(archive) is { IsArchive: true } kind
                             ? $"{archive} is {kind.Name}, which is not read; unpack it, or make a .tar of it."
+                            : ListNames.IsList(archive) ? $"{archive} is a file that cannot be read as a data set by itself; if it is a list of images, say where its paths start from with --root."
                             : $"{archive} is a file that cannot be read as a data set; {expected}");
             }
         }
@@ -62,7 +68,7 @@ internal abstract class FileTree
                 : $"{path} does not exist; {expected}");
     }
 
-    public bool Contains(string file) => (fileSet ??= new HashSet<string>(Files, StringComparer.Ordinal)).Contains(file);
+    public virtual bool Contains(string file) => (fileSet ??= new HashSet<string>(Files, StringComparer.Ordinal)).Contains(file);
 
     /// <summary>The bytes of a file.</summary>
     /// <exception cref="InputException">It cannot be read; the sentence names it.</exception>

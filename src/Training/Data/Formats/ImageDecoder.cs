@@ -7,6 +7,10 @@ namespace Pascl.Training.Data.Formats;
 /// </summary>
 internal sealed unsafe class ImageDecoder : IDisposable
 {
+    // A JPEG that is larger than what is wanted of it is decoded smaller, to so many times that. A random part may be farther from the exact one than what is evaluated.
+    private const int Oversampling = 4;
+    private const int OversamplingOfCrops = 2;
+
     private readonly PictureCodec picture = new();
 
     /// <summary>
@@ -19,7 +23,7 @@ internal sealed unsafe class ImageDecoder : IDisposable
         {
             try
             {
-                if ((picture.Open(start, file.Length) ?? picture.Decode(geometry.Interpolation == Interpolation.Cubic ? 1 : ScaleTo(geometry.ResizeSide(size)))) is { } fault)
+                if ((picture.Open(start, file.Length) ?? picture.Decode(geometry.Interpolation == Interpolation.Cubic ? 1 : ScaleTo(geometry.ResizeSide(size)), Oversampling)) is { } fault)
                 {
                     return fault;
                 }
@@ -69,7 +73,7 @@ internal sealed unsafe class ImageDecoder : IDisposable
                 for (var part = 0; fault is null && !targets.IsEmpty; part++)
                 {
                     var box = boxOf(part, picture.FullWidth, picture.FullHeight);
-                    fault = picture.Decode((double)Math.Min(box.Width, box.Height) / size);
+                    fault = picture.Decode((double)Math.Min(box.Width, box.Height) / size, OversamplingOfCrops);
                     if (fault is null)
                     {
                         var byteCount = size * size * PixelBlock.Channels;
@@ -99,7 +103,7 @@ internal sealed unsafe class ImageDecoder : IDisposable
         {
             try
             {
-                if ((picture.Open(start, file.Length) ?? picture.Decode(ScaleTo(side))) is { } fault)
+                if ((picture.Open(start, file.Length) ?? picture.Decode(ScaleTo(side), Oversampling)) is { } fault)
                 {
                     return fault;
                 }
@@ -123,7 +127,7 @@ internal sealed unsafe class ImageDecoder : IDisposable
         {
             try
             {
-                var fault = picture.Open(start, file.Length) ?? picture.Decode(scale: 1);
+                var fault = picture.Open(start, file.Length) ?? picture.Decode(scale: 1, Oversampling);
                 (width, height) = (picture.FullWidth, picture.FullHeight);
                 return fault;
             }

@@ -5,7 +5,7 @@ namespace Pascl.Training.Data.Formats;
 /// <summary>
 /// Images named by list files of paths and labels, as ImageNet-LT has them: <c>*train.txt</c> and <c>*test.txt</c> (or <c>*val.txt</c>), also <c>.csv</c> and
 /// <c>.tsv</c>. Labels are numbers from 0, with names from <c>classes.txt</c> beside the lists, or the names of the classes themselves; -1 on every line of a
-/// list says that its images belong to no class. Images keep the order of the list.
+/// list says that its images belong to no class. Images keep the order of the list. The images may lie below a root elsewhere, and the lists be annotations in JSON.
 /// </summary>
 internal sealed class ListDataset : FileDataset
 {
@@ -13,10 +13,28 @@ internal sealed class ListDataset : FileDataset
     private const int MostClasses = 1_000_000;
     private static readonly string[] endings = [".txt", ".csv", ".tsv"];
 
-    public static ListDataset? Find(FileTree tree)
+    /// <summary>The lists in a tree; null where there are none.</summary>
+    public static ListDataset? Find(FileTree tree) =>
+        Create(tree, FindList(tree, ListNames.Train), FindList(tree, ListNames.Validation), FindList(tree, ListNames.Test));
+
+    /// <summary>A list, or the lists in a folder, whose images lie below a root elsewhere.</summary>
+    /// <param name="path">The list; those of the other parts are found beside it by its name. Or a folder of lists.</param>
+    /// <param name="root">The folder or archive that their paths start from.</param>
+    /// <exception cref="InputException">They are no lists, or name what is not there.</exception>
+    public static ListDataset OpenBelow(string path, string root)
     {
-        var train = FindList(tree, "train");
-        var test = FindList(tree, "test") ?? FindList(tree, "val");
+        var tree = RootedTree.OpenBelow(path, root);
+        var single = File.Exists(path) && !ListNames.IsOf(ListNames.Train, path)
+            ? ImageList.Read(tree, Path.GetFileName(path)) ?? throw new InputException($"{path} is no list of images: expected a path and a label on every line, or folders of {root}.")
+            : null;
+        return (single is not null ? Create(tree, single, null, null) : Find(tree))
+            ?? throw new InputException($"{path} holds no list of images; expected *train.txt, and perhaps *val.txt and *test.txt, with a path and a label on every line.");
+    }
+
+    private static ListDataset? Create(FileTree tree, ImageList? train, ImageList? validation, ImageList? test)
+    {
+        // A list of validation images is one only beside a test list; alone it is what is tested on, as with most published sets.
+        (test, validation) = test is null ? (validation, null) : (test, validation);
         if ((train ?? test) is not { } first)
         {
             return null;
@@ -25,22 +43,9 @@ internal sealed class ListDataset : FileDataset
         var notes = new List<string>();
         var names = NamesOf(tree, first, train, notes);
         var files = new Dictionary<string, IReadOnlyList<ImageFile>>();
-        if (train is not null)
-        {
-            files[TrainPart] = Label(tree, train, names, isTraining: true);
-            notes.Add(Describe(tree, train));
-        }
-
-        if (test is not null)
-        {
-            files[TestPart] = Label(tree, test, names, isTraining: false);
-            notes.Add(Describe(tree, test));
-            if (FindList(tree, "val") is { } unused && unused.File != test.File)
-            {
-                notes.Add($"{tree.Describe(unused.File)} ({unused.Lines.Count:N0} images) is not used; --validation holds out images of its own.");
-            }
-        }
-
+        Add(TrainPart, train);
+        Add(ValidationPart, train is null ? null : validation);
+        Add(TestPart, test);
         return new ListDataset
         {
             Location = tree.Location,
@@ -51,12 +56,21 @@ internal sealed class ListDataset : FileDataset
             Files = files,
             Notes = notes,
         };
+
+        void Add(string part, ImageList? list)
+        {
+            if (list is not null)
+            {
+                files[part] = Label(tree, list, names, isTraining: part == TrainPart);
+                notes.Add(Describe(tree, list));
+            }
+        }
     }
 
     /// <summary>The list of a part: its name ends in the part, and its lines are paths and labels.</summary>
     private static ImageList? FindList(FileTree tree, string part)
     {
-        var named = tree.Files.Where(file => endings.Any(ending => file.EndsWith(part + ending, StringComparison.OrdinalIgnoreCase)));
+        var named = tree.Files.Where(file => tree is RootedTree ? ListNames.IsOf(part, file) : endings.Any(ending => file.EndsWith(part + ending, StringComparison.OrdinalIgnoreCase)));
         ImageList[] lists = [.. named.Select(file => ImageList.Read(tree, file)).OfType<ImageList>()];
         return lists.Length < 2 ? lists.FirstOrDefault()
             : throw new InputException(
@@ -70,6 +84,11 @@ internal sealed class ListDataset : FileDataset
         if (tree.Contains(classList) && listed is null)
         {
             notes.Add($"{tree.Describe(classList)} was not used: its lines are not a label and a name.");
+        }
+
+        if (first.ClassNames is { } known)
+        {
+            return known;
         }
 
         if (first.Lines.All(line => line.Label is ImageSet.NoClass))
@@ -102,16 +121,25 @@ internal sealed class ListDataset : FileDataset
         var labelOf = names.Index().ToDictionary(name => name.Item, name => name.Index, StringComparer.Ordinal);
         var hasClasses = list.Lines.Any(line => line.Label is not ImageSet.NoClass);
         var seen = new Dictionary<string, (int Label, int Number)>(StringComparer.Ordinal);
-        return [.. list.Lines.Select(Find)];
-
-        ImageFile Find(ImageList.Line line)
+        string?[] found = [.. list.Lines.Select(line => list.Find(tree, line.Path))];
+        if (Array.IndexOf(found, null) is >= 0 and var missing)
         {
-            var where = $"{tree.Describe(list.File)}, line {line.Number}";
-            var label = hasClasses ? LabelOf(line, where) : ImageSet.NoClass;
-            var file = list.Find(tree, line.Path)
-                ?? throw new InputException($"{where}, names {line.Path}, which {tree.Location} does not hold.");
+            var count = found.Count(file => file is null);
+            throw new InputException(
+                $"{Where(list.Lines[missing])}, names {list.Lines[missing].Path}, which {tree.Location} does not hold"
+                + (count == 1 ? "." : $"; neither does it hold {count - 1:N0} others of the {found.Length:N0} images of the list.")
+                + (tree is RootedTree ? " Name the folder that the paths start from with --root." : ""));
+        }
+
+        return [.. list.Lines.Select((line, i) => Labelled(line, found[i]!))];
+
+        string Where(ImageList.Line line) => $"{tree.Describe(list.File)}, line {line.Number}";
+
+        ImageFile Labelled(ImageList.Line line, string file)
+        {
+            var label = hasClasses ? LabelOf(line, Where(line)) : ImageSet.NoClass;
             return seen.TryGetValue(file, out var earlier) && earlier.Label != label
-                ? throw new InputException($"{where}, gives {line.Path} the label {line.LabelText}, but line {earlier.Number} gives it another; an image has one class.")
+                ? throw new InputException($"{Where(line)}, gives {line.Path} the label {line.LabelText}, but line {earlier.Number} gives it another; an image has one class.")
                 : new ImageFile(file, (seen[file] = (label, line.Number)).Label);
         }
 
@@ -129,26 +157,40 @@ internal sealed class ListDataset : FileDataset
                     : $"{where}, has label {line.LabelText}, but the classes are {string.Join(", ", names.Take(10))}{(names.Length > 10 ? ", ..." : "")}.");
             }
 
-            return number >= 0 && number < names.Length ? number
-                : throw new InputException(
-                    number < 0 ? $"{where}, has label {number}; expected 0 or more, or -1 on every line of a list without classes."
-                    : $"{where}, has label {number}; expected 0 to {names.Length - 1}, because there are {names.Length} classes.");
+            if (number >= 0 && number < names.Length)
+            {
+                return number;
+            }
+
+            var others = list.Lines.Count(other => other.Label < 0 || other.Label >= names.Length) - 1;
+            var more = others == 0 ? "" : $" So have {others:N0} other lines.";
+            throw new InputException(
+                number < 0 ? $"{where}, has label {number}; expected 0 or more, or -1 on every line of a list without classes.{more}"
+                : $"{where}, has label {number}; expected 0 to {names.Length - 1}, because there are {names.Length} classes.{more}");
         }
     }
 
     private static string Describe(FileTree tree, ImageList list) =>
-        $"{tree.Describe(list.File)} names the images: {list.Lines.Count:N0} of {tree.Files.Count(ImageFile.HasImageName):N0}, {list.Form}.";
+        $"{tree.Describe(list.File)} names the images: {list.Lines.Count:N0}{(tree is RootedTree ? "" : $" of {tree.Files.Count(ImageFile.HasImageName):N0}")}, {list.Form}.";
 }
 
 /// <summary>A list of images: on every line a path and a label, separated by a space, a tab, a comma or a semicolon.</summary>
 internal sealed record ImageList(string File, IReadOnlyList<ImageList.Line> Lines, string Form)
 {
+    /// <summary>The classes in label order, where the list itself has them.</summary>
+    public string[]? ClassNames { get; init; }
+
     private static readonly (char Character, string Name)[] separators = [('\t', "tabs"), (',', "commas"), (';', "semicolons"), (' ', "spaces")];
 
     /// <summary>Reads a list; null where the file is text of another kind.</summary>
     /// <exception cref="InputException">Some of its lines are of a list and others are not.</exception>
     public static ImageList? Read(FileTree tree, string file)
     {
+        if (file.EndsWith(ListNames.Annotations, StringComparison.OrdinalIgnoreCase))
+        {
+            return AnnotationFile.Read(tree, file);
+        }
+
         (int Index, string Item)[] lines = [.. tree.ReadLines(file).Index().Where(line => !string.IsNullOrWhiteSpace(line.Item) && !line.Item.StartsWith('#'))];
         if (lines.Length == 0)
         {
@@ -158,6 +200,11 @@ internal sealed record ImageList(string File, IReadOnlyList<ImageList.Line> Line
         if (Array.TrueForAll(lines, line => Find(tree, file, line.Item.Trim()) is not null))
         {
             return new ImageList(file, [.. lines.Select(line => new Line(line.Index + 1, line.Item, line.Item.Trim(), $"{ImageSet.NoClass}", ImageSet.NoClass))], "paths without labels");
+        }
+
+        if (tree is RootedTree below && Folders(below, lines) is { } images)
+        {
+            return new ImageList(file, images, $"all images of {lines.Length:N0} folders");
         }
 
         // A list names images of the tree; which separator it has shows where most lines do.
@@ -182,6 +229,23 @@ internal sealed record ImageList(string File, IReadOnlyList<ImageList.Line> Line
                 file, best.Lines,
                 $"{(best.Lines.All(line => line.Label is not null) ? "labels as numbers" : "labels as names")}, separated by {best.Name}{(hasHeader ? ", after a header" : "")}")
             : throw NoLine(tree, file, lines, best.Lines);
+    }
+
+    // Lists of ImageNet's synsets name folders, one on a line; their images have no class. Null where one of them is no folder with images.
+    private static Line[]? Folders(RootedTree tree, (int Index, string Item)[] lines)
+    {
+        var images = new List<Line>();
+        foreach (var (index, text) in lines)
+        {
+            var count = images.Count;
+            images.AddRange(tree.ImagesIn(text.Trim()).Select(path => new Line(index + 1, text, path, $"{ImageSet.NoClass}", ImageSet.NoClass)));
+            if (images.Count == count)
+            {
+                return null;
+            }
+        }
+
+        return [.. images];
     }
 
     /// <summary>The file of the tree that a path of the list names: from the list's folder, else from the tree's; null where there is none.</summary>

@@ -16,9 +16,6 @@ internal sealed unsafe class PictureCodec : IDisposable
 
     private const int MostReduction = 8;
 
-    // A picture is never decoded to less than so many times what is wanted of it: resizing the rest smooths away how the decoder scales.
-    private const int LeastOversampling = 4;
-
     private readonly PixelBuffer decoded = new();
     private readonly PixelBuffer turned = new();
     private SKCodec? codec;
@@ -99,12 +96,13 @@ internal sealed unsafe class PictureCodec : IDisposable
 
     /// <summary>Decodes as small as it may be where a part of so many pixels is resized to one.</summary>
     /// <param name="scale">Source pixels for one of the result, along one side.</param>
+    /// <param name="oversampling">Decoded pixels for one of the result, at least: resizing them smooths away how the decoder scales.</param>
     /// <returns>What <see cref="Open"/> returns.</returns>
-    public string? Decode(double scale)
+    public string? Decode(double scale, int oversampling)
     {
         // JPEG alone can be decoded smaller.
         var by = codec?.EncodedFormat == SKEncodedImageFormat.Jpeg ? MostReduction : 1;
-        while (by > 1 && (scale < LeastOversampling * by || !CanReduce(by)))
+        while (by > 1 && (scale < oversampling * by || !CanReduce(by)))
         {
             by /= 2;
         }

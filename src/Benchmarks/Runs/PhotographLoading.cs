@@ -1,0 +1,121 @@
+using System.Diagnostics;
+using System.Globalization;
+using Pascl.Kernels;
+using Pascl.Training.Data;
+using Pascl.Training.Data.Formats;
+using SkiaSharp;
+
+namespace Pascl.Benchmarks.Runs;
+
+/// <summary>
+/// The loader on photographs, as the first phase of <c>resnet50</c> asks for them: random resized crops of 224 pixels, flip, colours. Seconds are those of the processor, so
+/// that what else the machine does is not counted; <c>peers/photograph_loading.py</c> measures torchvision on Pillow images in the same way.
+/// </summary>
+internal static class PhotographLoading
+{
+    private const int Size = 224;
+    private const int LeastImages = 300;
+
+    /// <summary>An epoch of the images of a folder, after one that is not counted.</summary>
+    public static void OfFolder(string path, int views, Action<string> write)
+    {
+        var dataset = Dataset.Open(path);
+        var images = dataset.Read(dataset.Parts[0], "photographs", Options, []);
+        using var loader = Loader(images, Math.Min(10, images.Count), views);
+        Run(loader, 1, _ => { });
+        write($"{images.Count} photographs, {views} views: {Run(loader, 1 + (LeastImages / images.Count), _ => { })}");
+    }
+
+    /// <summary>One epoch of 115,846 generated photographs of 1,000 classes, 1,280 to 5 of each: the profile of ImageNet-LT.</summary>
+    public static void OfImageNetSize(Action<string> write)
+    {
+        const int Largest = 1280, Smallest = 5, Classes = 1000, Total = 115_846;
+        var counts = Profile(Largest, Smallest, Classes, Total);
+        int[] labels = [.. counts.SelectMany((count, label) => Enumerable.Repeat(label, count))];
+        var tree = new GeneratedTree(labels.Length);
+        ImageFile[] files = [.. tree.Files.Zip(labels, (name, label) => new ImageFile(name, label))];
+        var images = ImageFiles.Read("generated", tree, files, [.. Enumerable.Range(0, Classes).Select(label => $"class {label}")], Options, []);
+        write($"{images.Count:N0} images of {images.ClassCount:N0} classes, {counts.Max()} to {counts.Min()}; decoded when wanted: {images.IsStreamed}");
+        using var loader = Loader(images, batchSize: 128, views: 1);
+        write(Run(loader, epochs: 1, write));
+    }
+
+    private static ReadOptions Options => new(Size) { Geometry = ImageGeometry.Photographs, NeedsWholeImages = true };
+
+    private static BatchLoader Loader(ImageSet images, int batchSize, int views) => new(images, null, new BatchPlan
+    {
+        BatchSize = batchSize,
+        Views = views,
+        Crop = RandomResizedCrop.Photographs,
+        Augmentation = AugmentationSettings.Photographs,
+        Seed = 1,
+        Workers = Environment.ProcessorCount,
+    });
+
+    private static string Run(BatchLoader loader, int epochs, Action<string> write)
+    {
+        using var process = Process.GetCurrentProcess();
+        var (cpu, wall, step, most, count) = (process.TotalProcessorTime, Stopwatch.StartNew(), 0, 0L, 0L);
+        foreach (var batch in Enumerable.Range(0, epochs).SelectMany(epoch => loader.Epoch(epoch)))
+        {
+            count += batch.ClassifiedCount;
+            batch.Dispose();
+            process.Refresh();
+            most = Math.Max(most, process.WorkingSet64);
+            if (++step % Math.Max(1, loader.StepsPerEpoch / 10) == 0)
+            {
+                write(string.Create(CultureInfo.InvariantCulture, $"  step {step:N0} of {loader.StepsPerEpoch:N0}: {process.WorkingSet64 >> 20:N0} MiB"));
+            }
+        }
+
+        process.Refresh();
+        var seconds = (process.TotalProcessorTime - cpu).TotalSeconds;
+        return string.Create(
+            CultureInfo.InvariantCulture,
+            $"{count / seconds:0} images per second of one core ({1000 * seconds / count:0.00} ms each), {count / wall.Elapsed.TotalSeconds:0} by the clock, at most {most >> 20:N0} MiB");
+    }
+
+    // Class c of C has n_max (1 - c / (C - 1))^p images, at least n_min; p by bisection.
+    private static int[] Profile(int largest, int smallest, int classes, int total)
+    {
+        var (low, high) = (0.0, 100.0);
+        while (high - low > 1e-9)
+        {
+            var middle = (low + high) / 2;
+            (low, high) = Counts(middle).Sum() > total ? (middle, high) : (low, middle);
+        }
+
+        var counts = Counts(high);
+
+        // What rounding leaves over goes to the second class.
+        counts[1] += total - counts.Sum();
+        return counts;
+
+        int[] Counts(double power) => [.. Enumerable.Range(0, classes).Select(label => Math.Max(smallest, (int)Math.Round(largest * Math.Pow(1 - (label / (classes - 1.0)), power))))];
+    }
+
+    /// <summary>As many files as are wanted, of sixty-four drawn pictures of 500 x 375 pixels, each under many names.</summary>
+    private sealed class GeneratedTree(int count) : FileTree("generated", Enumerable.Range(0, count).Select(image => $"{image:000000}.jpg"), [], [])
+    {
+        private readonly byte[][] pictures = [.. Enumerable.Range(0, 64).Select(Draw)];
+
+        public override ReadOnlyMemory<byte> Read(string file) => pictures[int.Parse(file[..^4], CultureInfo.InvariantCulture) % pictures.Length];
+
+        public override string Describe(string file) => $"generated: {file}";
+
+        private static byte[] Draw(int seed)
+        {
+            using var bitmap = new SKBitmap(new SKImageInfo(500, 375, SKColorType.Rgba8888, SKAlphaType.Opaque));
+            using var canvas = new SKCanvas(bitmap);
+            var random = new Random(seed);
+            for (var shape = 0; shape < 400; shape++)
+            {
+                using var paint = new SKPaint { Color = new SKColor((uint)random.Next() | 0xff000000), IsAntialias = true };
+                canvas.DrawCircle(random.Next(500), random.Next(375), random.Next(2, 60), paint);
+            }
+
+            using var data = bitmap.Encode(SKEncodedImageFormat.Jpeg, 90);
+            return data.ToArray();
+        }
+    }
+}
