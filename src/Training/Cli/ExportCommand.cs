@@ -195,7 +195,7 @@ internal static class RunExport
             return TrainingDataReader.Read(recipe, withOutliers: false, withOutOfDistribution: false).Test;
         }
 
-        var sets = Datasets.ReadOutOfDistribution(null, path, new ReadOptions(recipe.Data.ImageSize, recipe.Data.SkipBroken));
+        var sets = Datasets.ReadOutOfDistribution(null, path, new ReadOptions(recipe.ImageSize, recipe.Data.SkipBroken));
         return sets[0].Count > 0 ? sets[0] : throw new InputException($"{path} holds no images to verify the model on.");
     }
 }
