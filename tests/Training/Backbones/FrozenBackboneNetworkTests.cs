@@ -75,9 +75,10 @@ public sealed class FrozenBackboneNetworkTests
     [Test]
     public void what_the_features_tell_is_learnt_by_both_branches()
     {
-        var names = new[] { "red", "green", "blue", "grey" };
-        var data = new TrainingData(Coloured(60, seed: 1), null, Coloured(25, seed: 2), TinyTraining.Few.Outliers, [], []);
-        recipe = recipe with { ChangesColours = false, Width = 4, Representation = recipe.Representation with { Epochs = 30 } };
+        var names = new[] { "red", "green", "blue" };
+        // Which channel is brightest stays so in every view; how bright it is does not, because a crop at 8 pixels has a black border that is a good part of a quarter.
+        var data = new TrainingData(Coloured(60, seed: 1), null, Coloured(25, seed: 2), null, [], []);
+        recipe = MethodDefinition.Change(recipe, Method.CrossEntropy) with { ChangesColours = false, Width = 4, Representation = recipe.Representation with { Epochs = 10 } };
         using var backbone = FrozenBackbone.Open(recipe.Backbone);
         var run = Train("run", BackboneFeatures.Attach(recipe, data, backbone, trains: true, FeatureListener.Nobody), recipe);
         using var opened = Run.Open(run.Root);
