@@ -24,7 +24,7 @@ public sealed class GoldenChecksTests
 
     [Test]
     public void model_and_first_steps_agree_with_the_authors_code_in_float32() =>
-        AssertAllPass(ModelGolden.Check(Repository.Golden).TakeWhile(result => result.Backend is "torch" or "torch float32"), atLeast: 11);
+        AssertAllPass(ModelGolden.Check(Repository.Golden).Take(11), atLeast: 11); // the twelfth begins bfloat16
 
     [Test]
     public void the_smallest_network_for_photographs_agrees_with_torchvisions() => AssertAllPass(TorchvisionGolden.Check(Repository.Golden).Take(10), atLeast: 10);

@@ -177,6 +177,7 @@ internal sealed class RecipeSource
         var hasImages = given.Contains("--id");
         var recipe = StartingWeights.WithPretrained(changes.Apply(result, WithData(Start(result, hasImages), result.GetValue(dataFolder), hasImages)), given);
         recipe.Validate();
+        Preset.RequireBackbone(recipe);
         return recipe;
     }
 

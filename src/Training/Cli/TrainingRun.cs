@@ -84,7 +84,7 @@ internal static class TrainingRun
         var files = FilesOf(folder, moved.OutOfDistribution ?? [], output);
         using var run = Run.Open(folder, moved);
         run.Features = FeatureLines.Listener();
-        RequireScores(run, scores);
+        scores = Possible(run, scores);
         if (checksConvolutions)
         {
             ConvolutionOption.Warn(run.CheckConvolutions(scores.Any(InputPerturbation.IsTakenBy)));
@@ -127,12 +127,23 @@ internal static class TrainingRun
             : throw new InputException($"{files.Report} is the name of the page that goes with the report; end --out in .json.");
     }
 
-    private static void RequireScores(Run run, IReadOnlyList<ScoreSpecification> scores)
+    // Of all scores those that a frozen backbone cannot have are left out and named; where nothing else was asked for, there is nothing to do.
+    private static IReadOnlyList<ScoreSpecification> Possible(Run run, IReadOnlyList<ScoreSpecification> scores)
     {
-        if (run.Recipe.Backbone.Path is not null && scores.FirstOrDefault(InputPerturbation.IsTakenBy) is { } perturbed)
+        string[] perturbed = run.Recipe.Backbone.Path is null ? [] : [.. scores.Where(InputPerturbation.IsTakenBy).Select(score => score.Kind.Name)];
+        if (perturbed.Length == 0)
         {
-            throw new InputException($"The score {perturbed.Kind.Name} changes the pixels along their gradient, which a frozen backbone does not give; leave it out of --scores.");
+            return scores;
         }
+
+        var reason = $"The scores {string.Join(", ", perturbed)} change the pixels along their gradient, which a frozen backbone does not give";
+        if (perturbed.Length == scores.Count)
+        {
+            throw new InputException($"{reason}; choose others with --scores.");
+        }
+
+        Console.Error.WriteLine($"{reason}; they are left out.");
+        return [.. scores.Where(score => !InputPerturbation.IsTakenBy(score))];
     }
 
     private static ScoreReport Compare(Run run, IReadOnlyList<ScoreSpecification> scores, Dictionary<ImageSet, FeaturePass> passes)

@@ -1,7 +1,7 @@
 namespace Pascl.Training.Data;
 
 /// <summary>
-/// Where a folder of downloads holds the three kinds of data that training and evaluation on CIFAR-10-LT or CIFAR-100-LT need.
+/// Where a folder of downloads holds the three kinds of data that training and evaluation on CIFAR-10-LT, CIFAR-100-LT or ImageNet-LT need.
 /// </summary>
 /// <param name="InDistribution">The classes to be recognised, for <see cref="Datasets.ReadInDistribution"/>.</param>
 /// <param name="Outliers">The outlier images for training, for <see cref="Datasets.ReadOutliers"/>; null where there are none, which a method without outliers can do with.</param>
@@ -11,6 +11,9 @@ namespace Pascl.Training.Data;
 /// </param>
 public sealed record DataFolder(string InDistribution, string? Outliers, string OutOfDistribution, IReadOnlyList<string> OverlappingSets)
 {
+    /// <summary>The folder that the paths of the in-distribution lists start from; null where the images lie beside them.</summary>
+    public string? Root { get; init; }
+
     private const string ScoodStandIn = "scood-ood-test.tar.gz";
     private const string Cifar100StandIn = "tin100-lt-jpeg.tar.gz";
     private static readonly string[] cifar10 =
@@ -45,6 +48,20 @@ public sealed record DataFolder(string InDistribution, string? Outliers, string 
             : ["tin", "cifar100"];
         return new DataFolder(inDistribution, FindOptional(folder, outliers), outOfDistribution, overlapping);
     }
+
+    /// <summary>
+    /// Finds ImageNet-LT as the authors of PASCL lay it out: the lists <c>ImageNet_LT_train.txt</c> and <c>ImageNet_LT_test.txt</c> (in <c>ImageNet_LT</c>, or in the folder
+    /// itself), the images of ImageNet below <c>imagenet</c>, and the outliers and the test set from ImageNet's other classes, <c>imagenet_extra_1k</c> and
+    /// <c>imagenet_ood_test_1k</c>.
+    /// </summary>
+    public static DataFolder FindImageNet(string folder) => new(
+        Find(folder, "lists of ImageNet-LT", ["ImageNet_LT/ImageNet_LT_train.txt", "ImageNet_LT_train.txt"]),
+        FindOptional(folder, ["imagenet_extra_1k"]),
+        Find(folder, "out-of-distribution test set", ["imagenet_ood_test_1k"]),
+        [])
+    {
+        Root = Find(folder, "images of ImageNet", ["imagenet"]),
+    };
 
     private static string[] ScoodLists(string benchmark) => [$"data/imglist/benchmark_{benchmark}", $"imglist/benchmark_{benchmark}"];
 

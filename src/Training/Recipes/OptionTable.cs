@@ -35,6 +35,8 @@ public static class OptionTable
 
     private static readonly OptionUse ByWeights = new("--weights", recipe => recipe.Pretrained.Path is not null, _ => "the recipe has none");
 
+    private static readonly OptionUse ByOwnNetwork = new("a network of --network", recipe => recipe.Backbone.Path is null, _ => "the backbone of --backbone is frozen");
+
     private static readonly OptionUse ByProfile = new("--profile", recipe => recipe.Data.Profile is not null, _ => "the recipe has none");
 
     private static readonly OptionUse ByValidation = new("--validation", recipe => recipe.Data.ValidationFraction > 0, _ => "the recipe holds no images out");
@@ -166,7 +168,7 @@ public static class OptionTable
         RecipeParts.Backbone.Option(
             "--backbone", "ONNX file of a published model that stays as it is, and whose features are trained on", backbone => backbone.Path,
             (backbone, value) => backbone with { Path = value is null ? null : Path.GetFullPath(value), Sha256 = null, Output = null, ImageSize = null })
-            .AndThen(recipe => recipe with { Network = FrozenBackboneDefinition.Instance.Name }),
+            .AndThen(recipe => recipe with { Network = FrozenBackboneDefinition.Instance.Name, BackboneRate = 1 }),
         RecipeParts.Backbone.Option(
             "--backbone-output", "output of the model that has the features; none for the only one of its kind",
             backbone => backbone.Output, (backbone, value) => backbone with { Output = value }) with { Use = ByBackbone },
@@ -209,10 +211,11 @@ public static class OptionTable
         RecipeParts.Whole.Option(
             "--train", "what the first phase trains: all, or of a trained backbone the BatchNorm and what is behind the features, or the latter alone",
             recipe => recipe.Trained, (recipe, value) => recipe with { Trained = value }, "What the first phase trains",
-            new OptionRange<TrainableParameters>(value => value != TrainableParameters.BatchNorm, "all or a part with the classifier")),
+            new OptionRange<TrainableParameters>(value => value != TrainableParameters.BatchNorm, "all or a part with the classifier")) with { Use = ByOwnNetwork },
         RecipeParts.Whole.Option(
             "--backbone-rate", "what the first phase's learning rate is multiplied by for convolutions and BatchNorm",
-            recipe => recipe.BackboneRate, (recipe, value) => recipe with { BackboneRate = value }, "The factor of the backbone's learning rate", OptionRanges.Positive),
+            recipe => recipe.BackboneRate, (recipe, value) => recipe with { BackboneRate = value }, "The factor of the backbone's learning rate", OptionRanges.Positive)
+            with { Use = ByOwnNetwork },
         RecipeParts.Whole.Option(
             "--outlier-batch", "outlier images per step of the first phase",
             recipe => recipe.OutlierBatchSize, (recipe, value) => recipe with { OutlierBatchSize = value },

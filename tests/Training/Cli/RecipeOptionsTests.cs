@@ -28,6 +28,24 @@ public sealed partial class RecipeOptionsTests
     public void an_option_that_the_recipe_does_not_use_is_refused(string options, string sentence) =>
         Assert.That(() => MethodOptionsTests.Read("--preset quickstart " + options), Throws.TypeOf<InputException>().With.Message.EqualTo(sentence));
 
+    [TestCase("--preset photos", "The preset photos needs its images: --data FOLDER, or --id, --outliers and --ood by themselves.")]
+    [TestCase("--preset photos --data .", "The preset photos takes your own images, whatever . holds: name them with --id, --outliers and --ood.")]
+    [TestCase(
+        "--preset photos --id photos",
+        "The preset photos starts from a backbone that was trained elsewhere: name its weights with --weights FILE, or a model with --backbone MODEL.onnx.")]
+    [TestCase("--preset photos --id photos --backbone m.onnx --backbone-rate 0.5", "--backbone-rate belongs to a network of --network, but the backbone of --backbone is frozen.")]
+    [TestCase("--preset photos --id photos --backbone m.onnx --train classifier", "--train belongs to a network of --network, but the backbone of --backbone is frozen.")]
+    [TestCase("--preset quickstart --weights-key ema", "--weights-key belongs to --weights, but the recipe has none.")]
+    [TestCase("--preset quickstart --finetune-milestones 2", "--finetune-milestones belongs to --finetune-schedule multi-step, but the schedule of the second phase is cosine.")]
+    [TestCase("--preset quickstart --train batch-norm", "What the first phase trains is batch-norm; it must be all or a part with the classifier.")]
+    public void a_preset_without_what_it_needs_and_options_without_their_use_are_refused(string options, string sentence) =>
+        Assert.That(() => MethodOptionsTests.Read(options), Throws.TypeOf<InputException>().With.Message.EqualTo(sentence));
+
+    [Test]
+    public void a_frozen_backbone_has_no_slower_rate() => Assert.That(
+        MethodOptionsTests.Read("--preset photos --id photos --outliers web --backbone m.onnx"),
+        Has.Property(nameof(Recipe.BackboneRate)).EqualTo(1).And.Property(nameof(Recipe.Network)).EqualTo("frozen-backbone"));
+
     [TestCase("--momentum 0.8 --optimiser sgd")]
     [TestCase("--milestones 3 6 --schedule multi-step")]
     [TestCase("--imbalance-ratio 0.1 --profile step")]

@@ -1,5 +1,6 @@
 using Pascl.Training;
 using Pascl.Training.Data;
+using Pascl.Training.Recipes;
 
 namespace Pascl.Tests.Training.Data;
 
@@ -40,6 +41,23 @@ public sealed class DataFolderTests
         string[] expected = ["cifar-100-python", "tinyimages80m/300K_random_images.npy", "data/imglist/benchmark_cifar100"];
         Assert.That(paths.Select(path => Path.GetRelativePath(folder.Path, path)), Is.EqualTo(expected));
         Assert.That(found.OverlappingSets, Is.Empty);
+    }
+
+    [Test]
+    public void imagenets_lists_and_images_lie_apart()
+    {
+        using var folder = new TemporaryFolder();
+        folder.Write("ImageNet_LT/ImageNet_LT_train.txt", "");
+        folder.Write("imagenet/train/n01440764/a.JPEG", "");
+        folder.Write("imagenet_extra_1k/n00004475/a.JPEG", "");
+        Assert.That(() => DataFolder.FindImageNet(folder.Path), Throws.TypeOf<InputException>().With.Message.Contains("looked for imagenet_ood_test_1k"));
+        folder.Write("imagenet_ood_test_1k/n00006484/a.JPEG", "");
+        var found = DataFolder.FindImageNet(folder.Path);
+        string[] paths = [found.InDistribution, found.Root!, found.Outliers!, found.OutOfDistribution];
+        Assert.That(
+            paths.Select(path => Path.GetRelativePath(folder.Path, path)),
+            Is.EqualTo((string[])["ImageNet_LT/ImageNet_LT_train.txt", "imagenet", "imagenet_extra_1k", "imagenet_ood_test_1k"]));
+        Assert.That(Presets.InFolder(Presets.Find("imagenet-lt-paper").Recipe, folder.Path).Data.Root, Is.EqualTo(Path.Combine(folder.Path, "imagenet")));
     }
 
     [Test]
