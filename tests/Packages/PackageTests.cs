@@ -33,6 +33,7 @@ public sealed class PackageTests
     [OneTimeTearDown]
     public void Delete() => machine.Dispose();
 
+    [Long]
     [Test, Order(1)]
     public void the_sample_of_the_kernels_runs_over_their_package()
     {

@@ -39,6 +39,7 @@ public sealed class WorkerProcessesTests
     [OneTimeTearDown]
     public void DeleteTheFolder() => folder?.Dispose();
 
+    [Long]
     [Test]
     public void only_tests_that_end_their_process_fail()
     {

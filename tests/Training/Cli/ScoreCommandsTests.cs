@@ -57,6 +57,7 @@ public sealed class ScoreCommandsTests
         }
     }
 
+    [Long]
     [Test]
     public void chosen_scores_on_noise_go_where_the_report_goes_and_repeat_bit_for_bit()
     {

@@ -24,6 +24,7 @@ public sealed class ThreadWarningTests
         Assert.That((code, error), Is.EqualTo((0, "")));
     }
 
+    [Long]
     [Test]
     public void train_and_resume_warn_once()
     {

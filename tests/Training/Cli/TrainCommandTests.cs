@@ -86,6 +86,7 @@ public sealed class TrainCommandTests
         }
     }
 
+    [Long]
     [Test]
     public void convolutions_are_not_checked_where_that_is_switched_off()
     {

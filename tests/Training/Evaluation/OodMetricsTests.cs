@@ -123,6 +123,7 @@ public sealed class OodMetricsTests
         });
     }
 
+    [Long]
     [Test]
     public void metrics_of_two_million_scores_take_a_few_times_the_work_of_sorting_them()
     {

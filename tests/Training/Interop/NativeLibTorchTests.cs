@@ -44,6 +44,7 @@ public sealed class NativeLibTorchTests
         });
     }
 
+    [Long]
     [Test]
     public void libtorch_beside_the_program_comes_before_the_packaged_one()
     {

@@ -14,6 +14,7 @@ public sealed class ServerLoadTests : ServerFixture
 {
     private static readonly ServeSettings settings = new() { Addresses = ["http://127.0.0.1:0"], Timeout = TimeSpan.FromSeconds(60) };
 
+    [Long]
     [Test]
     public async Task a_busy_server_turns_requests_away_and_says_when_to_come_back()
     {
