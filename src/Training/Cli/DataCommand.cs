@@ -32,17 +32,23 @@ public static class DataCommand
         {
             paths,
         };
-        check.SetAction(parsed => Check(parsed.GetValue(paths)!));
-        check.WithExamples("data check photos", "data check photos outliers textures", "data check cifar-10-python.tar.gz", "data check downloads.tar/photos/train");
+        var root = RootOption();
+        check.Options.Add(root);
+        check.SetAction(parsed => Check(parsed.GetValue(paths)!, parsed.GetValue(root)));
+        check.WithExamples(
+            "data check photos", "data check photos outliers textures", "data check cifar-10-python.tar.gz", "data check downloads.tar/photos/train",
+            "data check ImageNet_LT_train.txt --root ILSVRC2012");
         return new Command(Name, "Look at image data sets, or pack them.") { check, CreatePack() };
     }
+
+    private static Option<string> RootOption() => new("--root") { Description = "folder or archive that the paths of a list start from" };
 
     private static Command CreatePack()
     {
         var source = new Argument<string>("SOURCE") { Description = "folder or archive of images, or a list with --root" };
         var output = new Argument<string>("OUT") { Description = "the file to write, for example photos.pack" };
         var side = new Option<int>("--side") { Description = "shorter side of the stored images in pixels; smaller images stay as they are", DefaultValueFactory = _ => UsualSide };
-        var root = new Option<string>("--root") { Description = "folder or archive that the paths of a list start from" };
+        var root = RootOption();
         var pack = new Command(
             "pack",
             "Decode every image once, turn and resize it, and store all of them in one file, which is accepted wherever a folder of images is and read without decoding. "
@@ -82,9 +88,14 @@ public static class DataCommand
         return ExitCode.Done;
     }
 
-    private static int Check(string[] paths)
+    private static int Check(string[] paths, string? root)
     {
-        (string Path, DatasetCheck Check)[] found = [.. paths.Select(path => (path, DatasetCheck.Run(path)))];
+        if (root is not null && paths.Length > 1)
+        {
+            throw new InputException("--root says where the paths of one list start from; check one PATH with it.");
+        }
+
+        (string Path, DatasetCheck Check)[] found = [.. paths.Select(path => (path, DatasetCheck.Run(path, root)))];
         foreach (var (path, check) in found)
         {
             Write(path, check);

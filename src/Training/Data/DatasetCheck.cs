@@ -20,21 +20,23 @@ internal sealed record DatasetCheck(
     public required string UsableAs { get; init; }
 
     /// <summary>Reads everything at a path.</summary>
+    /// <param name="path">The data set.</param>
+    /// <param name="root">What the paths of a list start from; null where they start beside it.</param>
     /// <exception cref="InputException">The path cannot be used at all.</exception>
-    public static DatasetCheck Run(string path) => Run(path, imageSize: null);
+    public static DatasetCheck Run(string path, string? root = null) => Run(path, root, imageSize: null);
 
     /// <summary>Images that several data sets share, one sentence for each pair of them that does; all are read at one size.</summary>
     public static IReadOnlyList<string> Shared(IReadOnlyList<(string Path, DatasetCheck Check)> checks)
     {
         var size = checks[0].Check.Parts.Select(part => part.Images.Height).FirstOrDefault();
-        var sets = checks.SelectMany(check => (check.Check.Parts.Any(part => part.Images.Height != size) ? Run(check.Path, size) : check.Check).Parts
+        var sets = checks.SelectMany(check => (check.Check.Parts.Any(part => part.Images.Height != size) ? Run(check.Path, root: null, size) : check.Check).Parts
             .Select(part => part.Images.Named(check.Check.Parts.Count == 1 ? check.Path : $"{check.Path} ({part.Name})")));
         return [.. SharedImages.Find([.. sets]).Select(shared => shared.ToString())];
     }
 
-    private static DatasetCheck Run(string path, int? imageSize)
+    private static DatasetCheck Run(string path, string? root, int? imageSize)
     {
-        var dataset = Dataset.Open(path);
+        var dataset = Dataset.Open(path, root);
         var problems = dataset.Problems.ToList();
         Part[] parts = [.. dataset.Parts.Select(part => ReadPart(dataset, part, imageSize, problems))];
         if (parts.All(part => part.Images.Count == 0))

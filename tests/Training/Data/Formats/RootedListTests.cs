@@ -139,6 +139,16 @@ public sealed class RootedListTests
         Assert.That(() => TrainingDataReader.Read(recipe), Throws.TypeOf<InputException>().With.Message.Contains("none of the data sets is a list"));
     }
 
+    [Test]
+    public void a_list_is_checked_below_its_root()
+    {
+        var list = Path.Combine(lists.Path, "ImageNet_LT_train.txt");
+        var check = DatasetCheck.Run(list, images.Path);
+        Assert.That((check.Format, check.Parts[0].Images.Count), Is.EqualTo(("lists of image paths and labels", 3)));
+        var (code, _, error) = PasclProgram.Run($"data check {list} {images.Path} --root {images.Path}");
+        Assert.That((code, error), Is.EqualTo((2, "--root says where the paths of one list start from; check one PATH with it.\n")));
+    }
+
     private ReadOptions Below => new(8) { Root = images.Path };
 
     // The red of every image is the letter of its name.
