@@ -93,7 +93,7 @@ internal sealed class BoundaryDistanceScore() : ScoreKind(
             var predicted = logits.argmax(1); // (rows)
             var gaps = (logits - logits.amax([1], keepdim: true)).abs();
             var distances = gaps / tensor(lengths, [classes, classes]).index_select(0, predicted);
-            return -distances.sum(1) / (features - tensor(mean)).norm(1).clamp_min(FeatureDirection.Least);
+            return -distances.sum(1) / (features - tensor(mean)).norm(1).clamp_min(FeatureParts.ShortestDirection);
         });
     }
 }
@@ -116,7 +116,7 @@ internal sealed class CollapseScore() : ScoreKind(
         {
             var centred = features - tensor(mean);
             var weights = fitting.Classifier.WeightTensor().index_select(0, logits.argmax(1)); // (rows, d)
-            return -((weights * centred).sum(1) / centred.norm(1).clamp_min(FeatureDirection.Least)) - (alpha * features.abs().sum(1));
+            return -((weights * centred).sum(1) / centred.norm(1).clamp_min(FeatureParts.ShortestDirection)) - (alpha * features.abs().sum(1));
         });
     }
 }
@@ -182,11 +182,4 @@ internal sealed class KullbackLeiblerScore() : ScoreKind(
             return (probabilities * logP).sum(1) - probabilities.matmul(tensor(logarithms, [rows, classes]).t()).amax([1]);
         });
     }
-}
-
-/// <summary>Directions of features.</summary>
-internal static class FeatureDirection
-{
-    /// <summary>Shorter features than this have no direction.</summary>
-    public const double Least = 1e-12;
 }

@@ -50,6 +50,9 @@ internal sealed class HypersphericalMahalanobisScore() : ScoreKind(
 /// <summary>The rows of passes in parts, so that memory does not grow with the number of images.</summary>
 internal static class FeatureParts
 {
+    /// <summary>Shorter features than this have no direction.</summary>
+    public const double ShortestDirection = 1e-12;
+
     // Elements of the largest matrix of a part: 32 MB in double.
     private const int Elements = 1 << 22;
 
