@@ -2,6 +2,8 @@ using Pascl.Training.Checkpoints;
 using Pascl.Training.Data;
 using Pascl.Training.Evaluation;
 using Pascl.Training.Networks;
+using Pascl.Training.Ranks;
+using TorchSharp;
 
 namespace Pascl.Training;
 
@@ -29,7 +31,7 @@ internal sealed class BestEpoch(ImageSet? heldOut, RunFolder folder)
     {
         var last = history[^1];
         var earlier = history.SkipLast(1).Where(epoch => epoch.Phase == last.Phase);
-        if (last.ValidationAccuracy is { } accuracy && earlier.All(epoch => epoch.ValidationAccuracy < accuracy))
+        if (folder.IsWritten && last.ValidationAccuracy is { } accuracy && earlier.All(epoch => epoch.ValidationAccuracy < accuracy))
         {
             Checkpoint.Save(folder.Best(last.Phase), info, model);
         }
@@ -38,10 +40,21 @@ internal sealed class BestEpoch(ImageSet? heldOut, RunFolder folder)
     /// <summary>Gives the model the weights of the phase's best epoch.</summary>
     public void Restore(string phase, DualBranchNetwork model)
     {
-        if (heldOut is not null && File.Exists(folder.Best(phase)))
+        if (heldOut is null)
+        {
+            return;
+        }
+
+        if (folder.IsWritten && File.Exists(folder.Best(phase)))
         {
             using var best = Checkpoint.Open(folder.Best(phase));
             best.LoadInto(model);
+        }
+
+        using var scope = torch.NewDisposeScope();
+        foreach (var (_, tensor) in model.state_dict())
+        {
+            ProcessGroup.Current.Broadcast(tensor);
         }
     }
 }

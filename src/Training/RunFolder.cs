@@ -22,10 +22,13 @@ public sealed class RunFolder : IDisposable
 
     private readonly FileStream? heldLock;
 
-    private RunFolder(string root, FileStream? heldLock) => (Root, this.heldLock) = (root, heldLock);
+    private RunFolder(string root, FileStream? heldLock, bool isWritten = true) => (Root, this.heldLock, IsWritten) = (root, heldLock, isWritten);
 
     /// <summary>Path of the folder.</summary>
     public string Root { get; }
+
+    /// <summary>Whether this process writes there. Of several ranks the first one does; what the others would write is dropped.</summary>
+    public bool IsWritten { get; }
 
     /// <summary>The recipe with every value that was used.</summary>
     public string Recipe => Path.Combine(Root, "recipe.json");
@@ -129,6 +132,9 @@ public sealed class RunFolder : IDisposable
         }
     }
 
+    /// <summary>The folder of a run that another process writes.</summary>
+    internal static RunFolder Follow(string path) => new(Path.GetFullPath(path), null, isWritten: false);
+
     /// <summary>The names of everything in a run folder, whatever is there.</summary>
     public static RunFolder At(string path) => new(Path.GetFullPath(path), null);
 
@@ -154,7 +160,7 @@ public sealed class RunFolder : IDisposable
     internal IDisposable Mark(string doing)
     {
         Write(MarkFile, doing);
-        return new MarkRemoval(MarkFile);
+        return new MarkRemoval(IsWritten ? MarkFile : null);
     }
 
     /// <summary>Writes <see cref="Recipe"/>, whole or not at all.</summary>
@@ -228,7 +234,13 @@ public sealed class RunFolder : IDisposable
         }
     }
 
-    private static void Write(string path, string text) => DurableFile.Replace(path, stream => stream.Write(Encoding.UTF8.GetBytes(text)));
+    private void Write(string path, string text)
+    {
+        if (IsWritten)
+        {
+            DurableFile.Replace(path, stream => stream.Write(Encoding.UTF8.GetBytes(text)));
+        }
+    }
 
     private static RunFolder? TryClaim(string root)
     {
@@ -277,16 +289,16 @@ public sealed class RunFolder : IDisposable
         }
     }
 
-    private sealed class MarkRemoval(string path) : IDisposable
+    private sealed class MarkRemoval(string? path) : IDisposable
     {
-        private bool isRemoved;
+        private string? path = path;
 
         public void Dispose()
         {
-            if (!isRemoved)
+            if (path is not null)
             {
-                isRemoved = true;
                 File.Delete(path);
+                path = null;
             }
         }
     }

@@ -6,6 +6,7 @@ using Pascl.Training.Evaluation;
 using Pascl.Training.Methods;
 using Pascl.Training.Networks;
 using Pascl.Training.Profiling;
+using Pascl.Training.Ranks;
 using Pascl.Training.Recipes;
 using Pascl.Training.Reporting;
 using TorchSharp;
@@ -28,6 +29,7 @@ public sealed class Trainer : IDisposable
     private readonly BestEpoch best;
     private readonly List<EpochRecord> history = [];
     private readonly Lazy<DataFingerprint> fingerprint;
+    private readonly RankAgreement ranks = new(ProcessGroup.Current);
     private RunPosition position;
     private Checkpoint? resumed;
     private ScoreThreshold? threshold;
@@ -174,6 +176,7 @@ public sealed class Trainer : IDisposable
     /// <exception cref="OperationCanceledException">The run was cancelled; its checkpoint is saved.</exception>
     public void Run(IProgress<StepReport>? display = null, CancellationToken cancellation = default)
     {
+        ranks.RequireSameWork(Recipe, fingerprint, position, Model);
         if (ChecksConvolutions)
         {
             CheckConvolutions();
@@ -227,7 +230,7 @@ public sealed class Trainer : IDisposable
         while (position.Epoch < phase.Settings.Epochs && !EarlyStopping.IsOver(history, phase.Name, Recipe.Patience))
         {
             RunEpoch(steps, journal, mark, cancellation);
-            cancellation.ThrowIfCancellationRequested();
+            ranks.Ask(isSaveDue: false, cancellation).ThrowIfStop();
         }
 
         // The checkpoint holds what the phase ends with: the best epoch's weights, or in a phase without epochs what it began with.
@@ -252,11 +255,11 @@ public sealed class Trainer : IDisposable
                 Report(steps, sums, journal);
             }
 
-            if (!isLast && (cancellation.IsCancellationRequested || Stopwatch.GetElapsedTime(lastSave) >= CheckpointInterval))
+            if (!isLast && ranks.Ask(Stopwatch.GetElapsedTime(lastSave) >= CheckpointInterval, cancellation) is var asked and not RunRequest.None)
             {
                 RequireFinite(steps.Phase, sums.EpochMeans(position.Step));
                 Save(steps, journal, sums.Interrupt());
-                cancellation.ThrowIfCancellationRequested();
+                asked.ThrowIfStop();
             }
         }
 
@@ -288,7 +291,12 @@ public sealed class Trainer : IDisposable
     private void Save(TrainingSteps steps, RunJournal journal, UnfinishedEpoch? interrupted)
     {
         RequireFiniteWeights(steps.Phase);
-        Checkpoint.Save(folder.Checkpoint, Info(steps, journal, interrupted), Model, steps.Optimiser);
+        ranks.RequireSameWeights(Model);
+        if (folder.IsWritten)
+        {
+            Checkpoint.Save(folder.Checkpoint, Info(steps, journal, interrupted), Model, steps.Optimiser);
+        }
+
         lastSave = Stopwatch.GetTimestamp();
     }
 

@@ -3,6 +3,7 @@ using Pascl.Training.Devices;
 using Pascl.Training.Losses;
 using Pascl.Training.Methods;
 using Pascl.Training.Networks;
+using Pascl.Training.Ranks;
 using Pascl.Training.Recipes;
 
 namespace Pascl.Training;
@@ -45,7 +46,7 @@ public sealed record TrainingPhase
     /// </summary>
     internal ConvolutionUse Convolutions => new(
         Name,
-        (Batches.Views * Batches.BatchSize) + Batches.OutlierBatchSize,
+        Batches.RowsOf(ProcessGroup.Current.Share),
         InputGradient: Trained != TrainableParameters.Classifier,
         WeightGradient: Trained == TrainableParameters.All);
 
@@ -66,6 +67,9 @@ public sealed record TrainingPhase
                 BatchSize = recipe.Representation.BatchSize,
                 OutlierBatchSize = recipe.UsesOutliers ? recipe.OutlierBatchSize : 0,
                 Views = recipe.Views,
+
+                // What is mixed from pixels needs all of them; each rank takes its share afterwards.
+                Share = method.ChangesPixels ? RankShare.Whole : ProcessGroup.Current.Share,
                 Crop = recipe.Input.Crop,
                 Augmentation = recipe.ChangesColours ? augmentation : augmentation with { JitterProbability = 0, GreyscaleProbability = 0 },
                 Seed = recipe.SeedOf(phase: 0),
@@ -97,6 +101,7 @@ public sealed record TrainingPhase
         {
             BatchSize = recipe.AuxiliaryBranch.BatchSize,
             Views = 1,
+            Share = ProcessGroup.Current.Share,
             Crop = recipe.Input.Crop,
             Augmentation = recipe.Input.Augmentation,
             Seed = recipe.SeedOf(phase: 1),

@@ -5,6 +5,7 @@ using Pascl.Training.Losses;
 using Pascl.Training.Networks;
 using Pascl.Training.Optimisation;
 using Pascl.Training.Profiling;
+using Pascl.Training.Ranks;
 using TorchSharp;
 
 namespace Pascl.Training;
@@ -16,6 +17,8 @@ internal sealed class TrainingSteps : IDisposable
     private readonly ComputeDevice device;
     private readonly StepClock? clock;
     private readonly BatchLoader loader;
+    private readonly ProcessGroup ranks = ProcessGroup.Current;
+    private readonly GradientSums gradients;
 
     /// <summary>Prepares the first step of a phase that the network has entered.</summary>
     /// <param name="phase">What is trained, and how.</param>
@@ -26,8 +29,11 @@ internal sealed class TrainingSteps : IDisposable
     public TrainingSteps(TrainingPhase phase, DualBranchNetwork model, TrainingData data, ComputeDevice device, StepClock? clock = null)
     {
         (Phase, this.model, this.device, this.clock) = (phase, model, device, clock);
-        Optimiser = new Optimiser(
-            phase.Settings.Optimiser, model.MakeTrainable(phase.Trained, phase.Branch), device.Kernels, name => DualBranchNetwork.IsInHead(name) ? 1 : phase.BackboneRate);
+        var trained = model.MakeTrainable(phase.Trained, phase.Branch);
+        Optimiser = new Optimiser(phase.Settings.Optimiser, trained, device.Kernels, name => DualBranchNetwork.IsInHead(name) ? 1 : phase.BackboneRate);
+
+        // The objective is computed by every rank over all rows, so what it reads directly has its whole gradient there.
+        gradients = new GradientSums(ranks, trained, name => name.StartsWith(DualBranchNetwork.MethodPrefix, StringComparison.Ordinal));
         Objective = phase.NewObjective(model);
         loader = NewLoader(phase, data, device);
         loader.Prepared = clock is null ? null : clock.Prepared;
@@ -60,7 +66,7 @@ internal sealed class TrainingSteps : IDisposable
         clock?.Begin(StepPart.Data);
         foreach (var batch in loader.Epoch(epoch, firstStep))
         {
-            var images = batch.Images.shape[0];
+            var images = batch.RowCount;
             using (batch)
             {
                 Optimiser.LearningRate = Phase.Settings.LearningRate(finished++, PerEpoch);
@@ -80,12 +86,13 @@ internal sealed class TrainingSteps : IDisposable
         clock?.Begin(StepPart.Optimiser);
         Optimiser.ZeroGradients();
         clock?.Begin(StepPart.Move);
-        var moved = Objective.Input(batch.To(device.Torch));
+        var moved = Objective.Input(batch.To(device.Torch)).Take(ranks.Share);
         clock?.Begin(StepPart.Forward);
-        var output = model.forward(moved.Images, Phase.Branch);
+        var output = GatheredRows.Of(ranks, model.forward(moved.Images, Phase.Branch), moved);
         var terms = Objective.Terms(output, moved, clock);
         clock?.Begin(StepPart.Backward);
         KernelGradients.Backward(terms.Total);
+        gradients.Sum();
         clock?.Begin(StepPart.Optimiser);
         Optimiser.Step();
         clock?.Begin(StepPart.Rest);

@@ -10,19 +10,20 @@ public sealed partial class ArchitectureTests
     // From the bottom to the top. Recipes and Methods are one chapter in two folders: a recipe holds the constants of the methods, and a method reads its recipe.
     private static readonly Dictionary<string, string[]> arrows = new()
     {
-        ["Devices"] = [],
+        ["Ranks"] = [],
+        ["Devices"] = ["Ranks"],
         ["Pickling"] = [],
         ["Interop"] = ["Devices"],
-        ["Optimisation"] = ["Interop"],
+        ["Optimisation"] = ["Interop", "Ranks"],
         ["Profiling"] = [],
-        ["Data"] = ["Devices", "Interop", "Pickling"],
+        ["Data"] = ["Devices", "Interop", "Pickling", "Ranks"],
         ["Backbones"] = ["Data"],
-        ["Networks"] = ["Backbones", "Data", "Devices", "Interop"],
-        ["Losses"] = ["Data", "Devices", "Interop", "Networks", "Profiling"],
+        ["Networks"] = ["Backbones", "Data", "Devices", "Interop", "Ranks"],
+        ["Losses"] = ["Data", "Devices", "Interop", "Networks", "Profiling", "Ranks"],
         ["Recipes"] = ["Backbones", "Data", "Devices", "Methods", "Networks", "Optimisation"],
         ["Methods"] = ["Data", "Devices", "Evaluation", "Interop", "Losses", "Networks", "Optimisation", "Profiling", "Recipes"],
         ["Checkpoints"] = ["Data", "Devices", "Networks", "Optimisation", "Pickling"],
-        ["Evaluation"] = ["Data", "Devices", "Networks"],
+        ["Evaluation"] = ["Data", "Devices", "Networks", "Ranks"],
         ["Deployment"] = ["Backbones", "Checkpoints", "Data", "Evaluation", "Methods", "Networks", "Recipes"],
         ["Reporting"] = ["Checkpoints", "Data", "Devices", "Evaluation", "Networks", "Profiling", "Recipes"],
         ["Golden"] = ["Data", "Devices", "Evaluation", "Interop", "Losses", "Methods", "Networks", "Optimisation", "Recipes"],
@@ -30,10 +31,10 @@ public sealed partial class ArchitectureTests
 
     // What lies in the folder itself: the spine may use every chapter but the commands, and these chapters may not use the spine.
     private static readonly string[] belowTheSpine =
-        ["Devices", "Pickling", "Interop", "Optimisation", "Profiling", "Data", "Backbones", "Networks", "Losses", "Recipes", "Methods", "Checkpoints", "Evaluation"];
+        ["Ranks", "Devices", "Pickling", "Interop", "Optimisation", "Profiling", "Data", "Backbones", "Networks", "Losses", "Recipes", "Methods", "Checkpoints", "Evaluation"];
 
     private static readonly string[] spine =
-        ["BestEpoch", "RunFolder", "StartingWeights", "Trainer", "TrainingDataReader", "TrainingPhase", "TrainingSteps", "RunHistory", "RunPosition"];
+        ["BestEpoch", "RankAgreement", "RunFolder", "StartingWeights", "Trainer", "TrainingDataReader", "TrainingPhase", "TrainingSteps", "RunHistory", "RunPosition"];
 
     private static string Root => Path.Combine(Repository.Root, "src", "Training");
 

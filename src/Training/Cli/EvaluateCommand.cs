@@ -52,7 +52,7 @@ internal static class EvaluateCommand
             result.GetValue(details),
             result.GetValue(scores) is { } list ? ScoreSpecification.ParseList(list) : [],
             ConvolutionOption.IsOn(result)));
-        return command.WithBackbone(hasCache: true).WithConvolutionCheck().WithExamples(
+        return command.WithBackbone(hasCache: true).WithConvolutionCheck().WithRanks().WithExamples(
             "evaluate runs/oe-1",
             "evaluate runs/oe-1 --details",
             "evaluate runs/oe-1 --scores all",

@@ -6,6 +6,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Pascl.Kernels.Device;
 using Pascl.Training.Interop;
+using Pascl.Training.Ranks;
 using Pascl.Training.Recipes;
 using Spectre.Console;
 
@@ -44,7 +45,10 @@ public static class PasclCommand
                 NativeLibTorch.EnsureLoaded();
             }
 
-            return Invoke(parsed);
+            RankOption.Join(parsed);
+            var exitCode = Invoke(parsed);
+            ProcessGroup.Current.Leave();
+            return exitCode;
         }
         catch (Exception exception)
         {
@@ -87,7 +91,7 @@ public static class PasclCommand
             var configuration = new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null };
             return parsed.InvokeAsync(configuration, token).GetAwaiter().GetResult();
         }
-        catch (OperationCanceledException) when (token.IsCancellationRequested)
+        catch (OperationCanceledException) when (token.IsCancellationRequested || !ProcessGroup.Current.IsAlone)
         {
             return ExitCode.Interrupted;
         }
@@ -223,12 +227,14 @@ internal static class Failure
                 $"The program failed: {cause.GetType().Name}: {FirstLine(cause.Message)} " +
                 $"This is a defect; {DebugVariable}=1 shows where it happened.", ExitCode.Defect),
         };
+        ProcessGroup.Current.Announce(error);
         error.WriteLine(sentence);
         if (Environment.GetEnvironmentVariable(DebugVariable) == "1")
         {
             error.WriteLine(exception);
         }
 
+        ProcessGroup.Current.End(code);
         return code;
     }
 

@@ -28,7 +28,7 @@ internal static class TrainCommand
         var command = new Command("train", "Trains both phases, evaluates, and leaves everything in a run folder.");
         source.AddTo(command, output, resume, interval);
         command.SetAction((result, cancellation) => Task.FromResult(Run(result, cancellation)));
-        return command.WithConvolutionCheck().WithExamples(
+        return command.WithConvolutionCheck().WithRanks().WithExamples(
             "train --preset cifar10-lt-cpu --data DATA",
             "train --preset cifar10-lt-cpu --data DATA --method oe --seed 1 --out runs/oe-1",
             "train --preset cifar10-lt-cpu --data DATA --from runs/ce-1 --method berl --out runs/berl-1",

@@ -3,6 +3,7 @@ using Pascl.Training.Data;
 using Pascl.Training.Evaluation;
 using Pascl.Training.Evaluation.Scores;
 using Pascl.Training.Networks;
+using Pascl.Training.Ranks;
 using Pascl.Training.Recipes;
 using Pascl.Training.Reporting;
 using Pascl.Training.Reporting.Page;
@@ -16,7 +17,11 @@ internal static class TrainingRun
     /// <summary>Trains a recipe in a new run folder and evaluates it.</summary>
     public static int Start(Recipe recipe, string? output, TrainingOptions options, CancellationToken cancellation)
     {
-        RunFolder.RequireFree(output);
+        if (ProcessGroup.Current.IsFirst)
+        {
+            RunFolder.RequireFree(output);
+        }
+
         recipe = BackboneFeatures.Resolve(recipe);
         var data = ReadForTraining(recipe);
         foreach (var sentence in StartingWeights.Check(recipe, data))
@@ -24,7 +29,7 @@ internal static class TrainingRun
             Console.WriteLine(sentence);
         }
 
-        using var folder = RunFolder.Create(recipe.Preset, output);
+        using var folder = OfFirstRank(() => RunFolder.Create(recipe.Preset, output));
         if (folder.AbruptEndOfNeighbour() is { } abrupt)
         {
             Console.Error.WriteLine(abrupt);
@@ -36,7 +41,7 @@ internal static class TrainingRun
     /// <summary>Continues the run in a folder from its last checkpoint, or begins it again where it stopped before the first one.</summary>
     public static int Continue(string path, MovedImages moved, TrainingOptions options, CancellationToken cancellation)
     {
-        using var folder = RunFolder.Resume(path);
+        using var folder = OfFirstRank(() => RunFolder.Resume(path));
         if (folder.AbruptEnd is { } abrupt)
         {
             Console.Error.WriteLine(abrupt);
@@ -95,15 +100,13 @@ internal static class TrainingRun
         var scoreReport = scores.Count == 0 ? null : Compare(run, scores, passes);
         if (files is not null)
         {
-            Write(report, files, run.Images);
+            Write(evaluation, report, scoreReport, run.Recipe, run.Images, run.Network, folder, files);
             Console.WriteLine($"Report: {files.Report}");
             if (scoreReport is not null)
             {
-                scoreReport.Write(files.Scores);
                 Console.WriteLine($"Scores: {files.Scores}");
             }
 
-            WritePage(evaluation, run.Recipe, run.Images, run.Network, folder, files);
             Console.WriteLine($"Page: {files.Page}");
         }
 
@@ -163,7 +166,8 @@ internal static class TrainingRun
         Console.WriteLine($"Computes on: {trainer.Device}");
         var convolutions = trainer.ChecksConvolutions ? trainer.CheckConvolutions() : null;
         ConvolutionOption.Warn(convolutions);
-        folder.WriteMachine([.. MachineReport.Parts(), ("computes on", trainer.Device), .. convolutions?.Rows ?? []]);
+        folder.WriteMachine(
+            [.. MachineReport.Parts(), ("computes on", trainer.Device), ("ranks", $"{ProcessGroup.Current.Size} on {string.Join(", ", ProcessGroup.Current.Hosts.Distinct())}"), .. convolutions?.Rows ?? []]);
         folder.WriteProvenance(Provenance.Now(trainer.Fingerprint, data.Warnings, weights: null));
         try
         {
@@ -184,8 +188,7 @@ internal static class TrainingRun
 
         folder.WriteProvenance(Provenance.Now(trainer.Fingerprint, data.Warnings, WeightHash.Of(trainer.Model)));
         var (evaluation, report) = Evaluate(trainer.Recipe, data, images => Predictions.Of(trainer.Model, images), withDetails: false);
-        Write(report, folder.Evaluation, data);
-        WritePage(evaluation, trainer.Recipe, data, trainer.Model, folder, folder.Evaluation);
+        Write(evaluation, report, null, trainer.Recipe, data, trainer.Model, folder, folder.Evaluation);
         Console.WriteLine($"Run folder: {folder.Root}");
         Console.WriteLine($"Page: {folder.Evaluation.Page}");
         Console.WriteLine($"Next: {PasclCommand.Invocation} calibrate {folder.Root}    (a threshold for score, serve and export)");
@@ -217,18 +220,30 @@ internal static class TrainingRun
         return data;
     }
 
-    private static void Write(EvaluationReport report, EvaluationFiles files, TrainingData data)
+    private static void Write(
+        Evaluator evaluation, EvaluationReport report, ScoreReport? scores, Recipe recipe, TrainingData data, DualBranchNetwork model, RunFolder folder, EvaluationFiles files)
     {
+        // Computed by all ranks, written by the first.
+        var features = FeatureMap.Of(model, data.Test, data.OutOfDistribution, Protocol(recipe, data).TailClasses);
+        if (!ProcessGroup.Current.IsFirst)
+        {
+            return;
+        }
+
         report.Write(files.Report);
         ContactSheet.Write(files.Worst, report.Worst, data.Test, data.OutOfDistribution);
-    }
-
-    private static void WritePage(
-        Evaluator evaluation, Recipe recipe, TrainingData data, DualBranchNetwork model, RunFolder folder, EvaluationFiles files)
-    {
-        var features = FeatureMap.Of(model, data.Test, data.OutOfDistribution, Protocol(recipe, data).TailClasses);
+        scores?.Write(files.Scores);
         new EvaluationFigures { Detection = evaluation.Figures(), Features = features }.Write(files.Figures);
         RunPage.Write(folder, files);
+    }
+
+    // The first rank opens the folder and holds its lock; the others follow it there.
+    private static RunFolder OfFirstRank(Func<RunFolder> open)
+    {
+        var ranks = ProcessGroup.Current;
+        var opened = ranks.IsFirst ? open() : null;
+        var root = ranks.GatherTexts(opened?.Root ?? "")[0];
+        return opened ?? RunFolder.Follow(root);
     }
 
     private static EvaluationProtocol Protocol(Recipe recipe, TrainingData data)

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using Pascl.Kernels;
 using Pascl.Training.Interop;
+using Pascl.Training.Ranks;
 using TorchSharp;
 
 namespace Pascl.Training.Data;
@@ -9,11 +10,16 @@ namespace Pascl.Training.Data;
 /// The input of one training step: <c>[view 1; view 2; outliers]</c> in one tensor, because BatchNorm must see them together. In the second
 /// phase there is one view and there are no outliers.
 /// </summary>
-/// <param name="Images">(Views * ClassifiedCount + OutlierCount, 3, H, W), float32 in [0, 1], stored channels last; or the features of a frozen backbone, (..., F, 1, 1).</param>
+/// <param name="Images">
+/// (Views * ClassifiedCount + OutlierCount, 3, H, W), float32 in [0, 1], stored channels last; or the features of a frozen backbone, (..., F, 1, 1). Where ranks share
+/// the batch, the rows of <see cref="Share"/> alone; everything else is of the whole batch on every rank.
+/// </param>
 /// <param name="Labels">(ClassifiedCount), int64: the class of each in-distribution image, the same for every view.</param>
 /// <param name="Views">Augmented views per in-distribution image, 1 or 2.</param>
 public sealed record Batch(torch.Tensor Images, torch.Tensor Labels, int Views) : IDisposable
 {
+    private readonly long? outlierCount;
+
     /// <summary>The classes of <see cref="Labels"/> where the host can see them without waiting for a device.</summary>
     public IReadOnlyList<int> Classes { get; init; } = [];
 
@@ -23,11 +29,47 @@ public sealed record Batch(torch.Tensor Images, torch.Tensor Labels, int Views) 
     /// <summary>(R), int64: the labels of R rows behind the outliers, which were mixed from the others; null where there are none.</summary>
     public torch.Tensor? MixedLabels { get; init; }
 
+    /// <summary>Whose rows <see cref="Images"/> has.</summary>
+    public RankShare Share { get; init; } = RankShare.Whole;
+
     /// <summary>In-distribution images, N.</summary>
     public long ClassifiedCount => Labels.shape[0];
 
-    /// <summary>Outlier images, K.</summary>
-    public long OutlierCount => Images.shape[0] - (Views * ClassifiedCount) - (MixedLabels?.shape[0] ?? 0);
+    /// <summary>Outlier images, K; those rows that are left where nothing was said.</summary>
+    public long OutlierCount
+    {
+        get => outlierCount ?? Images.shape[0] - (Views * ClassifiedCount) - (MixedLabels?.shape[0] ?? 0);
+        init => outlierCount = value;
+    }
+
+    /// <summary>Rows of the whole batch.</summary>
+    public long RowCount => Parts.Sum();
+
+    // Each view of the images, the outliers, the mixed rows: a rank has a share of each.
+    private int[] Parts =>
+        [.. Enumerable.Repeat((int)ClassifiedCount, Views), (int)OutlierCount, .. MixedLabels is null ? Array.Empty<int>() : [(int)MixedLabels.shape[0]]];
+
+    /// <summary>The numbers, in the whole batch, of the rows that a share has, in the order of its <see cref="Images"/>.</summary>
+    internal int[] RowsOf(RankShare share)
+    {
+        var (rows, first) = (new List<int>(), 0);
+        foreach (var part in Parts)
+        {
+            var own = share.Of(part);
+            rows.AddRange(Enumerable.Range(first + own.First, own.Count));
+            first += part;
+        }
+
+        return [.. rows];
+    }
+
+    /// <summary>A share of a batch of which every row is here, in the current dispose scope.</summary>
+    internal Batch Take(RankShare share) => share == Share ? this : this with
+    {
+        OutlierCount = OutlierCount,
+        Images = Images.permute(0, 2, 3, 1).index_select(0, HostUpload.Vector(RowsOf(share), Images.device)).permute(0, 3, 1, 2),
+        Share = share,
+    };
 
     /// <summary>
     /// The batch of the images <paramref name="chosen"/> whose pixels lie in a (rows, H, W, 3) tensor; it shares that memory and belongs to
@@ -90,6 +132,12 @@ public sealed record BatchPlan
     /// <summary>Epochs of the phase, over which <see cref="ClassSampling.ProgressivelyBalanced"/> goes from one sampling to the other.</summary>
     public int Epochs { get; init; } = 1;
 
+    /// <summary>Whose rows of every batch are made.</summary>
+    public RankShare Share { get; init; } = RankShare.Whole;
+
+    /// <summary>The rows of every batch that a share has.</summary>
+    internal int RowsOf(RankShare share) => (Views * share.Of(BatchSize).Count) + share.Of(OutlierBatchSize).Count;
+
     /// <summary>Background threads that prepare batches. The batches are the same for any number.</summary>
     public int Workers { get; init; } = 1;
 
@@ -132,19 +180,19 @@ internal sealed class BatchBuilder : IDisposable
     }
 
     /// <summary>
-    /// Builds the batch at position <paramref name="step"/> of the epoch, rows [view 1; view 2; outliers]; its tensors belong to no dispose
+    /// Builds the batch at position <paramref name="step"/> of the epoch, rows [view 1; view 2; outliers], or the plan's share of each; its tensors belong to no dispose
     /// scope.
     /// </summary>
     public Batch Build(int step)
     {
         using var scope = torch.NewDisposeScope();
         var start = step * plan.BatchSize;
-        var rows = (plan.Views * plan.BatchSize) + plan.OutlierBatchSize;
+        var (images, outliers) = (plan.Share.Of(plan.BatchSize), plan.Share.Of(plan.OutlierBatchSize));
         var (height, width, channels) = trainingViews.Shape;
-        var pixels = torch.empty(rows, height, width, channels, device: trainingViews.Device); // (Views * N + K, H, W, 3)
-        trainingViews.MakeAll(start, first.Epoch, RandomStream.FirstView, plan.Views, pixels.narrow(0, 0, plan.Views * plan.BatchSize));
+        var pixels = torch.empty(plan.RowsOf(plan.Share), height, width, channels, device: trainingViews.Device); // (Views * N + K, H, W, 3)
+        trainingViews.MakeAll(start + images.First, first.Epoch, RandomStream.FirstView, plan.Views, pixels.narrow(0, 0, plan.Views * images.Count));
         outlierViews?.Make(
-            step * plan.OutlierBatchSize, first.Epoch, RandomStream.Outlier, pixels.narrow(0, plan.Views * plan.BatchSize, plan.OutlierBatchSize));
+            (step * plan.OutlierBatchSize) + outliers.First, first.Epoch, RandomStream.Outlier, pixels.narrow(0, plan.Views * images.Count, outliers.Count));
 
         // The data thread pins what the step will move, so that the step has nothing to wait for.
         return new Batch(
@@ -153,6 +201,8 @@ internal sealed class BatchBuilder : IDisposable
             plan.Views)
         {
             Classes = classes[start..(start + plan.BatchSize)],
+            OutlierCount = plan.OutlierBatchSize,
+            Share = plan.Share,
             Position = first with { Step = step },
         };
     }

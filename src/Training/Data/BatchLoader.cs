@@ -91,8 +91,7 @@ public sealed class BatchLoader : IDisposable
     // Batches of photographs are large: as many as plan.Prefetch of small images are a few megabytes.
     private int Depth()
     {
-        var rows = ((long)plan.Views * plan.BatchSize) + plan.OutlierBatchSize;
-        return (int)Math.Clamp(MostPrefetched / (rows * training.Height * training.Width * PixelBlock.Channels * sizeof(float)), 1, plan.Prefetch);
+        return (int)Math.Clamp(MostPrefetched / ((long)plan.RowsOf(plan.Share) * training.Height * training.Width * PixelBlock.Channels * sizeof(float)), 1, plan.Prefetch);
     }
 
     /// <inheritdoc/>
@@ -112,6 +111,9 @@ public sealed class BatchLoader : IDisposable
         Require(plan.Views is 1 or 2, $"The number of views is {plan.Views}; it must be 1 or 2.");
         Require(plan.Workers >= 1, $"The number of data threads is {plan.Workers}; it must be at least 1.");
         Require(plan.Prefetch >= 1, $"The number of batches prepared ahead is {plan.Prefetch}; it must be at least 1.");
+        Require(
+            Math.Min(plan.BatchSize, plan.OutlierBatchSize == 0 ? plan.BatchSize : plan.OutlierBatchSize) >= plan.Share.Size,
+            $"A batch of {plan.BatchSize} images and {plan.OutlierBatchSize} outliers is too small for {plan.Share.Size} ranks, each of which takes one of both at least; start fewer.");
         RequireBatch(training, plan.BatchSize, "training images", "batch size");
         if (plan.OutlierBatchSize > 0)
         {

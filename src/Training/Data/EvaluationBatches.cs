@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Pascl.Kernels;
+using Pascl.Training.Ranks;
 using TorchSharp;
 
 namespace Pascl.Training.Data;
@@ -13,10 +14,12 @@ public static class EvaluationBatches
     /// </summary>
     /// <param name="images">The images.</param>
     /// <param name="batchSize">Images in a batch.</param>
-    public static IEnumerable<Batch> Of(ImageSet images, int batchSize)
+    /// <param name="share">Which of the batches are wanted; null for all.</param>
+    public static IEnumerable<Batch> Of(ImageSet images, int batchSize, RankShare? share = null)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(batchSize);
-        int[][] batches = [.. Enumerable.Range(0, images.Count).Chunk(batchSize)];
+        var (first, count) = (share ?? RankShare.Whole).Of((images.Count + batchSize - 1) / batchSize);
+        int[][] batches = [.. Enumerable.Range(0, images.Count).Chunk(batchSize).Skip(first).Take(count)];
         return images.IsStreamed ? Ahead(images, batches) : batches.Select(chosen => Build(images, chosen));
     }
 
@@ -49,12 +52,13 @@ public static class EvaluationBatches
     /// <param name="batchSize">Images in a batch.</param>
     /// <param name="device">Where the batches go.</param>
     /// <param name="use">Receives (batch, 3, H, W) in [0, 1], or (batch, F, 1, 1) where the images have features.</param>
+    /// <param name="share">Which of the batches are used; null for all.</param>
     /// <param name="cancellation">Ends it between two batches.</param>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     internal static void ForEach(
-        ImageSet images, int batchSize, torch.Device device, Action<torch.Tensor> use, CancellationToken cancellation = default)
+        ImageSet images, int batchSize, torch.Device device, Action<torch.Tensor> use, RankShare? share = null, CancellationToken cancellation = default)
     {
-        foreach (var batch in Of(images, batchSize))
+        foreach (var batch in Of(images, batchSize, share))
         {
             using (batch)
             {

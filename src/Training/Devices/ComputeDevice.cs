@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Runtime.Intrinsics.X86;
 using Pascl.Kernels.Device;
 using Pascl.Kernels.Ptx;
+using Pascl.Training.Ranks;
 using TorchSharp;
 
 namespace Pascl.Training.Devices;
@@ -21,7 +22,7 @@ public sealed class ComputeDevice : IDisposable
     public bool MultipliesBFloat16 => Torch.type == DeviceType.CUDA && (Kernels?.HasTensorCores ?? KernelDevice.HasTensorCoresOf(Torch.index));
 
     /// <summary>Opens a device.</summary>
-    /// <param name="device"><c>cpu</c>, <c>cuda:i</c>, or <c>auto</c>: the first GPU that this libtorch can use, and the CPU where there is none.</param>
+    /// <param name="device"><c>cpu</c>, <c>cuda:i</c>, or <c>auto</c>: the first GPU that this libtorch can use (of several ranks on a machine the second has the second one), and the CPU where there is none.</param>
     /// <param name="backend">What computes the losses and BatchNorm.</param>
     /// <exception cref="InputException">There is no such device, or this libtorch cannot use it.</exception>
     /// <exception cref="DeviceException">The kernels cannot use it.</exception>
@@ -57,7 +58,7 @@ public sealed class ComputeDevice : IDisposable
             case "cpu":
                 return null;
             case "auto":
-                return torch.cuda.is_available() ? 0 : null;
+                return torch.cuda.is_available() ? OwnGpu(ProcessGroup.Current.LocalRank) : null;
             case var _ when device.StartsWith(Gpu, StringComparison.Ordinal)
                 && int.TryParse(device.AsSpan(Gpu.Length), NumberStyles.None, CultureInfo.InvariantCulture, out var index):
                 RequireGpu(device, index);
@@ -66,6 +67,10 @@ public sealed class ComputeDevice : IDisposable
                 throw new InputException($"There is no device {device}; use auto, cpu, or cuda: and the number of a GPU, such as cuda:0.");
         }
     }
+
+    // Each rank of a machine has a GPU of its own: two would wait for each other.
+    private static int OwnGpu(int localRank) => localRank < torch.cuda.device_count() ? localRank : throw new InputException(
+        $"This is rank {localRank + 1} of its machine, but libtorch finds {torch.cuda.device_count()} GPU(s) there; start as many ranks as there are GPUs, or name one with --device.");
 
     private static void RequireGpu(string device, int index)
     {

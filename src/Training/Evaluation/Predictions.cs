@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using Pascl.Training.Data;
 using Pascl.Training.Networks;
+using Pascl.Training.Ranks;
 using TorchSharp;
 
 namespace Pascl.Training.Evaluation;
@@ -30,7 +31,9 @@ public sealed record Predictions(Logits Main, Logits Auxiliary)
     public double[] Scores(Branch branch) =>
         (branch == Branch.Main ? mainScores : auxiliaryScores) ?? this[branch].Scores(logits => Readout.Score(logits, branch));
 
-    /// <summary>Runs a model over at least one image, in evaluation mode, unaugmented and in batches.</summary>
+    /// <summary>
+    /// Runs a model over at least one image, in evaluation mode, unaugmented and in batches. Of several ranks each takes a share of the batches, and all get everything.
+    /// </summary>
     /// <exception cref="OperationCanceledException">It was cancelled between two batches.</exception>
     public static Predictions Of(DualBranchNetwork model, ImageSet images, int batchSize = UsualBatchSize, CancellationToken cancellation = default) =>
         Of(model, images, batchSize, null, cancellation);
@@ -39,8 +42,10 @@ public sealed record Predictions(Logits Main, Logits Auxiliary)
     internal static Predictions Of(DualBranchNetwork model, ImageSet images, int batchSize, RowBuffer? features, CancellationToken cancellation)
     {
         ArgumentOutOfRangeException.ThrowIfZero(images.Count);
-        var (main, auxiliary) = (new RowBuffer(images.Count), new RowBuffer(images.Count));
-        EvaluationBatches.ForEach(images, batchSize, model.parameters().First().device, Keep, cancellation);
+        var share = new BatchShare(ProcessGroup.Current, images.Count, batchSize);
+        var (main, auxiliary) = (new RowBuffer(images.Count, share.FirstRow), new RowBuffer(images.Count, share.FirstRow));
+        EvaluationBatches.ForEach(images, batchSize, model.parameters().First().device, Keep, ProcessGroup.Current.Share, cancellation);
+        share.Exchange(main, auxiliary, features);
         var readout = Readout.Of(model);
         return new(readout, Read(main, Branch.Main), Read(auxiliary, Branch.Auxiliary));
 
@@ -66,7 +71,7 @@ public sealed record FeaturePass(ImageSet Images, Predictions Predictions, Featu
     /// <exception cref="OperationCanceledException">It was cancelled between two batches.</exception>
     public static FeaturePass Of(DualBranchNetwork model, ImageSet images, int batchSize = Predictions.UsualBatchSize, CancellationToken cancellation = default)
     {
-        var features = new RowBuffer(images.Count);
+        var features = new RowBuffer(images.Count, new BatchShare(ProcessGroup.Current, images.Count, batchSize).FirstRow);
         var predictions = Predictions.Of(model, images, batchSize, features, cancellation);
         return new FeaturePass(images, predictions, new Features(features.Values, features.Columns));
     }
@@ -146,9 +151,41 @@ public abstract class FloatRows
     internal float[] Values { get; }
 }
 
+/// <summary>The batches of a set that a rank runs: whole ones, the same as those of one rank, so that every number is the same, too.</summary>
+/// <param name="ranks">Who shares them.</param>
+/// <param name="count">Images of the set.</param>
+/// <param name="batchSize">Images in a full batch.</param>
+internal sealed class BatchShare(ProcessGroup ranks, int count, int batchSize)
+{
+    private readonly int batches = (count + batchSize - 1) / batchSize;
+
+    /// <summary>The rank's first row.</summary>
+    public int FirstRow => FirstRowOf(ranks.Share.Of(batches).First);
+
+    /// <summary>Gives every rank the rows of all.</summary>
+    public void Exchange(params RowBuffer?[] buffers)
+    {
+        if (ranks.IsAlone)
+        {
+            return;
+        }
+
+        int[] rows = [.. Enumerable.Range(0, ranks.Size).Select(rank => ranks.ShareOf(rank).Of(batches)).Select(own => FirstRowOf(own.First + own.Count) - FirstRowOf(own.First))];
+        foreach (var buffer in buffers.OfType<RowBuffer>())
+        {
+            // A rank without a batch does not know the columns yet.
+            buffer.Begin((int)ranks.Largest(buffer.Columns));
+            ranks.Gather(buffer.Values, [.. rows.Select(own => checked(own * buffer.Columns))]);
+        }
+    }
+
+    private int FirstRowOf(int batch) => Math.Min(count, batch * batchSize);
+}
+
 /// <summary>Collects the rows of one batch after the other in one array.</summary>
 /// <param name="count">How many rows there will be in all.</param>
-internal sealed class RowBuffer(int count)
+/// <param name="first">The row that comes first.</param>
+internal sealed class RowBuffer(int count, int first = 0)
 {
     private int filled;
 
@@ -157,17 +194,22 @@ internal sealed class RowBuffer(int count)
 
     public int Columns { get; private set; }
 
+    /// <summary>Makes room for rows of so many columns, once.</summary>
+    public void Begin(int columns)
+    {
+        if (Columns == 0)
+        {
+            Columns = columns;
+            Values = new float[(long)count * Columns];
+        }
+    }
+
     /// <summary>Appends a (rows, columns) tensor of any type on any device.</summary>
     public void Append(torch.Tensor rows)
     {
-        if (filled == 0)
-        {
-            Columns = (int)rows.shape[1];
-            Values = new float[(long)count * Columns];
-        }
-
+        Begin((int)rows.shape[1]);
         var values = MemoryMarshal.Cast<byte, float>(rows.to(torch.float32).cpu().contiguous().bytes);
-        values.CopyTo(Values.AsSpan(filled));
+        values.CopyTo(Values.AsSpan((first * Columns) + filled));
         filled += values.Length;
     }
 }

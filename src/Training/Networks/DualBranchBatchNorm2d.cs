@@ -1,6 +1,7 @@
 using Pascl.Kernels;
 using Pascl.Kernels.Device;
 using Pascl.Training.Interop;
+using Pascl.Training.Ranks;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
@@ -71,7 +72,8 @@ public sealed class DualBranchBatchNorm2d : Module<Tensor, Branch, Tensor>
             auxiliaryBatches += branch == Branch.Auxiliary ? 1 : 0;
         }
 
-        if (kernels is not null)
+        var isShared = usesBatchStatistics && !ProcessGroup.Current.IsAlone;
+        if (kernels is not null && !isShared)
         {
             var operation = new DualBatchNormOperation(kernels, mean, variance, usesBatchStatistics)
             {
@@ -80,6 +82,17 @@ public sealed class DualBranchBatchNorm2d : Module<Tensor, Branch, Tensor>
                 Epsilon = (float)Epsilon,
             };
             return DualBatchNormFunction.Normalize(operation, input, weight, bias, residual);
+        }
+
+        if (isShared)
+        {
+            var shared = SynchronisedBatchNormFunction.Normalize(new SynchronisedBatchNorm(ProcessGroup.Current, mean, variance, Momentum, Epsilon), input, weight, bias);
+            return activation switch
+            {
+                BatchNormActivation.None => shared,
+                BatchNormActivation.Rectify => shared.relu(),
+                _ => (shared + residual!).relu(),
+            };
         }
 
         // The backward pass of torch's BatchNorm needs its input, not its output, so sums and rectifiers may overwrite the output.

@@ -11,14 +11,14 @@ namespace Pascl.Training.Reporting;
 internal sealed class RunJournal : IDisposable
 {
     private readonly RunFolder folder;
-    private readonly RunLog log;
-    private readonly TensorBoardLog events;
+    private readonly RunLog? log;
+    private readonly TensorBoardLog? events;
     private readonly IProgress<StepReport>? display;
     private readonly Dictionary<string, double> secondsByPhase;
     private long lastReport = Stopwatch.GetTimestamp();
     private long images;
     private TimeSpan waited;
-    private bool hasPage = true;
+    private bool hasPage;
     private int pages;
     private long lastPage;
     private TimeSpan pageCost;
@@ -29,16 +29,21 @@ internal sealed class RunJournal : IDisposable
     /// <param name="display">Told after the files.</param>
     public RunJournal(RunFolder folder, long logLength, IProgress<StepReport>? display)
     {
-        this.folder = folder;
+        (this.folder, this.display, hasPage) = (folder, display, folder.IsWritten);
+        if (!folder.IsWritten)
+        {
+            secondsByPhase = [];
+            return;
+        }
+
         log = RunLog.Open(folder.Log, logLength);
         var earlier = RunLog.Read(folder.Log);
         events = new TensorBoardLog(folder.Events, earlier);
-        this.display = display;
         secondsByPhase = earlier.GroupBy(report => report.Phase).ToDictionary(phase => phase.Key, phase => phase.Last().Seconds);
     }
 
     /// <summary>Bytes of the log so far.</summary>
-    public long LogLength => log.Length;
+    public long LogLength => log?.Length ?? 0;
 
     /// <summary>Counts images that went through the network.</summary>
     public void Count(long imageCount) => images += imageCount;
@@ -62,8 +67,8 @@ internal sealed class RunJournal : IDisposable
             Seconds = total,
             ResidentBytes = Environment.WorkingSet,
         };
-        log.Write(complete);
-        events.Write(complete);
+        log?.Write(complete);
+        events?.Write(complete);
         display?.Report(complete);
         RestartClock(waitTime);
     }
@@ -87,7 +92,7 @@ internal sealed class RunJournal : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => log.Dispose();
+    public void Dispose() => log?.Dispose();
 }
 
 /// <summary>

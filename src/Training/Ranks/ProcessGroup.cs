@@ -1,0 +1,386 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using System.Text;
+using TorchSharp;
+
+namespace Pascl.Training.Ranks;
+
+/// <summary>
+/// The processes that do one job together, each with a share of every batch: ranks 0 to R - 1, started by Open MPI's <c>mpirun</c> or by Slurm. Without them there
+/// is one rank, no library is loaded, and every operation here does nothing.
+/// </summary>
+/// <remarks>
+/// The operations are collective: every rank calls them in the same order with arguments of the same shape, and gets the same result bit for bit. Sums are in the
+/// order that Open MPI chooses for the number of ranks and the size, the same in every run. A rank that waits longer than <see cref="Timeout"/> names those that did
+/// not come, and ends all.
+/// </remarks>
+internal sealed class ProcessGroup
+{
+    private const int WaitingTag = 7;
+    private const int SlackMilliseconds = 500;
+
+    // MPI counts in 32 bits; a part of this size is also as much as is copied from a device at once.
+    private const int MostElements = 1 << 28;
+
+    private static readonly TimeSpan spinning = TimeSpan.FromMilliseconds(2);
+    private static readonly TimeSpan roll = TimeSpan.FromSeconds(5);
+
+    private readonly OpenMpi? mpi;
+
+    private ProcessGroup(OpenMpi? mpi)
+    {
+        this.mpi = mpi;
+        (Rank, Size) = mpi is null ? (0, 1) : (mpi.Rank, mpi.Size);
+        Hosts = [mpi?.Host ?? Environment.MachineName];
+        if (mpi is not null)
+        {
+            Hosts = GatherTexts(mpi.Host);
+            LocalRank = Hosts.Take(Rank).Count(host => host == Hosts[Rank]);
+        }
+    }
+
+    /// <summary>Those that this process belongs to.</summary>
+    public static ProcessGroup Current { get; private set; } = new(null);
+
+    /// <summary>The longest time that a rank waits for the others where nothing else is asked for.</summary>
+    public static TimeSpan UsualTimeout { get; } = TimeSpan.FromMinutes(10);
+
+    /// <summary>The number of this process, from 0.</summary>
+    public int Rank { get; }
+
+    /// <summary>R, how many there are.</summary>
+    public int Size { get; }
+
+    /// <summary>Whether there are no others.</summary>
+    public bool IsAlone => Size == 1;
+
+    /// <summary>Whether it is the one that writes files and speaks.</summary>
+    public bool IsFirst => Rank == 0;
+
+    /// <summary>The machine of each rank.</summary>
+    public IReadOnlyList<string> Hosts { get; }
+
+    /// <summary>The number of this process among those of its machine, from 0.</summary>
+    public int LocalRank { get; }
+
+    /// <summary>The longest time that a rank waits for the others.</summary>
+    public TimeSpan Timeout { get; set; } = UsualTimeout;
+
+    /// <summary>How this process is called in messages; what a rank but the first writes to standard error begins with it already.</summary>
+    public string Name => NameOf(Rank);
+
+    /// <summary>Meets the other ranks, where this process was started with others.</summary>
+    /// <exception cref="InputException">Their MPI is missing, or is another one than Open MPI.</exception>
+    public static ProcessGroup Join()
+    {
+        if (Current.IsAlone && StartedWith() > 1)
+        {
+            Current = new ProcessGroup(OpenMpi.Start());
+        }
+
+        return Current;
+    }
+
+    /// <summary>How many processes were started together with this one, itself included, by what their starter tells them.</summary>
+    internal static int StartedWith()
+    {
+        var byOpenMpi = Number("OMPI_COMM_WORLD_SIZE");
+        if (byOpenMpi == 0 && Number("PMI_SIZE") is > 1 and var byOthers)
+        {
+            throw new InputException(
+                $"{byOthers} ranks were started by the mpiexec of another MPI (MPICH or Intel MPI), which Pascl does not speak; start them by Open MPI's mpirun, or with srun --mpi=pmix.");
+        }
+
+        var bySlurm = Environment.GetEnvironmentVariable("PMIX_RANK") is null ? 0 : Number("SLURM_NTASKS");
+        return Math.Max(1, Math.Max(byOpenMpi, bySlurm));
+
+        static int Number(string variable) =>
+            int.TryParse(Environment.GetEnvironmentVariable(variable), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : 0;
+    }
+
+    /// <summary>What this rank has of everything that is shared.</summary>
+    public RankShare Share => ShareOf(Rank);
+
+    /// <summary>What a rank has of everything that is shared.</summary>
+    public RankShare ShareOf(int rank) => new(rank, Size);
+
+    /// <summary>Sums a tensor over the ranks, in its place.</summary>
+    /// <param name="values">Contiguous, float32, float64 or int64; of another device it is copied to the host and back.</param>
+    public void Sum(torch.Tensor values)
+    {
+        if (!IsAlone)
+        {
+            using var pending = BeginSum(values);
+            pending.Finish();
+        }
+    }
+
+    /// <summary>Begins <see cref="Sum"/>; what is computed meanwhile must not touch the tensor.</summary>
+    public unsafe PendingSum BeginSum(torch.Tensor values)
+    {
+        if (!values.is_contiguous())
+        {
+            throw new ArgumentException("Only contiguous tensors are summed over the ranks.", nameof(values));
+        }
+
+        var onHost = values.device_type == DeviceType.CPU ? values.alias() : values.cpu();
+        var requests = new List<nint>();
+        if (mpi is not null && onHost.numel() > 0)
+        {
+            var address = (byte*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(onHost.bytes));
+            for (var first = 0L; first < onHost.numel(); first += MostElements)
+            {
+                var count = (int)Math.Min(MostElements, onHost.numel() - first);
+                requests.Add(mpi.BeginSum(address + (first * onHost.element_size()), count, TypeOf(onHost)));
+            }
+        }
+
+        return new PendingSum(this, values, onHost.DetachFromDisposeScope(), requests);
+    }
+
+    /// <summary>The rows of all ranks, one rank after the other; (all rows, columns) in the current dispose scope.</summary>
+    /// <param name="rows">(rows of this rank, columns), contiguous, float32, float64 or int64.</param>
+    /// <param name="rowsOfRanks">(R): how many rows each rank has.</param>
+    public unsafe torch.Tensor Gather(torch.Tensor rows, IReadOnlyList<int> rowsOfRanks)
+    {
+        if (rows.shape[0] != rowsOfRanks[Rank])
+        {
+            throw new ArgumentException($"Rank {Rank} has {rows.shape[0]} rows where {rowsOfRanks[Rank]} were agreed on.", nameof(rows));
+        }
+
+        using var scope = torch.NewDisposeScope();
+        var columns = rows.dim() == 1 ? 1 : checked((int)rows.shape[1]);
+        var all = torch.empty([rowsOfRanks.Sum(), .. rows.shape[1..]], rows.dtype); // (all rows, columns)
+        all.narrow(0, rowsOfRanks.Take(Rank).Sum(), rows.shape[0]).copy_(rows.cpu());
+        if (all.numel() > 0)
+        {
+            Gather(Unsafe.AsPointer(ref MemoryMarshal.GetReference(all.bytes)), [.. rowsOfRanks.Select(count => checked(count * columns))], TypeOf(all));
+        }
+
+        return all.to(rows.device).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Gives every rank the parts of all; each has its own in its place already.</summary>
+    /// <param name="values">All parts, one rank after the other.</param>
+    /// <param name="counts">(R): numbers in each part.</param>
+    public unsafe void Gather(float[] values, int[] counts)
+    {
+        fixed (float* address = values)
+        {
+            Gather(address, counts, mpi?.Floats ?? 0);
+        }
+    }
+
+    /// <summary>The text of every rank.</summary>
+    public unsafe string[] GatherTexts(string text)
+    {
+        if (mpi is null)
+        {
+            return [text];
+        }
+
+        var own = Encoding.UTF8.GetBytes(text);
+        var lengths = new long[Size];
+        lengths[Rank] = own.Length;
+        fixed (long* address = lengths)
+        {
+            Gather(address, [.. Enumerable.Repeat(1, Size)], mpi.Longs);
+        }
+
+        int[] counts = [.. lengths.Select(length => (int)length)];
+        var all = new byte[counts.Sum()];
+        own.CopyTo(all, counts.Take(Rank).Sum());
+        fixed (byte* address = all)
+        {
+            Gather(address, counts, mpi.Bytes);
+        }
+
+        return [.. counts.Select((count, rank) => Encoding.UTF8.GetString(all, counts.Take(rank).Sum(), count))];
+    }
+
+    /// <summary>Gives every rank the tensor's values of rank 0, in their place.</summary>
+    /// <param name="values">Contiguous or not, of any type and device.</param>
+    public unsafe void Broadcast(torch.Tensor values)
+    {
+        if (mpi is null || values.numel() == 0)
+        {
+            return;
+        }
+
+        using var scope = torch.NewDisposeScope();
+        using var frozen = torch.no_grad();
+        var onHost = values.detach().cpu().contiguous();
+        var bytes = onHost.bytes;
+        var address = (byte*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(bytes));
+        var request = mpi.BeginBroadcast(address, bytes.Length, mpi.Bytes, root: 0);
+        Wait(ref request);
+        if (!IsFirst)
+        {
+            values.copy_(onHost);
+        }
+    }
+
+    /// <summary>The largest value of a rank.</summary>
+    public unsafe long Largest(long value)
+    {
+        if (mpi is not null)
+        {
+            var request = mpi.BeginMaximum(&value, 1, mpi.Longs);
+            Wait(ref request);
+        }
+
+        return value;
+    }
+
+    /// <summary>Throws where a rank has something else than rank 0, which names both.</summary>
+    /// <param name="what">What it is, such as <c>the images</c>.</param>
+    /// <param name="value">What this rank has, in words.</param>
+    /// <param name="advice">What to do about it.</param>
+    /// <exception cref="InputException">It has.</exception>
+    public void RequireSame(string what, string value, string advice)
+    {
+        var values = GatherTexts(value);
+        var other = Array.FindIndex(values, text => text != values[0]);
+        if (other > 0)
+        {
+            throw new InputException(
+                $"Of {what}, {NameOf(0)} has {values[0]} and {NameOf(other)} has {values[other]}; all ranks need the same. {advice}");
+        }
+    }
+
+    /// <summary>
+    /// Done by a rank that fails before it says why. Where rank 0 fails for the same reason, it is the one that speaks: the others give it time to end them.
+    /// </summary>
+    public void Announce(TextWriter error)
+    {
+        if (mpi is null)
+        {
+            return;
+        }
+
+        if (IsFirst)
+        {
+            error.Write($"{Name}: ");
+        }
+        else
+        {
+            Thread.Sleep(SlackMilliseconds);
+        }
+    }
+
+    /// <summary>Ends all ranks; none comes back from it where there are several.</summary>
+    public void End(int exitCode)
+    {
+        Console.Error.Flush();
+        mpi?.Abort(exitCode);
+    }
+
+    /// <summary>Takes leave of the other ranks after the work is done.</summary>
+    public void Leave() => mpi?.Finish();
+
+    /// <summary>Waits for an operation that was begun.</summary>
+    internal void Wait(ref nint request)
+    {
+        var started = Stopwatch.GetTimestamp();
+        while (!mpi!.IsOver(ref request))
+        {
+            // Ranks that share a core must leave it to each other; a core of one's own answers sooner without sleep.
+            var waited = Stopwatch.GetElapsedTime(started);
+            if (waited > Timeout)
+            {
+                NameTheMissing();
+            }
+
+            if (waited > spinning)
+            {
+                Thread.Sleep(0);
+            }
+            else
+            {
+                Thread.Yield();
+            }
+        }
+    }
+
+    // Whoever waits tells the others so, and after some seconds those that told nothing are the ones that did not come.
+    private void NameTheMissing()
+    {
+        var others = Enumerable.Range(0, Size).Where(rank => rank != Rank).ToArray();
+        Array.ForEach(others, rank => mpi!.Signal(rank, WaitingTag));
+        var waiting = new SortedSet<int> { Rank };
+        var started = Stopwatch.GetTimestamp();
+        while (waiting.Count < Size && Stopwatch.GetElapsedTime(started) < roll)
+        {
+            waiting.UnionWith(others.Where(rank => mpi!.HasSignal(rank, WaitingTag)));
+            Thread.Sleep(1);
+        }
+
+        var missing = Enumerable.Range(0, Size).Except(waiting).Select(NameOf).ToArray();
+        if (waiting.Min == Rank)
+        {
+            var sentence = missing.Length == 0
+                ? "all ranks wait, for different things: they do not run the same program on the same recipe and images."
+                : $"{string.Join(", ", missing)} did not come within {Timeout.TotalSeconds:0} s: stopped, without a connection, or still at work. Look there, or give it more time with --rank-timeout.";
+            Console.Error.WriteLine(IsFirst ? $"{Name}: {sentence}" : sentence);
+            End(exitCode: 1);
+        }
+
+        Thread.Sleep(roll);
+        End(exitCode: 1);
+    }
+
+    private unsafe void Gather(void* values, int[] counts, nint type)
+    {
+        if (mpi is null)
+        {
+            return;
+        }
+
+        var places = new int[Size];
+        for (var rank = 1; rank < Size; rank++)
+        {
+            places[rank] = checked(places[rank - 1] + counts[rank - 1]);
+        }
+
+        fixed (int* countAddress = counts, placeAddress = places)
+        {
+            var request = mpi.BeginGather(values, countAddress, placeAddress, type);
+            Wait(ref request);
+        }
+    }
+
+    private string NameOf(int rank) => $"rank {rank} on {Hosts[rank]}";
+
+    private nint TypeOf(torch.Tensor tensor) => tensor.dtype switch
+    {
+        torch.ScalarType.Float32 => mpi?.Floats ?? 0,
+        torch.ScalarType.Float64 => mpi?.Doubles ?? 0,
+        torch.ScalarType.Int64 => mpi?.Longs ?? 0,
+        var other => throw new ArgumentException($"Ranks exchange tensors of Float32, Float64 and Int64, not {other}."),
+    };
+}
+
+/// <summary>A sum over the ranks that was begun.</summary>
+internal sealed class PendingSum(ProcessGroup group, torch.Tensor values, torch.Tensor onHost, List<nint> requests) : IDisposable
+{
+    /// <summary>Waits for it; the tensor has the sums then.</summary>
+    public void Finish()
+    {
+        foreach (ref var request in CollectionsMarshal.AsSpan(requests))
+        {
+            group.Wait(ref request);
+        }
+
+        requests.Clear();
+        if (values.device_type != DeviceType.CPU)
+        {
+            using var frozen = torch.no_grad();
+            values.copy_(onHost);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => onHost.Dispose();
+}
