@@ -1,12 +1,13 @@
 using Microsoft.Testing.Platform.Builder;
 using Pascl.Tests.Processes;
+using Pascl.Tests.Training.Ranks;
 
 [assembly: Parallelizable(ParallelScope.Fixtures)]
 [assembly: InWorkerProcesses]
 
 namespace Pascl.Tests;
 
-/// <summary>The tests' program: a run of tests, or one of the processes in which a run has its tests done.</summary>
+/// <summary>The tests' program: a run of tests, or one of the processes in which a run has its tests done, or trains as a rank.</summary>
 internal static class Program
 {
     /// <summary>The exit code of Microsoft.Testing.Platform where a test failed.</summary>
@@ -17,6 +18,11 @@ internal static class Program
         if (arguments is [Worker.Argument, var pipe])
         {
             return Worker.Run(pipe);
+        }
+
+        if (arguments is [RankTraining.Argument, var method, var type, var output])
+        {
+            return RankTraining.Run(method, type, output);
         }
 
         var builder = await TestApplication.CreateBuilderAsync(arguments);

@@ -1,0 +1,66 @@
+namespace Pascl.Tests.Training.Ranks;
+
+/// <summary>Several ranks of Open MPI train what one trains with the whole batch.</summary>
+public sealed class RankTests
+{
+    [OneTimeSetUp]
+    public void There_is_mpirun() => OpenMpiRun.RequireIt();
+
+    // Batches of 22 images and 9 outliers, which neither 2 nor 4 ranks share evenly, and of which most have no image of a tail class in the share of some rank.
+    [TestCase(2, "pascl")]
+    [TestCase(4, "pascl")]
+    [TestCase(2, "oe")]
+    [TestCase(2, "cocl")]
+    [TestCase(2, "eat")]
+    public void ranks_come_to_the_losses_and_weights_of_one_rank_in_double_precision(int ranks, string method) => RequireEqual(ranks, method);
+
+    [Long]
+    [TestCase(4, "oe")]
+    [TestCase(4, "cocl")]
+    [TestCase(4, "eat")]
+    [TestCase(4, "energy-oe")]
+    [TestCase(4, "ce")]
+    public void four_ranks_do_for_every_method(int ranks, string method) => RequireEqual(ranks, method);
+
+    [Test]
+    public void ranks_come_to_the_losses_of_one_rank_in_single_precision()
+    {
+        var (alone, together) = (RankTraining.Of(1, "pascl", "float32"), RankTraining.Of(2, "pascl", "float32"));
+        Assert.That(Deviation(together.Losses, alone.Losses), Is.LessThan(1e-4));
+    }
+
+    [Test]
+    public void the_same_ranks_come_to_the_same_bits()
+    {
+        var (first, second) = (RankTraining.Of(2, "pascl", "float32"), RankTraining.Of(2, "pascl", "float32"));
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(second.Losses, Is.EqualTo(first.Losses));
+            foreach (var (name, values) in first.State)
+            {
+                Assert.That(second.State[name], Is.EqualTo(values), name);
+            }
+        }
+    }
+
+    private static void RequireEqual(int ranks, string method)
+    {
+        var (alone, together) = (RankTraining.Of(1, method, "float64"), RankTraining.Of(ranks, method, "float64"));
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(Deviation(together.Losses, alone.Losses), Is.LessThan(1e-7), "losses");
+            foreach (var (name, values) in alone.State)
+            {
+                Assert.That(Deviation(together.State[name], values), Is.LessThan(1e-7), name);
+            }
+        }
+    }
+
+    // The largest difference in parts of the largest value.
+    private static double Deviation(double[] actual, double[] expected)
+    {
+        Assert.That(actual, Has.Length.EqualTo(expected.Length));
+        var largest = Math.Max(1e-6, expected.Max(Math.Abs));
+        return actual.Zip(expected, (left, right) => Math.Abs(left - right)).Max() / largest;
+    }
+}

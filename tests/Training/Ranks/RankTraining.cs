@@ -1,0 +1,146 @@
+using System.Diagnostics;
+using System.Text.Json;
+using Pascl.Training;
+using Pascl.Training.Devices;
+using Pascl.Training.Interop;
+using Pascl.Training.Optimisation;
+using Pascl.Training.Ranks;
+using Pascl.Training.Recipes;
+using TorchSharp;
+
+namespace Pascl.Tests.Training.Ranks;
+
+/// <summary>
+/// Steps of a tiny training as one of the ranks that <c>mpirun</c> starts, or alone: the shipped loader, step, objective and optimiser, in float32 or with everything
+/// made float64. The first rank writes what came out.
+/// </summary>
+internal static class RankTraining
+{
+    /// <summary>The argument of the tests' program that makes it a rank; behind it the method, the type, and the file of the result.</summary>
+    public const string Argument = "--train-as-a-rank";
+
+    private const int FirstSteps = 20;
+    private const int SecondSteps = 5;
+
+    /// <summary>What came out: the total loss of every step, and all weights and statistics.</summary>
+    public sealed record Result(double[] Losses, Dictionary<string, double[]> State);
+
+    /// <summary>Trains and writes; the exit code of the process.</summary>
+    public static int Run(string method, string type, string output)
+    {
+        NativeLibTorch.EnsureLoaded();
+        var ranks = ProcessGroup.Join();
+        var result = Train(method, type == "float64");
+        if (ranks.IsFirst)
+        {
+            File.WriteAllText(output, JsonSerializer.Serialize(result));
+        }
+
+        ranks.Leave();
+        return 0;
+    }
+
+    /// <summary>The same by so many ranks, in processes of their own.</summary>
+    public static Result Of(int ranks, string method, string type)
+    {
+        using var folder = new TemporaryFolder();
+        var output = Path.Combine(folder.Path, "result.json");
+        string[] arguments = [Argument, method, type, output];
+        var (exitCode, said) = OpenMpiRun.Tests(ranks, arguments);
+        Assert.That(exitCode, Is.Zero, said);
+        return JsonSerializer.Deserialize<Result>(File.ReadAllText(output))!;
+    }
+
+    private static Result Train(string method, bool isDouble)
+    {
+        // SGD, because Adam turns the last bit of a gradient of nearly zero into a whole step.
+        var optimiser = new OptimiserSettings(OptimiserKind.Sgd, LearningRate: 0.02);
+        var recipe = Recipe(method) with { Width = 4, OutlierBatchSize = 9 };
+        recipe = recipe with
+        {
+            Representation = recipe.Representation with { BatchSize = 22, Optimiser = optimiser },
+            AuxiliaryBranch = recipe.AuxiliaryBranch with { BatchSize = 22, Optimiser = optimiser, Epochs = 1 },
+        };
+        Trainer.PrepareTorch(recipe);
+        var data = TinyTraining.Data;
+        using var device = ComputeDevice.Open("cpu", Backend.Torch);
+        using var model = Trainer.CreateModel(recipe, data.Training.ClassCount, device);
+        if (isDouble)
+        {
+            model.to(torch.float64);
+        }
+
+        var losses = new List<double>();
+        foreach (var (phase, count) in Trainer.Phases(recipe, data, device).Zip([FirstSteps, SecondSteps]))
+        {
+            phase.Enter(model);
+            using var steps = new TrainingSteps(phase, model, data, device);
+            using var loader = TrainingSteps.NewLoader(phase, data, device);
+            model.train();
+            foreach (var batch in loader.Epoch(0).Take(count))
+            {
+                using var sums = new LossSums(steps.Objective.TermNames.Count, null, device.Torch);
+                using (batch)
+                {
+                    using var scope = torch.NewDisposeScope();
+                    steps.Take(isDouble ? batch with { OutlierCount = batch.OutlierCount, Images = batch.Images.to(torch.float64) } : batch, sums);
+                }
+
+                losses.Add(sums.EpochMeans(1)[0]);
+            }
+        }
+
+        using var values = torch.NewDisposeScope();
+        return new Result([.. losses], model.state_dict().ToDictionary(
+            entry => entry.Key, entry => entry.Value.detach().to(torch.float64).contiguous().data<double>().ToArray()));
+    }
+
+    private static Recipe Recipe(string method) => Pascl.Training.Methods.MethodDefinition.Change(TinyTraining.Recipe, method);
+}
+
+/// <summary>Starts the tests' program, or Pascl, as ranks of Open MPI.</summary>
+internal static class OpenMpiRun
+{
+    private static readonly bool isThere = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Any(folder => File.Exists(Path.Combine(folder, "mpirun")));
+
+    /// <summary>Skips a test where there is no <c>mpirun</c>.</summary>
+    public static void RequireIt()
+    {
+        if (!isThere)
+        {
+            Assert.Ignore("There is no mpirun here (Debian: openmpi-bin), so nothing is trained by several ranks.");
+        }
+    }
+
+    /// <summary>Runs the tests' program as so many ranks; as one without <c>mpirun</c>.</summary>
+    public static (int ExitCode, string Output) Tests(int ranks, string[] arguments) => Finish(Start(ranks, Environment.ProcessPath!, arguments));
+
+    /// <summary>Runs Pascl likewise.</summary>
+    public static (int ExitCode, string Output) Pascl(int ranks, params string[] arguments) => Finish(StartPascl(ranks, arguments));
+
+    /// <summary>Starts Pascl likewise.</summary>
+    public static Process StartPascl(int ranks, params string[] arguments) => Start(ranks, Path.Combine(PasclProgram.Folder, "Pascl.Training"), arguments);
+
+    /// <summary>Waits for the end of what was started.</summary>
+    public static (int ExitCode, string Output) Finish(Process process)
+    {
+        using (process)
+        {
+            var error = process.StandardError.ReadToEndAsync();
+            var output = process.StandardOutput.ReadToEnd();
+            process.WaitForExit();
+            return (process.ExitCode, output + error.Result);
+        }
+    }
+
+    private static Process Start(int ranks, string program, string[] arguments)
+    {
+        string[] starter = ranks == 1 ? [] : ["mpirun", "-n", $"{ranks}", "--oversubscribe", "--bind-to", "none"];
+        string[] line = [.. starter, program, .. arguments];
+        var start = new ProcessStartInfo(line[0], line[1..]) { RedirectStandardOutput = true, RedirectStandardError = true };
+
+        // Containers and continuous integration often are root.
+        start.Environment["OMPI_ALLOW_RUN_AS_ROOT"] = start.Environment["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] = "1";
+        return Process.Start(start)!;
+    }
+}
