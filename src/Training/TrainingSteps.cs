@@ -91,8 +91,9 @@ internal sealed class TrainingSteps : IDisposable
         var output = GatheredRows.Of(ranks, model.forward(moved.Images, Phase.Branch), moved);
         var terms = Objective.Terms(output, moved, clock);
         clock?.Begin(StepPart.Backward);
+        gradients.Begin();
         KernelGradients.Backward(terms.Total);
-        gradients.Sum();
+        gradients.Finish();
         clock?.Begin(StepPart.Optimiser);
         Optimiser.Step();
         clock?.Begin(StepPart.Rest);

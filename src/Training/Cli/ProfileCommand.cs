@@ -7,6 +7,7 @@ using Pascl.Training.Devices;
 using Pascl.Training.Interop;
 using Pascl.Training.Networks;
 using Pascl.Training.Profiling;
+using Pascl.Training.Ranks;
 using Pascl.Training.Recipes;
 using TorchSharp;
 
@@ -63,7 +64,7 @@ internal static class ProfileCommand
                         AtLeast(1, steps, result), AtLeast(0, warmUp, result), result.GetRequiredValue(phase), result.GetValue(trace), result.GetValue(synchronise),
                         ConvolutionOption.IsOn(result)));
         });
-        return command.WithConvolutionCheck().WithExamples(
+        return command.WithConvolutionCheck().WithRanks().WithExamples(
             "profile",
             "profile --preset cifar10-lt-cpu --data DATA --steps 20 --trace trace.json",
             "profile --phase auxiliary-branch --threads 1",
@@ -99,9 +100,11 @@ internal static class ProfileCommand
         var isGpu = device.Torch.type == DeviceType.CUDA;
         using var clock = new StepClock(settings.Steps, settings.Synchronise && isGpu ? () => torch.cuda.synchronize(device.Torch) : null, ranges);
         using var steps = new TrainingSteps(phase, model, data, device, clock);
-        var images = Take(steps, device, clock, settings);
+        var exchange = new ExchangeProfile(ProcessGroup.Current);
+        var images = Take(steps, device, clock, exchange, settings);
         var profile = new StepProfile(clock);
         new ProfileReport(profile, device, images, ranges is not null).Write($"{settings.Steps} steps of the {phase.Name} phase of {recipe.Preset}");
+        exchange.Write(settings.Steps);
         if (isGpu || settings.Synchronise)
         {
             Console.WriteLine(
@@ -120,7 +123,7 @@ internal static class ProfileCommand
     }
 
     // Returns the images of the measured steps.
-    private static long Take(TrainingSteps steps, ComputeDevice device, StepClock clock, ProfileSettings settings)
+    private static long Take(TrainingSteps steps, ComputeDevice device, StepClock clock, ExchangeProfile exchange, ProfileSettings settings)
     {
         using var sums = new LossSums(steps.Objective.TermNames.Count, null, device.Torch);
         var (taken, images) = (0, 0L);
@@ -145,12 +148,14 @@ internal static class ProfileCommand
                 if (taken == settings.WarmUp)
                 {
                     clock.Restart();
+                    exchange.Restart();
                     images = 0;
                 }
 
                 if (isLast)
                 {
                     clock.End();
+                    exchange.End();
                     return images;
                 }
             }
@@ -158,6 +163,39 @@ internal static class ProfileCommand
     }
 
     private sealed record ProfileSettings(int Steps, int WarmUp, string Phase, string? Trace, bool Synchronise, bool ChecksConvolutions);
+}
+
+/// <summary>What the ranks exchanged in the measured steps; nothing where there is one.</summary>
+internal sealed class ExchangeProfile(ProcessGroup ranks)
+{
+    private ExchangeTally[] tallies = Now(ranks);
+
+    /// <summary>Forgets what came before.</summary>
+    public void Restart() => tallies = Now(ranks);
+
+    /// <summary>The last step is over.</summary>
+    public void End() => tallies = [.. Now(ranks).Zip(tallies, (now, before) => now - before)];
+
+    /// <summary>Writes what a rank gave and how long the first one waited.</summary>
+    public void Write(int steps)
+    {
+        if (ranks.IsAlone)
+        {
+            return;
+        }
+
+        ConsoleTable.Write(
+            $"Exchanged by {ranks.Size} ranks on {ranks.Hosts.Distinct().Count()} machine(s), per step and rank",
+            ["part", "operations", "bytes given", "ms waited"],
+            [.. Enum.GetValues<ExchangePart>().Zip(tallies).Where(part => part.Second.Operations > 0).Select(part => (string[])[
+                part.First.ToString(),
+                ((double)part.Second.Operations / steps).ToString("0.#", CultureInfo.InvariantCulture),
+                (part.Second.Bytes / steps).ToString("N0", CultureInfo.InvariantCulture),
+                (part.Second.Wait.TotalMilliseconds / steps).ToString("0.000", CultureInfo.InvariantCulture),
+            ])]);
+    }
+
+    private static ExchangeTally[] Now(ProcessGroup ranks) => [.. Enum.GetValues<ExchangePart>().Select(part => ranks[part])];
 }
 
 internal sealed class ProfileReport(StepProfile profile, ComputeDevice device, long images, bool hasNvtx)

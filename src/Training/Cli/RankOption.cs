@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text;
 using Pascl.Training.Ranks;
+using Spectre.Console;
 
 namespace Pascl.Training.Cli;
 
@@ -44,6 +45,7 @@ internal static class RankOption
         if (!ranks.IsFirst)
         {
             Console.SetOut(TextWriter.Null);
+            AnsiConsole.Console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(TextWriter.Null), Ansi = AnsiSupport.No });
             Console.SetError(TextWriter.Synchronized(new NamedWriter($"{ranks.Name}: ", Console.Error)));
         }
     }

@@ -68,7 +68,7 @@ internal sealed class RowGatherFunction : KernelFunction<RowGatherFunction>
     {
         var (rows, order) = ((Tensor)arguments[0], (RowOrder)arguments[1]);
         context.save_data(Order, order);
-        var byRank = order.Ranks.Gather(rows.contiguous(), Array.ConvertAll(order.RowsOfRanks, own => own.Length));
+        var byRank = order.Ranks.Gather(rows.contiguous(), Array.ConvertAll(order.RowsOfRanks, own => own.Length), ExchangePart.Outputs);
         return [byRank.index_select(0, HostUpload.Vector(order.Places(), rows.device))];
     }
 

@@ -1,5 +1,6 @@
 using System.Numerics;
 using Pascl.Training.Interop;
+using Pascl.Training.Ranks;
 using TorchSharp;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
@@ -9,7 +10,8 @@ namespace Pascl.Training.Losses;
 
 /// <summary>
 /// The contrastive loss on the CPU as a differentiable operation. The forward pass computes the gradient as well, while the similarities are at hand: three
-/// matrix products of the rows that take part, and <see cref="HostMaskedLoss"/> between the first and the others.
+/// matrix products of the rows that take part, and <see cref="HostMaskedLoss"/> between the first and the others. Of several ranks, all of which have all rows, each
+/// takes a share of the anchors, and their losses and gradients are summed.
 /// </summary>
 internal sealed class HostContrastiveLossFunction : KernelFunction<HostContrastiveLossFunction>
 {
@@ -27,20 +29,24 @@ internal sealed class HostContrastiveLossFunction : KernelFunction<HostContrasti
     protected override Tensor[] Forward(autograd.AutogradContext context, object[] arguments)
     {
         var (features, rowLoss, participants) = ((Tensor)arguments[0], (HostMaskedLoss)arguments[1], (ContrastiveParticipants)arguments[2]);
+        var ranks = ProcessGroup.Current;
+        var (first, count) = ranks.Share.Of(participants.AnchorClasses.Length);
         var rows = HostRows.Gather(features, participants.Rows); // (M + K, width)
-        var anchors = rows.narrow(0, 0, participants.AnchorClasses.Length); // (M, width)
-        var slopes = anchors.mm(rows.t()); // (M, M + K), the products at first
-        var loss = tensor(rowLoss.Replace(slopes, participants.AnchorClasses), features.dtype);
+        var anchors = rows.narrow(0, first, count); // (M / R, width)
+        var slopes = anchors.mm(rows.t()); // (M / R, M + K), the products at first
+        var loss = tensor(rowLoss.Replace(slopes, participants.AnchorClasses, first), float64);
+        ranks.Sum(loss, ExchangePart.ContrastiveLoss);
         if ((bool)arguments[3])
         {
             var gradient = slopes.t().mm(anchors); // (M + K, width), as contrasts
-            gradient.narrow(0, 0, anchors.shape[0]).addmm_(slopes, rows, 1, 1); // as anchors
+            gradient.narrow(0, first, count).addmm_(slopes, rows, 1, 1); // as anchors
+            ranks.Sum(gradient, ExchangePart.ContrastiveLoss);
             context.save_for_backward([gradient.MoveToOuterDisposeScope()]);
             context.save_data(Participants, participants.Rows);
             context.save_data(RowCount, (int)features.shape[0]);
         }
 
-        return [loss];
+        return [loss.to(features.dtype)];
     }
 
     /// <inheritdoc/>
@@ -67,12 +73,13 @@ internal sealed class HostMaskedLoss(double[] weights, double temperature)
     private const long LeastForThreads = 1 << 16;
 
     /// <summary>Sums the rows' losses, always in the same order, and replaces the products by slopes.</summary>
-    /// <param name="products">(M, contrasts), contiguous, float32 or float64; the first M columns are the anchors.</param>
+    /// <param name="products">(anchors, contrasts), contiguous, float32 or float64: some of the M anchors, or all; the first M columns are the anchors.</param>
     /// <param name="classes">(M): the anchors' classes.</param>
-    public double Replace(torch.Tensor products, int[] classes) =>
-        products.dtype == ScalarType.Float64 ? Replace<double>(products, classes) : Replace<float>(products, classes);
+    /// <param name="first">Which anchor the first row is.</param>
+    public double Replace(torch.Tensor products, int[] classes, int first = 0) =>
+        products.dtype == ScalarType.Float64 ? Replace<double>(products, classes, first) : Replace<float>(products, classes, first);
 
-    private double Replace<T>(torch.Tensor products, int[] classes)
+    private double Replace<T>(torch.Tensor products, int[] classes, int first)
         where T : unmanaged, IFloatingPointIeee754<T>
     {
         var matrix = TensorMemory.HostMatrix<T>(products);
@@ -82,7 +89,7 @@ internal sealed class HostMaskedLoss(double[] weights, double temperature)
             anchorsOfClass[label]++;
         }
 
-        var losses = new double[classes.Length];
+        var losses = new double[products.shape[0]];
         if (products.numel() < LeastForThreads)
         {
             for (var row = 0; row < losses.Length; row++)
@@ -97,7 +104,7 @@ internal sealed class HostMaskedLoss(double[] weights, double temperature)
 
         return losses.Sum();
 
-        void ReplaceRow(int row) => losses[row] = Row(matrix.Row(row), row, classes, anchorsOfClass[classes[row]] - 1);
+        void ReplaceRow(int row) => losses[row] = Row(matrix.Row(row), first + row, classes, anchorsOfClass[classes[first + row]] - 1);
     }
 
     private double Row<T>(Span<T> row, int anchor, int[] classes, int positives)

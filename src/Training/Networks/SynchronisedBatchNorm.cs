@@ -67,7 +67,8 @@ internal sealed class SynchronisedBatchNormFunction : KernelFunction<Synchronise
         var ofProduct = (gradient * deviation).sum(operation.OtherDimensions); // (C)
 
         var all = cat([ofGradient, ofProduct]).to(float64); // (2C)
-        operation.Ranks.Sum(all);
+        operation.Ranks.BackwardReached?.Invoke();
+        operation.Ranks.Sum(all, ExchangePart.BatchNorm);
         all.div_(count);
         var channels = weight.shape[0];
         var slope = all.narrow(0, channels, channels).to(weight.dtype) * inverse.square();
@@ -108,7 +109,7 @@ internal sealed record SynchronisedBatchNorm(ProcessGroup Ranks, Tensor RunningM
         var mean = values.mean(OtherDimensions); // (C)
         var squares = (values - Along(mean)).square().sum(OtherDimensions); // (C)
         var partial = cat([full([1], own, float64), mean.to(float64).cpu(), squares.to(float64).cpu()]).unsqueeze(0); // (1, 1 + 2C)
-        var partials = Ranks.Gather(partial, [.. Enumerable.Repeat(1, Ranks.Size)]).data<double>().ToArray(); // (R, 1 + 2C)
+        var partials = Ranks.Gather(partial, [.. Enumerable.Repeat(1, Ranks.Size)], ExchangePart.BatchNorm).data<double>().ToArray(); // (R, 1 + 2C)
         var (count, merged) = (0.0, new double[2 * channels]);
         foreach (var part in partials.Chunk(1 + (2 * channels)))
         {

@@ -5,17 +5,23 @@ using TorchSharp.Modules;
 namespace Pascl.Training.Optimisation;
 
 /// <summary>
-/// Sums the gradients of parameters over the ranks, each of which has those of its own rows of the batch: in buckets of some megabytes, so that a bucket is on its
-/// way while the next one is filled. Gradients of parameters are float32 (or float64) in every precision, and so are the sums.
+/// Sums the gradients of parameters over the ranks, each of which has those of its own rows of the batch: in buckets of some megabytes from the last layer to the
+/// first, each on its way as soon as the backward pass has left its layers. Gradients of parameters are float32 (or float64) in every precision, and so are the sums.
 /// </summary>
+/// <remarks>
+/// TorchSharp has no hooks of tensors. But the backward pass stops at every synchronised BatchNorm to exchange its sums, and torch accumulates the gradient of a
+/// parameter before it goes on to the layer in front (its queue puts that first): there, whatever has a gradient has all of it.
+/// </remarks>
 internal sealed class GradientSums
 {
     // Large enough that a message's latency does not count, small enough that several are on their way: PyTorch's DistributedDataParallel has 25 MiB.
-    private const long BucketBytes = 8 << 20;
+    private const long BucketBytes = 4 << 20;
 
     private readonly ProcessGroup ranks;
     private readonly Parameter[] parameters;
     private readonly bool[] isWhole;
+    private readonly List<Bucket> pending = [];
+    private int[][]? buckets;
 
     /// <summary>Keeps the parameters.</summary>
     /// <param name="ranks">Who shares a batch.</param>
@@ -24,83 +30,111 @@ internal sealed class GradientSums
     public GradientSums(ProcessGroup ranks, IReadOnlyList<(string Name, Parameter Parameter)> named, Predicate<string> isWholeOnEveryRank)
     {
         this.ranks = ranks;
-
-        // From the last layer, whose gradients were there first.
         parameters = [.. named.Reverse().Select(pair => pair.Parameter)];
         isWhole = [.. named.Reverse().Select(pair => isWholeOnEveryRank(pair.Name))];
     }
 
-    /// <summary>Bytes that every rank gave to the sums so far.</summary>
-    public long Bytes { get; private set; }
+    /// <summary>A backward pass begins; there is no gradient yet.</summary>
+    public void Begin() => ranks.BackwardReached = ranks.IsAlone ? null : SendComplete;
 
-    /// <summary>Replaces every gradient by its sum over the ranks.</summary>
-    public void Sum()
+    /// <summary>The backward pass is over: replaces every gradient by its sum over the ranks.</summary>
+    public void Finish()
     {
         if (ranks.IsAlone)
         {
             return;
         }
 
-        using var scope = torch.NewDisposeScope();
-        using var frozen = torch.no_grad();
-        var pending = new List<(PendingSum Sum, torch.Tensor Flat, List<torch.Tensor> Gradients)>();
-        foreach (var bucket in Buckets())
+        ranks.BackwardReached = null;
+        buckets ??= Plan();
+        while (pending.Count < buckets.Length)
         {
-            var flat = torch.cat([.. bucket.Select(gradient => gradient.Elements)]);
-            Bytes += flat.numel() * flat.element_size();
-            pending.Add((ranks.BeginSum(flat), flat, [.. bucket.Select(gradient => gradient.Elements)]));
+            pending.Add(Send(buckets[pending.Count]));
         }
 
-        foreach (var (sum, flat, gradients) in pending)
-        {
-            using (sum)
-            {
-                sum.Finish();
-            }
+        pending.ForEach(bucket => bucket.Finish());
+        pending.Clear();
+    }
 
-            var first = 0L;
-            foreach (var gradient in gradients)
-            {
-                gradient.copy_(flat.narrow(0, first, gradient.numel()));
-                first += gradient.numel();
-            }
+    // The first step finds out which parameters have gradients at all.
+    private void SendComplete()
+    {
+        while (buckets is not null && pending.Count < buckets.Length && buckets[pending.Count].All(HasGradient))
+        {
+            pending.Add(Send(buckets[pending.Count]));
         }
     }
 
-    private IEnumerable<List<(torch.Tensor Elements, long Bytes)>> Buckets()
+    private bool HasGradient(int parameter)
     {
-        var bucket = new List<(torch.Tensor Elements, long Bytes)>();
-        for (var i = 0; i < parameters.Length; i++)
-        {
-            if (parameters[i].grad is not { } gradient)
-            {
-                continue;
-            }
+        using var gradient = parameters[parameter].grad;
+        return gradient is not null;
+    }
 
-            if (isWhole[i] && !ranks.IsFirst)
+    private int[][] Plan()
+    {
+        var (plan, open, bytes) = (new List<int[]>(), new List<int>(), 0L);
+        foreach (var parameter in Enumerable.Range(0, parameters.Length).Where(HasGradient))
+        {
+            open.Add(parameter);
+            bytes += parameters[parameter].numel() * parameters[parameter].element_size();
+            if (bytes >= BucketBytes)
+            {
+                plan.Add([.. open]);
+                open.Clear();
+                bytes = 0;
+            }
+        }
+
+        return open.Count == 0 ? [.. plan] : [.. plan, [.. open]];
+    }
+
+    private Bucket Send(int[] chosen)
+    {
+        using var scope = torch.NewDisposeScope();
+        using var frozen = torch.no_grad();
+        var gradients = new List<torch.Tensor>();
+        foreach (var parameter in chosen.Where(HasGradient))
+        {
+            var gradient = parameters[parameter].grad!;
+            if (isWhole[parameter] && !ranks.IsFirst)
             {
                 gradient.zero_();
             }
 
-            // Torch keeps a gradient in the layout of its parameter, the same on every rank.
-            bucket.Add((InOrderOfMemory(gradient), gradient.numel() * gradient.element_size()));
-            if (bucket.Sum(part => part.Bytes) >= BucketBytes)
-            {
-                yield return bucket;
-                bucket = [];
-            }
+            gradients.Add(InOrderOfMemory(gradient).DetachFromDisposeScope());
         }
 
-        if (bucket.Count > 0)
-        {
-            yield return bucket;
-        }
+        var flat = torch.cat(gradients).DetachFromDisposeScope();
+        return new Bucket(ranks.BeginSum(flat, ExchangePart.Gradients), flat, gradients);
     }
 
-    // All elements as a vector that shares the gradient's memory.
+    // All elements as a vector that shares the gradient's memory. Torch gives a gradient the layout of its parameter, the same on every rank.
     private static torch.Tensor InOrderOfMemory(torch.Tensor gradient) => gradient.is_contiguous()
         ? gradient.view(-1)
         : gradient.dim() == 4 && gradient.permute(0, 2, 3, 1).is_contiguous()
             ? gradient.permute(0, 2, 3, 1).view(-1)
             : throw new ArgumentException($"A gradient of shape ({string.Join(", ", gradient.shape)}) and strides ({string.Join(", ", gradient.stride())}) has gaps.");
+
+    /// <summary>Gradients on their way.</summary>
+    private sealed record Bucket(PendingSum Sum, torch.Tensor Flat, List<torch.Tensor> Gradients)
+    {
+        /// <summary>Waits, and writes the sums into the gradients.</summary>
+        public void Finish()
+        {
+            using var scope = torch.NewDisposeScope();
+            using var frozen = torch.no_grad();
+            Sum.Finish();
+            var first = 0L;
+            foreach (var gradient in Gradients)
+            {
+                gradient.copy_(Flat.narrow(0, first, gradient.numel()));
+                first += gradient.numel();
+                gradient.Dispose();
+            }
+
+            Flat.Dispose();
+            Sum.Dispose();
+        }
+    }
 }

@@ -28,6 +28,7 @@ internal sealed class ProcessGroup
     private static readonly TimeSpan roll = TimeSpan.FromSeconds(5);
 
     private readonly OpenMpi? mpi;
+    private readonly ExchangeTally[] tallies = new ExchangeTally[Enum.GetValues<ExchangePart>().Length];
 
     private ProcessGroup(OpenMpi? mpi)
     {
@@ -71,6 +72,12 @@ internal sealed class ProcessGroup
     /// <summary>How this process is called in messages; what a rank but the first writes to standard error begins with it already.</summary>
     public string Name => NameOf(Rank);
 
+    /// <summary>Called in the backward pass wherever it comes to an exchange: the gradients of all layers behind are complete there, and may be sent on their way.</summary>
+    public Action? BackwardReached { get; set; }
+
+    /// <summary>What a part has exchanged so far.</summary>
+    public ExchangeTally this[ExchangePart part] => tallies[(int)part];
+
     /// <summary>Meets the other ranks, where this process was started with others.</summary>
     /// <exception cref="InputException">Their MPI is missing, or is another one than Open MPI.</exception>
     public static ProcessGroup Join()
@@ -108,17 +115,18 @@ internal sealed class ProcessGroup
 
     /// <summary>Sums a tensor over the ranks, in its place.</summary>
     /// <param name="values">Contiguous, float32, float64 or int64; of another device it is copied to the host and back.</param>
-    public void Sum(torch.Tensor values)
+    /// <param name="part">What it is for.</param>
+    public void Sum(torch.Tensor values, ExchangePart part)
     {
         if (!IsAlone)
         {
-            using var pending = BeginSum(values);
+            using var pending = BeginSum(values, part);
             pending.Finish();
         }
     }
 
     /// <summary>Begins <see cref="Sum"/>; what is computed meanwhile must not touch the tensor.</summary>
-    public unsafe PendingSum BeginSum(torch.Tensor values)
+    public unsafe PendingSum BeginSum(torch.Tensor values, ExchangePart part)
     {
         if (!values.is_contiguous())
         {
@@ -137,13 +145,15 @@ internal sealed class ProcessGroup
             }
         }
 
-        return new PendingSum(this, values, onHost.DetachFromDisposeScope(), requests);
+        tallies[(int)part].Count(onHost.numel() * onHost.element_size());
+        return new PendingSum(this, part, values, onHost.DetachFromDisposeScope(), requests);
     }
 
     /// <summary>The rows of all ranks, one rank after the other; (all rows, columns) in the current dispose scope.</summary>
     /// <param name="rows">(rows of this rank, columns), contiguous, float32, float64 or int64.</param>
     /// <param name="rowsOfRanks">(R): how many rows each rank has.</param>
-    public unsafe torch.Tensor Gather(torch.Tensor rows, IReadOnlyList<int> rowsOfRanks)
+    /// <param name="part">What it is for.</param>
+    public unsafe torch.Tensor Gather(torch.Tensor rows, IReadOnlyList<int> rowsOfRanks, ExchangePart part)
     {
         if (rows.shape[0] != rowsOfRanks[Rank])
         {
@@ -156,7 +166,7 @@ internal sealed class ProcessGroup
         all.narrow(0, rowsOfRanks.Take(Rank).Sum(), rows.shape[0]).copy_(rows.cpu());
         if (all.numel() > 0)
         {
-            Gather(Unsafe.AsPointer(ref MemoryMarshal.GetReference(all.bytes)), [.. rowsOfRanks.Select(count => checked(count * columns))], TypeOf(all));
+            Gather(Unsafe.AsPointer(ref MemoryMarshal.GetReference(all.bytes)), [.. rowsOfRanks.Select(count => checked(count * columns))], TypeOf(all), (int)all.element_size(), part);
         }
 
         return all.to(rows.device).MoveToOuterDisposeScope();
@@ -169,7 +179,7 @@ internal sealed class ProcessGroup
     {
         fixed (float* address = values)
         {
-            Gather(address, counts, mpi?.Floats ?? 0);
+            Gather(address, counts, mpi?.Floats ?? 0, sizeof(float), ExchangePart.Evaluation);
         }
     }
 
@@ -186,7 +196,7 @@ internal sealed class ProcessGroup
         lengths[Rank] = own.Length;
         fixed (long* address = lengths)
         {
-            Gather(address, [.. Enumerable.Repeat(1, Size)], mpi.Longs);
+            Gather(address, [.. Enumerable.Repeat(1, Size)], mpi.Longs, sizeof(long), ExchangePart.Agreement);
         }
 
         int[] counts = [.. lengths.Select(length => (int)length)];
@@ -194,7 +204,7 @@ internal sealed class ProcessGroup
         own.CopyTo(all, counts.Take(Rank).Sum());
         fixed (byte* address = all)
         {
-            Gather(address, counts, mpi.Bytes);
+            Gather(address, counts, mpi.Bytes, 1, ExchangePart.Agreement);
         }
 
         return [.. counts.Select((count, rank) => Encoding.UTF8.GetString(all, counts.Take(rank).Sum(), count))];
@@ -215,7 +225,8 @@ internal sealed class ProcessGroup
         var bytes = onHost.bytes;
         var address = (byte*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(bytes));
         var request = mpi.BeginBroadcast(address, bytes.Length, mpi.Bytes, root: 0);
-        Wait(ref request);
+        tallies[(int)ExchangePart.Agreement].Count(bytes.Length);
+        Wait(ref request, ExchangePart.Agreement);
         if (!IsFirst)
         {
             values.copy_(onHost);
@@ -228,7 +239,8 @@ internal sealed class ProcessGroup
         if (mpi is not null)
         {
             var request = mpi.BeginMaximum(&value, 1, mpi.Longs);
-            Wait(ref request);
+            tallies[(int)ExchangePart.Agreement].Count(sizeof(long));
+            Wait(ref request, ExchangePart.Agreement);
         }
 
         return value;
@@ -281,7 +293,7 @@ internal sealed class ProcessGroup
     public void Leave() => mpi?.Finish();
 
     /// <summary>Waits for an operation that was begun.</summary>
-    internal void Wait(ref nint request)
+    internal void Wait(ref nint request, ExchangePart part)
     {
         var started = Stopwatch.GetTimestamp();
         while (!mpi!.IsOver(ref request))
@@ -302,6 +314,8 @@ internal sealed class ProcessGroup
                 Thread.Yield();
             }
         }
+
+        tallies[(int)part].Waited(Stopwatch.GetElapsedTime(started));
     }
 
     // Whoever waits tells the others so, and after some seconds those that told nothing are the ones that did not come.
@@ -331,7 +345,7 @@ internal sealed class ProcessGroup
         End(exitCode: 1);
     }
 
-    private unsafe void Gather(void* values, int[] counts, nint type)
+    private unsafe void Gather(void* values, int[] counts, nint type, int elementBytes, ExchangePart part)
     {
         if (mpi is null)
         {
@@ -347,7 +361,8 @@ internal sealed class ProcessGroup
         fixed (int* countAddress = counts, placeAddress = places)
         {
             var request = mpi.BeginGather(values, countAddress, placeAddress, type);
-            Wait(ref request);
+            tallies[(int)part].Count((long)counts[Rank] * elementBytes);
+            Wait(ref request, part);
         }
     }
 
@@ -360,27 +375,4 @@ internal sealed class ProcessGroup
         torch.ScalarType.Int64 => mpi?.Longs ?? 0,
         var other => throw new ArgumentException($"Ranks exchange tensors of Float32, Float64 and Int64, not {other}."),
     };
-}
-
-/// <summary>A sum over the ranks that was begun.</summary>
-internal sealed class PendingSum(ProcessGroup group, torch.Tensor values, torch.Tensor onHost, List<nint> requests) : IDisposable
-{
-    /// <summary>Waits for it; the tensor has the sums then.</summary>
-    public void Finish()
-    {
-        foreach (ref var request in CollectionsMarshal.AsSpan(requests))
-        {
-            group.Wait(ref request);
-        }
-
-        requests.Clear();
-        if (values.device_type != DeviceType.CPU)
-        {
-            using var frozen = torch.no_grad();
-            values.copy_(onHost);
-        }
-    }
-
-    /// <inheritdoc/>
-    public void Dispose() => onHost.Dispose();
 }

@@ -1,0 +1,133 @@
+using System.Diagnostics;
+using Pascl.Training.Ranks;
+
+namespace Pascl.Tests.Training.Ranks;
+
+/// <summary>The commands as a user types them behind <c>mpirun</c>.</summary>
+public sealed class RankCommandTests
+{
+    private const string Tiny =
+        "train --preset quickstart --width 2 --image-size 8 --epochs 1 --finetune-epochs 1 --threads 1 --precision fp32 --check-convolutions off";
+
+    [Test]
+    public void without_mpirun_no_library_is_loaded_and_there_is_one_rank()
+    {
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(ProcessGroup.Join().Size, Is.EqualTo(1));
+            Assert.That(File.ReadAllText("/proc/self/maps"), Does.Not.Contain("libmpi"));
+        }
+    }
+
+    [TestCase(10, 4, new[] { 2, 3, 2, 3 })]
+    [TestCase(3, 4, new[] { 0, 1, 1, 1 })]
+    [TestCase(0, 2, new[] { 0, 0 })]
+    [TestCase(7, 1, new[] { 7 })]
+    public void shares_follow_one_another_and_differ_by_one_at_most(int count, int ranks, int[] expected)
+    {
+        var shares = Enumerable.Range(0, ranks).Select(rank => new RankShare(rank, ranks).Of(count)).ToArray();
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(shares.Select(share => share.Count), Is.EqualTo(expected));
+            Assert.That(shares.Select(share => share.First), Is.EqualTo(expected.Select((_, rank) => expected.Take(rank).Sum())));
+        }
+    }
+
+    [Test]
+    public void two_ranks_train_evaluate_and_resume_and_only_the_first_one_writes_and_speaks()
+    {
+        OpenMpiRun.RequireIt();
+        using var folder = new TemporaryFolder();
+        var root = Path.Combine(folder.Path, "run");
+        var trained = OpenMpiRun.Pascl(2, [.. Tiny.Split(' '), "--out", root]);
+        Assert.That(trained.ExitCode, Is.Zero, trained.Output);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(Count(trained.Output, "Next: pascl calibrate"), Is.EqualTo(1));
+            Assert.That(Count(trained.Output, "many"), Is.EqualTo(1));
+            Assert.That(File.ReadAllText(Path.Combine(root, "machine.json")), Does.Contain("\"ranks\": \"2 on "));
+            Assert.That(File.ReadAllLines(Path.Combine(root, "log.jsonl")).Distinct().Count(), Is.EqualTo(File.ReadAllLines(Path.Combine(root, "log.jsonl")).Length));
+        }
+
+        // One rank says of the run what two say, to the last digit.
+        var (ofTwo, ofOne) = (Path.Combine(folder.Path, "two.json"), Path.Combine(folder.Path, "one.json"));
+        Assert.That(OpenMpiRun.Pascl(2, "evaluate", root, "--out", ofTwo, "--check-convolutions", "off").ExitCode, Is.Zero);
+        Assert.That(OpenMpiRun.Pascl(1, "evaluate", root, "--out", ofOne, "--check-convolutions", "off").ExitCode, Is.Zero);
+        Assert.That(File.ReadAllText(ofTwo), Is.EqualTo(File.ReadAllText(ofOne)));
+
+        // A run of two ranks is continued by one, and the other way round.
+        var again = OpenMpiRun.Pascl(1, "train", "--resume", root);
+        Assert.That(again.ExitCode, Is.Zero, again.Output);
+    }
+
+    [Test, Long]
+    public void a_rank_that_is_killed_ends_all_and_the_run_goes_on_from_its_checkpoint()
+    {
+        OpenMpiRun.RequireIt();
+        using var folder = new TemporaryFolder();
+        var root = Path.Combine(folder.Path, "run");
+        KillWhenThereIsACheckpoint(root, (process, rank) => rank.Kill());
+        var continued = OpenMpiRun.Pascl(2, "train", "--resume", root, "--check-convolutions", "off");
+        Assert.That(continued.ExitCode, Is.Zero, continued.Output);
+        Assert.That(continued.Output, Does.Contain("Page: "));
+    }
+
+    [Test, Long]
+    public void a_rank_that_hangs_is_named_after_the_timeout()
+    {
+        OpenMpiRun.RequireIt();
+        using var folder = new TemporaryFolder();
+        var output = KillWhenThereIsACheckpoint(Path.Combine(folder.Path, "run"), (_, rank) => Signal(rank.Id, "STOP"));
+        Assert.That(output, Does.Match(@"rank [01] on \S+: rank [01] on \S+ did not come within 3 s: .*--rank-timeout\."));
+    }
+
+    [TestCase("train --preset quickstart --batch 1", "rank 0 on", "The batch size of the first phase is 1")]
+    [TestCase("doctor", "doctor is done by one process, but 2 were started", "without mpirun")]
+    public void bad_input_is_one_sentence(string arguments, params string[] parts)
+    {
+        OpenMpiRun.RequireIt();
+        var (exitCode, output) = OpenMpiRun.Pascl(2, arguments.Split(' '));
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(exitCode, Is.EqualTo(2));
+            Array.ForEach(parts, part => Assert.That(output, Does.Contain(part)));
+        }
+    }
+
+    [Test]
+    public void another_mpi_is_named()
+    {
+        var (exitCode, _, error) = PasclProgram.Run("train", ("PMI_SIZE", "2"), ("PMI_RANK", "0"));
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(exitCode, Is.EqualTo(2));
+            Assert.That(error, Does.StartWith("2 ranks were started by the mpiexec of another MPI (MPICH or Intel MPI)"));
+        }
+    }
+
+    private static int Count(string text, string part) => text.Split(part).Length - 1;
+
+    // Ends or stops the second rank in the middle of training; what mpirun and the ranks said.
+    private static string KillWhenThereIsACheckpoint(string root, Action<Process, Process> disturb)
+    {
+        using var process = OpenMpiRun.StartPascl(2, [.. Tiny.Replace("--epochs 1", "--epochs 40", StringComparison.Ordinal).Split(' '), "--checkpoint-every", "1s", "--rank-timeout", "3s", "--out", root]);
+        var said = Task.WhenAll(process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
+        var deadline = Stopwatch.StartNew();
+        while (!File.Exists(Path.Combine(root, "checkpoint.safetensors")) && !process.HasExited && deadline.Elapsed < TimeSpan.FromMinutes(2))
+        {
+            Thread.Sleep(50);
+        }
+
+        var ranks = File.ReadAllText($"/proc/{process.Id}/task/{process.Id}/children").Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(int.Parse).ToArray();
+        using var second = Process.GetProcessById(ranks[^1]);
+        disturb(process, second);
+        Assert.That(process.WaitForExit(TimeSpan.FromSeconds(30)), "mpirun ends within 30 s");
+        return string.Concat(said.Result);
+    }
+
+    private static void Signal(int process, string signal)
+    {
+        using var kill = Process.Start("kill", [$"-{signal}", $"{process}"]);
+        kill.WaitForExit();
+    }
+}
