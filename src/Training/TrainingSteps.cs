@@ -88,7 +88,7 @@ internal sealed class TrainingSteps : IDisposable
         clock?.Begin(StepPart.Move);
         var moved = Objective.Input(batch.To(device.Torch)).Take(ranks.Share);
         clock?.Begin(StepPart.Forward);
-        var output = GatheredRows.Of(ranks, model.forward(moved.Images, Phase.Branch), moved);
+        var output = GatheredRows.Of(ranks, model.forward(moved.Images, Phase.Branch), moved, Objective.Reads);
         var terms = Objective.Terms(output, moved, clock);
         clock?.Begin(StepPart.Backward);
         gradients.Begin();

@@ -16,7 +16,8 @@ internal static class GatheredRows
     /// <param name="ranks">Who shares it.</param>
     /// <param name="output">The outputs of this rank's rows.</param>
     /// <param name="batch">The batch of which they are a share.</param>
-    public static BranchOutput Of(ProcessGroup ranks, BranchOutput output, Batch batch)
+    /// <param name="wanted">What is sent; of the rest no row is left, so that nobody takes a share for the whole.</param>
+    public static BranchOutput Of(ProcessGroup ranks, BranchOutput output, Batch batch, OutputParts wanted)
     {
         if (ranks.IsAlone)
         {
@@ -25,7 +26,9 @@ internal static class GatheredRows
 
         var order = new RowOrder(ranks, [.. Enumerable.Range(0, ranks.Size).Select(rank => batch.RowsOf(ranks.ShareOf(rank)))]);
         return new BranchOutput(
-            RowGatherFunction.All(order, output.Logits), RowGatherFunction.All(order, output.Features), RowGatherFunction.All(order, output.Projection));
+            All(output.Logits, OutputParts.Logits), All(output.Features, OutputParts.Features), All(output.Projection, OutputParts.Projection));
+
+        Tensor All(Tensor rows, OutputParts part) => wanted.HasFlag(part) ? RowGatherFunction.All(order, rows) : rows.narrow(0, 0, 0);
     }
 }
 

@@ -14,6 +14,9 @@ public abstract class Objective : IDisposable
     /// <summary>Names of the terms in logs: the minimised loss, then its parts and what else is measured of them.</summary>
     public abstract IReadOnlyList<string> TermNames { get; }
 
+    /// <summary>What <see cref="Terms"/> reads of the network's output. Ranks that share a batch send each other no more; the rest has no rows there.</summary>
+    public virtual OutputParts Reads => OutputParts.All;
+
     /// <summary>The rows that go through the network for a batch whose tensors are in the current dispose scope; the batch itself, or more rows mixed from it.</summary>
     public virtual Batch Input(Batch batch) => batch;
 
@@ -27,6 +30,23 @@ public abstract class Objective : IDisposable
 
     /// <inheritdoc/>
     public virtual void Dispose() => GC.SuppressFinalize(this);
+}
+
+/// <summary>Parts of what a network computes for a batch.</summary>
+[Flags]
+public enum OutputParts
+{
+    /// <summary><see cref="BranchOutput.Logits"/>.</summary>
+    Logits = 1,
+
+    /// <summary><see cref="BranchOutput.Features"/>.</summary>
+    Features = 2,
+
+    /// <summary><see cref="BranchOutput.Projection"/>.</summary>
+    Projection = 4,
+
+    /// <summary>All of them.</summary>
+    All = Logits | Features | Projection,
 }
 
 /// <summary>The loss of one step and what it is made of; scalars on the model's device.</summary>
@@ -76,6 +96,8 @@ internal sealed class LogitObjective : Objective
     }
 
     public override IReadOnlyList<string> TermNames { get; }
+
+    public override OutputParts Reads => OutputParts.Logits;
 
     public override LossTerms Terms(BranchOutput output, Batch batch, StepClock? clock = null)
     {

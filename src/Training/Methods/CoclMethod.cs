@@ -133,6 +133,8 @@ internal sealed class CoclObjective : Objective
 
     public override IReadOnlyList<string> TermNames { get; } = ["total", "in-distribution", "outliers", "tail", "head"];
 
+    public override OutputParts Reads => OutputParts.Logits | OutputParts.Features;
+
     public override LossTerms Terms(BranchOutput output, Batch batch, StepClock? clock = null)
     {
         clock?.Begin(StepPart.LossOfLogits);

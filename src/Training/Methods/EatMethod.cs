@@ -115,6 +115,8 @@ internal sealed class EatObjective(EatRecipe settings, AbstentionHeads heads, Ta
 {
     public override IReadOnlyList<string> TermNames { get; } = ["total", "in-distribution", "outliers", "mixed"];
 
+    public override OutputParts Reads => OutputParts.Logits;
+
     public override Batch Input(Batch batch) => mixing.Append(batch);
 
     public override LossTerms Terms(BranchOutput output, Batch batch, StepClock? clock = null)
@@ -149,6 +151,8 @@ internal sealed class EatSecondObjective : Objective
     }
 
     public override IReadOnlyList<string> TermNames { get; } = ["total", "in-distribution"];
+
+    public override OutputParts Reads => OutputParts.Logits;
 
     public override LossTerms Terms(BranchOutput output, Batch batch, StepClock? clock = null)
     {

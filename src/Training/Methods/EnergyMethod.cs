@@ -116,6 +116,8 @@ internal sealed class EnergyObjective : Objective
     public override IReadOnlyList<string> TermNames { get; } =
         ["total", "in-distribution", "outlier-hinge", "in-distribution-hinge", "in-distribution-active", "outlier-active"];
 
+    public override OutputParts Reads => OutputParts.Logits;
+
     /// <summary>w in the step of a batch.</summary>
     public double Weight(BatchPosition position) =>
         warmUpEpochs > 0 ? settings.Weight * Math.Min(1, position.EpochsAfter / warmUpEpochs) : settings.Weight;

@@ -42,6 +42,8 @@ internal sealed class PasclObjective : Objective
 
     public override IReadOnlyList<string> TermNames { get; }
 
+    public override OutputParts Reads => OutputParts.Logits | OutputParts.Projection;
+
     public override LossTerms Terms(BranchOutput output, Batch batch, StepClock? clock = null)
     {
         var terms = logits.Terms(output, batch, clock);
