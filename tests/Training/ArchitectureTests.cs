@@ -24,6 +24,7 @@ public sealed partial class ArchitectureTests
         ["Checkpoints"] = ["Data", "Devices", "Networks", "Optimisation", "Pickling"],
         ["Evaluation"] = ["Data", "Devices", "Networks"],
         ["Deployment"] = ["Backbones", "Checkpoints", "Data", "Evaluation", "Methods", "Networks", "Recipes"],
+        ["Intake"] = ["Backbones", "Checkpoints", "Data", "Deployment", "Evaluation", "Networks", "Recipes"],
         ["Reporting"] = ["Checkpoints", "Data", "Devices", "Evaluation", "Networks", "Profiling", "Recipes"],
         ["Golden"] = ["Data", "Devices", "Evaluation", "Interop", "Losses", "Methods", "Networks", "Optimisation", "Recipes"],
     };

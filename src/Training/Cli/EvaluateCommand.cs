@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Pascl.Training.Evaluation.Scores;
+using Pascl.Training.Recipes;
 
 namespace Pascl.Training.Cli;
 
@@ -8,7 +9,8 @@ internal static class EvaluateCommand
 {
     public static Command Create()
     {
-        var run = new Argument<string>("RUN") { Description = "run folder" };
+        var run = new Argument<string?>("RUN") { Description = "run folder; none with --features", Arity = ArgumentArity.ZeroOrOne };
+        var foreign = new ForeignEvaluationOptions();
         var sets = new Option<string[]>("--ood")
         {
             Description = RecipeOptions.OutOfDistributionHelp + ", instead of the run's own",
@@ -16,7 +18,11 @@ internal static class EvaluateCommand
         var output = new Option<string>("--out")
         {
             Description = "file or existing folder for the report; page, figures, worst images and scores go beside it; "
-                + "default RUN/report.json, or nothing with --ood",
+                + "default RUN/report.json, or nothing with --ood or --features",
+        };
+        var csv = new Option<string>("--csv")
+        {
+            Description = "also write the table of OpenOOD v1.5: FPR@95, AUROC, AUPR_IN, AUPR_OUT, ACC; full spectrum and compared scores go beside it",
         };
         var scores = new Option<string>("--scores")
         {
@@ -32,31 +38,40 @@ internal static class EvaluateCommand
             Description = "also print AUPR and FPR95 in the conventions of other papers, detection per shot group, calibration, "
                 + "and the tail classes rejected most",
         };
-        var command = new Command("evaluate", "Evaluates a trained run on its test set and on out-of-distribution sets.")
+        var command = new Command("evaluate", "Evaluates a trained run, or any model from its features and logits, on its test set and on out-of-distribution sets.")
         {
-            run, sets, output, details, scores, inDistribution, root, data,
+            run, sets, output, csv, details, scores, inDistribution, root, data,
         };
+        foreign.AddTo(command);
         var force = OverwriteOption.AddTo(command);
-        command.SetAction(result => TrainingRun.Evaluate(
-            result.GetRequiredValue(run),
-            new MovedImages(
-                result.GetValue(inDistribution),
-                OutOfDistribution: [.. (result.GetValue(sets) ?? []).Select(RecipeOptions.ParseNamedPath)],
-                Folder: result.GetValue(data),
-                Root: result.GetValue(root))
-            {
-                Backbone = BackboneOption.File(result),
-                FeatureCache = BackboneOption.Cache(result),
-            },
-            new EvaluationOutput(result.GetValue(output), result.GetValue(force)),
-            result.GetValue(details),
-            result.GetValue(scores) is { } list ? ScoreSpecification.ParseList(list) : [],
-            ConvolutionOption.IsOn(result)));
+        command.SetAction(result =>
+        {
+            NamedPath[] named = [.. (result.GetValue(sets) ?? []).Select(RecipeOptions.ParseNamedPath)];
+            var written = new EvaluationOutput(result.GetValue(output), result.GetValue(csv), result.GetValue(force));
+            var withDetails = result.GetValue(details);
+            var compared = result.GetValue(scores) is { } list ? ScoreSpecification.ParseList(list) : [];
+            return foreign.IsAsked(result, result.GetValue(run), [inDistribution, root, data, .. BackboneOption.All, ConvolutionOption.Option])
+                ? foreign.Run(result, named, written, withDetails, compared)
+                : TrainingRun.Evaluate(
+                    result.GetRequiredValue(run)!,
+                    new MovedImages(result.GetValue(inDistribution), OutOfDistribution: named, Folder: result.GetValue(data), Root: result.GetValue(root))
+                    {
+                        Backbone = BackboneOption.File(result),
+                        FeatureCache = BackboneOption.Cache(result),
+                    },
+                    written,
+                    withDetails,
+                    compared,
+                    ConvolutionOption.IsOn(result));
+        });
         return command.WithBackbone(hasCache: true).WithConvolutionCheck().WithExamples(
             "evaluate runs/oe-1",
             "evaluate runs/oe-1 --details",
             "evaluate runs/oe-1 --scores all",
             "evaluate runs/oe-1 --scores msp,energy:temperature=2,knn:k=5 --ood noise:gaussian --ood noise:blobs",
-            "evaluate runs/oe-1 --ood textures=dtd.tar.gz --ood noise/ --out noise.json");
+            "evaluate runs/oe-1 --ood textures=dtd.tar.gz --ood noise/ --out noise.json",
+            "evaluate runs/oe-1 --ood near:cifar100=cifar100 --ood far:svhn=svhn.tar --ood shift:sketches=sketches --csv ood.csv",
+            "evaluate --features train.npz test.npz near:cifar100=cifar100.npz far:svhn=svhn.npz --scores all --out resnet50",
+            "evaluate --features train.npz test.npz svhn.npz --classifier fc.safetensors --score vim --tpr 0.95 --held-out val.npz --out resnet50");
     }
 }

@@ -35,6 +35,8 @@ internal static class BackboneOption
 
     private static readonly Option<string> cache = new("--feature-cache") { Description = "folder where the backbone's features are kept, if not where they were" };
 
+    public static IReadOnlyList<Option> All { get; } = [backbone, cache];
+
     public static Command WithBackbone(this Command command, bool hasCache = false)
     {
         command.Options.Add(backbone);

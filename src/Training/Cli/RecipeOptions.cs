@@ -31,10 +31,26 @@ internal sealed class RecipeOptions
         options.Where(option => WasGiven(result, option.Option)).Select(option => option.Option.Name);
 
     /// <summary>
-    /// Splits NAME=PATH; a path without a name takes its name from the data. A built-in set stands in the place of a path, and a text that is a path as it stands is one,
-    /// though it has an equals sign.
+    /// Splits GROUP:NAME=PATH; a path without a name takes its name from the data. A built-in set stands in the place of a path, and a text that is a path as it stands is one,
+    /// though it has an equals sign or begins as a group.
     /// </summary>
     public static NamedPath ParseNamedPath(string text)
+    {
+        foreach (var group in Enum.GetValues<SetGroup>())
+        {
+            var prefix = $"{RecipeNames.Of(group)}:";
+            if (text.StartsWith(prefix, StringComparison.Ordinal) && !Path.Exists(text))
+            {
+                return text.Length > prefix.Length
+                    ? ParseUngrouped(text[prefix.Length..]) with { Group = group }
+                    : throw new InputException($"--ood {text} names a group and no set; expected {prefix}NAME=PATH or {prefix}PATH.");
+            }
+        }
+
+        return ParseUngrouped(text);
+    }
+
+    private static NamedPath ParseUngrouped(string text)
     {
         var equals = text.IndexOf('=', StringComparison.Ordinal);
         if (equals <= 0 || Path.Exists(text))
