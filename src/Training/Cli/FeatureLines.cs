@@ -35,7 +35,9 @@ internal static class BackboneOption
 
     private static readonly Option<string> cache = new("--feature-cache") { Description = "folder where the backbone's features are kept, if not where they were" };
 
-    public static IReadOnlyList<Option> All { get; } = [backbone, cache];
+    public static Option FileOption => backbone;
+
+    public static Option CacheOption => cache;
 
     public static Command WithBackbone(this Command command, bool hasCache = false)
     {

@@ -37,12 +37,14 @@ internal sealed class ForeignEvaluationOptions
     private readonly Option<string> name = new("--name") { Description = "what the model is called in the report and by compare; default: the name of the folder or file of the report" };
     private readonly Option<int?> seed = new("--seed") { Description = "seed of the model's training, so that compare takes several of one --name together; default: 0" };
 
+    private readonly ForeignModelOptions model = new();
+
     private Option[] Own => [classifier, classes, score, rate, heldOut, name, seed];
 
+    /// <summary>Adds the options to a command.</summary>
     public void AddTo(Command command)
     {
-        command.Options.Add(features);
-        foreach (var option in Own)
+        foreach (var option in Own.Prepend(features).Concat(model.Own.Prepend(model.Model)))
         {
             command.Options.Add(option);
         }
@@ -52,30 +54,35 @@ internal sealed class ForeignEvaluationOptions
     /// <param name="result">The command line.</param>
     /// <param name="run">The run that is named; null for none.</param>
     /// <param name="ofRun">Options that only a run has a use for.</param>
-    /// <exception cref="InputException">Both are asked for, or none, or an option is of the other kind.</exception>
-    public bool IsAsked(ParseResult result, string? run, params ReadOnlySpan<Option> ofRun)
+    /// <param name="ofImages">Options that a run and a model on images have a use for, and arrays have not.</param>
+    /// <exception cref="InputException">Several are asked for, or none, or an option is of another kind.</exception>
+    public bool IsAsked(ParseResult result, string? run, Option[] ofRun, Option[] ofImages)
     {
-        var isForeign = RecipeOptions.WasGiven(result, features);
-        if (isForeign == run is not null)
+        var (areArrays, isModel) = (RecipeOptions.WasGiven(result, features), RecipeOptions.WasGiven(result, model.Model));
+        string[] asked = [.. run is null ? Array.Empty<string>() : [$"the run {run}"], .. areArrays ? [features.Name] : Array.Empty<string>(), .. isModel ? [model.Model.Name] : Array.Empty<string>()];
+        if (asked.Length != 1)
         {
-            throw new InputException(isForeign
-                ? $"{run} is a run, and --features is in the place of one; give either."
-                : "evaluate needs to know what to evaluate: a run folder, or --features TRAIN TEST OOD... with the features and logits of any model.");
+            throw new InputException(asked.Length > 1
+                ? $"{string.Join(" and ", asked)} are each what to evaluate; give one of them."
+                : "evaluate needs to know what to evaluate: a run folder, --features TRAIN TEST OOD... with the features and logits of any model, or --model MODEL.onnx --images ID.");
         }
 
-        var (without, of) = isForeign ? (ofRun.ToArray(), "arrays (--features)") : (Own, "a run");
-        return Array.Find(without, option => RecipeOptions.WasGiven(result, option)) is { } useless
-            ? throw new InputException($"{useless.Name} has no use for {of}; leave it out.")
-            : isForeign;
+        var (useless, of) = areArrays ? ([.. ofRun, .. ofImages, .. model.Own], "arrays (--features)")
+            : isModel ? ([.. ofRun, classes, heldOut], "a model on images (--model)")
+            : ((Option[])[.. Own, .. model.Own], "a run");
+        return Array.Find(useless, option => RecipeOptions.WasGiven(result, option)) is { } found
+            ? throw new InputException($"{found.Name} has no use for {of}; leave it out.")
+            : areArrays || isModel;
     }
 
     /// <summary>Evaluates.</summary>
     /// <param name="result">The command line.</param>
     /// <param name="sets">Further sets.</param>
+    /// <param name="images">Where the images of a model are; of no use to arrays.</param>
     /// <param name="output">Where the results go.</param>
     /// <param name="withDetails">Whether more tables are printed.</param>
     /// <param name="scores">The scores that are compared.</param>
-    public int Run(ParseResult result, IReadOnlyList<NamedPath> sets, EvaluationOutput output, bool withDetails, IReadOnlyList<ScoreSpecification> scores)
+    public int Run(ParseResult result, IReadOnlyList<NamedPath> sets, MovedImages images, EvaluationOutput output, bool withDetails, IReadOnlyList<ScoreSpecification> scores)
     {
         if (result.GetValue(rate) is { } share)
         {
@@ -84,7 +91,7 @@ internal sealed class ForeignEvaluationOptions
 
         output.RequireTable();
         var files = FilesOf(output);
-        var outputs = Read(result, sets);
+        var outputs = RecipeOptions.WasGiven(result, model.Model) ? model.Read(result, sets, images, Classifier(result)) : Read(result, sets);
         foreach (var remark in outputs.Remarks)
         {
             Console.WriteLine($"Note: {remark}");
@@ -92,8 +99,8 @@ internal sealed class ForeignEvaluationOptions
 
         var evaluation = new ForeignEvaluation(outputs);
         var possible = scores.Count == 0 ? scores : evaluation.Possible(scores, Console.Error.WriteLine);
-        var model = new ForeignModel(NameOf(result, files), result.GetValue(seed) ?? 0, ForeignModel.HashOf(outputs.Test.Images.Labels), outputs.Files);
-        var (report, figures) = Report(result, outputs, evaluation, model, possible);
+        var described = new ForeignModel(NameOf(result, files), result.GetValue(seed) ?? 0, ForeignModel.HashOf(outputs.Test.Images.Labels), outputs.Files);
+        var (report, figures) = Report(result, outputs, evaluation, described, possible);
         if (report is not null)
         {
             EvaluationTable.Write(AnsiConsole.Console, report, withDetails);
@@ -107,7 +114,7 @@ internal sealed class ForeignEvaluationOptions
         }
 
         output.WriteTable(report, compared);
-        Write(files, report, figures, compared);
+        Write(files, outputs, report, figures, compared);
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"Peak memory: {Process.GetCurrentProcess().PeakWorkingSet64 >> 20:N0} MiB, mapped files included."));
         return ExitCode.Done;
     }
@@ -131,12 +138,15 @@ internal sealed class ForeignEvaluationOptions
             ArraySet.Read("test", given[1]),
             [.. sets.Select(set => (ArraySet.Read(set.Name ?? Path.GetFileNameWithoutExtension(Path.TrimEndingDirectorySeparator(set.Path)), set.Path), set.Group))],
             result.GetValue(heldOut) is { } held ? ArraySet.Read("held out", held) : null,
-            result.GetValue(classifier) is { } weights ? ArraySet.ReadClassifier(weights) : null,
+            Classifier(result),
             result.GetValue(classes) is { } names ? NamesIn(names) : null);
     }
 
+    private (LinearClassifier Classifier, IReadOnlyList<InputFile> Files)? Classifier(ParseResult result) =>
+        result.GetValue(classifier) is { } weights ? ArraySet.ReadClassifier(weights) : null;
+
     private (EvaluationReport? Report, EvaluationFigures? Figures) Report(
-        ParseResult result, ModelOutputs outputs, ForeignEvaluation evaluation, ForeignModel model, IReadOnlyList<ScoreSpecification> scores)
+        ParseResult result, ModelOutputs outputs, ForeignEvaluation evaluation, ForeignModel described, IReadOnlyList<ScoreSpecification> scores)
     {
         if (!outputs.HasLogits && scores.Count > 0 && result.GetValue(score) is null && result.GetValue(rate) is null)
         {
@@ -144,7 +154,7 @@ internal sealed class ForeignEvaluationOptions
             return (null, null);
         }
 
-        return evaluation.Evaluate(ScoreSpecification.Parse(result.GetValue(score) ?? LogitReadout.MaximumSoftmax.ScoreName), model, result.GetValue(rate));
+        return evaluation.Evaluate(ScoreSpecification.Parse(result.GetValue(score) ?? LogitReadout.MaximumSoftmax.ScoreName), described, result.GetValue(rate));
     }
 
     private static void WriteThreshold(EvaluationReport report, ModelOutputs outputs)
@@ -164,7 +174,7 @@ internal sealed class ForeignEvaluationOptions
         AcceptanceText.Write(AnsiConsole.Console, table);
     }
 
-    private static void Write(EvaluationFiles? files, EvaluationReport? report, EvaluationFigures? figures, ScoreReport? scores)
+    private static void Write(EvaluationFiles? files, ModelOutputs outputs, EvaluationReport? report, EvaluationFigures? figures, ScoreReport? scores)
     {
         if (files is null)
         {
@@ -181,7 +191,14 @@ internal sealed class ForeignEvaluationOptions
         {
             report.Write(files.Report);
             figures!.Write(files.Figures);
-            ForeignPage.Write(files.Page, report, figures, scores, DateTimeOffset.Now);
+            byte[]? worst = null;
+            if (outputs.Test.Images is Data.ImageSet test)
+            {
+                ContactSheet.Write(files.Worst, report.Worst, test, [.. outputs.Sets.Select(set => set.Images).OfType<Data.ImageSet>()]);
+                worst = File.ReadAllBytes(files.Worst);
+            }
+
+            ForeignPage.Write(files.Page, report, figures, scores, worst, DateTimeOffset.Now);
             Console.WriteLine($"Report: {files.Report}");
             Console.WriteLine($"Page: {files.Page}");
         }
@@ -202,7 +219,7 @@ internal sealed class ForeignEvaluationOptions
         }
 
         var files = new EvaluationFiles(isFile ? path : Path.Combine(path, "report.json"));
-        OverwriteOption.Require(output.Overwrites, files.Report, files.Page, files.Scores, files.Figures);
+        OverwriteOption.Require(output.Overwrites, files.Report, files.Page, files.Scores, files.Figures, files.Worst);
         if (!isFile)
         {
             try

@@ -9,7 +9,15 @@ namespace Pascl.Training.Cli;
 /// <summary>The options that change a preset: the rows of <see cref="OptionTable"/> as the command line takes them.</summary>
 internal sealed class RecipeOptions
 {
-    private readonly GivenOption[] options = [.. OptionTable.All.Where(row => row.Name is not null).Select(CommandLine.Of)];
+    private readonly GivenOption[] options;
+
+    /// <summary>Creates the options.</summary>
+    /// <param name="names">Names of those that are wanted; none for all.</param>
+    public RecipeOptions(params string[] names) =>
+        options = [.. OptionTable.All.Where(row => row.Name is not null && (names.Length == 0 || names.Contains(row.Name))).Select(CommandLine.Of)];
+
+    /// <summary>The options as the command line knows them.</summary>
+    public IEnumerable<Option> All => options.Select(option => option.Option);
 
     /// <summary>What <c>--ood</c> takes, in every command that has it.</summary>
     public static string OutOfDistributionHelp { get; } = OptionTable.All.Single(row => row.Name == "--ood").Help;

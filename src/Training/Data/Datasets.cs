@@ -113,6 +113,12 @@ public static class Datasets
     /// <summary>Reads images of the run's classes under a covariate shift, the test part where there is one.</summary>
     internal static ImageSet ShiftedOf(Dataset dataset, string? name, string path, IReadOnlyList<string> classNames, ReadOptions options, ICollection<string> skipped)
     {
+        // A list of numbers has no names: its numbers are those of the run's classes, as in the lists of a benchmark.
+        if (!dataset.IsCollection && dataset.ClassNames.Count is > 0 and var count && count <= classNames.Count && dataset.ClassNames.Index().All(name => name.Item == $"class {name.Index}"))
+        {
+            return dataset.Read(TestPart(dataset), name ?? NameOf(path), options, skipped).NumberedAs(classNames);
+        }
+
         string[] unknown = [.. dataset.ClassNames.Except(classNames)];
         if (dataset.IsCollection || dataset.ClassNames.Count == 0 || unknown.Length > 0)
         {

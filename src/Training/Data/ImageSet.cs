@@ -194,6 +194,10 @@ public sealed class ImageSet : LabelledSet
         return new ImageSet(Name, storage, positions, [.. LabelArray.Select(old => old == NoClass ? NoClass : label[old])], classNames) { Features = Features, Group = Group };
     }
 
+    /// <summary>The same images with the same labels, which are the numbers of other names.</summary>
+    internal ImageSet NumberedAs(IReadOnlyList<string> classNames) =>
+        new(Name, storage, positions, LabelArray, classNames) { pixelHashes = pixelHashes, Features = Features, Group = Group };
+
     /// <summary>The same images without classes: every label is <see cref="NoClass"/>.</summary>
     public ImageSet WithoutClasses()
     {

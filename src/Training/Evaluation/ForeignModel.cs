@@ -17,8 +17,8 @@ public sealed record ForeignModel(string Name, int Seed, string TestLabels, IRea
 /// <summary>A file that went into an evaluation.</summary>
 /// <param name="Set">What it is to the evaluation: <c>training</c>, <c>test</c>, the name of a set, <c>classifier</c> or <c>model</c>.</param>
 /// <param name="File">Its name without the folder.</param>
-/// <param name="Bytes">Its length.</param>
-/// <param name="Sha256">SHA-256 of its bytes, in hexadecimal.</param>
+/// <param name="Bytes">Its length; null for images.</param>
+/// <param name="Sha256">SHA-256 of its bytes, in hexadecimal; of images the fingerprint of their pixels and labels.</param>
 /// <param name="Images">Rows of the set that the file belongs to; null for a file that is no set.</param>
 /// <param name="Contents">What was taken from it: array, type and shape.</param>
-public sealed record InputFile(string Set, string File, long Bytes, string Sha256, int? Images, string Contents);
+public sealed record InputFile(string Set, string File, long? Bytes, string Sha256, int? Images, string Contents);

@@ -36,6 +36,9 @@ internal static class ArrayNames
 internal sealed record ArraySet(
     string Name, string Path, INumberRows? Features, INumberRows? Logits, int[]? Labels, LinearClassifier? Classifier, IReadOnlyList<InputFile> Files)
 {
+    /// <summary>The images themselves, where they are at hand.</summary>
+    public ImageSet? Images { get; init; }
+
     /// <summary>Images.</summary>
     public int Count => Features?.Count ?? Logits?.Count ?? Labels!.Length;
 

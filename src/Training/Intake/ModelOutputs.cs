@@ -98,7 +98,8 @@ internal sealed record ModelOutputs(
                 : set.Logits is not null ? new Logits(set.Logits)
                 : weights is not null && features.Width > 0 ? Computed(features, weights)
                 : new Logits(new ArrayRows([], set.Count, 0));
-            return new FeaturePass(new LabelledSet(set.Name, Checked(set, labels, names.Count), names) { Group = group }, new Predictions(logits, logits), features);
+            var images = (LabelledSet?)set.Images ?? new LabelledSet(set.Name, Checked(set, labels, names.Count), names) { Group = group };
+            return new FeaturePass(images, new Predictions(logits, logits), features);
         }
     }
 

@@ -230,19 +230,20 @@ internal static class Neighbours
         torch.Tensor rows, Features training, int[] chosen, Func<torch.Tensor, torch.Tensor, torch.Tensor> measure, int k, bool largest, double[]? weights = null)
     {
         using var scope = torch.NewDisposeScope();
-        torch.Tensor? best = null;
+
+        // In place: a tensor that is kept from each part would lie between the freed memory of two, which then grows with the number of parts.
+        var best = torch.full(rows.shape[0], k, largest ? double.NegativeInfinity : double.PositiveInfinity, torch.ScalarType.Float64);
         foreach (var images in chosen.Chunk(BankRows))
         {
             using var inner = torch.NewDisposeScope();
             var bank = training.Of(images, normalised: true); // (m, d)
             bank = weights is null ? bank : bank * torch.tensor([.. images.Select(image => weights[image])]).unsqueeze(1);
             var values = measure(rows, bank);
-            var all = best is null ? values : torch.cat([best, values], dim: 1);
-            var (kept, _) = all.topk((int)Math.Min(k, all.shape[1]), dim: 1, largest: largest, sorted: true);
-            best = kept.MoveToOuterDisposeScope();
+            var (kept, _) = torch.cat([best, values], dim: 1).topk(k, dim: 1, largest: largest, sorted: true);
+            best.copy_(kept);
         }
 
-        return best!.MoveToOuterDisposeScope();
+        return best.MoveToOuterDisposeScope();
     }
 }
 

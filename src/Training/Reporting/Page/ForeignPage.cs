@@ -12,13 +12,13 @@ internal static class ForeignPage
 {
     /// <summary>Writes the page, whole or not at all.</summary>
     /// <exception cref="InputException">It cannot be written.</exception>
-    public static void Write(string path, EvaluationReport report, EvaluationFigures figures, ScoreReport? scores, DateTimeOffset now)
+    public static void Write(string path, EvaluationReport report, EvaluationFigures figures, ScoreReport? scores, byte[]? worst, DateTimeOffset now)
     {
-        var page = Encoding.UTF8.GetBytes(Of(report, figures, scores, now));
+        var page = Encoding.UTF8.GetBytes(Of(report, figures, scores, worst, now));
         DurableFile.Replace(path, stream => stream.Write(page));
     }
 
-    internal static string Of(EvaluationReport report, EvaluationFigures figures, ScoreReport? scores, DateTimeOffset now) => HtmlPage.Write(
+    internal static string Of(EvaluationReport report, EvaluationFigures figures, ScoreReport? scores, byte[]? worst, DateTimeOffset now) => HtmlPage.Write(
         $"Evaluation of {report.Model!.Name}",
         [
             HtmlPage.Paragraph(
@@ -26,11 +26,11 @@ internal static class ForeignPage
             HtmlPage.Paragraph(HeadlineSection.Verdict(report)),
             HtmlPage.Section("Results", HeadlineSection.Results(report)),
             .. report.Threshold is { } threshold ? [HeadlineSection.Acceptance(threshold)] : Array.Empty<XElement>(),
-            HtmlPage.Details(HeadlineSection.Glossary),
+            HtmlPage.Details(HeadlineSection.Glossary(hasBranches: false)),
             .. DetectionSection.Of(report, figures, report.Threshold?.Threshold),
             .. ScoreSection.Of(scores),
             .. ClassSection.Of(report),
-            .. WorstSection.Of(report, null),
+            .. WorstSection.Of(report, worst),
             HtmlPage.Section("Files", HtmlPage.Table(Files(report.Model))),
         ]);
 
@@ -44,7 +44,7 @@ internal static class ForeignPage
                 file.File,
                 file.Images?.ToString("N0", CultureInfo.InvariantCulture) ?? "-",
                 file.Contents,
-                file.Bytes.ToString("N0", CultureInfo.InvariantCulture),
+                file.Bytes?.ToString("N0", CultureInfo.InvariantCulture) ?? "-",
                 file.Sha256,
             ]),
         ]);

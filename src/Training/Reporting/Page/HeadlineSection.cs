@@ -43,7 +43,7 @@ internal static class HeadlineSection
 
         if (record.Report is not null)
         {
-            yield return HtmlPage.Details(Glossary);
+            yield return HtmlPage.Details(Glossary(hasBranches: true));
         }
     }
 
@@ -56,7 +56,9 @@ internal static class HeadlineSection
         ]);
 
     // Each number where it stands, with the positive class; FPR95 above all is defined in two ways.
-    public static TextTable Glossary => new(
+    /// <summary>What each number is.</summary>
+    /// <param name="hasBranches">Whether the model is one of Pascl's.</param>
+    public static TextTable Glossary(bool hasBranches) => new(
         "what each of them means",
         ["number", "is"],
         [
@@ -72,7 +74,9 @@ internal static class HeadlineSection
             ["macro F1 ↑", "Mean over the classes of the harmonic mean of precision and recall."],
             ["ECE ↓", "Expected calibration error: mean distance of the probability that the model gives its answer from how often it is right."],
             ["AURC ↓", "Area under the risk-coverage curve: mean error among the most certain images, over how many are kept."],
-            ["deployed", "Class by the auxiliary branch, score by the branch that the method scores with: what score, serve and an exported model do."],
+            .. hasBranches
+                ? [["deployed", "Class by the auxiliary branch, score by the branch that the method scores with: what score, serve and an exported model do."]]
+                : Array.Empty<string[]>(),
         ]);
 
     public static string Verdict(EvaluationReport report)
