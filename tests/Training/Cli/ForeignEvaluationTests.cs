@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using Pascl.Tests.Training.Intake;
 using Pascl.Training.Evaluation;
 using Pascl.Training.Evaluation.Scores;
@@ -139,6 +140,17 @@ public sealed class ForeignEvaluationTests
         Refuse("compare a-0 again", "same model by name", "--seed");
     }
 
+    [Test]
+    public void the_example_of_the_documentation_runs()
+    {
+        var page = File.ReadAllText(Path.Combine(Repository.Root, "docs", "any-model.md"));
+        var example = Regex.Match(page, @"## An example\s+```sh\n(?<lines>.*?)```", RegexOptions.Singleline).Groups["lines"].Value;
+        string[] lines = [.. example.Split('\n').Where(line => line.StartsWith("pascl ", StringComparison.Ordinal)).Select(line => line.Split('#')[0]["pascl ".Length..].TrimEnd())];
+        Assert.That(lines, Has.Length.EqualTo(3));
+        Array.ForEach(lines, line => Succeed(line));
+        Assert.That(File.ReadAllText(At("documented/comparison.md")), Does.Contain("resnet-msp").And.Contain("resnet-energy"));
+    }
+
     [TestCase("evaluate", "needs to know what to evaluate", "--features TRAIN TEST")]
     [TestCase("evaluate some-run --features train.npz test.npz", "the run some-run and --features", "give one")]
     [TestCase("evaluate --features train.npz", "names one set", "test images")]
@@ -204,8 +216,8 @@ public sealed class ForeignEvaluationTests
     private string At(string name) => Path.Combine(folder.Path, name);
 
     // Names of files as a user who stands in the folder types them.
-    private string Line(string line) => System.Text.RegularExpressions.Regex.Replace(
-        line, @"(?<= |:|=)([\w.-]+\.(npz|txt|csv|json)|any|bare|lean|computed|stored|kept|comparison|again|[abc]-[01])(?= |$)", match => At(match.Value));
+    private string Line(string line) => Regex.Replace(
+        line, @"(?<= |:|=)([\w.-]+\.(npz|txt|csv|json)|any|bare|lean|resnet-msp|resnet-energy|documented|computed|stored|kept|comparison|again|[abc]-[01])(?= |$)", match => At(match.Value));
 
     private string Succeed(string line) => SucceedWithError(line).Output;
 

@@ -102,7 +102,8 @@ internal static class OpenOodFolder
             folder.Write($"benchmark_imglist/cifar10/{list}.txt", string.Concat(labels.Select((label, i) => $"{images}/{i}.png {label}\n")));
             foreach (var (i, label) in labels.Index())
             {
-                folder.Write($"images_classic/{images}/{i}.png", TestImages.Plain(8, 8, (byte)((90 * (label + 1)) + (7 * i) + images.Length)));
+                var grey = (byte)((90 * (label + 1)) + (7 * i) + images.Length);
+                folder.Write($"images_classic/{images}/{i}.png", TestImages.Plain(8, 8, grey, grey, grey));
             }
         }
     }

@@ -16,7 +16,7 @@ internal sealed partial record NpyArray(string Type, bool IsFortran, long[] Shap
     public const int LargestHeader = 1 << 16;
 
     /// <summary>The shape as Python writes it.</summary>
-    public string ShapeText => $"({string.Join(", ", Shape)})";
+    public string ShapeText => Shape is [var only] ? $"({only},)" : $"({string.Join(", ", Shape)})";
 
     /// <summary>Reads a header.</summary>
     /// <param name="source">What the messages call the array.</param>
