@@ -35,18 +35,27 @@ public abstract class FloatRows
     /// <summary>Some rows, (count, columns) float64 on the CPU, in the current dispose scope.</summary>
     internal torch.Tensor Part(int first, int count) => Gather(Enumerable.Range(first, count), count);
 
-    private protected torch.Tensor Gather(IEnumerable<int> images, int count)
+    private torch.Tensor Gather(IEnumerable<int> images, int count)
     {
-        using var scope = torch.NewDisposeScope();
-        var values = torch.empty([count, Columns], torch.float32);
-        var remaining = MemoryMarshal.Cast<byte, float>(values.bytes);
+        var values = torch.empty([count, Columns], torch.float64);
+        Fill(values, images);
+        return values;
+    }
+
+    /// <summary>Writes the rows of some images into the first rows of a tensor, (at least as many, columns) float64 on the CPU.</summary>
+    internal void Fill(torch.Tensor target, IEnumerable<int> images)
+    {
+        var remaining = MemoryMarshal.Cast<byte, double>(target.bytes);
         foreach (var image in images)
         {
-            this[image].CopyTo(remaining);
-            remaining = remaining[Columns..];
-        }
+            var row = this[image];
+            for (var column = 0; column < row.Length; column++)
+            {
+                remaining[column] = row[column];
+            }
 
-        return values.to(torch.float64).MoveToOuterDisposeScope();
+            remaining = remaining[row.Length..];
+        }
     }
 }
 
@@ -79,16 +88,6 @@ public sealed class Features : FloatRows
         }
 
         return new Features(values, Width);
-    }
-
-    /// <summary>The rows of some images, (images, Width) float64 on the CPU, in the current dispose scope.</summary>
-    /// <param name="images">Their numbers.</param>
-    /// <param name="normalised">As for <see cref="Part(int, int, bool)"/>.</param>
-    internal torch.Tensor Of(int[] images, bool normalised)
-    {
-        using var scope = torch.NewDisposeScope();
-        var rows = Gather(images, images.Length);
-        return (normalised ? torch.nn.functional.normalize(rows) : rows).MoveToOuterDisposeScope();
     }
 
     /// <summary>Some rows, (count, Width) float64 on the CPU, in the current dispose scope.</summary>

@@ -93,7 +93,7 @@ internal sealed record ArraySet(
         }
 
         var array = file.Arrays[name];
-        if (!array.IsFloat || array.AsRows is not (>= 0, > 0))
+        if (!array.IsFloat || array.AsRows is not ( >= 0, > 0))
         {
             throw new InputException($"{name} in {file.Path} is {array}; expected float16, float32 or float64 of shape (images, {(names == ArrayNames.Logits ? "classes" : "features")}).");
         }

@@ -231,13 +231,20 @@ internal static class Neighbours
     {
         using var scope = torch.NewDisposeScope();
 
-        // In place: a tensor that is kept from each part would lie between the freed memory of two, which then grows with the number of parts.
+        // One block for all parts: what is allocated anew for each leaves holes between which memory grows with the number of parts.
+        var block = torch.empty(Math.Min(BankRows, chosen.Length), training.Width, torch.ScalarType.Float64);
         var best = torch.full(rows.shape[0], k, largest ? double.NegativeInfinity : double.PositiveInfinity, torch.ScalarType.Float64);
         foreach (var images in chosen.Chunk(BankRows))
         {
             using var inner = torch.NewDisposeScope();
-            var bank = training.Of(images, normalised: true); // (m, d)
-            bank = weights is null ? bank : bank * torch.tensor([.. images.Select(image => weights[image])]).unsqueeze(1);
+            training.Fill(block, images);
+            var bank = block.narrow(0, 0, images.Length); // (m, d)
+            bank.div_(bank.norm(1, keepdim: true).clamp_min_(FeatureParts.ShortestDirection));
+            if (weights is not null)
+            {
+                bank.mul_(torch.tensor([.. images.Select(image => weights[image])]).unsqueeze(1));
+            }
+
             var values = measure(rows, bank);
             var (kept, _) = torch.cat([best, values], dim: 1).topk(k, dim: 1, largest: largest, sorted: true);
             best.copy_(kept);
