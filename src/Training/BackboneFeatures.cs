@@ -1,5 +1,6 @@
 using Pascl.Training.Backbones;
 using Pascl.Training.Data;
+using Pascl.Training.Ranks;
 using Pascl.Training.Recipes;
 
 namespace Pascl.Training;
@@ -33,14 +34,16 @@ internal static class BackboneFeatures
     {
         var cache = new FeatureCache(backbone, listener, cancellation);
         var (first, second) = trains ? (Views(RandomStream.FirstView), Views(RandomStream.Outlier)) : (null, null);
-        return data with
+
+        // Of several ranks the first one computes what the others find on the disk.
+        return ProcessGroup.Current.FirstBeforeOthers(() => data with
         {
             Training = cache.Of(data.Training, SetFingerprint.Training, plain: true, first),
             Validation = data.Validation is { } held ? cache.Of(held, SetFingerprint.Validation, plain: true) : null,
             Test = cache.Of(data.Test, SetFingerprint.Test, plain: true),
             Outliers = data.Outliers is { } outliers ? cache.Of(outliers, SetFingerprint.Outliers, plain: second is null, second) : null,
             OutOfDistribution = [.. data.OutOfDistribution.Select(set => cache.Of(set, set.Name, plain: true))],
-        };
+        });
 
         // Drawn by the seed of the split, as the images are: runs of several seeds share them.
         ViewPlan Views(int stream)

@@ -99,7 +99,7 @@ public static class TrainingDataReader
         }
     }
 
-    private static List<Dataset?> Open(DataRecipe data) => [.. data.OutOfDistribution.Select(set => NoiseSets.IsName(set.Path) ? null : Dataset.Open(set.Path, data.Root))];
+    private static List<Dataset?> Open(DataRecipe data) => [.. data.OutOfDistribution.Select(set => NoiseSets.IsName(set.Path) ? null : Dataset.Open(set.Path, set.Root ?? data.Root))];
 
     private static List<ImageSet> OutOfDistribution(
         DataRecipe data, IReadOnlyList<Dataset?> opened, ImageSet training, ReadOptions options, List<string> skipped, List<string> remarks)
@@ -110,6 +110,7 @@ public static class TrainingDataReader
         {
             var read = dataset is null
                 ? Datasets.ReadOutOfDistribution(set.Name, set.Path, options, skipped)
+                : set.Group == SetGroup.Shift ? [Datasets.ShiftedOf(dataset, set.Name, set.Path, training.ClassNames, options, skipped)]
                 : Datasets.OutOfDistributionOf(dataset, set.Name, set.Path, options, skipped);
             foreach (var images in read)
             {
@@ -120,7 +121,7 @@ public static class TrainingDataReader
                 }
                 else
                 {
-                    sets.Add(images);
+                    sets.Add(images.In(set.Group));
                 }
             }
         }

@@ -18,6 +18,10 @@ public sealed record BackboneSettings
     /// <summary>Name of the output that has the features; null for the obvious one.</summary>
     public string? Output { get; init; }
 
+    /// <summary>Name of an output that has logits, which are computed with the features; null for none, as in every run.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? LogitsOutput { get; init; }
+
     /// <summary>Rows and columns of the images; null before the file was read.</summary>
     public int? ImageSize { get; init; }
 

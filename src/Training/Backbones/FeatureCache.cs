@@ -69,7 +69,7 @@ internal sealed class FeatureCache
     private FeatureBlock Block(ImageSet images, string role, string fingerprint, ViewPlan? views, int view)
     {
         var text = Describe(images, fingerprint, views, view);
-        var layout = new FeatureLayout(SHA256.HashData(Encoding.UTF8.GetBytes(text)), images.Count, backbone.FeatureCount);
+        var layout = new FeatureLayout(SHA256.HashData(Encoding.UTF8.GetBytes(text)), images.Count, backbone.RowWidth);
         var path = Path.Combine(folder, $"{Convert.ToHexStringLower(layout.Key)[..32]}.features");
         return Guard(() =>
         {
@@ -160,7 +160,7 @@ internal sealed class FeatureCache
             CultureInfo.InvariantCulture,
             $"""
             pascl features {Version}, ONNX Runtime {FrozenBackbone.RuntimeVersion} on {RuntimeInformation.ProcessArchitecture}
-            backbone {settings.Sha256} {settings.Output} {backbone.ImageSize}
+            backbone {settings.Sha256} {settings.Output}{(settings.LogitsOutput is { } logits ? $" {logits}" : "")} {backbone.ImageSize}
             input {settings.Channels} {scale:R} {string.Join(' ', mean.Select(value => value.ToString("R", CultureInfo.InvariantCulture)))} {string.Join(' ', deviation.Select(value => value.ToString("R", CultureInfo.InvariantCulture)))}
             images {images.Count} {images.Height} {images.Width} {fingerprint}
             view {(views is null ? "none" : $"{view} {views.Stream} {views.Seed} {JsonSerializer.Serialize(views.Crop)} {JsonSerializer.Serialize(views.Augmentation)}")}

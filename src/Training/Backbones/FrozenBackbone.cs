@@ -33,6 +33,9 @@ internal sealed class FrozenBackbone : IDisposable
     /// <summary>F, the number of features of an image.</summary>
     public int FeatureCount => graph.FeatureCount;
 
+    /// <summary>Numbers of an image: features, and logits where the settings name an output of them.</summary>
+    public int RowWidth => graph.FeatureCount + graph.LogitCount;
+
     /// <summary>What the model takes and gives.</summary>
     public BackboneGraph Graph => graph;
 
@@ -67,18 +70,31 @@ internal sealed class FrozenBackbone : IDisposable
         }
     }
 
+    /// <summary>What a model gives for an image, which shows when it runs on a grey one.</summary>
+    /// <exception cref="InputException">It is no model of images.</exception>
+    public static IReadOnlyList<BackboneOutput> OutputsOf(BackboneSettings settings)
+    {
+        _ = BackboneFile.Read(settings.Path!);
+        using var session = Load(settings.Path!);
+        return BackboneGraph.OutputsOf(session, settings, settings.Path!);
+    }
+
     /// <summary>Computes the features of an image; several threads may at one time.</summary>
     /// <param name="image">(ImageSize, ImageSize, 3) in [0, 1], red first.</param>
-    /// <param name="features">Receives <see cref="FeatureCount"/> numbers.</param>
+    /// <param name="features">Receives <see cref="RowWidth"/> numbers: features, then logits.</param>
     /// <returns>Whether all of them are finite.</returns>
     public bool Compute(ReadOnlySpan<float> image, Span<float> features)
     {
         var pixels = buffers.TryTake(out var used) ? used : new float[graph.ImageSize * graph.ImageSize * PixelBlock.Channels];
         Normalise(image, pixels);
         using (var input = OrtValue.CreateTensorValueFromMemory(pixels, graph.InputShape))
-        using (var results = session.Run(runOptions, [graph.Input], [input], [graph.Output]))
+        using (var results = session.Run(runOptions, [graph.Input], [input], graph.Outputs))
         {
             graph.Pool(results[0].GetTensorDataAsSpan<float>(), features);
+            if (graph.LogitCount > 0)
+            {
+                results[1].GetTensorDataAsSpan<float>().CopyTo(features[graph.FeatureCount..]);
+            }
         }
 
         buffers.Add(pixels);
@@ -165,6 +181,16 @@ internal sealed record BackboneGraph(string Input, string Output, int ImageSize,
 {
     private const int UsualSize = 224;
     private const int Rank = 4;
+
+    /// <summary>The output that has the logits beside the features; null for none.</summary>
+    public string? LogitsOutput { get; private init; }
+
+    /// <summary>How many logits it has; 0 for none.</summary>
+    public int LogitCount { get; private init; }
+
+    /// <summary>The outputs that are computed.</summary>
+    public string[] Outputs => LogitsOutput is null ? [Output] : [Output, LogitsOutput];
+
     private const string Expected = "expected one input of float32, (batch, 3, height, width) or (batch, height, width, 3)";
 
     /// <summary>Shape of one image.</summary>
@@ -180,7 +206,14 @@ internal sealed record BackboneGraph(string Input, string Output, int ImageSize,
 
     /// <summary>Finds it out from the file where that says it, else from the settings and by running it.</summary>
     /// <exception cref="InputException">It is no model of images to features.</exception>
-    public static BackboneGraph Of(InferenceSession session, BackboneSettings settings, string path)
+    public static BackboneGraph Of(InferenceSession session, BackboneSettings settings, string path) => InputOf(session, settings, path).WithOutput(session, settings, path);
+
+    /// <summary>Every output, of one image.</summary>
+    /// <exception cref="InputException">It is no model of images.</exception>
+    public static IReadOnlyList<BackboneOutput> OutputsOf(InferenceSession session, BackboneSettings settings, string path) =>
+        InputOf(session, settings, path).Run(session, [.. session.OutputNames], path);
+
+    private static BackboneGraph InputOf(InferenceSession session, BackboneSettings settings, string path)
     {
         var inputs = session.InputMetadata;
         if (inputs.Count != 1)
@@ -210,8 +243,7 @@ internal sealed record BackboneGraph(string Input, string Output, int ImageSize,
             throw new InputException($"The backbone {path} takes images of {only} x {only} pixels alone, but {asked} are asked for; leave --image-size out, or export it for that size.");
         }
 
-        var graph = new BackboneGraph(name, "", fixedSize ?? settings.ImageSize ?? UsualSize, isLast, FeatureReading.Row, 0);
-        return graph.WithOutput(session, settings, path);
+        return new BackboneGraph(name, "", fixedSize ?? settings.ImageSize ?? UsualSize, isLast, FeatureReading.Row, 0);
     }
 
     /// <summary>Makes features of an output's values.</summary>
@@ -251,7 +283,24 @@ internal sealed record BackboneGraph(string Input, string Output, int ImageSize,
             throw new InputException($"The backbone {path} has no output {named}; it has {string.Join(", ", session.OutputNames)}. Choose one with --backbone-output.");
         }
 
-        // The file may not say the shapes of its outputs; an image does.
+        var outputs = Run(session, names, path);
+        var chosen = Choose(outputs) ?? throw new InputException(
+            settings.Output is null
+                ? $"The backbone {path} has the outputs {string.Join(", ", outputs.Select(output => output.Description))}; name the one with the features with --backbone-output."
+                : $"The output {outputs[0].Description} of the backbone {path} has no features of one image; expected float32, (1, features), (1, tokens, features) or (1, features, rows, columns).");
+        return this with
+        {
+            Output = chosen.Name,
+            Reading = chosen.Reading,
+            FeatureCount = chosen.FeatureCount,
+            LogitsOutput = settings.LogitsOutput,
+            LogitCount = settings.LogitsOutput is { } logits ? Run(session, [logits], path)[0].FeatureCount : 0,
+        };
+    }
+
+    // The file may not say the shapes of its outputs; an image does.
+    private BackboneOutput[] Run(InferenceSession session, string[] names, string path)
+    {
         var grey = new float[ImageSize * ImageSize * PixelBlock.Channels];
         Array.Fill(grey, 0.5f);
         using var input = OrtValue.CreateTensorValueFromMemory(grey, InputShape);
@@ -259,12 +308,7 @@ internal sealed record BackboneGraph(string Input, string Output, int ImageSize,
         try
         {
             using var results = session.Run(options, [Input], [input], names);
-            BackboneOutput[] outputs = [.. names.Select((name, i) => BackboneOutput.Of(name, results[i].GetTensorTypeAndShape()))];
-            var chosen = Choose(outputs) ?? throw new InputException(
-                settings.Output is null
-                    ? $"The backbone {path} has the outputs {string.Join(", ", outputs.Select(output => output.Description))}; name the one with the features with --backbone-output."
-                    : $"The output {outputs[0].Description} of the backbone {path} has no features of one image; expected float32, (1, features), (1, tokens, features) or (1, features, rows, columns).");
-            return this with { Output = chosen.Name, Reading = chosen.Reading, FeatureCount = chosen.FeatureCount };
+            return [.. names.Select((name, i) => BackboneOutput.Of(name, results[i].GetTensorTypeAndShape()))];
         }
         catch (OnnxRuntimeException exception)
         {

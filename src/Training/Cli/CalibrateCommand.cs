@@ -147,25 +147,10 @@ internal sealed class RunCalibration
 
         foreach (var set in run.Images.OutOfDistribution)
         {
-            yield return AcceptanceRow.Of(set.Name, isInDistribution: false, ScoredImages.Part(set, Scores(set)).OutOfDistribution, threshold);
+            yield return set.Group == SetGroup.Shift ? InDistribution(set.Name, set, Scores(set)) : AcceptanceRow.Of(set.Name, isInDistribution: false, ScoredImages.Part(set, Scores(set)).OutOfDistribution, threshold);
         }
 
-        AcceptanceRow InDistribution(string name, ImageSet images, double[] ofImages)
-        {
-            var row = AcceptanceRow.Of(name, isInDistribution: true, ofImages, threshold);
-            if (images.ClassCount == 0)
-            {
-                return row;
-            }
-
-            var accepted = new ClassTally(groups.ClassCount);
-            for (var i = 0; i < ofImages.Length; i++)
-            {
-                accepted.Add(images.Labels[i], ofImages[i] <= threshold);
-            }
-
-            return row.With(accepted.Shares(groups));
-        }
+        AcceptanceRow InDistribution(string name, ImageSet images, double[] ofImages) => AcceptanceRow.OfClasses(name, images, ofImages, threshold, groups);
     }
 
     private double[] Scores(ImageSet images)

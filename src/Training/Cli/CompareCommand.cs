@@ -10,7 +10,7 @@ internal static class CompareCommand
 
     public static Command Create()
     {
-        var runs = new Argument<string[]>("RUN") { Description = "evaluated run folders, at least two", Arity = ArgumentArity.OneOrMore };
+        var runs = new Argument<string[]>("RUN") { Description = "evaluated run folders, or folders of evaluate --features, at least two", Arity = ArgumentArity.OneOrMore };
         var output = new Option<string>("--out") { Description = "folder for comparison.md, .csv, .json and .html; default: only print" };
         var command = new Command(
             Name,

@@ -35,6 +35,10 @@ internal static class BackboneOption
 
     private static readonly Option<string> cache = new("--feature-cache") { Description = "folder where the backbone's features are kept, if not where they were" };
 
+    public static Option FileOption => backbone;
+
+    public static Option CacheOption => cache;
+
     public static Command WithBackbone(this Command command, bool hasCache = false)
     {
         command.Options.Add(backbone);

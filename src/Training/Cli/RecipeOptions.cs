@@ -9,7 +9,15 @@ namespace Pascl.Training.Cli;
 /// <summary>The options that change a preset: the rows of <see cref="OptionTable"/> as the command line takes them.</summary>
 internal sealed class RecipeOptions
 {
-    private readonly GivenOption[] options = [.. OptionTable.All.Where(row => row.Name is not null).Select(CommandLine.Of)];
+    private readonly GivenOption[] options;
+
+    /// <summary>Creates the options.</summary>
+    /// <param name="names">Names of those that are wanted; none for all.</param>
+    public RecipeOptions(params string[] names) =>
+        options = [.. OptionTable.All.Where(row => row.Name is not null && (names.Length == 0 || names.Contains(row.Name))).Select(CommandLine.Of)];
+
+    /// <summary>The options as the command line knows them.</summary>
+    public IEnumerable<Option> All => options.Select(option => option.Option);
 
     /// <summary>What <c>--ood</c> takes, in every command that has it.</summary>
     public static string OutOfDistributionHelp { get; } = OptionTable.All.Single(row => row.Name == "--ood").Help;
@@ -31,10 +39,26 @@ internal sealed class RecipeOptions
         options.Where(option => WasGiven(result, option.Option)).Select(option => option.Option.Name);
 
     /// <summary>
-    /// Splits NAME=PATH; a path without a name takes its name from the data. A built-in set stands in the place of a path, and a text that is a path as it stands is one,
-    /// though it has an equals sign.
+    /// Splits GROUP:NAME=PATH; a path without a name takes its name from the data. A built-in set stands in the place of a path, and a text that is a path as it stands is one,
+    /// though it has an equals sign or begins as a group.
     /// </summary>
     public static NamedPath ParseNamedPath(string text)
+    {
+        foreach (var group in Enum.GetValues<SetGroup>())
+        {
+            var prefix = $"{RecipeNames.Of(group)}:";
+            if (text.StartsWith(prefix, StringComparison.Ordinal) && !Path.Exists(text))
+            {
+                return text.Length > prefix.Length
+                    ? ParseUngrouped(text[prefix.Length..]) with { Group = group }
+                    : throw new InputException($"--ood {text} names a group and no set; expected {prefix}NAME=PATH or {prefix}PATH.");
+            }
+        }
+
+        return ParseUngrouped(text);
+    }
+
+    private static NamedPath ParseUngrouped(string text)
     {
         var equals = text.IndexOf('=', StringComparison.Ordinal);
         if (equals <= 0 || Path.Exists(text))

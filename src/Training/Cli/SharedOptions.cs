@@ -15,11 +15,15 @@ internal static class OverwriteOption
 
     /// <summary>Throws where one of the files exists and may not be written over.</summary>
     /// <exception cref="InputException">It does.</exception>
-    public static void Require(bool isAllowed, params IEnumerable<string> files)
+    public static void Require(bool isAllowed, params IEnumerable<string> files) => Require(isAllowed, files, "--out");
+
+    /// <summary>The same of files that another option names.</summary>
+    /// <exception cref="InputException">One of them exists.</exception>
+    public static void Require(bool isAllowed, IEnumerable<string> files, string option)
     {
         if (!isAllowed && files.FirstOrDefault(File.Exists) is { } taken)
         {
-            throw new InputException($"{taken} exists already; choose another --out, or write over it with --force.");
+            throw new InputException($"{taken} exists already; choose another {option}, or write over it with --force.");
         }
     }
 }
@@ -32,6 +36,8 @@ internal static class ConvolutionOption
 
     /// <summary>The option of every command that asks for it.</summary>
     private static readonly Option<string> option = Create();
+
+    public static Option Option => option;
 
     public static Command WithConvolutionCheck(this Command command)
     {

@@ -87,17 +87,23 @@ internal static class TrainingRun
     {
         var folder = RunFolder.Open(path);
         var files = FilesOf(folder, moved.OutOfDistribution ?? [], output);
+        output.RequireTable();
         using var run = Run.Open(folder, moved);
         run.Features = FeatureLines.Listener();
         scores = Possible(run, scores);
         if (checksConvolutions)
         {
-            ConvolutionOption.Warn(run.CheckConvolutions(scores.Any(InputPerturbation.IsTakenBy)));
+            ConvolutionOption.Warn(run.CheckConvolutions(scores.Any(NeedsNetwork)));
         }
 
         var passes = new Dictionary<ImageSet, FeaturePass>();
         var (evaluation, report) = Evaluate(run.Recipe, run.Images, scores.Count == 0 ? images => Predictions.Of(run.Network, images) : Keep, withDetails);
         var scoreReport = scores.Count == 0 ? null : Compare(run, scores, passes);
+        if (ProcessGroup.Current.IsFirst)
+        {
+            output.WriteTable(report, scoreReport);
+        }
+
         if (files is not null)
         {
             Write(evaluation, report, scoreReport, run.Recipe, run.Images, run.Network, folder, files);
@@ -133,7 +139,7 @@ internal static class TrainingRun
     // Of all scores those that a frozen backbone cannot have are left out and named; where nothing else was asked for, there is nothing to do.
     private static IReadOnlyList<ScoreSpecification> Possible(Run run, IReadOnlyList<ScoreSpecification> scores)
     {
-        string[] perturbed = run.Recipe.Backbone.Path is null ? [] : [.. scores.Where(InputPerturbation.IsTakenBy).Select(score => score.Kind.Name)];
+        string[] perturbed = run.Recipe.Backbone.Path is null ? [] : [.. scores.Where(NeedsNetwork).Select(score => score.Kind.Name)];
         if (perturbed.Length == 0)
         {
             return scores;
@@ -146,8 +152,10 @@ internal static class TrainingRun
         }
 
         Console.Error.WriteLine($"{reason}; they are left out.");
-        return [.. scores.Where(score => !InputPerturbation.IsTakenBy(score))];
+        return [.. scores.Where(score => !NeedsNetwork(score))];
     }
+
+    private static bool NeedsNetwork(ScoreSpecification score) => score.Kind.Needs(score).HasFlag(ScoreNeeds.Network);
 
     private static ScoreReport Compare(Run run, IReadOnlyList<ScoreSpecification> scores, Dictionary<ImageSet, FeaturePass> passes)
     {
@@ -261,11 +269,6 @@ internal static class TrainingRun
         return (evaluation, report);
     }
 }
-
-/// <summary>Where the report of an evaluation goes.</summary>
-/// <param name="Path">Its file, or an existing folder for it; null for the run folder, and for nothing with other sets.</param>
-/// <param name="Overwrites">Whether a file there may be written over.</param>
-internal sealed record EvaluationOutput(string? Path, bool Overwrites);
 
 /// <summary>
 /// Says where a recipe asks for more threads than there are cores. It is not refused, because results depend on the number of threads: a run of another machine

@@ -110,6 +110,27 @@ public static class Datasets
         ? [.. dataset.Parts.Select(part => dataset.Read(part, name is null ? part : $"{name}/{part}", options, skipped))]
         : [WithoutClasses(dataset.Read(TestPart(dataset), name ?? NameOf(path), options, skipped))];
 
+    /// <summary>Reads images of the run's classes under a covariate shift, the test part where there is one.</summary>
+    internal static ImageSet ShiftedOf(Dataset dataset, string? name, string path, IReadOnlyList<string> classNames, ReadOptions options, ICollection<string> skipped)
+    {
+        // A list of numbers has no names: its numbers are those of the run's classes, as in the lists of a benchmark.
+        if (!dataset.IsCollection && dataset.ClassNames.Count is > 0 and var count && count <= classNames.Count && dataset.ClassNames.Index().All(name => name.Item == $"class {name.Index}"))
+        {
+            return dataset.Read(TestPart(dataset), name ?? NameOf(path), options, skipped).NumberedAs(classNames);
+        }
+
+        string[] unknown = [.. dataset.ClassNames.Except(classNames)];
+        if (dataset.IsCollection || dataset.ClassNames.Count == 0 || unknown.Length > 0)
+        {
+            var lack = dataset.IsCollection ? "it holds several sets" : dataset.ClassNames.Count == 0 ? "it has no classes" : $"{unknown[0]} is none of them";
+            throw new InputException(
+                $"{path} ({dataset.Format}) is no covariate-shifted set of the {classNames.Count} classes: {lack}. Such a set shows the classes themselves, with their names or numbers; "
+                + "images of other things belong into a set of the group near or far.");
+        }
+
+        return dataset.Read(TestPart(dataset), name ?? NameOf(path), options, skipped).WithClasses(classNames);
+    }
+
     private static string TestPart(Dataset dataset) => dataset.Parts.Contains(Dataset.TestPart) ? Dataset.TestPart : Dataset.TrainPart;
 
     private static ImageSet WithoutClasses(ImageSet images) => images.ClassCount == 0 ? images : images.WithoutClasses();

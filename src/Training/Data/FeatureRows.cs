@@ -8,10 +8,13 @@ namespace Pascl.Training.Data;
 /// <param name="plain">The images as they are; null for images that only train.</param>
 /// <param name="views">The views; none for images that do not train.</param>
 /// <param name="rows">The row of each image.</param>
-internal sealed class FeatureRows(FeatureBlock? plain, IReadOnlyList<FeatureBlock> views, int[] rows)
+internal sealed class FeatureRows(FeatureBlock? plain, IReadOnlyList<FeatureBlock> views, int[] rows) : INumberRows
 {
     /// <summary>F, the features of an image.</summary>
     public int Width => (plain ?? views[0]).Width;
+
+    /// <inheritdoc/>
+    public int Count => rows.Length;
 
     /// <summary>Augmented views of each image.</summary>
     public int ViewCount => views.Count;
@@ -30,17 +33,16 @@ internal sealed class FeatureRows(FeatureBlock? plain, IReadOnlyList<FeatureBloc
 }
 
 /// <summary>Rows of float32 that lie in a file, mapped.</summary>
-internal sealed unsafe class FeatureBlock : IDisposable
+internal sealed unsafe class FeatureBlock : INumberRows, IDisposable
 {
     private readonly MemoryMappedFile file;
     private readonly MemoryMappedViewAccessor view;
-    private readonly int count;
     private float* first;
 
     /// <summary>Maps the rows that start <paramref name="offset"/> bytes into a file, which must hold them all.</summary>
     public FeatureBlock(string path, long offset, int count, int width)
     {
-        (this.count, Width) = (count, width);
+        (Count, Width) = (count, width);
         file = MemoryMappedFile.CreateFromFile(path, FileMode.Open, null, 0, MemoryMappedFileAccess.Read);
         view = file.CreateViewAccessor(offset, (long)count * width * sizeof(float), MemoryMappedFileAccess.Read);
         byte* start = null;
@@ -51,6 +53,9 @@ internal sealed unsafe class FeatureBlock : IDisposable
     /// <summary>Ends a mapping that nobody disposed.</summary>
     ~FeatureBlock() => Free();
 
+    /// <inheritdoc/>
+    public int Count { get; }
+
     /// <summary>Numbers in a row.</summary>
     public int Width { get; }
 
@@ -59,7 +64,7 @@ internal sealed unsafe class FeatureBlock : IDisposable
     {
         get
         {
-            ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)row, (uint)count);
+            ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)row, (uint)Count);
             ObjectDisposedException.ThrowIf(first is null, this);
             return new(first + ((long)row * Width), Width);
         }

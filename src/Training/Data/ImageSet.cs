@@ -7,14 +7,13 @@ namespace Pascl.Training.Data;
 /// Images of one size with a label each. A label is a class index, or <see cref="NoClass"/> for an image of no class (outliers, out-of-distribution images). The pixels are
 /// those of a block, or are decoded from files whenever they are asked for. A selection shares them with the set it was taken from.
 /// </summary>
-public sealed class ImageSet
+public sealed class ImageSet : LabelledSet
 {
     /// <summary>The label of an image that shows none of the classes.</summary>
-    public const int NoClass = -1;
+    public new const int NoClass = LabelledSet.NoClass;
 
     private readonly Storage storage;
     private readonly int[] positions;
-    private readonly int[] labels;
     private Int128[]? pixelHashes;
 
     /// <summary>Creates the set of all images in a block.</summary>
@@ -49,20 +48,8 @@ public sealed class ImageSet
         }
     }
 
-    private ImageSet(string name, Storage storage, int[] positions, int[] labels, IReadOnlyList<string> classNames) =>
-        (Name, this.storage, this.positions, this.labels, ClassNames) = (name, storage, positions, labels, classNames);
-
-    /// <summary>Short name for tables and messages.</summary>
-    public string Name { get; }
-
-    /// <summary>Class names in label order.</summary>
-    public IReadOnlyList<string> ClassNames { get; }
-
-    /// <summary>Number of classes.</summary>
-    public int ClassCount => ClassNames.Count;
-
-    /// <summary>Number of images.</summary>
-    public int Count => positions.Length;
+    private ImageSet(string name, Storage storage, int[] positions, int[] labels, IReadOnlyList<string> classNames)
+        : base(name, labels, classNames) => (this.storage, this.positions) = (storage, positions);
 
     /// <summary>Rows of every image, in pixels.</summary>
     public int Height => storage.Pixels?.Height ?? storage.Files!.Size;
@@ -75,9 +62,6 @@ public sealed class ImageSet
 
     /// <summary>Why images are not held in memory, as a part of a sentence; null where they are.</summary>
     internal string? ReasonToStream => storage.Files?.Reason;
-
-    /// <summary>The class of every image, from 0; <see cref="NoClass"/> where it shows none.</summary>
-    public ReadOnlySpan<int> Labels => labels;
 
     /// <summary>The bytes of image <paramref name="index"/>, (Height, Width, 3). Where images are streamed, every call decodes a file; <see cref="Read"/> allocates nothing.</summary>
     /// <exception cref="InputException">The file of a streamed image cannot be decoded any more.</exception>
@@ -158,41 +142,30 @@ public sealed class ImageSet
         pixelHashes ??= hashes;
     }
 
-    /// <summary>Where image <paramref name="index"/> came from, or its number where that is not known.</summary>
-    public string Source(int index) => storage.Sources?[positions[index]] ?? $"{Name}[{positions[index]}]";
+    /// <inheritdoc/>
+    public override string Source(int index) => storage.Sources?[positions[index]] ?? $"{Name}[{positions[index]}]";
 
     /// <summary>The features that a frozen network gave the images, which training and evaluation then take in the place of their pixels; null where there are none.</summary>
     internal FeatureRows? Features { get; private init; }
 
     /// <summary>The same images with features.</summary>
     internal ImageSet WithFeatures(FeatureRows? features) =>
-        new(Name, storage, positions, labels, ClassNames) { pixelHashes = pixelHashes, Features = features };
-
-    /// <summary>Number of images per class.</summary>
-    public int[] CountPerClass()
-    {
-        var counts = new int[ClassCount];
-        foreach (var label in labels)
-        {
-            if (label != NoClass)
-            {
-                counts[label]++;
-            }
-        }
-
-        return counts;
-    }
+        new(Name, storage, positions, LabelArray, ClassNames) { pixelHashes = pixelHashes, Features = features, Group = Group };
 
     /// <summary>The images at <paramref name="indices"/>, in that order, as a set of the same classes that shares the pixels.</summary>
     public ImageSet Select(IEnumerable<int> indices)
     {
         int[] chosen = [.. indices];
-        return new ImageSet(Name, storage, [.. chosen.Select(i => positions[i])], [.. chosen.Select(i => labels[i])], ClassNames) { Features = Features?.Select(chosen) };
+        return new ImageSet(Name, storage, [.. chosen.Select(i => positions[i])], [.. chosen.Select(i => Labels[i])], ClassNames) { Features = Features?.Select(chosen), Group = Group };
     }
 
     /// <summary>The same images under another name.</summary>
     public ImageSet Named(string name) =>
-        name == Name ? this : new ImageSet(name, storage, positions, labels, ClassNames) { pixelHashes = pixelHashes, Features = Features };
+        name == Name ? this : new ImageSet(name, storage, positions, LabelArray, ClassNames) { pixelHashes = pixelHashes, Features = Features, Group = Group };
+
+    /// <summary>The same images as a member of a group of test sets.</summary>
+    public ImageSet In(SetGroup? group) =>
+        group == Group ? this : new ImageSet(Name, storage, positions, LabelArray, ClassNames) { pixelHashes = pixelHashes, Features = Features, Group = group };
 
     /// <summary>
     /// The 128-bit hash of each image's pixels, computed when it is first asked for: a run needs them for its fingerprint and to find images that sets share. Of streamed images
@@ -218,15 +191,19 @@ public sealed class ImageSet
     public ImageSet WithClasses(IReadOnlyList<string> classNames)
     {
         int[] label = [.. ClassNames.Select(name => classNames.Index().First(other => other.Item == name).Index)];
-        return new ImageSet(Name, storage, positions, [.. labels.Select(old => old == NoClass ? NoClass : label[old])], classNames) { Features = Features };
+        return new ImageSet(Name, storage, positions, [.. LabelArray.Select(old => old == NoClass ? NoClass : label[old])], classNames) { Features = Features, Group = Group };
     }
+
+    /// <summary>The same images with the same labels, which are the numbers of other names.</summary>
+    internal ImageSet NumberedAs(IReadOnlyList<string> classNames) =>
+        new(Name, storage, positions, LabelArray, classNames) { pixelHashes = pixelHashes, Features = Features, Group = Group };
 
     /// <summary>The same images without classes: every label is <see cref="NoClass"/>.</summary>
     public ImageSet WithoutClasses()
     {
         var noClass = new int[Count];
         Array.Fill(noClass, NoClass);
-        return new ImageSet(Name, storage, positions, noClass, []) { Features = Features };
+        return new ImageSet(Name, storage, positions, noClass, []) { Features = Features, Group = Group };
     }
 
     private int ImageByteCount => Height * Width * PixelBlock.Channels;

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using MathNet.Numerics.Distributions;
+using Pascl.Training.Data;
 
 namespace Pascl.Training.Evaluation;
 
@@ -43,6 +44,24 @@ public sealed record AcceptanceRow(string Set, bool IsInDistribution, int Images
     {
         var accepted = scores.Count(score => score <= threshold);
         return new AcceptanceRow(set, isInDistribution, scores.Count, accepted / (double)scores.Count, ShareInterval.Of(accepted, scores.Count));
+    }
+
+    /// <summary>Counts a set that shows the classes, or of whose images nobody says which.</summary>
+    internal static AcceptanceRow OfClasses(string set, LabelledSet images, double[] scores, double threshold, ShotGroups groups)
+    {
+        var row = Of(set, isInDistribution: true, scores, threshold);
+        if (images.ClassCount == 0 || images.Labels.Contains(LabelledSet.NoClass))
+        {
+            return row;
+        }
+
+        var accepted = new ClassTally(groups.ClassCount);
+        for (var i = 0; i < scores.Length; i++)
+        {
+            accepted.Add(images.Labels[i], scores[i] <= threshold);
+        }
+
+        return row.With(accepted.Shares(groups));
     }
 
     /// <summary>The same with the means over the shot groups.</summary>

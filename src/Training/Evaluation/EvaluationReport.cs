@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Pascl.Training.Data;
 using Pascl.Training.Networks;
 
 namespace Pascl.Training.Evaluation;
@@ -34,6 +35,12 @@ public sealed record EvaluationReport
 
     /// <summary>How many in-distribution test images there are.</summary>
     public required int TestImages { get; init; }
+
+    /// <summary>What made the features and logits, where it was no run of Pascl's; null for a run.</summary>
+    public ForeignModel? Model { get; init; }
+
+    /// <summary>What a threshold accepts, where one was chosen in the evaluation itself; that of a run is in its own file.</summary>
+    public AcceptanceTable? Threshold { get; init; }
 
     /// <summary>Name of the out-of-distribution score, for example <c>msp</c>.</summary>
     public string Score { get; init; } = LogitReadout.MaximumSoftmax.ScoreName;
@@ -94,6 +101,9 @@ internal sealed record BranchReading(Logits Logits, double[] Scores)
 /// <param name="Result">The numbers.</param>
 public sealed record OodSetReport(string Name, int OutOfDistributionImages, int InDistributionImages, OodResult Result)
 {
+    /// <summary>The group of the set; null where nobody says.</summary>
+    public SetGroup? Group { get; init; }
+
     /// <summary>Where the headline numbers lie with 95 % certainty; null in a report of an earlier version, and where there are no images.</summary>
     public OodIntervals? Intervals { get; init; }
 }
@@ -151,6 +161,20 @@ public sealed record ReadingReport
     /// <summary>The mean over the sets, or null where there are none.</summary>
     public required OodResult? Average { get; init; }
 
+    /// <summary>The mean over the sets of each group; empty where no set has one.</summary>
+    public IReadOnlyList<OodGroupReport> Groups { get; init; } = [];
+
+    /// <summary>Classification of the sets that show the classes under a covariate shift.</summary>
+    public IReadOnlyList<ShiftedSetReport> ShiftedSets { get; init; } = [];
+
+    /// <summary>
+    /// Full-spectrum detection: the test images and those of <see cref="ShiftedSets"/> together against each set; null where there are no shifted sets.
+    /// </summary>
+    public DetectionBySet? FullSpectrum { get; init; }
+
+    /// <summary>Share of all those images that is classified correctly; not a number where there are no shifted sets.</summary>
+    public double FullSpectrumAccuracy { get; init; } = double.NaN;
+
     /// <summary>The tail classes, those taken for out-of-distribution most first; empty without out-of-distribution sets.</summary>
     public required IReadOnlyList<ClassRejection> TailRejections { get; init; }
 }
@@ -170,8 +194,8 @@ public sealed record EvaluationFigures
     /// <summary>Curves and histograms of the deployed score.</summary>
     public required DetectionFigures Detection { get; init; }
 
-    /// <summary>The features of some images in a plane.</summary>
-    public required FeatureMap Features { get; init; }
+    /// <summary>The features of some images in a plane; null where there are no features.</summary>
+    public FeatureMap? Features { get; init; }
 
     /// <summary>Reads figures that <see cref="Write"/> wrote.</summary>
     /// <exception cref="InputException">The file is missing, holds no figures, or is of another layout.</exception>

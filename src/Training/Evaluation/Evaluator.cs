@@ -10,19 +10,19 @@ namespace Pascl.Training.Evaluation;
 /// </summary>
 public sealed class Evaluator
 {
-    private readonly ImageSet test;
+    private readonly LabelledSet test;
     private readonly Predictions testPredictions;
-    private readonly IReadOnlyList<(ImageSet Images, Predictions Predictions)> outOfDistribution;
+    private readonly IReadOnlyList<EvaluatedSet> outOfDistribution;
+    private readonly IReadOnlyList<EvaluatedSet> shifted;
     private readonly EvaluationProtocol protocol;
     private readonly ShotGroups groups;
 
-    private Evaluator(
-        Func<ImageSet, Predictions> predict, ImageSet test, IReadOnlyList<ImageSet> outOfDistribution, EvaluationProtocol protocol)
+    private Evaluator(EvaluatedSet test, IReadOnlyList<EvaluatedSet> others, EvaluationProtocol protocol)
     {
-        (this.test, this.protocol) = (test, protocol);
+        (this.test, testPredictions, this.protocol) = (test.Images, test.Predictions, protocol);
         groups = ShotGroups.From(protocol.TrainingCounts, protocol.ShotRule);
-        testPredictions = Predict(predict, test);
-        this.outOfDistribution = [.. outOfDistribution.Select(images => (images, Predict(predict, images)))];
+        outOfDistribution = [.. others.Where(set => set.Images.Group != SetGroup.Shift)];
+        shifted = [.. others.Where(set => set.Images.Group == SetGroup.Shift)];
     }
 
     /// <summary>Evaluates a model. An average over no sets is left out of the report.</summary>
@@ -30,7 +30,7 @@ public sealed class Evaluator
     /// <param name="test">In-distribution test images with their classes.</param>
     /// <param name="outOfDistribution">
     /// The sets to be detected. An image with a class (SC-OOD's <c>sc_label</c>) shows an in-distribution class and counts as
-    /// in-distribution in its set.
+    /// in-distribution in its set. Sets of the group <see cref="SetGroup.Shift"/> show the classes and are in-distribution for the full-spectrum numbers.
     /// </param>
     /// <param name="protocol">How the classes are grouped.</param>
     /// <exception cref="InputException">
@@ -46,14 +46,26 @@ public sealed class Evaluator
         Func<ImageSet, Predictions> predict, ImageSet test, IReadOnlyList<ImageSet> outOfDistribution, EvaluationProtocol protocol)
     {
         EvaluationInputs.Check(test, outOfDistribution, protocol);
-        return new Evaluator(predict, test, outOfDistribution, protocol);
+        return new Evaluator(Predict(test), [.. outOfDistribution.Select(Predict)], protocol);
+
+        EvaluatedSet Predict(ImageSet images)
+        {
+            var predictions = predict(images);
+            EvaluationInputs.Check(images, predictions);
+            return new(images, predictions);
+        }
     }
 
-    private static Predictions Predict(Func<ImageSet, Predictions> predict, ImageSet images)
+    /// <summary>The same of what a model has said already, here or elsewhere.</summary>
+    internal static Evaluator Of(EvaluatedSet test, IReadOnlyList<EvaluatedSet> outOfDistribution, EvaluationProtocol protocol)
     {
-        var predictions = predict(images);
-        EvaluationInputs.Check(images, predictions);
-        return predictions;
+        EvaluationInputs.Check(test.Images, [.. outOfDistribution.Select(set => set.Images)], protocol);
+        foreach (var (images, predictions) in outOfDistribution.Prepend(test))
+        {
+            EvaluationInputs.Check(images, predictions);
+        }
+
+        return new Evaluator(test, outOfDistribution, protocol);
     }
 
     private ScoredImages DeployedTest => Score(test, testPredictions, DeployedScore, Branch.Auxiliary);
@@ -87,7 +99,9 @@ public sealed class Evaluator
     {
         var outcome = new TestOutcome(Score(test, testPredictions, scoreBranch, classBranch), groups, protocol.TailClasses);
         var risk = RiskCoverage.From(outcome.Scores, outcome.Errors);
-        var sets = outOfDistribution.Select(set => Detect(outcome, Score(set.Images, set.Predictions, scoreBranch, classBranch))).ToArray();
+        var scored = outOfDistribution.Select(set => Score(set.Images, set.Predictions, scoreBranch, classBranch)).ToArray();
+        var sets = scored.Select(set => Detect(outcome, set)).ToArray();
+        var spectrum = shifted.Select(set => Score(set.Images, set.Predictions, scoreBranch, classBranch)).ToArray();
         var average = sets.Length == 0 ? null : OodResult.Mean([.. sets.Select(set => set.Result)]);
         return new()
         {
@@ -100,11 +114,21 @@ public sealed class Evaluator
             RiskCoverage = risk.Curve(),
             Sets = sets,
             Average = average,
+            Groups = SetGroups.Means(sets, set => set.Group, (group, members) => new OodGroupReport(
+                group, [.. members.Select(set => set.Name)], OodResult.Mean([.. members.Select(set => set.Result)]))),
+            ShiftedSets = [.. spectrum.Select(set => new ShiftedSetReport(
+                set.Images.Name, set.Images.Count, LongTailMetrics.Compute(set.Images.Labels, set.Predictions, groups)))],
+            FullSpectrum = spectrum.Length == 0 || sets.Length == 0 ? null : DetectionBySet.Of(
+                [.. outcome.Scores, .. spectrum.SelectMany(set => set.Scores)], [.. scored.Select(set => (set.Images, set.Scores))]),
+            FullSpectrumAccuracy = spectrum.Length == 0 ? double.NaN : Accuracy([outcome.Test, .. spectrum]),
             TailRejections = average is null ? [] : TailRejections(average.OperatingPoints[OperatingPoint.At95].RejectionPerClass),
         };
     }
 
-    private static ScoredImages Score(ImageSet images, Predictions predictions, Branch scoreBranch, Branch classBranch) =>
+    private static double Accuracy(IReadOnlyList<ScoredImages> sets) =>
+        sets.Sum(set => set.Predictions.Where((prediction, i) => prediction == set.Images.Labels[i]).Count()) / (double)sets.Sum(set => set.Images.Count);
+
+    private static ScoredImages Score(LabelledSet images, Predictions predictions, Branch scoreBranch, Branch classBranch) =>
         new(images, predictions.Scores(scoreBranch), predictions[classBranch].Classes());
 
     private static OodSetReport Detect(TestOutcome test, ScoredImages set)
@@ -113,6 +137,7 @@ public sealed class Evaluator
         return new OodSetReport(
             set.Images.Name, outScores.Length, test.Scores.Length + furtherScores.Length, test.Detect(outScores, furtherScores))
         {
+            Group = set.Images.Group,
             Intervals = OodIntervals.Of(outScores, [.. test.Scores, .. furtherScores]),
         };
     }
@@ -126,10 +151,15 @@ public sealed class Evaluator
     ];
 }
 
+/// <summary>What a model says about a set of images.</summary>
+/// <param name="Images">The images.</param>
+/// <param name="Predictions">Logits and scores.</param>
+internal sealed record EvaluatedSet(LabelledSet Images, Predictions Predictions);
+
 /// <summary>Refuses what cannot be evaluated, before numbers are made of it.</summary>
 internal static class EvaluationInputs
 {
-    public static void Check(ImageSet test, IReadOnlyList<ImageSet> outOfDistribution, EvaluationProtocol protocol)
+    public static void Check(LabelledSet test, IReadOnlyList<LabelledSet> outOfDistribution, EvaluationProtocol protocol)
     {
         var classCount = protocol.TrainingCounts.Count;
         if (protocol.TailClasses.Count != classCount)
@@ -159,7 +189,11 @@ internal static class EvaluationInputs
         foreach (var set in outOfDistribution)
         {
             CheckLabels(set, classCount);
-            if (!set.Labels.Contains(ImageSet.NoClass))
+            if (set.Group == SetGroup.Shift)
+            {
+                CheckShifted(set);
+            }
+            else if (!set.Labels.Contains(ImageSet.NoClass))
             {
                 throw new InputException(
                     $"The out-of-distribution set {set.Name} has {set.Count} images and none that is out of distribution " +
@@ -168,7 +202,22 @@ internal static class EvaluationInputs
         }
     }
 
-    public static void Check(ImageSet images, Predictions predictions)
+    private static void CheckShifted(LabelledSet set)
+    {
+        if (set.Count == 0)
+        {
+            throw new InputException($"The covariate-shifted set {set.Name} has no images; it needs at least one.");
+        }
+
+        if (set.Labels.IndexOf(ImageSet.NoClass) is >= 0 and var unclassified)
+        {
+            throw new InputException(
+                $"{set.Source(unclassified)} in the covariate-shifted set {set.Name} has no class. Such a set shows the classes themselves, so every image needs one; "
+                + "images of other things belong into a set of the group near or far.");
+        }
+    }
+
+    public static void Check(LabelledSet images, Predictions predictions)
     {
         foreach (var logits in (Logits[])[predictions.Main, predictions.Auxiliary])
         {
@@ -193,7 +242,7 @@ internal static class EvaluationInputs
         }
     }
 
-    private static void CheckLabels(ImageSet images, int classCount)
+    private static void CheckLabels(LabelledSet images, int classCount)
     {
         for (var i = 0; i < images.Count; i++)
         {
@@ -205,78 +254,4 @@ internal static class EvaluationInputs
             }
         }
     }
-}
-
-/// <summary>What a way of using the branches says about the in-distribution test images, and what is true of them.</summary>
-internal sealed class TestOutcome
-{
-    private readonly ShotGroups groups;
-    private readonly IReadOnlyList<bool> tailClasses;
-
-    public TestOutcome(ScoredImages test, ShotGroups groups, IReadOnlyList<bool> tailClasses)
-    {
-        (Scores, Predictions, Labels) = (test.Scores, test.Predictions, test.Images.Labels.ToArray());
-        (this.groups, this.tailClasses) = (groups, tailClasses);
-        Errors = [.. Labels.Zip(Predictions, (label, prediction) => label != prediction)];
-    }
-
-    /// <summary>The out-of-distribution score of each image.</summary>
-    public double[] Scores { get; }
-
-    /// <summary>The predicted class of each image.</summary>
-    public int[] Predictions { get; }
-
-    public int[] Labels { get; }
-
-    /// <summary>Whether the predicted class is wrong.</summary>
-    public bool[] Errors { get; }
-
-    public LongTailMetrics Classification() => LongTailMetrics.Compute(Labels, Predictions, groups);
-
-    /// <summary>Images of each class (row) by predicted class (column).</summary>
-    public int[][] Confusion()
-    {
-        int[][] counts = [.. Enumerable.Range(0, groups.ClassCount).Select(_ => new int[groups.ClassCount])];
-        for (var i = 0; i < Labels.Length; i++)
-        {
-            counts[Labels[i]][Predictions[i]]++;
-        }
-
-        return counts;
-    }
-
-    /// <summary>Calibration of the predicted class's probability, given for each image.</summary>
-    public CalibrationByGroup Calibration(double[] probabilities)
-    {
-        return new(Of(_ => true), Of(InGroup(ShotGroup.Many)), Of(InGroup(ShotGroup.Medium)), Of(InGroup(ShotGroup.Few)));
-
-        Calibration Of(Func<int, bool> ofClass) => Evaluation.Calibration.Compute(Chosen(probabilities, ofClass), Chosen(Errors, ofClass));
-    }
-
-    /// <summary>How well out-of-distribution images are told from these.</summary>
-    /// <param name="outScores">Scores of the out-of-distribution images, at least one.</param>
-    /// <param name="furtherScores">Scores of images of the classes that are not test images.</param>
-    public OodResult Detect(double[] outScores, double[] furtherScores)
-    {
-        var curve = RocCurve.From(outScores, [.. Scores, .. furtherScores]);
-        // Whoever accepts an image of no class gives it a class, and that is an error whichever it is.
-        bool[] errors = [.. Errors, .. Enumerable.Repeat(true, outScores.Length)];
-        return new(
-            OodMetrics.Compute(curve),
-            new(
-                Against(label => tailClasses[label]),
-                Against(label => !tailClasses[label]),
-                Against(InGroup(ShotGroup.Many)),
-                Against(InGroup(ShotGroup.Medium)),
-                Against(InGroup(ShotGroup.Few))),
-            OperatingPoint.Compute(curve, Scores, Labels, Predictions, groups),
-            [.. CorrectClassification.UsualRates.Select(rate => CorrectClassification.At(rate, curve, Scores, Errors))],
-            RiskCoverage.From([.. Scores, .. outScores], errors).Areas());
-
-        OodMetrics Against(Func<int, bool> ofClass) => OodMetrics.Compute(outScores, Chosen(Scores, ofClass));
-    }
-
-    private Func<int, bool> InGroup(ShotGroup group) => label => groups[label] == group;
-
-    private T[] Chosen<T>(T[] perImage, Func<int, bool> ofClass) => [.. perImage.Where((_, i) => ofClass(Labels[i]))];
 }

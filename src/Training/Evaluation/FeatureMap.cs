@@ -25,19 +25,31 @@ public sealed record FeatureMap(double[] ExplainedShare, IReadOnlyList<FeatureGr
     /// <param name="outOfDistribution">The sets to be detected; only images of no class take part.</param>
     /// <param name="tailClasses">Whether each class is a tail class.</param>
     public static FeatureMap Of(
-        DualBranchNetwork model, ImageSet test, IReadOnlyList<ImageSet> outOfDistribution, IReadOnlyList<bool> tailClasses)
+        DualBranchNetwork model, ImageSet test, IReadOnlyList<ImageSet> outOfDistribution, IReadOnlyList<bool> tailClasses) =>
+        Of(test, outOfDistribution, tailClasses, (images, chosen) => FeaturePass.Of(model, images.Select(chosen)).Features);
+
+    /// <summary>The same of features that are at hand.</summary>
+    internal static FeatureMap Of(FeaturePass test, IReadOnlyList<FeaturePass> outOfDistribution, IReadOnlyList<bool> tailClasses)
     {
-        (string Name, ImageGroup Group, ImageSet Images)[] chosen =
+        var features = outOfDistribution.Prepend(test).ToDictionary(pass => pass.Images, pass => pass.Features);
+        return Of(test.Images, [.. outOfDistribution.Select(set => set.Images)], tailClasses, (images, chosen) => features[images].Select(chosen));
+    }
+
+    private static FeatureMap Of<T>(T test, IReadOnlyList<T> outOfDistribution, IReadOnlyList<bool> tailClasses, Func<T, int[], Features> featuresOf)
+        where T : LabelledSet
+    {
+        (string Name, ImageGroup Group, T Images, int[] Chosen)[] chosen =
         [
-            ("head", ImageGroup.Head, Choose(test, label => !tailClasses[label], MostTestImages)),
-            ("tail", ImageGroup.Tail, Choose(test, label => tailClasses[label], MostTestImages)),
+            ("head", ImageGroup.Head, test, Choose(test, label => !tailClasses[label], MostTestImages)),
+            ("tail", ImageGroup.Tail, test, Choose(test, label => tailClasses[label], MostTestImages)),
             .. outOfDistribution.Select(set => (
                 set.Name,
                 ImageGroup.OutOfDistribution,
+                set,
                 Choose(set, label => label == ImageSet.NoClass, Math.Max(1, MostOutOfDistribution / outOfDistribution.Count)))),
         ];
-        var present = Array.FindAll(chosen, group => group.Images.Count > 0);
-        return Of([.. present.Select(group => (group.Name, group.Group, FeaturePass.Of(model, group.Images).Features))]);
+        var present = Array.FindAll(chosen, group => group.Chosen.Length > 0);
+        return Of([.. present.Select(group => (group.Name, group.Group, featuresOf(group.Images, group.Chosen)))]);
     }
 
     internal static FeatureMap Of(IReadOnlyList<(string Name, ImageGroup Group, Features Features)> groups)
@@ -62,11 +74,11 @@ public sealed record FeatureMap(double[] ExplainedShare, IReadOnlyList<FeatureGr
             ]);
     }
 
-    private static ImageSet Choose(ImageSet images, Func<int, bool> ofLabel, int most)
+    private static int[] Choose(LabelledSet images, Func<int, bool> ofLabel, int most)
     {
         int[] candidates = [.. images.Labels.ToArray().Index().Where(image => ofLabel(image.Item)).Select(image => image.Index)];
         var count = Math.Min(most, candidates.Length);
-        return images.Select(Enumerable.Range(0, count).Select(i => candidates[(int)((long)i * candidates.Length / count)]));
+        return [.. Enumerable.Range(0, count).Select(i => candidates[(int)((long)i * candidates.Length / count)])];
     }
 
     private static Tensor Signed(Tensor axis) => axis[axis.abs().argmax()].item<double>() < 0 ? -axis : axis;

@@ -21,6 +21,10 @@ public sealed record Predictions(Logits Main, Logits Auxiliary)
     private Predictions(Readout readout, BranchReading main, BranchReading auxiliary)
         : this(main.Logits, auxiliary.Logits) => (Readout, mainScores, auxiliaryScores) = (readout, main.Scores, auxiliary.Scores);
 
+    /// <summary>What a classifier without branches says, with the score that it is used with.</summary>
+    internal Predictions(Logits logits, Readout readout, double[] scores)
+        : this(logits, logits) => (Readout, mainScores, auxiliaryScores) = (readout, scores, scores);
+
     /// <summary>How the method reads a branch's outputs; <see cref="Scores"/> are by it.</summary>
     public Readout Readout { get; } = LogitReadout.MaximumSoftmax;
 
@@ -63,9 +67,9 @@ public sealed record Predictions(Logits Main, Logits Auxiliary)
 
 /// <summary>One run of the model over a set of images, kept: every out-of-distribution score but ODIN is computed from it without the model.</summary>
 /// <param name="Images">The images.</param>
-/// <param name="Predictions">The logits of both branches.</param>
-/// <param name="Features">(images, features): those of the main branch, which gives the score.</param>
-public sealed record FeaturePass(ImageSet Images, Predictions Predictions, Features Features)
+/// <param name="Predictions">The logits of both branches; without columns where there are none.</param>
+/// <param name="Features">(images, features): those of the main branch, which gives the score; without columns where there are none.</param>
+public sealed record FeaturePass(LabelledSet Images, Predictions Predictions, Features Features)
 {
     /// <summary>Runs a model over at least one image, in evaluation mode, unaugmented and in batches.</summary>
     /// <exception cref="OperationCanceledException">It was cancelled between two batches.</exception>
@@ -75,80 +79,6 @@ public sealed record FeaturePass(ImageSet Images, Predictions Predictions, Featu
         var predictions = Predictions.Of(model, images, batchSize, features, cancellation);
         return new FeaturePass(images, predictions, new Features(features.Values, features.Columns));
     }
-}
-
-/// <summary>The features of one branch for a set of images: what its classifier sees, the average of the last stage over the image.</summary>
-public sealed class Features : FloatRows
-{
-    /// <summary>Wraps (images, width) row-major values.</summary>
-    /// <exception cref="ArgumentException">The values are not whole rows.</exception>
-    public Features(float[] values, int width)
-        : base(values, width, "features", "columns")
-    {
-    }
-
-    /// <summary>d, the number of features of an image.</summary>
-    public int Width => Columns;
-
-    /// <summary>The rows of some images, (images, Width) float64 on the CPU, in the current dispose scope.</summary>
-    /// <param name="images">Their numbers.</param>
-    /// <param name="normalised">As for <see cref="Part(int, int, bool)"/>.</param>
-    internal torch.Tensor Rows(int[] images, bool normalised)
-    {
-        using var scope = torch.NewDisposeScope();
-        var values = new float[images.Length * Width];
-        foreach (var (place, image) in images.Index())
-        {
-            this[image].CopyTo(values.AsSpan(place * Width));
-        }
-
-        var rows = torch.tensor(values, [images.Length, Width]).to(torch.float64);
-        return (normalised ? torch.nn.functional.normalize(rows) : rows).MoveToOuterDisposeScope();
-    }
-
-    /// <summary>Some rows, (count, Width) float64 on the CPU, in the current dispose scope.</summary>
-    /// <param name="first">The first row.</param>
-    /// <param name="count">How many.</param>
-    /// <param name="normalised">Whether each row f is replaced by f / max(|f|, 1e-12), so that a row of zeros stays as it is.</param>
-    internal torch.Tensor Part(int first, int count, bool normalised)
-    {
-        using var scope = torch.NewDisposeScope();
-        var rows = Part(first, count);
-        return (normalised ? torch.nn.functional.normalize(rows) : rows).MoveToOuterDisposeScope();
-    }
-}
-
-/// <summary>Numbers for a set of images, one row per image in the set's order.</summary>
-public abstract class FloatRows
-{
-    private protected FloatRows(float[] values, int columns, string number, string column)
-    {
-        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(columns);
-        if (values.Length % columns != 0)
-        {
-            throw new ArgumentException($"There are {values.Length} {number}, which is not a multiple of the {columns} {column}.");
-        }
-
-        (Values, Columns) = (values, columns);
-    }
-
-    /// <summary>Number of images.</summary>
-    public int Count => Values.Length / Columns;
-
-    /// <summary>The row of image <paramref name="index"/>.</summary>
-    public ReadOnlySpan<float> this[int index] => Values.AsSpan(index * Columns, Columns);
-
-    /// <summary>Some rows, (count, columns) float64 on the CPU, in the current dispose scope.</summary>
-    internal torch.Tensor Part(int first, int count)
-    {
-        using var scope = torch.NewDisposeScope();
-        return torch.tensor(Values.AsSpan(first * Columns, count * Columns).ToArray(), [count, Columns]).to(torch.float64).MoveToOuterDisposeScope();
-    }
-
-    private protected int Columns { get; }
-
-    /// <summary>All rows, one after the other.</summary>
-    internal float[] Values { get; }
 }
 
 /// <summary>The batches of a set that a rank runs: whole ones, the same as those of one rank, so that every number is the same, too.</summary>
@@ -211,43 +141,5 @@ internal sealed class RowBuffer(int count, int first = 0)
         var values = MemoryMarshal.Cast<byte, float>(rows.to(torch.float32).cpu().contiguous().bytes);
         values.CopyTo(Values.AsSpan((first * Columns) + filled));
         filled += values.Length;
-    }
-}
-
-/// <summary>The logits of one branch for a set of images.</summary>
-public sealed class Logits : FloatRows
-{
-    /// <summary>Wraps (images, classCount) row-major values.</summary>
-    /// <exception cref="ArgumentException">The values are not whole rows.</exception>
-    public Logits(float[] values, int classCount)
-        : base(values, classCount, "logits", "classes")
-    {
-    }
-
-    /// <summary>C, the number of classes.</summary>
-    public int ClassCount => Columns;
-
-    /// <summary>The class of every image: its highest logit, the first of equal ones.</summary>
-    public int[] Classes()
-    {
-        var classes = new int[Count];
-        for (var i = 0; i < classes.Length; i++)
-        {
-            classes[i] = Softmax.IndexOfMaximum(this[i]);
-        }
-
-        return classes;
-    }
-
-    /// <summary>The out-of-distribution score of every image.</summary>
-    public double[] Scores(OodScore score)
-    {
-        var scores = new double[Count];
-        for (var i = 0; i < scores.Length; i++)
-        {
-            scores[i] = score(this[i]);
-        }
-
-        return scores;
     }
 }

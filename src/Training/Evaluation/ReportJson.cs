@@ -118,7 +118,7 @@ internal static class ReportConventions
         ["symbols"] =
             "z logits, p = softmax(z) and f features of the main branch; C classes; pi_c share of class c in the training images. Statistics are of the " +
             "training images, unaugmented. Higher = more out-of-distribution.",
-    }.Concat(All.Where(entry => entry.Key is "numbers" or "average" || entry.Key.EndsWith("Images", StringComparison.Ordinal)
+    }.Concat(All.Where(entry => entry.Key is "numbers" or "average" or "groups" or "fullSpectrum" || entry.Key.EndsWith("Images", StringComparison.Ordinal)
         || entry.Key.StartsWith("metrics.", StringComparison.Ordinal))).ToDictionary();
 
     private static Dictionary<string, string> All { get; } = new()
@@ -189,6 +189,11 @@ internal static class ReportConventions
             "E(k)/k; excess = AURC less that of the same errors ranked last (E-AURC); AUGRC = mean of E(k)/n. In a set: over test and " +
             "out-of-distribution images together, the latter counting as errors.",
         ["riskCoverage"] = "E(k)/k at k = 1 %, 2 % ... 100 % of the test images, rounded up.",
+        ["groups"] =
+            "Of a reading: the mean over the sets of each group that was named, near or far out of distribution, every set counting alike; average is over all sets.",
+        ["shiftedSets"] = "Sets that show the classes under a covariate shift: their classification. They count in no other number but those of the full spectrum.",
+        ["fullSpectrum"] = "Detection with the images of shiftedSets as in-distribution beside the test images, for each set, group and on average; null without shifted sets.",
+        ["fullSpectrumAccuracy"] = "Share of test images and images of shiftedSets that is classified correctly.",
         ["tailRejections"] =
             "Tail classes by the share of their test images rejected at the threshold of truePositive 0.95, mean over the sets, highest first.",
         ["worst"] =

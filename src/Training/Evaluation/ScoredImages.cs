@@ -6,10 +6,10 @@ namespace Pascl.Training.Evaluation;
 /// <param name="Images">The images.</param>
 /// <param name="Scores">The out-of-distribution score of each.</param>
 /// <param name="Predictions">The predicted class of each.</param>
-internal sealed record ScoredImages(ImageSet Images, double[] Scores, int[] Predictions)
+internal sealed record ScoredImages(LabelledSet Images, double[] Scores, int[] Predictions)
 {
     /// <summary>The scores of the images that show none of the classes, and those of the images that show one.</summary>
-    public static (double[] OutOfDistribution, double[] InDistribution) Part(ImageSet images, double[] scores)
+    public static (double[] OutOfDistribution, double[] InDistribution) Part(LabelledSet images, double[] scores)
     {
         var labels = images.Labels.ToArray();
         return ([.. scores.Where((_, i) => labels[i] == ImageSet.NoClass)], [.. scores.Where((_, i) => labels[i] != ImageSet.NoClass)]);

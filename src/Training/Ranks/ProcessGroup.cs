@@ -233,6 +233,16 @@ internal sealed class ProcessGroup
         }
     }
 
+    /// <summary>Lets the first rank do something, and the others after it, however long that takes.</summary>
+    public T FirstBeforeOthers<T>(Func<T> work)
+    {
+        var (usual, result) = (Timeout, IsFirst ? work() : default);
+        Timeout = TimeSpan.MaxValue;
+        Largest(0);
+        Timeout = usual;
+        return IsFirst ? result! : work();
+    }
+
     /// <summary>The largest value of a rank.</summary>
     public unsafe long Largest(long value)
     {

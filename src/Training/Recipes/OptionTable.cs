@@ -82,7 +82,7 @@ public static class OptionTable
             "--outliers", "auxiliary outlier images: folder, archive or .npy", data => data.Outliers, (data, value) => data with { Outliers = value })
             with { Use = ByReadOutliers },
         RecipeParts.Data.Option(
-            "--ood", "out-of-distribution test set: NAME=PATH or PATH, or built-in noise:gaussian, noise:rademacher, noise:blobs; may be repeated",
+            "--ood", "out-of-distribution test set: NAME=PATH or PATH, or built-in noise:gaussian, noise:rademacher, noise:blobs; near:, far: or shift: in front says its group; may be repeated",
             data => data.OutOfDistribution, (data, value) => data with { OutOfDistribution = value }),
         RecipeParts.Data.Option(
             "--image-size", "side of the square images in pixels", data => data.ImageSize, (data, value) => data with { ImageSize = value },

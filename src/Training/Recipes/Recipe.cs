@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Pascl.Training.Backbones;
 using Pascl.Training.Data;
 using Pascl.Training.Devices;
@@ -206,7 +207,16 @@ public sealed record DataRecipe
 /// <summary>A data set on disk and the name it has in tables.</summary>
 /// <param name="Name">The name; null takes it from the data.</param>
 /// <param name="Path">Folder, archive or file, or a built-in set such as <c>noise:gaussian</c>.</param>
-public sealed record NamedPath(string? Name, string Path);
+public sealed record NamedPath(string? Name, string Path)
+{
+    /// <summary>What kind of test set it is; null where nobody says.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public SetGroup? Group { get; init; }
+
+    /// <summary>The folder that the paths of a list start from; null for that of all lists.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Root { get; init; }
+}
 
 /// <summary>Published weights of a backbone: all before the features.</summary>
 public sealed record PretrainedRecipe

@@ -261,6 +261,7 @@ internal static class RecipeNames
         Enum named => Of(named),
         bool flag => flag ? "true" : "false",
         string text => text,
+        NamedPath { Group: { } group } path => $"{Of(group)}:{Text(path with { Group = null })}",
         NamedPath { Name: null } path => path.Path,
         NamedPath path => $"{path.Name}={path.Path}",
         IEnumerable several => string.Join(" ", several.Cast<object>().Select(Text)),

@@ -1,6 +1,5 @@
 using System.Globalization;
 using Pascl.Training.Evaluation;
-using Pascl.Training.Evaluation.Scores;
 using Pascl.Training.Networks;
 using Spectre.Console;
 
@@ -38,20 +37,47 @@ public static class EvaluationTable
             table.AddCells(set.Name, [set.OutOfDistributionImages.ToString(CultureInfo.InvariantCulture), .. Percentages(set.Result)]);
         }
 
-        table.AddGap().AddCells("average", ["", .. Percentages(average)]).Write(
-            $"Out-of-distribution detection by the {Name(report.Deployed.ScoreBranch)} branch (score {report.Score}), %");
+        table.AddGap();
+        foreach (var group in report.Deployed.Groups)
+        {
+            table.AddCells(GroupText.Mean(group.Group, group.Sets), ["", .. Percentages(group.Result)]);
+        }
+
+        table.AddCells("average", ["", .. Percentages(average)]).Write(
+            $"Out-of-distribution detection{(report.Model is null ? $" by the {Name(report.Deployed.ScoreBranch)} branch" : "")} (score {report.Score}), %");
+        if (report.Deployed.FullSpectrum is { } spectrum)
+        {
+            WriteFullSpectrum(console, report, spectrum);
+        }
+    }
+
+    private static void WriteFullSpectrum(IAnsiConsole console, EvaluationReport report, DetectionBySet spectrum)
+    {
+        var table = new ReportTable(console, "OOD set", "AUROC", "AUPR", "FPR95");
+        foreach (var (name, metrics) in GroupText.Rows(spectrum))
+        {
+            table.AddRow(name, metrics.Auroc, metrics.AuprOut, metrics.Fpr95);
+        }
+
+        table.Write($"Full spectrum: test images and {string.Join(", ", report.Deployed.ShiftedSets.Select(set => set.Name))} together as in-distribution, %");
     }
 
     private static void WriteClassification(IAnsiConsole console, EvaluationReport report)
     {
-        var table = new ReportTable(console, "branch", "ACC", "many", "medium", "few", "macro F1");
-        foreach (var reading in (ReadingReport[])[report.Main, report.Auxiliary])
+        var table = new ReportTable(console, report.Model is null ? "branch" : "model", "ACC", "many", "medium", "few", "macro F1");
+        foreach (var reading in (ReadingReport[])(report.Model is null ? [report.Main, report.Auxiliary] : [report.Deployed]))
         {
-            var (accuracy, macroF1) = (reading.Classification.Accuracy, reading.Classification.MacroF1);
-            table.AddRow(Name(reading.ClassBranch), accuracy.Overall, accuracy.Many, accuracy.Medium, accuracy.Few, macroF1);
+            Add(report.Model?.Name ?? Name(reading.ClassBranch), reading.Classification);
+            foreach (var set in reading.ShiftedSets)
+            {
+                Add($"  on {set.Name}", set.Classification);
+            }
         }
 
         table.Write($"Classification of the {report.TestImages} test images, %");
+
+        void Add(string name, LongTailMetrics metrics) =>
+            table.AddRow(name, metrics.Accuracy.Overall, metrics.Accuracy.Many, metrics.Accuracy.Medium, metrics.Accuracy.Few, metrics.MacroF1);
     }
 
     private static string Name(Branch branch) => branch == Branch.Main ? "main" : "auxiliary";
@@ -74,7 +100,12 @@ internal static class EvaluationDetails
         var deployed = report.Deployed;
         if (deployed.Average is { } average)
         {
-            (string Name, OodResult Result)[] rows = [.. deployed.Sets.Select(set => (set.Name, set.Result)), ("average", average)];
+            (string Name, OodResult Result)[] rows =
+            [
+                .. deployed.Sets.Select(set => (set.Name, set.Result)),
+                .. deployed.Groups.Select(group => (GroupText.Mean(group.Group, group.Sets), group.Result)),
+                ("average", average),
+            ];
             WritePrecision(console, rows);
             WriteFalsePositives(console, rows);
             WriteCorrectClassification(console, rows);
@@ -150,7 +181,9 @@ internal static class EvaluationDetails
     private static void WriteConfidence(IAnsiConsole console, EvaluationReport report)
     {
         var table = new ReportTable(console, "reading", "ECE", "many", "medium", "few", "AURC", "E-AURC", "AUGRC");
-        foreach (var (name, reading) in new[] { ("main", report.Main), ("auxiliary", report.Auxiliary), ("deployed", report.Deployed) })
+        foreach (var (name, reading) in report.Model is { } model
+            ? [(model.Name, report.Deployed)]
+            : new[] { ("main", report.Main), ("auxiliary", report.Auxiliary), ("deployed", report.Deployed) })
         {
             var (calibration, risk) = (reading.Calibration, reading.Risk);
             Calibration[] groups = [calibration.Overall, calibration.Many, calibration.Medium, calibration.Few];
@@ -199,32 +232,4 @@ public sealed record EvaluationFiles(string Report)
     private string Name => Path.GetFileNameWithoutExtension(Report);
 
     private string Beside(string name) => Path.Combine(Folder, Path.GetFileName(Report) == $"{UsualName}.json" ? name : $"{Name}-{name}");
-}
-
-/// <summary>The tables of a comparison of scores: score by out-of-distribution set and their average, for each of three metrics, in per cent.</summary>
-public static class ScoreTable
-{
-    private const string Average = "average";
-
-    /// <summary>Prints the tables.</summary>
-    public static void Write(IAnsiConsole console, ScoreReport report)
-    {
-        string[] columns = [.. report.Scores[0].Sets.Select(set => set.Name), Average];
-        ReportTable.WidenFor(console, report.Scores.Select(score => score.Name), columns);
-        Write("AUROC", metrics => metrics.Auroc);
-        Write("AUPR", metrics => metrics.AuprOut);
-        Write("FPR95", metrics => metrics.Fpr95);
-
-        void Write(string metric, Func<OodMetrics, double> number)
-        {
-            var table = new ReportTable(console, "score", columns);
-            foreach (var score in report.Scores)
-            {
-                var average = score.Average is { } mean ? number(mean) : double.NaN;
-                table.AddRow(score.Name, [.. score.Sets.Select(set => number(set.Metrics)), average]);
-            }
-
-            table.Write($"{metric} of each score of the main branch, out-of-distribution positive, %");
-        }
-    }
 }

@@ -1,4 +1,5 @@
 using Pascl.Tests.Training.Deployment;
+using Pascl.Tests.Training.Evaluation;
 using Pascl.Training;
 using Pascl.Training.Backbones;
 using Pascl.Training.Checkpoints;
@@ -66,8 +67,8 @@ public sealed class FrozenBackboneNetworkTests
         var (fromFeatures, fromImages) = (Predictions.Of(opened.Network, test), Predictions.Of(opened.Network, plain));
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(fromImages.Main.Values, Is.EqualTo(fromFeatures.Main.Values));
-            Assert.That(fromImages.Auxiliary.Values, Is.EqualTo(fromFeatures.Auxiliary.Values));
+            Assert.That(fromImages.Main.Values(), Is.EqualTo(fromFeatures.Main.Values()));
+            Assert.That(fromImages.Auxiliary.Values(), Is.EqualTo(fromFeatures.Auxiliary.Values()));
             Assert.That(History(run), Is.All.Matches<EpochRecord>(epoch => epoch.Losses.Values.All(double.IsFinite)));
         }
     }

@@ -76,6 +76,19 @@ internal sealed class TinyBackbone
         return model.Write(path);
     }
 
+    /// <summary>(batch, 12) and (batch, 2): of two classes, the first for images darker than 0.55 on average.</summary>
+    public static string Classifier(string path)
+    {
+        var model = new TinyBackbone(17);
+        model.Input("batch", 3, Size, Size);
+        var rows = model.graph.Add("Flatten", model.QuarterMaps("pixels"));
+        var brightness = model.graph.Add("ReduceMean", [rows], ("axes", [1L]));
+        var brighter = model.graph.Add("Sub", brightness, model.graph.Scalar(0.55f));
+        model.Output(rows, "features", "batch", FeatureCount);
+        model.Output(model.graph.Add("Concat", [model.graph.Add("Neg", brighter), brighter], "axis", 1), "logits", "batch", 2);
+        return model.Write(path);
+    }
+
     /// <summary>The logarithm of the quarters less 0.3, which is no number for dark ones.</summary>
     public static string Logarithms(string path)
     {

@@ -19,11 +19,11 @@ public sealed class FeaturePassTests
         using var scope = torch.NewDisposeScope();
         var pass = FeaturePass.Of(model, images, batchSize: 3);
         var weight = model.get_parameter("linear.weight")!;
-        var logits = torch.tensor(pass.Features.Values, [7, 16]).matmul(weight.t()) + model.get_parameter("linear.bias")!;
+        var logits = torch.tensor(pass.Features.Values(), [7, 16]).matmul(weight.t()) + model.get_parameter("linear.bias")!;
         Assert.Multiple(() =>
         {
             Assert.That((pass.Features.Count, pass.Features.Width), Is.EqualTo((7, 16)));
-            Assert.That(pass.Predictions.Main.Values, Is.EqualTo(logits.data<float>().ToArray()).Within(1e-5f));
+            Assert.That(pass.Predictions.Main.Values(), Is.EqualTo(logits.data<float>().ToArray()).Within(1e-5f));
             Assert.That(pass.Images, Is.SameAs(images));
         });
     }
@@ -34,8 +34,8 @@ public sealed class FeaturePassTests
         var (pass, predictions) = (FeaturePass.Of(model, images, batchSize: 4), Predictions.Of(model, images, batchSize: 4));
         Assert.Multiple(() =>
         {
-            Assert.That(pass.Predictions.Main.Values, Is.EqualTo(predictions.Main.Values));
-            Assert.That(pass.Predictions.Auxiliary.Values, Is.EqualTo(predictions.Auxiliary.Values));
+            Assert.That(pass.Predictions.Main.Values(), Is.EqualTo(predictions.Main.Values()));
+            Assert.That(pass.Predictions.Auxiliary.Values(), Is.EqualTo(predictions.Auxiliary.Values()));
         });
     }
 

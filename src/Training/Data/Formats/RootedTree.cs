@@ -72,9 +72,15 @@ internal static class ListNames
     public static bool IsList(string file) => endings.Contains(Path.GetExtension(file), StringComparer.OrdinalIgnoreCase);
 
     /// <summary>
-    /// Whether a file is the list of a part by its name: <c>ImageNet_LT_train.txt</c>, <c>train2018.json</c>. Annotations of a folder are not, unless they are lists by a root of their own.
+    /// Whether a file is the list of a part by its name: <c>ImageNet_LT_train.txt</c>, <c>train2018.json</c>, <c>train_imagenet200.txt</c>. Annotations of a folder are not, unless they are lists by a root of their own.
     /// </summary>
-    public static bool IsOf(string part, string file) => IsList(file) && Path.GetFileNameWithoutExtension(file).TrimEnd([.. "0123456789"]).EndsWith(part, StringComparison.OrdinalIgnoreCase);
+    public static bool IsOf(string part, string file)
+    {
+        var name = Path.GetFileNameWithoutExtension(file).TrimEnd([.. "0123456789"]);
+        return IsList(file) && (Ends(part) || (name.StartsWith(part + "_", StringComparison.OrdinalIgnoreCase) && !Ends(Train) && !Ends(Validation) && !Ends(Test)));
+
+        bool Ends(string ending) => name.EndsWith(ending, StringComparison.OrdinalIgnoreCase);
+    }
 
     /// <summary>The lists of validation and test images beside a list of training images, by its name.</summary>
     public static IEnumerable<string> Beside(string path)

@@ -13,6 +13,8 @@ internal sealed class VirtualLogitScore() : ScoreKind(
     private static readonly ScoreParameter Dimension = new(
         "dimension", 0, "D, below the number of features d; 0 takes 1,000 where d is 2,048 or more, 512 from 768 on, and else d / 2", ScoreParameterRange.NonNegativeInteger);
 
+    public override ScoreNeeds Needs(ScoreSpecification specification) => base.Needs(specification) | ScoreNeeds.Classifier;
+
     public override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting)
     {
         using var scope = NewDisposeScope();
@@ -80,6 +82,8 @@ internal sealed class BoundaryDistanceScore() : ScoreKind(
     "-sum_c |z_c - z_y| / |w_c - w_y| / |f - mu|, y = argmax z, mu the mean of the training features; classes with equal weights have the distance |z_c - z_y|",
     "fDBD: Liu and Qin, ICML 2024")
 {
+    public override ScoreNeeds Needs(ScoreSpecification specification) => ScoreNeeds.Logits | ScoreNeeds.Features | ScoreNeeds.TrainingFeatures | ScoreNeeds.Classifier;
+
     public override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting)
     {
         using var scope = NewDisposeScope();
@@ -106,6 +110,8 @@ internal sealed class CollapseScore() : ScoreKind(
     Alpha)
 {
     private static readonly ScoreParameter Alpha = new("alpha", 1e-4, "weight of the feature's length", ScoreParameterRange.NonNegative);
+
+    public override ScoreNeeds Needs(ScoreSpecification specification) => ScoreNeeds.Logits | ScoreNeeds.Features | ScoreNeeds.TrainingFeatures | ScoreNeeds.Classifier;
 
     public override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting)
     {
@@ -159,6 +165,8 @@ internal sealed class KullbackLeiblerScore() : ScoreKind(
 {
     // Of a double, so that the logarithm is finite.
     private const double Least = 1e-300;
+
+    public override ScoreNeeds Needs(ScoreSpecification specification) => ScoreNeeds.Logits | ScoreNeeds.TrainingLogits;
 
     public override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting)
     {

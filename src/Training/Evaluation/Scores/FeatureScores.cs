@@ -10,6 +10,8 @@ internal sealed class MahalanobisScore(bool normalised) : ScoreKind(
     "of the training images; a singular Sigma gets 1e-6 tr(Sigma)/d on its diagonal, one of zeros is replaced by the identity",
     normalised ? "Mahalanobis++: Mueller and Hein, ICML 2025" : "Lee et al., NeurIPS 2018, last layer, inputs not perturbed")
 {
+    public override ScoreNeeds Needs(ScoreSpecification specification) => ScoreNeeds.Features | ScoreNeeds.TrainingFeatures;
+
     public override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting)
     {
         var gaussians = ClassGaussians.Fit(fitting.TrainingPass, normalised);
@@ -23,6 +25,8 @@ internal sealed class RelativeMahalanobisScore(bool normalised) : ScoreKind(
     $"min_c d_c - d_0, d_c as {(normalised ? "mahalanobis-normalised" : "mahalanobis")}, d_0 with the mean and the covariance of all training images",
     $"Ren et al., 2021 (arXiv 2106.09022){(normalised ? "; normalised features: RMDS++ of Mueller and Hein, ICML 2025" : "")}")
 {
+    public override ScoreNeeds Needs(ScoreSpecification specification) => ScoreNeeds.Features | ScoreNeeds.TrainingFeatures;
+
     public override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting)
     {
         var gaussians = ClassGaussians.Fit(fitting.TrainingPass, normalised);
@@ -39,6 +43,8 @@ internal sealed class HypersphericalMahalanobisScore() : ScoreKind(
     Ridge)
 {
     private static readonly ScoreParameter Ridge = new("ridge", 0.01, "r, the ridge as a share of the mean variance", ScoreParameterRange.NonNegative);
+
+    public override ScoreNeeds Needs(ScoreSpecification specification) => ScoreNeeds.Features | ScoreNeeds.TrainingFeatures;
 
     public override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting)
     {
@@ -224,19 +230,27 @@ internal static class Neighbours
         torch.Tensor rows, Features training, int[] chosen, Func<torch.Tensor, torch.Tensor, torch.Tensor> measure, int k, bool largest, double[]? weights = null)
     {
         using var scope = torch.NewDisposeScope();
-        torch.Tensor? best = null;
+
+        // One block for all parts: what is allocated anew for each leaves holes between which memory grows with the number of parts.
+        var block = torch.empty(Math.Min(BankRows, chosen.Length), training.Width, torch.ScalarType.Float64);
+        var best = torch.full(rows.shape[0], k, largest ? double.NegativeInfinity : double.PositiveInfinity, torch.ScalarType.Float64);
         foreach (var images in chosen.Chunk(BankRows))
         {
             using var inner = torch.NewDisposeScope();
-            var bank = training.Rows(images, normalised: true); // (m, d)
-            bank = weights is null ? bank : bank * torch.tensor([.. images.Select(image => weights[image])]).unsqueeze(1);
+            training.Fill(block, images);
+            var bank = block.narrow(0, 0, images.Length); // (m, d)
+            bank.div_(bank.norm(1, keepdim: true).clamp_min_(FeatureParts.ShortestDirection));
+            if (weights is not null)
+            {
+                bank.mul_(torch.tensor([.. images.Select(image => weights[image])]).unsqueeze(1));
+            }
+
             var values = measure(rows, bank);
-            var all = best is null ? values : torch.cat([best, values], dim: 1);
-            var (kept, _) = all.topk((int)Math.Min(k, all.shape[1]), dim: 1, largest: largest, sorted: true);
-            best = kept.MoveToOuterDisposeScope();
+            var (kept, _) = torch.cat([best, values], dim: 1).topk(k, dim: 1, largest: largest, sorted: true);
+            best.copy_(kept);
         }
 
-        return best!.MoveToOuterDisposeScope();
+        return best.MoveToOuterDisposeScope();
     }
 }
 
@@ -255,6 +269,8 @@ internal sealed class NearestNeighbourScore() : ScoreKind(
     private static readonly ScoreParameter PerClass = new(
         "per-class", 0, "the first so many training images of each class are neighbours, which balances the classes; 0 takes all",
         ScoreParameterRange.NonNegativeInteger);
+
+    public override ScoreNeeds Needs(ScoreSpecification specification) => ScoreNeeds.Features | ScoreNeeds.TrainingFeatures;
 
     public override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting)
     {

@@ -11,6 +11,8 @@ namespace Pascl.Training.Evaluation.Scores;
 internal sealed class GradNormScore() : ScoreKind(
     "gradnorm", "-(sum |f|) (sum |p - 1/C|)", "Huang, Geng and Li, NeurIPS 2021, in closed form for the last layer")
 {
+    public override ScoreNeeds Needs(ScoreSpecification specification) => ScoreNeeds.Logits | ScoreNeeds.Features;
+
     public override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting)
     {
         var uniform = fitting.Prior.Select(_ => 1.0 / fitting.Prior.Length).ToArray();
@@ -39,6 +41,8 @@ internal sealed class GradNormScore() : ScoreKind(
 /// <summary>- sum_j |f_j| * sum_c |p_c - pi_c|: GradNorm with the class prior in the place of the uniform distribution.</summary>
 internal sealed class GradNormPriorScore() : ScoreKind("gradnorm-prior", "-(sum |f|) (sum |p - pi|)", "RP+GradNorm of Jiang et al., ICML 2023")
 {
+    public override ScoreNeeds Needs(ScoreSpecification specification) => ScoreNeeds.Logits | ScoreNeeds.Features;
+
     public override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting) =>
         pass => GradNormScore.Scores(pass, fitting.Prior);
 }
@@ -51,13 +55,15 @@ internal sealed class OdinScore() : ScoreKind(
     InputPerturbation.Temperature,
     InputPerturbation.Epsilon(0.0014))
 {
+    public override ScoreNeeds Needs(ScoreSpecification specification) => InputPerturbation.Needs(specification);
+
     public override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting) =>
         pass => Scores(specification, fitting, pass);
 
     internal static double[] Scores(ScoreSpecification specification, ScoreFitting fitting, FeaturePass pass)
     {
         var temperature = specification.Values[InputPerturbation.Temperature.Name];
-        return InputPerturbation.Logits(fitting.Model, pass, specification).Scores(logits => OodScores.MaximumSoftmax(logits, temperature));
+        return InputPerturbation.Logits(fitting, pass, specification).Scores(logits => OodScores.MaximumSoftmax(logits, temperature));
     }
 }
 
@@ -69,6 +75,8 @@ internal sealed class OdinPriorScore() : ScoreKind(
     InputPerturbation.Temperature,
     InputPerturbation.Epsilon(0))
 {
+    public override ScoreNeeds Needs(ScoreSpecification specification) => ScoreNeeds.Logits | InputPerturbation.Needs(specification);
+
     public override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting) => pass =>
     {
         var unlike = pass.Predictions.Main.Scores(logits => ClassPrior.Dissimilarity(Softmax.Of(logits), fitting.Prior));
@@ -90,14 +98,16 @@ internal static class InputPerturbation
     public static ScoreParameter Epsilon(double usual) =>
         new(EpsilonName, usual, "step on the image, whose range is 1", ScoreParameterRange.NonNegative);
 
-    /// <summary>Whether a score takes the step, for which the images' gradients are needed.</summary>
-    public static bool IsTakenBy(ScoreSpecification specification) => specification.Values.TryGetValue(EpsilonName, out var epsilon) && epsilon > 0;
+    /// <summary>What the logits after the step need: the network, for its gradients, where there is a step.</summary>
+    public static ScoreNeeds Needs(ScoreSpecification specification) => specification.Values[EpsilonName] > 0 ? ScoreNeeds.Network : ScoreNeeds.Logits;
 
     /// <summary>The main branch's logits of the images after the step; without a step those of the pass.</summary>
-    public static Logits Logits(DualBranchNetwork model, FeaturePass pass, ScoreSpecification specification)
+    public static Logits Logits(ScoreFitting fitting, FeaturePass pass, ScoreSpecification specification)
     {
         var (temperature, epsilon) = (specification.Values[Temperature.Name], specification.Values[EpsilonName]);
-        return epsilon == 0 && model.Head.Columns == model.Head.ClassCount ? pass.Predictions.Main : Logits(model, pass.Images, temperature, epsilon);
+        return epsilon == 0 && (!fitting.HasModel || fitting.Model.Head.Columns == fitting.Model.Head.ClassCount)
+            ? pass.Predictions.Main
+            : Logits(fitting.Model, ScoreFitting.Pixels(pass.Images), temperature, epsilon);
     }
 
     /// <summary>The images after the step, in the current dispose scope.</summary>
@@ -174,9 +184,11 @@ internal sealed class AdaptiveScalingScore(bool ofLogits) : ScoreKind(
     private static readonly ScoreParameter Step = new(
         "epsilon", 0.5, "the step, in standard deviations of the network's input, or in the range [0, 1] where it is not normalised", ScoreParameterRange.Positive);
 
+    public override ScoreNeeds Needs(ScoreSpecification specification) => ScoreNeeds.Network;
+
     public override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting)
     {
-        var training = fitting.Training;
+        var training = ScoreFitting.Pixels(fitting.Training);
         var count = Math.Min(training.Count, MostFitted);
         var chosen = training.Select(Enumerable.Range(0, count).Select(place => (int)((long)place * training.Count / count)));
         var sorted = Movements(specification, fitting.Model, chosen);
@@ -184,7 +196,7 @@ internal sealed class AdaptiveScalingScore(bool ofLogits) : ScoreKind(
         var (low, high) = (specification.Values[Low.Name], specification.Values[High.Name]);
         return pass =>
         {
-            var percentiles = Array.ConvertAll(Movements(specification, fitting.Model, pass.Images), moved => low + ((1 - Share(sorted, moved)) * (high - low)));
+            var percentiles = Array.ConvertAll(Movements(specification, fitting.Model, ScoreFitting.Pixels(pass.Images)), moved => low + ((1 - Share(sorted, moved)) * (high - low)));
             return Scores(pass, fitting, percentiles);
         };
     }

@@ -20,6 +20,9 @@ public abstract class LogitScoreKind : ScoreKind
     public abstract OodScore OfLogits(ScoreSpecification specification, double[] prior);
 
     /// <inheritdoc/>
+    public sealed override ScoreNeeds Needs(ScoreSpecification specification) => ScoreNeeds.Logits;
+
+    /// <inheritdoc/>
     public sealed override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting)
     {
         var score = OfLogits(specification, fitting.Prior);
@@ -118,6 +121,8 @@ internal sealed class PriorReweightedScore(ScoreKind inner) : ScoreKind(
     $"the reweighting (RW) of Jiang et al., ICML 2023, applied here to {inner.Name}",
     [.. inner.Parameters])
 {
+    public override ScoreNeeds Needs(ScoreSpecification specification) => inner.Needs(specification) | ScoreNeeds.Logits;
+
     public override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting)
     {
         var scores = inner.Fit(specification, fitting);
@@ -294,6 +299,8 @@ internal sealed class FeatureImbalanceScore : ScoreKind
         : base(
             $"{detector.Name}-imood", $"{detector.Name} - {ImbalanceTerm.Definition}", ImbalanceTerm.Source, ImbalanceTerm.Strength(strength)) =>
         this.detector = detector;
+
+    public override ScoreNeeds Needs(ScoreSpecification specification) => detector.Needs(specification) | ScoreNeeds.Logits;
 
     public override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting)
     {

@@ -1,5 +1,4 @@
 using System.Globalization;
-using Pascl.Training.Data;
 using Pascl.Training.Networks;
 
 namespace Pascl.Training.Evaluation.Scores;
@@ -32,6 +31,10 @@ public abstract class ScoreKind
     /// stored for such a score alone.
     /// </summary>
     public virtual bool IsOfLogits => false;
+
+    /// <summary>What the score is computed from: unless a score says otherwise, logits and features of the image and of the training images.</summary>
+    public virtual ScoreNeeds Needs(ScoreSpecification specification) =>
+        ScoreNeeds.Logits | ScoreNeeds.Features | ScoreNeeds.TrainingLogits | ScoreNeeds.TrainingFeatures;
 
     /// <summary>Makes the score ready for one model: the function from a pass over some images to their scores.</summary>
     public abstract Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting);
@@ -233,54 +236,5 @@ public sealed class ScoreSpecification
                     "finite. Its training diverged; train again with a lower learning rate.")
                 : result;
         };
-    }
-}
-
-/// <summary>What scores are fitted on: a trained model and its training images. No test image and no outlier takes part.</summary>
-public sealed class ScoreFitting
-{
-    private readonly Lazy<FeaturePass> pass;
-    private LinearClassifier? classifier;
-
-    /// <summary>Prepares to fit on a pass that was made already.</summary>
-    /// <param name="model">The trained model.</param>
-    /// <param name="trainingPass">Its pass over the images it was trained on, unaugmented; every class has at least one.</param>
-    public ScoreFitting(DualBranchNetwork model, FeaturePass trainingPass)
-        : this(model, trainingPass.Images, () => trainingPass)
-    {
-    }
-
-    /// <summary>Prepares to fit; the model runs over the training images when the first score asks for them, and only once.</summary>
-    /// <param name="model">The trained model.</param>
-    /// <param name="training">The images it was trained on, unaugmented; every class has at least one.</param>
-    public ScoreFitting(DualBranchNetwork model, ImageSet training)
-        : this(model, training, () => FeaturePass.Of(model, training))
-    {
-    }
-
-    private ScoreFitting(DualBranchNetwork model, ImageSet training, Func<FeaturePass> run)
-    {
-        (Model, Training) = (model, training);
-        Prior = ClassPrior.Of(training.CountPerClass());
-        pass = new(run);
-    }
-
-    /// <summary>The trained model.</summary>
-    public DualBranchNetwork Model { get; }
-
-    /// <summary>The images it was trained on.</summary>
-    public ImageSet Training { get; }
-
-    /// <summary>The pass over them.</summary>
-    public FeaturePass TrainingPass => pass.Value;
-
-    /// <summary>pi: the share of every class in the training images.</summary>
-    public double[] Prior { get; }
-
-    /// <summary>What makes the logits of the classes from the features: the model's, or the one that is given.</summary>
-    public LinearClassifier Classifier
-    {
-        get => classifier ??= Model.ClassifierValues(Branch.Main);
-        init => classifier = value;
     }
 }

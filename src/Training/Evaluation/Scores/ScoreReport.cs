@@ -12,6 +12,9 @@ public sealed record ScoreReport
     /// <summary>How many in-distribution test images there are.</summary>
     public required int TestImages { get; init; }
 
+    /// <summary>Whether the scores are of the main branch of a network with two, or of a model without branches.</summary>
+    public bool IsOfBranch { get; init; } = true;
+
     /// <summary>Every score that was asked for, in that order.</summary>
     public required IReadOnlyList<ScoreResult> Scores { get; init; }
 
@@ -61,37 +64,32 @@ public sealed record ScoreResult(
     string Definition,
     string Source,
     IReadOnlyDictionary<string, double> Parameters,
-    IReadOnlyList<ScoreSetResult> Sets,
+    IReadOnlyList<SetDetection> Sets,
     OodMetrics? Average)
 {
+    /// <summary>The mean over the sets of each group; empty where no set has one.</summary>
+    public IReadOnlyList<GroupDetection> Groups { get; init; } = [];
+
+    /// <summary>Test images and covariate-shifted ones together against each set; null where there are no shifted sets.</summary>
+    public DetectionBySet? FullSpectrum { get; init; }
+
     internal static ScoreResult Measure(
         ScoreSpecification specification, Func<FeaturePass, double[]> score, FeaturePass test, IReadOnlyList<FeaturePass> outOfDistribution)
     {
         var testScores = score(test);
-        ScoreSetResult[] sets = [.. outOfDistribution.Select(set => Detect(testScores, set.Images, score(set)))];
+        var scored = outOfDistribution.Select(set => (set.Images, Scores: score(set))).ToLookup(set => set.Images.Group == SetGroup.Shift);
+        (LabelledSet Images, double[] Scores)[] sets = [.. scored[false]];
+        var detection = DetectionBySet.Of(testScores, sets);
         return new(
             specification.ToString(),
             specification.Kind.Definition,
             specification.Kind.Source,
             specification.Values,
-            sets,
-            sets.Length == 0 ? null : OodMetrics.Mean([.. sets.Select(set => set.Metrics)]));
-    }
-
-    private static ScoreSetResult Detect(double[] testScores, ImageSet images, double[] scores)
-    {
-        var (outScores, furtherScores) = ScoredImages.Part(images, scores);
-        return new(
-            images.Name,
-            outScores.Length,
-            testScores.Length + furtherScores.Length,
-            OodMetrics.Compute(outScores, (double[])[.. testScores, .. furtherScores]));
+            detection.Sets,
+            detection.Average)
+        {
+            Groups = detection.Groups,
+            FullSpectrum = sets.Length > 0 && scored[true].Any() ? DetectionBySet.Of([.. testScores, .. scored[true].SelectMany(set => set.Scores)], sets) : null,
+        };
     }
 }
-
-/// <summary>How well a score detects one out-of-distribution set.</summary>
-/// <param name="Name">The set's name.</param>
-/// <param name="OutOfDistributionImages">Images of the set that show none of the classes.</param>
-/// <param name="InDistributionImages">Test images, and images of the set that show one of the classes.</param>
-/// <param name="Metrics">The numbers.</param>
-public sealed record ScoreSetResult(string Name, int OutOfDistributionImages, int InDistributionImages, OodMetrics Metrics);

@@ -29,9 +29,11 @@ internal sealed class RectifiedActivationScore() : ShapedEnergyScore(
 {
     private static readonly ScoreParameter Percent = new("percentile", 90, "of the training features", ScoreParameterRange.Percentage);
 
+    public override ScoreNeeds Needs(ScoreSpecification specification) => ScoreNeeds.Features | ScoreNeeds.TrainingFeatures | ScoreNeeds.Classifier;
+
     protected override Func<Tensor, Tensor> Shape(ScoreSpecification specification, ScoreFitting fitting)
     {
-        var limit = Percentile.Of(fitting.TrainingPass.Features.Values, specification.Values[Percent.Name]);
+        var limit = Percentile.Of(fitting.TrainingPass.Features, specification.Values[Percent.Name]);
         return features => Logits(fitting.Classifier, features.clamp_max(limit));
     }
 }
@@ -45,13 +47,15 @@ internal sealed class DirectedSparsificationScore() : ShapedEnergyScore(
 {
     private static readonly ScoreParameter Percent = new("percentile", 90, "of the contributions", ScoreParameterRange.Percentage);
 
+    public override ScoreNeeds Needs(ScoreSpecification specification) => ScoreNeeds.Features | ScoreNeeds.TrainingFeatures | ScoreNeeds.Classifier;
+
     protected override Func<Tensor, Tensor> Shape(ScoreSpecification specification, ScoreFitting fitting)
     {
         using var scope = NewDisposeScope();
         var classifier = fitting.Classifier;
         var contributions = classifier.WeightTensor() * FeatureParts.Mean(fitting.TrainingPass); // (C, d)
         float[] values = [.. FeatureParts.Values(contributions).Select(value => (float)value)];
-        var limit = Percentile.Of(values, specification.Values[Percent.Name]);
+        var limit = Percentile.Of(new Features(values, values.Length / classifier.Bias.Length), specification.Values[Percent.Name]);
         var sparse = classifier with { Weight = [.. classifier.Weight.Zip(values, (weight, contribution) => contribution > limit ? weight : 0)] };
         return features => Logits(sparse, features);
     }
@@ -87,6 +91,8 @@ internal sealed class ActivationShapingScore(ActivationShaping shaping) : Shaped
     new ScoreParameter(PercentName, shaping == ActivationShaping.Scale ? 85 : 90, "share of the features that is not kept", ScoreParameterRange.Percentage))
 {
     private const string PercentName = "percentile";
+
+    public override ScoreNeeds Needs(ScoreSpecification specification) => ScoreNeeds.Features | ScoreNeeds.Classifier;
 
     protected override Func<Tensor, Tensor> Shape(ScoreSpecification specification, ScoreFitting fitting)
     {
@@ -136,33 +142,39 @@ internal static class Percentile
     private const int Half = 16;
 
     /// <summary>The percentile of some numbers, linearly interpolated between order statistics: that of rank percent / 100 * (n - 1), counted from 0.</summary>
-    /// <param name="values">At least one number.</param>
+    /// <param name="values">Rows of at least one number.</param>
     /// <param name="percent">From 0 to 100.</param>
-    public static double Of(ReadOnlySpan<float> values, double percent)
+    public static double Of(Features values, double percent)
     {
-        var rank = percent / 100 * (values.Length - 1);
+        var rank = percent / 100 * (((long)values.Count * values.Width) - 1);
         var below = (long)Math.Floor(rank);
         var low = Smallest(values, below);
         return rank == below ? low : low + ((rank - below) * (Smallest(values, below + 1) - (double)low));
     }
 
     // By the upper, then the lower half of keys that have the order of the numbers.
-    private static float Smallest(ReadOnlySpan<float> values, long rank)
+    private static float Smallest(Features values, long rank)
     {
         var counts = new long[1 << Half];
-        foreach (var value in values)
+        for (var row = 0; row < values.Count; row++)
         {
-            counts[Key(value) >> Half]++;
+            foreach (var value in values[row])
+            {
+                counts[Key(value) >> Half]++;
+            }
         }
 
         var upper = Find(counts, ref rank);
         Array.Clear(counts);
-        foreach (var value in values)
+        for (var row = 0; row < values.Count; row++)
         {
-            var key = Key(value);
-            if (key >> Half == upper)
+            foreach (var value in values[row])
             {
-                counts[key & ushort.MaxValue]++;
+                var key = Key(value);
+                if (key >> Half == upper)
+                {
+                    counts[key & ushort.MaxValue]++;
+                }
             }
         }
 

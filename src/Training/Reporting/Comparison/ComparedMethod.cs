@@ -13,23 +13,25 @@ public sealed record ComparedMethod(string Name, IReadOnlyList<ComparedRun> Runs
     private const int MostDifferences = 3;
 
     /// <summary>The seeds of the runs, rising.</summary>
-    public IReadOnlyList<int> Seeds => [.. Runs.Select(run => run.Recipe.Seed)];
+    public IReadOnlyList<int> Seeds => [.. Runs.Select(run => run.Seed)];
 
     /// <summary>Puts runs together, in the order in which their methods first appear. Where a run was computed does not tell it from others.</summary>
     /// <exception cref="InputException">Two runs have the same recipe and the same seed.</exception>
     public static IReadOnlyList<ComparedMethod> Group(IReadOnlyList<ComparedRun> runs)
     {
-        (ComparedRun[] Runs, SortedDictionary<string, string> Values)[] groups =
+        // Models of other programs have no recipe; they are told apart by their names.
+        (ComparedRun[] Runs, SortedDictionary<string, string>? Values)[] groups =
         [
-            .. runs.GroupBy(run => RecipeFile.Write(WithoutSeed(run.Recipe)))
-                .Select(group => (group.OrderBy(run => run.Recipe.Seed).ToArray(), RecipeValues.Of(group.Key))),
+            .. runs.GroupBy(run => (Recipe: run.Recipe is { } recipe ? RecipeFile.Write(WithoutSeed(recipe)) : null, run.Report.Model?.Name))
+                .Select(group => (group.OrderBy(run => run.Seed).ToArray(), group.Key.Recipe is { } recipe ? RecipeValues.Of(recipe) : null)),
         ];
         foreach (var (members, _) in groups)
         {
             CheckSeeds(members);
         }
 
-        string[] names = [.. groups.Select(group => Describe(group.Values, [.. groups.Select(g => g.Values)]))];
+        SortedDictionary<string, string>[] recipes = [.. groups.Select(group => group.Values).OfType<SortedDictionary<string, string>>()];
+        string[] names = [.. groups.Select(group => group.Values is { } values ? Describe(values, recipes) : group.Runs[0].Report.Model!.Name)];
         return [.. groups.Select((group, i) => new ComparedMethod(
             names.Count(name => name == names[i]) == 1 ? names[i] : $"{names[i]} ({Path.GetFileName(group.Runs[0].Folder)})", group.Runs))];
     }
@@ -63,11 +65,11 @@ public sealed record ComparedMethod(string Name, IReadOnlyList<ComparedRun> Runs
     {
         foreach (var (first, second) in runs.Zip(runs.Skip(1)))
         {
-            if (first.Recipe.Seed == second.Recipe.Seed)
+            if (first.Seed == second.Seed)
             {
                 throw new InputException(
-                    $"{first.Folder} and {second.Folder} are the same recipe with the same seed {first.Recipe.Seed}, " +
-                    "so together they say no more than one of them; give one.");
+                    $"{first.Folder} and {second.Folder} are the same {(first.Recipe is null ? "model by name" : "recipe")} with the same seed {first.Seed}, " +
+                    $"so together they say no more than one of them; give one{(first.Recipe is null ? ", or evaluate them with a --name or a --seed of their own" : "")}.");
             }
         }
     }

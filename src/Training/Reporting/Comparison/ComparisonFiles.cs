@@ -159,7 +159,7 @@ internal static class ComparisonMarkdown
         text.Append("\n## Runs\n\n");
         foreach (var run in comparison.Methods.SelectMany(method => method.Runs.Select(run => (method.Name, run))))
         {
-            text.Append($"* {Escape(run.Name)}, seed {run.run.Recipe.Seed}: {Escape(run.run.Folder)}\n");
+            text.Append($"* {Escape(run.Name)}, seed {run.run.Seed}: {Escape(run.run.Folder)}\n");
         }
 
         return text.ToString();
@@ -219,7 +219,7 @@ internal static class ComparisonPage
         "Runs compared",
         ["method", "seed", "folder"],
         [
-            .. comparison.Methods.SelectMany(method => method.Runs.Select(run => (string[])[method.Name, $"{run.Recipe.Seed}", run.Folder])),
+            .. comparison.Methods.SelectMany(method => method.Runs.Select(run => (string[])[method.Name, $"{run.Seed}", run.Folder])),
         ]);
 }
 

@@ -68,7 +68,7 @@ public sealed class RunComparison
             quantity => new Summary([.. seeds.Select(seed => ValueOf(Run(method, seed), quantity) - ValueOf(Run(baseline, seed), quantity))])));
     }
 
-    private static ComparedRun Run(ComparedMethod method, int seed) => method.Runs.Single(run => run.Recipe.Seed == seed);
+    private static ComparedRun Run(ComparedMethod method, int seed) => method.Runs.Single(run => run.Seed == seed);
 }
 
 /// <summary>What runs can be compared by.</summary>
@@ -94,6 +94,11 @@ public sealed record CommonGround(IReadOnlyList<string> Sets, IReadOnlyList<Comp
         {
             notes.Add(
                 $"Left out, because not every run was evaluated on the same images of them: {string.Join(", ", leftOut)}. Averages are over the rest.");
+        }
+
+        if (runs.Any(run => run.Recipe is null) && runs.Any(run => run.Recipe is not null))
+        {
+            notes.Add("Whether runs and models of other programs were tested on the same images is not known: their number and their classes agree.");
         }
 
         if (sets.Length == 0)
@@ -138,8 +143,15 @@ public sealed record CommonGround(IReadOnlyList<string> Sets, IReadOnlyList<Comp
                 "so they cannot be compared.");
         }
 
+        if ((first.Report.Model?.TestLabels, other.Report.Model?.TestLabels) is ({ } ofFirst, { } ofOther) && ofFirst != ofOther)
+        {
+            throw new InputException(
+                $"{first.Folder} and {other.Folder} were tested on other images, or on the same in another order: the labels of their test images differ (SHA-256 {ofFirst} and {ofOther}). "
+                + "Evaluate both on the same split.");
+        }
+
         // Built-in images are drawn anew for each seed, and a run of an earlier version does not say what it was tested on.
-        if (first.Recipe.Data.InDistribution is not null && first.TestSet is { } one && other.TestSet is { } another && !one.IsSameAs(another))
+        if (first.Recipe?.Data.InDistribution is not null && first.TestSet is { } one && other.TestSet is { } another && !one.IsSameAs(another))
         {
             throw new InputException(
                 $"{first.Folder} and {other.Folder} were tested on other images (hashes {one.Pixels} and {another.Pixels}), so a difference may be one of the images; "
@@ -154,11 +166,14 @@ public sealed record CommonGround(IReadOnlyList<string> Sets, IReadOnlyList<Comp
 
 /// <summary>An evaluated run that takes part in a comparison.</summary>
 /// <param name="Folder">The run's folder.</param>
-/// <param name="Recipe">How it was trained.</param>
+/// <param name="Recipe">How it was trained; null for a model of somebody else's, of which the report says what it is.</param>
 /// <param name="Report">What its evaluation found.</param>
 /// <param name="TestSet">What tells its test images from others; null where that is not known.</param>
-public sealed record ComparedRun(string Folder, Recipe Recipe, EvaluationReport Report, SetFingerprint? TestSet = null)
+public sealed record ComparedRun(string Folder, Recipe? Recipe, EvaluationReport Report, SetFingerprint? TestSet = null)
 {
+    /// <summary>The seed by which it is told from others of its method.</summary>
+    public int Seed => Recipe?.Seed ?? Report.Model?.Seed ?? 0;
+
     /// <summary>Reads <c>recipe.json</c> and <c>report.json</c> of a run folder; nothing else of it is needed.</summary>
     /// <exception cref="InputException">The folder or one of the files is missing or cannot be read.</exception>
     public static ComparedRun Read(string path)
@@ -171,7 +186,10 @@ public sealed record ComparedRun(string Folder, Recipe Recipe, EvaluationReport 
 
         if (!File.Exists(folder.Recipe))
         {
-            throw new InputException($"{folder.Root} is not the folder of a run: it has no recipe.json.");
+            // What evaluate --features left.
+            return File.Exists(folder.Report) && EvaluationReport.Read(folder.Report) is { Model: not null } foreign
+                ? new(folder.Root, null, foreign)
+                : throw new InputException($"{folder.Root} is not the folder of a run: it has no recipe.json.");
         }
 
         return File.Exists(folder.Report)

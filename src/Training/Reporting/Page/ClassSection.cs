@@ -164,7 +164,9 @@ internal static class ClassSection
     private static XElement Risk(EvaluationReport report)
     {
         var plot = PagePlot.New("coverage: share of test images accepted", "risk: share wrong");
-        (string Name, ReadingReport Reading)[] readings = [("deployed", report.Deployed), ("main", report.Main), ("auxiliary", report.Auxiliary)];
+        (string Name, ReadingReport Reading)[] readings = report.Model is { } model
+            ? [(model.Name, report.Deployed)]
+            : [("deployed", report.Deployed), ("main", report.Main), ("auxiliary", report.Auxiliary)];
         foreach (var (number, (name, reading)) in readings.Index())
         {
             plot.AddLine(number, name, reading.RiskCoverage.Coverage, reading.RiskCoverage.Risk);

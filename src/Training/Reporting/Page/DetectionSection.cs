@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Xml.Linq;
-using Pascl.Training.Checkpoints;
 using Pascl.Training.Evaluation;
 using Pascl.Training.Reporting.Html;
 using ScottPlot;
@@ -12,7 +11,7 @@ internal static class DetectionSection
 {
     private const int TableSteps = 10;
 
-    public static IEnumerable<XElement> Of(EvaluationReport report, EvaluationFigures? figures, ScoreThreshold? threshold)
+    public static IEnumerable<XElement> Of(EvaluationReport report, EvaluationFigures? figures, double? threshold)
     {
         if (figures is not null)
         {
@@ -22,8 +21,8 @@ internal static class DetectionSection
                 HtmlPage.Figures(
                 [
                     .. curves.Count == 0 ? [] : (XElement[])[Roc(report, curves), PrecisionRecall(report, curves)],
-                    Histogram(report, figures.Detection.Histogram, threshold?.Score == report.Score ? threshold.Value : null),
-                    FeatureMapFigure.Of(figures.Features),
+                    Histogram(report, figures.Detection.Histogram, threshold),
+                    .. figures.Features is { } map ? [FeatureMapFigure.Of(map)] : Array.Empty<XElement>(),
                 ]));
         }
     }

@@ -38,22 +38,27 @@ internal static class HeadlineSection
 
         if (record.Acceptance is { } acceptance)
         {
-            yield return HtmlPage.Section(
-                "What the threshold does",
-                [
-                    HtmlPage.Paragraph(AcceptanceText.Expected(acceptance)),
-                    HtmlPage.Table(new("Accepted images, %", AcceptanceText.Columns, [.. AcceptanceText.Rows(acceptance)])),
-                ]);
+            yield return Acceptance(acceptance);
         }
 
         if (record.Report is not null)
         {
-            yield return HtmlPage.Details(Glossary);
+            yield return HtmlPage.Details(Glossary(hasBranches: true));
         }
     }
 
+    /// <summary>What a threshold accepts.</summary>
+    public static XElement Acceptance(AcceptanceTable acceptance) => HtmlPage.Section(
+        "What the threshold does",
+        [
+            HtmlPage.Paragraph(AcceptanceText.Expected(acceptance)),
+            HtmlPage.Table(new("Accepted images, %", AcceptanceText.Columns, [.. AcceptanceText.Rows(acceptance)])),
+        ]);
+
     // Each number where it stands, with the positive class; FPR95 above all is defined in two ways.
-    private static TextTable Glossary => new(
+    /// <summary>What each number is.</summary>
+    /// <param name="hasBranches">Whether the model is one of Pascl's.</param>
+    public static TextTable Glossary(bool hasBranches) => new(
         "what each of them means",
         ["number", "is"],
         [
@@ -69,7 +74,9 @@ internal static class HeadlineSection
             ["macro F1 ↑", "Mean over the classes of the harmonic mean of precision and recall."],
             ["ECE ↓", "Expected calibration error: mean distance of the probability that the model gives its answer from how often it is right."],
             ["AURC ↓", "Area under the risk-coverage curve: mean error among the most certain images, over how many are kept."],
-            ["deployed", "Class by the auxiliary branch, score by the branch that the method scores with: what score, serve and an exported model do."],
+            .. hasBranches
+                ? [["deployed", "Class by the auxiliary branch, score by the branch that the method scores with: what score, serve and an exported model do."]]
+                : Array.Empty<string[]>(),
         ]);
 
     public static string Verdict(EvaluationReport report)
@@ -112,7 +119,7 @@ internal static class HeadlineSection
             $"Threshold: an image is accepted if its {threshold.Score} score is at most {threshold.Value:G6}, chosen on {threshold.Images:N0} images ")
             + FormattableString.Invariant($"so that at least {100 * threshold.TruePositiveRate:G4} % of them are accepted.");
 
-    private static IEnumerable<XElement> Results(EvaluationReport report)
+    public static IEnumerable<XElement> Results(EvaluationReport report)
     {
         var deployed = report.Deployed;
         var detection = ComparedMetric.All.Where(metric => metric.OfDetection is not null).ToArray();
@@ -123,8 +130,20 @@ internal static class HeadlineSection
                 ["OOD set", "images", .. detection.Select(metric => $"{metric.Title} {(metric.HigherIsBetter ? "↑" : "↓")}"), "AUROC, 95 % interval", "FPR95, 95 % interval"],
                 [
                     ["average", "", .. Cells(average), "", ""],
+                    .. deployed.Groups.Select(group => (string[])[GroupText.Mean(group.Group, group.Sets), "", .. Cells(group.Result), "", ""]),
                     .. deployed.Sets.Select(set => (string[])[set.Name, Count(set.OutOfDistributionImages), .. Cells(set.Result), Range(set.Intervals?.Auroc), Range(set.Intervals?.Fpr95)]),
                 ]));
+            if (deployed.FullSpectrum is { } spectrum)
+            {
+                yield return HtmlPage.Table(new(
+                    $"Full spectrum: test images and {string.Join(", ", deployed.ShiftedSets.Select(set => set.Name))} together as in-distribution "
+                        + $"(classified rightly: {ReportTable.Percentage(deployed.FullSpectrumAccuracy)} %), %",
+                    ["OOD set", "AUROC ↑", "AUPR ↑", "FPR95 ↓"],
+                    [
+                        .. GroupText.Rows(spectrum).Select(row => (string[])
+                            [row.Name, ReportTable.Percentage(row.Metrics.Auroc), ReportTable.Percentage(row.Metrics.AuprOut), ReportTable.Percentage(row.Metrics.Fpr95)]),
+                    ]));
+            }
         }
         else
         {
@@ -135,7 +154,9 @@ internal static class HeadlineSection
             $"Classification of {Count(report.TestImages)} test images, %",
             ["reading", "ACC ↑", "many ↑", "medium ↑", "few ↑", "macro F1 ↑", "ECE ↓", "AURC ↓"],
             [
-                .. new[] { ("deployed", deployed), ("main branch", report.Main), ("auxiliary branch", report.Auxiliary) }
+                .. (report.Model is { } model
+                    ? [(model.Name, deployed)]
+                    : new[] { ("deployed", deployed), ("main branch", report.Main), ("auxiliary branch", report.Auxiliary) })
                     .Select(reading => Row(reading.Item1, reading.Item2)),
             ]));
 

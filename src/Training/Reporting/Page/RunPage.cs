@@ -53,7 +53,7 @@ internal static class RunPage
             .. HeadlineSection.Of(record, now),
             .. TrainingSection.Of(record),
             .. record.Report is { } report
-                ? (XElement[])[.. DetectionSection.Of(report, record.Figures, record.Threshold), .. ScoreSection.Of(record.Scores), .. ClassSection.Of(report), .. WorstSection.Of(report, record.Worst)]
+                ? (XElement[])[.. DetectionSection.Of(report, record.Figures, record.Threshold?.Score == report.Score ? record.Threshold.Value : null), .. ScoreSection.Of(record.Scores), .. ClassSection.Of(report), .. WorstSection.Of(report, record.Worst)]
                 : [],
             .. RecipeSection.Of(record),
         ]);
@@ -67,7 +67,7 @@ internal static class ScoreSection
         if (report is { Scores.Count: > 0 })
         {
             yield return HtmlPage.Section(
-                "Scores of the main branch",
+                report.IsOfBranch ? "Scores of the main branch" : "Scores",
                 Table(report, "AUROC ↑", metrics => metrics.Auroc), HtmlPage.Details(Rows(report, "FPR95 ↓", metrics => metrics.Fpr95)));
         }
     }
@@ -77,12 +77,13 @@ internal static class ScoreSection
     // The best on average first.
     private static TextTable Rows(ScoreReport report, string metric, Func<OodMetrics, double> number) => new(
         $"{metric} of each score, out-of-distribution positive, %; the best AUROC first",
-        ["score", "average", .. report.Scores[0].Sets.Select(set => set.Name)],
+        ["score", "average", .. report.Scores[0].Groups.Select(group => GroupText.Of(group.Group)), .. report.Scores[0].Sets.Select(set => set.Name)],
         [
             .. report.Scores.OrderByDescending(score => score.Average?.Auroc ?? double.NaN).Select(score => (string[])
             [
                 score.Name,
                 ReportTable.Percentage(score.Average is { } average ? number(average) : double.NaN),
+                .. score.Groups.Select(group => ReportTable.Percentage(number(group.Metrics))),
                 .. score.Sets.Select(set => ReportTable.Percentage(number(set.Metrics))),
             ]),
         ]);

@@ -23,7 +23,7 @@ public sealed class ClassifierScoresTests
     [TestCase(50, 2)]
     [TestCase(75, 3)]
     public void a_percentile_is_interpolated_between_order_statistics(double percent, double expected) =>
-        Assert.That(Percentile.Of([3, 0, 10, 1, 2], percent), Is.EqualTo(expected).Within(1e-12));
+        Assert.That(Percentile.Of(new Features([3, 0, 10, 1, 2], 1), percent), Is.EqualTo(expected).Within(1e-12));
 
     [Test]
     public void a_percentile_is_that_of_the_sorted_numbers() =>
@@ -33,7 +33,7 @@ public sealed class ClassifierScoresTests
             var rank = percent / 100 * (values.Length - 1);
             var low = (int)Math.Floor(rank);
             var expected = sorted[low] + ((rank - low) * ((double)sorted[Math.Min(low + 1, sorted.Length - 1)] - sorted[low]));
-            Assert.That(Percentile.Of(values, percent), Is.EqualTo(expected).Within(1e-9));
+            Assert.That(Percentile.Of(new Features(values, values.Length), percent), Is.EqualTo(expected).Within(1e-9));
         });
 
     [Test]
