@@ -8,6 +8,7 @@ using Pascl.Benchmarks.Growth;
 using Pascl.Benchmarks.Measuring;
 using Pascl.Benchmarks.Reporting;
 using Pascl.Benchmarks.Runs;
+using Pascl.Benchmarks.Scale;
 using Pascl.Training;
 using Pascl.Training.Interop;
 
@@ -31,6 +32,12 @@ switch (args)
         GrowthResult.Measure(Console.WriteLine).Save();
         Console.WriteLine("Kept for the page of results: -- report.");
         return 0;
+    case ["link"]:
+        LinkMeasurement.Run(Console.WriteLine);
+        return 0;
+    case ["scale"]:
+        ScaleModel.Print(latency: 20e-6, bandwidth: 25e9, Console.WriteLine);
+        return 0;
     case ["photographs"]:
         PhotographLoading.OfImageNetSize(Console.WriteLine);
         return 0;
@@ -46,7 +53,7 @@ if (args.Length == 0)
     var suites = assembly.GetTypes().Where(type => type.Name.EndsWith("Benchmarks", StringComparison.Ordinal)).Select(type => type.Name).Order();
     Console.WriteLine($"Suites: {string.Join(", ", suites)}.");
     Console.WriteLine($"This runs a part of them, about two minutes: {string.Join(' ', DefaultRun.Filters)}.");
-    Console.WriteLine("All: -- --filter '*'. How cost grows with the task: -- growth. The loader on photographs: -- photographs FOLDER, or on as many as ImageNet-LT has: -- photographs. Then a page of results: -- report.");
+    Console.WriteLine("All: -- --filter '*'. How cost grows with the task: -- growth. The loader on photographs: -- photographs FOLDER, or on as many as ImageNet-LT has: -- photographs. What several ranks cost: -- scale, and behind mpirun -- link. Then a page of results: -- report.");
     args = ["--filter", .. DefaultRun.Filters];
 }
 

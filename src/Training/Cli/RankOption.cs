@@ -29,7 +29,7 @@ internal static class RankOption
     /// <exception cref="InputException">The command is not done by several ranks.</exception>
     public static void Join(ParseResult parsed)
     {
-        var count = ProcessGroup.StartedWith();
+        var count = RankStarter.Count();
         if (count == 1)
         {
             return;

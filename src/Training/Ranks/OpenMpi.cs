@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text;
 
@@ -153,5 +154,27 @@ internal sealed unsafe class OpenMpi
         nint request;
         reduce(InPlace, values, count, type, operation, world, &request);
         return request;
+    }
+}
+
+/// <summary>What started this process, by the environment that it left.</summary>
+internal static class RankStarter
+{
+    /// <summary>How many processes were started together with this one, itself included.</summary>
+    /// <exception cref="InputException">They were, by an MPI that is not spoken here.</exception>
+    public static int Count()
+    {
+        var byOpenMpi = Number("OMPI_COMM_WORLD_SIZE");
+        if (byOpenMpi == 0 && Number("PMI_SIZE") is > 1 and var byOthers)
+        {
+            throw new InputException(
+                $"{byOthers} ranks were started by the mpiexec of another MPI (MPICH or Intel MPI), which Pascl does not speak; start them by Open MPI's mpirun, or with srun --mpi=pmix.");
+        }
+
+        var bySlurm = Environment.GetEnvironmentVariable("PMIX_RANK") is null ? 0 : Number("SLURM_NTASKS");
+        return Math.Max(1, Math.Max(byOpenMpi, bySlurm));
+
+        static int Number(string variable) =>
+            int.TryParse(Environment.GetEnvironmentVariable(variable), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : 0;
     }
 }

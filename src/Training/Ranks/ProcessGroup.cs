@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Globalization;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Text;
@@ -82,29 +81,12 @@ internal sealed class ProcessGroup
     /// <exception cref="InputException">Their MPI is missing, or is another one than Open MPI.</exception>
     public static ProcessGroup Join()
     {
-        if (Current.IsAlone && StartedWith() > 1)
+        if (Current.IsAlone && RankStarter.Count() > 1)
         {
             Current = new ProcessGroup(OpenMpi.Start());
         }
 
         return Current;
-    }
-
-    /// <summary>How many processes were started together with this one, itself included, by what their starter tells them.</summary>
-    internal static int StartedWith()
-    {
-        var byOpenMpi = Number("OMPI_COMM_WORLD_SIZE");
-        if (byOpenMpi == 0 && Number("PMI_SIZE") is > 1 and var byOthers)
-        {
-            throw new InputException(
-                $"{byOthers} ranks were started by the mpiexec of another MPI (MPICH or Intel MPI), which Pascl does not speak; start them by Open MPI's mpirun, or with srun --mpi=pmix.");
-        }
-
-        var bySlurm = Environment.GetEnvironmentVariable("PMIX_RANK") is null ? 0 : Number("SLURM_NTASKS");
-        return Math.Max(1, Math.Max(byOpenMpi, bySlurm));
-
-        static int Number(string variable) =>
-            int.TryParse(Environment.GetEnvironmentVariable(variable), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : 0;
     }
 
     /// <summary>What this rank has of everything that is shared.</summary>
