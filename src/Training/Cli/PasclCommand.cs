@@ -108,6 +108,7 @@ public static class PasclCommand
             ImportCommand.Create(),
             ReportCommand.Create(),
             CompareCommand.Create(),
+            VerifyCommand.Create(),
             DoctorCommand.Create(),
             DataCommand.Create(),
             ProfileCommand.Create(),

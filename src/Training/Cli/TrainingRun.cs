@@ -91,15 +91,16 @@ internal static class TrainingRun
         }
 
         var passes = new Dictionary<ImageSet, FeaturePass>();
-        var (evaluation, report) = Evaluate(run.Recipe, run.Images, scores.Count == 0 ? images => Predictions.Of(run.Network, images) : Keep, withDetails);
+        var fingerprint = DataFingerprint.Of(run.Images, run.Recipe.Data.Place, run.Recipe.SplitSeed);
+        var (evaluation, report) = Evaluate(run.Recipe, run.Images, fingerprint, scores.Count == 0 ? images => Predictions.Of(run.Network, images) : Keep, withDetails);
         var scoreReport = scores.Count == 0 ? null : Compare(run, scores, passes);
         if (files is not null)
         {
-            Write(report, files, run.Images);
+            Write(evaluation, report, files, run.Images);
             Console.WriteLine($"Report: {files.Report}");
             if (scoreReport is not null)
             {
-                scoreReport.Write(files.Scores);
+                (scoreReport with { Data = fingerprint }).Write(files.Scores);
                 Console.WriteLine($"Scores: {files.Scores}");
             }
 
@@ -183,11 +184,12 @@ internal static class TrainingRun
         }
 
         folder.WriteProvenance(Provenance.Now(trainer.Fingerprint, data.Warnings, WeightHash.Of(trainer.Model)));
-        var (evaluation, report) = Evaluate(trainer.Recipe, data, images => Predictions.Of(trainer.Model, images), withDetails: false);
-        Write(report, folder.Evaluation, data);
+        var (evaluation, report) = Evaluate(trainer.Recipe, data, trainer.Fingerprint, images => Predictions.Of(trainer.Model, images), withDetails: false);
+        Write(evaluation, report, folder.Evaluation, data);
         WritePage(evaluation, trainer.Recipe, data, trainer.Model, folder, folder.Evaluation);
         Console.WriteLine($"Run folder: {folder.Root}");
         Console.WriteLine($"Page: {folder.Evaluation.Page}");
+        VerifyCommand.WriteOf(folder, trainer.Recipe);
         Console.WriteLine($"Next: {PasclCommand.Invocation} calibrate {folder.Root}    (a threshold for score, serve and export)");
         return ExitCode.Done;
     }
@@ -217,9 +219,10 @@ internal static class TrainingRun
         return data;
     }
 
-    private static void Write(EvaluationReport report, EvaluationFiles files, TrainingData data)
+    private static void Write(Evaluator evaluation, EvaluationReport report, EvaluationFiles files, TrainingData data)
     {
         report.Write(files.Report);
+        evaluation.Images().Write(files.Images);
         ContactSheet.Write(files.Worst, report.Worst, data.Test, data.OutOfDistribution);
     }
 
@@ -238,10 +241,10 @@ internal static class TrainingRun
     }
 
     private static (Evaluator Evaluation, EvaluationReport Report) Evaluate(
-        Recipe recipe, TrainingData data, Func<ImageSet, Predictions> predict, bool withDetails)
+        Recipe recipe, TrainingData data, DataFingerprint fingerprint, Func<ImageSet, Predictions> predict, bool withDetails)
     {
         var evaluation = Evaluator.Of(predict, data.Test, data.OutOfDistribution, Protocol(recipe, data));
-        var report = evaluation.Report();
+        var report = evaluation.Report() with { Data = fingerprint };
         EvaluationTable.Write(AnsiConsole.Console, report, withDetails);
         return (evaluation, report);
     }

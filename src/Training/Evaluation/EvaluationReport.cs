@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Pascl.Training.Data;
 using Pascl.Training.Networks;
 
 namespace Pascl.Training.Evaluation;
@@ -34,6 +35,9 @@ public sealed record EvaluationReport
 
     /// <summary>How many in-distribution test images there are.</summary>
     public required int TestImages { get; init; }
+
+    /// <summary>How many images each set has, and hashes of its list: what tells these images from others. Null in a report of an earlier version.</summary>
+    public DataFingerprint? Data { get; init; }
 
     /// <summary>Name of the out-of-distribution score, for example <c>msp</c>.</summary>
     public string Score { get; init; } = LogitReadout.MaximumSoftmax.ScoreName;

@@ -11,6 +11,8 @@ namespace Pascl.Training.Evaluation.Scores;
 internal sealed class GradNormScore() : ScoreKind(
     "gradnorm", "-(sum |f|) (sum |p - 1/C|)", "Huang, Geng and Li, NeurIPS 2021, in closed form for the last layer")
 {
+    public override ScoreFit FittedTo => ScoreFit.Nothing;
+
     public override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting)
     {
         var uniform = fitting.Prior.Select(_ => 1.0 / fitting.Prior.Length).ToArray();
@@ -39,6 +41,8 @@ internal sealed class GradNormScore() : ScoreKind(
 /// <summary>- sum_j |f_j| * sum_c |p_c - pi_c|: GradNorm with the class prior in the place of the uniform distribution.</summary>
 internal sealed class GradNormPriorScore() : ScoreKind("gradnorm-prior", "-(sum |f|) (sum |p - pi|)", "RP+GradNorm of Jiang et al., ICML 2023")
 {
+    public override ScoreFit FittedTo => ScoreFit.ClassShares;
+
     public override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting) =>
         pass => GradNormScore.Scores(pass, fitting.Prior);
 }
@@ -51,6 +55,8 @@ internal sealed class OdinScore() : ScoreKind(
     InputPerturbation.Temperature,
     InputPerturbation.Epsilon(0.0014))
 {
+    public override ScoreFit FittedTo => ScoreFit.Nothing;
+
     public override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting) =>
         pass => Scores(specification, fitting, pass);
 
@@ -69,6 +75,8 @@ internal sealed class OdinPriorScore() : ScoreKind(
     InputPerturbation.Temperature,
     InputPerturbation.Epsilon(0))
 {
+    public override ScoreFit FittedTo => ScoreFit.ClassShares;
+
     public override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting) => pass =>
     {
         var unlike = pass.Predictions.Main.Scores(logits => ClassPrior.Dissimilarity(Softmax.Of(logits), fitting.Prior));

@@ -14,6 +14,9 @@ public abstract class LogitScoreKind : ScoreKind
     /// <inheritdoc/>
     public override bool IsOfLogits => true;
 
+    /// <inheritdoc/>
+    public override ScoreFit FittedTo => ScoreFit.Nothing;
+
     /// <summary>The function from the logits of an image to its score.</summary>
     /// <param name="specification">The values of the parameters.</param>
     /// <param name="prior">pi: the share of every class in the training images.</param>
@@ -85,6 +88,8 @@ internal sealed class GeneralisedEntropyScore(bool removesPrior) : LogitScoreKin
     private static readonly ScoreParameter Gamma = new("gamma", 0.1, "gamma", ScoreParameterRange.Positive);
     private static readonly ScoreParameter Largest = new("largest", 100, "M, or all classes where there are fewer", ScoreParameterRange.PositiveInteger);
 
+    public override ScoreFit FittedTo => removesPrior ? ScoreFit.ClassShares : ScoreFit.Nothing;
+
     public override OodScore OfLogits(ScoreSpecification specification, double[] prior)
     {
         var (gamma, largest) = (specification.Values[Gamma.Name], (int)specification.Values[Largest.Name]);
@@ -118,6 +123,8 @@ internal sealed class PriorReweightedScore(ScoreKind inner) : ScoreKind(
     $"the reweighting (RW) of Jiang et al., ICML 2023, applied here to {inner.Name}",
     [.. inner.Parameters])
 {
+    public override ScoreFit FittedTo => inner.FittedTo == ScoreFit.Nothing ? ScoreFit.ClassShares : inner.FittedTo;
+
     public override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting)
     {
         var scores = inner.Fit(specification, fitting);
@@ -174,6 +181,8 @@ internal static class ClassPrior
 /// <summary>- max_c (p_c - pi_c): the reference of the maximum probability is the class prior and not the uniform distribution.</summary>
 internal sealed class MaximumSoftmaxPriorScore() : LogitScoreKind("msp-prior", "-max (p - pi)", "RP+MSP of Jiang et al., ICML 2023")
 {
+    public override ScoreFit FittedTo => ScoreFit.ClassShares;
+
     public override OodScore OfLogits(ScoreSpecification specification, double[] prior) => logits =>
     {
         var highest = double.NegativeInfinity;
@@ -193,6 +202,8 @@ internal sealed class MaximumLogitPriorScore() : LogitScoreKind(
     "-max z * (1 - cos(p, pi)); where max z is negative the factor reverses the order",
     "the reweighting (RW) of Jiang et al., ICML 2023, applied here to the maximum logit")
 {
+    public override ScoreFit FittedTo => ScoreFit.ClassShares;
+
     public override OodScore OfLogits(ScoreSpecification specification, double[] prior) => logits =>
         -logits[Softmax.IndexOfMaximum(logits)] * ClassPrior.Dissimilarity(Softmax.Of(logits), prior);
 }
@@ -204,6 +215,8 @@ internal sealed class EnergyPriorScore() : LogitScoreKind(
     "RW+Energy of Jiang et al., ICML 2023",
     EnergyScore.Temperature)
 {
+    public override ScoreFit FittedTo => ScoreFit.ClassShares;
+
     public override OodScore OfLogits(ScoreSpecification specification, double[] prior)
     {
         var temperature = specification.Values[EnergyScore.Temperature.Name];
@@ -220,6 +233,8 @@ internal sealed class EntropyPriorScore() : LogitScoreKind(
     "-sum p log(p / pi), 0 log 0 = 0",
     "the replaced reference (RP) of Jiang et al., ICML 2023, applied here to the entropy")
 {
+    public override ScoreFit FittedTo => ScoreFit.ClassShares;
+
     public override OodScore OfLogits(ScoreSpecification specification, double[] prior) => logits =>
     {
         var divergence = 0.0;
@@ -263,6 +278,8 @@ internal sealed class MaximumSoftmaxImbalanceScore() : LogitScoreKind(
 {
     private static readonly ScoreParameter Strength = ImbalanceTerm.Strength(0.1);
 
+    public override ScoreFit FittedTo => ScoreFit.ClassShares;
+
     public override OodScore OfLogits(ScoreSpecification specification, double[] prior)
     {
         var term = ImbalanceTerm.Of(specification, prior);
@@ -275,6 +292,8 @@ internal sealed class EnergyImbalanceScore() : LogitScoreKind(
     "energy-imood", $"-(log sum exp(z) + {ImbalanceTerm.Definition})", ImbalanceTerm.Source, Strength)
 {
     private static readonly ScoreParameter Strength = ImbalanceTerm.Strength(1);
+
+    public override ScoreFit FittedTo => ScoreFit.ClassShares;
 
     public override OodScore OfLogits(ScoreSpecification specification, double[] prior)
     {
@@ -294,6 +313,8 @@ internal sealed class FeatureImbalanceScore : ScoreKind
         : base(
             $"{detector.Name}-imood", $"{detector.Name} - {ImbalanceTerm.Definition}", ImbalanceTerm.Source, ImbalanceTerm.Strength(strength)) =>
         this.detector = detector;
+
+    public override ScoreFit FittedTo => detector.FittedTo == ScoreFit.Nothing ? ScoreFit.ClassShares : detector.FittedTo;
 
     public override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting)
     {

@@ -9,6 +9,9 @@ public sealed record ScoreReport
     /// <summary>What the numbers mean, in words.</summary>
     public IReadOnlyDictionary<string, string> Conventions { get; init; } = ReportConventions.OfScores;
 
+    /// <summary>How many images each set has, and hashes of its list. Null in a report of an earlier version.</summary>
+    public DataFingerprint? Data { get; init; }
+
     /// <summary>How many in-distribution test images there are.</summary>
     public required int TestImages { get; init; }
 
@@ -64,6 +67,15 @@ public sealed record ScoreResult(
     IReadOnlyList<ScoreSetResult> Sets,
     OodMetrics? Average)
 {
+    private const string Default = "default";
+    private const string Given = "given";
+
+    /// <summary>By parameter, how its value was chosen: <c>default</c> or <c>given</c>. Null in a report of an earlier version.</summary>
+    public IReadOnlyDictionary<string, string>? Constants { get; init; }
+
+    /// <summary>What the score has from the training images. Null in a report of an earlier version.</summary>
+    public ScoreFit? FittedTo { get; init; }
+
     internal static ScoreResult Measure(
         ScoreSpecification specification, Func<FeaturePass, double[]> score, FeaturePass test, IReadOnlyList<FeaturePass> outOfDistribution)
     {
@@ -75,7 +87,12 @@ public sealed record ScoreResult(
             specification.Kind.Source,
             specification.Values,
             sets,
-            sets.Length == 0 ? null : OodMetrics.Mean([.. sets.Select(set => set.Metrics)]));
+            sets.Length == 0 ? null : OodMetrics.Mean([.. sets.Select(set => set.Metrics)]))
+        {
+            Constants = specification.Kind.Parameters.ToDictionary(
+                parameter => parameter.Name, parameter => specification.Values[parameter.Name] == parameter.Default ? Default : Given),
+            FittedTo = specification.Kind.FittedTo,
+        };
     }
 
     private static ScoreSetResult Detect(double[] testScores, ImageSet images, double[] scores)

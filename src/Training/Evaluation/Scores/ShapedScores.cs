@@ -88,6 +88,8 @@ internal sealed class ActivationShapingScore(ActivationShaping shaping) : Shaped
 {
     private const string PercentName = "percentile";
 
+    public override ScoreFit FittedTo => ScoreFit.Nothing;
+
     protected override Func<Tensor, Tensor> Shape(ScoreSpecification specification, ScoreFitting fitting)
     {
         var percent = specification.Values[PercentName];
