@@ -23,6 +23,11 @@ public sealed record ImageScores
     public static ImageScores Read(string path)
     {
         var images = ReportJson.Read<ImageScores>(path, new("file of scores", "a file of the scores of images", "test", "it has no test images.", CurrentLayout));
+        if (images.Sets.Contains(null!))
+        {
+            throw new InputException($"{path} is damaged: one of its sets is null.");
+        }
+
         return images.Sets.Prepend(images.Test).FirstOrDefault(set => set.Scores.Length != set.Labels.Length || set.Predictions.Length != set.Labels.Length) is { } ragged
             ? throw new InputException($"{path} is damaged: {ragged.Name} has {ragged.Labels.Length} labels, {ragged.Predictions.Length} classes and {ragged.Scores.Length} scores.")
             : images;

@@ -70,6 +70,11 @@ public sealed record PairedBootstrap(int Images, IReadOnlyDictionary<Quantity, B
             test = images.Test;
             isFew = [.. report.ShotGroups.Select(group => group == ShotGroup.Few)];
             sets = [.. names.Select(name => Set(name, images.Sets.FirstOrDefault(set => set.Name == name) ?? throw Foreign(run, name), report.TailClasses))];
+            if (test.Labels.Any(label => label < 0 || label >= isFew.Length) || test.Labels.Length != report.TestImages)
+            {
+                throw Foreign(run, "the test images");
+            }
+
             byte[][] once = [.. sets.Select(set => set.Images.Labels.Length).Prepend(test.Labels.Length).Select(count => Enumerable.Repeat((byte)1, count).ToArray())];
             foreach (var (quantity, number) in quantities.Zip(Numbers(once)))
             {

@@ -83,8 +83,14 @@ public sealed record Expectations
 
     /// <summary>Reads a file that <see cref="Write"/> wrote.</summary>
     /// <exception cref="InputException">It is missing or something else.</exception>
-    internal static Expectations Read(string path) => ReportJson.Read<Expectations>(
-        path, new("file of expectations", "a file of expectations", "seeds", "it has no numbers of several seeds.", CurrentLayout, "pascl verify RUN RUN RUN --write FILE"));
+    internal static Expectations Read(string path)
+    {
+        var read = ReportJson.Read<Expectations>(
+            path, new("file of expectations", "a file of expectations", "seeds", "it has no numbers of several seeds.", CurrentLayout, "pascl verify RUN RUN RUN --write FILE"));
+        return read is { Count: >= 2, Numbers.Count: > 0, Recipe.ValueKind: JsonValueKind.Object } && read.Numbers.Values.All(number => number is { Length: 2 })
+            ? read
+            : throw new InputException($"{path} is damaged: expectations have at least two seeds, a recipe, and two values, mean and standard deviation, for every number.");
+    }
 
     /// <summary>Writes the file, whole or not at all.</summary>
     /// <exception cref="InputException">It cannot be written.</exception>
