@@ -7,7 +7,9 @@ using Pascl.Training.Checkpoints;
 using Pascl.Training.Checkpoints.PyTorch;
 using Pascl.Training.Data;
 using Pascl.Training.Data.Formats;
+using Pascl.Training.Evaluation;
 using Pascl.Training.Recipes;
+using Pascl.Training.Reporting.Verification;
 using SkiaSharp;
 using TorchSharp;
 using static Pascl.Tests.Training.Checkpoints.PyTorch.TorchFiles;
@@ -103,6 +105,27 @@ public sealed class MutationTests
         var data = TinyTraining.Recipe.Data with { OutOfDistribution = [new("far", "/far")] };
         var whole = RecipeFile.Write(Presets.Find("cifar10-lt-paper").Recipe with { Data = data });
         Try(random => Encoding.UTF8.GetBytes(Mutations.Of(whole, random)), bytes => RecipeFile.Parse(Encoding.UTF8.GetString(bytes), "recipe.json"));
+    }
+
+    [Test]
+    public void expectations_of_runs()
+    {
+        using var resource = new StreamReader(typeof(Expectations).Assembly.GetManifestResourceStream("expectations/quickstart.json")!);
+        var whole = resource.ReadToEnd();
+        Try(random => Encoding.UTF8.GetBytes(Mutations.Of(whole, random)), bytes =>
+        {
+            var expected = Expectations.Read(folder.Write("damaged.json", bytes));
+            expected.Differences(TinyTraining.Recipe);
+            Assert.That(Verification.Of(new Dictionary<string, double>(), expected).Sentence(), Is.Not.Empty);
+        });
+    }
+
+    [Test]
+    public void scores_of_images()
+    {
+        new ImageScores { Test = new("test", [0, 1, 2], [0, 1, 1], [0.5, 0.25, 1]), Sets = [new("far", [-1, -1], [0, 2], [0.5, 2])] }.Write(Path.Combine(folder.Path, "whole.json"));
+        var whole = File.ReadAllText(Path.Combine(folder.Path, "whole.json"));
+        Try(random => Encoding.UTF8.GetBytes(Mutations.Of(whole, random)), bytes => ImageScores.Read(folder.Write("damaged.json", bytes)));
     }
 
     [Test]

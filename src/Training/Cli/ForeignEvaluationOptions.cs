@@ -100,7 +100,7 @@ internal sealed class ForeignEvaluationOptions
         var evaluation = new ForeignEvaluation(outputs);
         var possible = scores.Count == 0 ? scores : evaluation.Possible(scores, Console.Error.WriteLine);
         var described = new ForeignModel(NameOf(result, files), result.GetValue(seed) ?? 0, ForeignModel.HashOf(outputs.Test.Images.Labels), outputs.Files);
-        var (report, figures) = Report(result, outputs, evaluation, described, possible);
+        var (report, perImage, figures) = Report(result, outputs, evaluation, described, possible);
         if (report is not null)
         {
             EvaluationTable.Write(AnsiConsole.Console, report, withDetails);
@@ -114,7 +114,7 @@ internal sealed class ForeignEvaluationOptions
         }
 
         output.WriteTable(report, compared);
-        Write(files, outputs, report, figures, compared);
+        Write(files, outputs, (report, perImage, figures), compared);
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"Peak memory: {Process.GetCurrentProcess().PeakWorkingSet64 >> 20:N0} MiB, mapped files included."));
         return ExitCode.Done;
     }
@@ -145,13 +145,13 @@ internal sealed class ForeignEvaluationOptions
     private (LinearClassifier Classifier, IReadOnlyList<InputFile> Files)? Classifier(ParseResult result) =>
         result.GetValue(classifier) is { } weights ? ArraySet.ReadClassifier(weights) : null;
 
-    private (EvaluationReport? Report, EvaluationFigures? Figures) Report(
+    private (EvaluationReport? Report, ImageScores? Images, EvaluationFigures? Figures) Report(
         ParseResult result, ModelOutputs outputs, ForeignEvaluation evaluation, ForeignModel described, IReadOnlyList<ScoreSpecification> scores)
     {
         if (!outputs.HasLogits && scores.Count > 0 && result.GetValue(score) is null && result.GetValue(rate) is null)
         {
             Console.WriteLine("Note: without logits images are not classified, so there is no report; --classifier makes logits of the features.");
-            return (null, null);
+            return (null, null, null);
         }
 
         return evaluation.Evaluate(ScoreSpecification.Parse(result.GetValue(score) ?? LogitReadout.MaximumSoftmax.ScoreName), described, result.GetValue(rate));
@@ -174,7 +174,8 @@ internal sealed class ForeignEvaluationOptions
         AcceptanceText.Write(AnsiConsole.Console, table);
     }
 
-    private static void Write(EvaluationFiles? files, ModelOutputs outputs, EvaluationReport? report, EvaluationFigures? figures, ScoreReport? scores)
+    private static void Write(
+        EvaluationFiles? files, ModelOutputs outputs, (EvaluationReport? Report, ImageScores? Images, EvaluationFigures? Figures) evaluation, ScoreReport? scores)
     {
         if (files is null)
         {
@@ -187,10 +188,11 @@ internal sealed class ForeignEvaluationOptions
             Console.WriteLine($"Scores: {files.Scores}");
         }
 
-        if (report is not null)
+        if (evaluation is ({ } report, { } perImage, { } figures))
         {
             report.Write(files.Report);
-            figures!.Write(files.Figures);
+            perImage.Write(files.Images);
+            figures.Write(files.Figures);
             byte[]? worst = null;
             if (outputs.Test.Images is Data.ImageSet test)
             {
@@ -219,7 +221,7 @@ internal sealed class ForeignEvaluationOptions
         }
 
         var files = new EvaluationFiles(isFile ? path : Path.Combine(path, "report.json"));
-        OverwriteOption.Require(output.Overwrites, files.Report, files.Page, files.Scores, files.Figures, files.Worst);
+        OverwriteOption.Require(output.Overwrites, files.Report, files.Page, files.Scores, files.Images, files.Figures, files.Worst);
         if (!isFile)
         {
             try

@@ -112,6 +112,7 @@ public static class PasclCommand
             ImportCommand.Create(),
             ReportCommand.Create(),
             CompareCommand.Create(),
+            VerifyCommand.Create(),
             DoctorCommand.Create(),
             DataCommand.Create(),
             ProfileCommand.Create(),

@@ -97,7 +97,8 @@ internal static class TrainingRun
         }
 
         var passes = new Dictionary<ImageSet, FeaturePass>();
-        var (evaluation, report) = Evaluate(run.Recipe, run.Images, scores.Count == 0 ? images => Predictions.Of(run.Network, images) : Keep, withDetails);
+        var fingerprint = DataFingerprint.Of(run.Images, run.Recipe.Data.Place, run.Recipe.SplitSeed);
+        var (evaluation, report) = Evaluate(run.Recipe, run.Images, fingerprint, scores.Count == 0 ? images => Predictions.Of(run.Network, images) : Keep, withDetails);
         var scoreReport = scores.Count == 0 ? null : Compare(run, scores, passes);
         if (ProcessGroup.Current.IsFirst)
         {
@@ -106,7 +107,7 @@ internal static class TrainingRun
 
         if (files is not null)
         {
-            Write(evaluation, report, scoreReport, run.Recipe, run.Images, run.Network, folder, files);
+            Write(evaluation, report, scoreReport is null ? null : scoreReport with { Data = fingerprint }, run.Recipe, run.Images, run.Network, folder, files);
             Console.WriteLine($"Report: {files.Report}");
             if (scoreReport is not null)
             {
@@ -195,10 +196,11 @@ internal static class TrainingRun
         }
 
         folder.WriteProvenance(Provenance.Now(trainer.Fingerprint, data.Warnings, WeightHash.Of(trainer.Model)));
-        var (evaluation, report) = Evaluate(trainer.Recipe, data, images => Predictions.Of(trainer.Model, images), withDetails: false);
+        var (evaluation, report) = Evaluate(trainer.Recipe, data, trainer.Fingerprint, images => Predictions.Of(trainer.Model, images), withDetails: false);
         Write(evaluation, report, null, trainer.Recipe, data, trainer.Model, folder, folder.Evaluation);
         Console.WriteLine($"Run folder: {folder.Root}");
         Console.WriteLine($"Page: {folder.Evaluation.Page}");
+        VerifyCommand.WriteOf(folder, trainer.Recipe);
         Console.WriteLine($"Next: {PasclCommand.Invocation} calibrate {folder.Root}    (a threshold for score, serve and export)");
         return ExitCode.Done;
     }
@@ -239,6 +241,7 @@ internal static class TrainingRun
         }
 
         report.Write(files.Report);
+        evaluation.Images().Write(files.Images);
         ContactSheet.Write(files.Worst, report.Worst, data.Test, data.OutOfDistribution);
         scores?.Write(files.Scores);
         new EvaluationFigures { Detection = evaluation.Figures(), Features = features }.Write(files.Figures);
@@ -261,10 +264,10 @@ internal static class TrainingRun
     }
 
     private static (Evaluator Evaluation, EvaluationReport Report) Evaluate(
-        Recipe recipe, TrainingData data, Func<ImageSet, Predictions> predict, bool withDetails)
+        Recipe recipe, TrainingData data, DataFingerprint fingerprint, Func<ImageSet, Predictions> predict, bool withDetails)
     {
         var evaluation = Evaluator.Of(predict, data.Test, data.OutOfDistribution, Protocol(recipe, data));
-        var report = evaluation.Report();
+        var report = evaluation.Report() with { Data = fingerprint };
         EvaluationTable.Write(AnsiConsole.Console, report, withDetails);
         return (evaluation, report);
     }

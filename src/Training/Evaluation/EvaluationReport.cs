@@ -42,6 +42,9 @@ public sealed record EvaluationReport
     /// <summary>What a threshold accepts, where one was chosen in the evaluation itself; that of a run is in its own file.</summary>
     public AcceptanceTable? Threshold { get; init; }
 
+    /// <summary>How many images each set has, and hashes of its list: what tells these images from others. Null in a report of an earlier version.</summary>
+    public DataFingerprint? Data { get; init; }
+
     /// <summary>Name of the out-of-distribution score, for example <c>msp</c>.</summary>
     public string Score { get; init; } = LogitReadout.MaximumSoftmax.ScoreName;
 

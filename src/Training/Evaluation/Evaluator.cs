@@ -92,6 +92,9 @@ public sealed class Evaluator
         Worst = WorstImages.Pick(DeployedTest, [.. DeployedSets]),
     };
 
+    /// <summary>The deployed score and class of every image.</summary>
+    public ImageScores Images() => new() { Test = ScoredSet.Of(DeployedTest), Sets = [.. DeployedSets.Select(ScoredSet.Of)] };
+
     /// <summary>What is drawn of the deployed score.</summary>
     internal DetectionFigures Figures() => DetectionFigures.Of(DeployedTest, [.. DeployedSets], protocol.TailClasses);
 

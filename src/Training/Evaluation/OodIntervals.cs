@@ -7,9 +7,10 @@ namespace Pascl.Training.Evaluation;
 /// <param name="Fpr95">Of the false-positive rate at the recall nearest to 95 %.</param>
 public sealed record OodIntervals(ShareInterval Auroc, ShareInterval Fpr95)
 {
-    private const int Replicates = 400;
+    /// <summary>Replicates of every bootstrap.</summary>
+    internal const int Replicates = 400;
+
     private const double Tail = 0.025;
-    private const double Recall = 0.95;
 
     // Poisson(1) by 8 bits of probability 2^-32 each: the largest weight that is drawn.
     private const int MostWeight = 12;
@@ -29,51 +30,27 @@ public sealed record OodIntervals(ShareInterval Auroc, ShareInterval Fpr95)
             return null;
         }
 
-        var isPositive = new bool[outOfDistribution.Count + inDistribution.Count];
-        Array.Fill(isPositive, true, 0, outOfDistribution.Count);
-        double[] scores = [.. outOfDistribution, .. inDistribution];
-        Array.Sort(scores, isPositive);
-        Array.Reverse(scores);
-        Array.Reverse(isPositive);
+        var detection = new WeightedDetection(outOfDistribution, inDistribution);
         var (areas, rates) = (new double[Replicates], new double[Replicates]);
-        Parallel.For(0, Replicates, replicate => (areas[replicate], rates[replicate]) = Replicate(scores, isPositive, replicate));
+        Parallel.For(0, Replicates, replicate => (areas[replicate], rates[replicate]) = Replicate(detection, replicate));
         return new OodIntervals(Between(areas), Between(rates));
     }
 
-    // One pass over the thresholds, falling; images of one score pass together.
-    private static (double Area, double Rate) Replicate(double[] scores, bool[] isPositive, int replicate)
+    private static (double Area, double Rate) Replicate(WeightedDetection detection, int replicate)
     {
-        var weights = new byte[scores.Length];
-        var random = new RandomSequence(seed: 0, replicate, 0, RandomStream.Bootstrap);
-        var (positives, negatives) = (0L, 0L);
+        var weights = new byte[detection.Order.Length];
+        Draw(new RandomSequence(seed: 0, replicate, 0, RandomStream.Bootstrap), weights);
+        var metrics = detection.Of(weights);
+        return (metrics.Auroc, metrics.Fpr95);
+    }
+
+    /// <summary>Draws how often each image counts in a replicate, from the Poisson distribution of mean 1.</summary>
+    internal static void Draw(RandomSequence random, Span<byte> weights)
+    {
         for (var i = 0; i < weights.Length; i++)
         {
             weights[i] = Poisson(random.Bits());
-            positives += isPositive[i] ? weights[i] : 0;
-            negatives += isPositive[i] ? 0 : weights[i];
         }
-
-        var (area, rate, distance) = (0.0, 0.0, double.PositiveInfinity);
-        var (found, wrong) = (0L, 0L);
-        for (var i = 0; i < scores.Length;)
-        {
-            var (foundHere, wrongHere) = (0L, 0L);
-            for (var score = scores[i]; i < scores.Length && scores[i] == score; i++)
-            {
-                foundHere += isPositive[i] ? weights[i] : 0;
-                wrongHere += isPositive[i] ? 0 : weights[i];
-            }
-
-            area += wrongHere * (found + (foundHere / 2.0));
-            (found, wrong) = (found + foundHere, wrong + wrongHere);
-            var away = Math.Abs((found / (double)positives) - Recall);
-            if (foundHere > 0 && away <= distance)
-            {
-                (rate, distance) = (wrong / (double)negatives, away);
-            }
-        }
-
-        return (area / ((double)positives * negatives), rate);
     }
 
     private static byte Poisson(uint bits)
@@ -101,8 +78,8 @@ public sealed record OodIntervals(ShareInterval Auroc, ShareInterval Fpr95)
         return all;
     }
 
-    // A replicate without positives or negatives, possible where there are a handful of images, says nothing.
-    private static ShareInterval Between(double[] values)
+    /// <summary>2.5 and 97.5 % of the replicates. One without positives or negatives, possible where there are a handful of images, says nothing.</summary>
+    internal static ShareInterval Between(double[] values)
     {
         double[] sorted = [.. values.Where(double.IsFinite).Order()];
         return sorted.Length == 0 ? new(0, 1) : new(sorted[(int)(Tail * (sorted.Length - 1))], sorted[(int)Math.Ceiling((1 - Tail) * (sorted.Length - 1))]);

@@ -66,7 +66,7 @@ internal static class ReportJson
         if (layout != $"{kind.Layout}")
         {
             throw new InputException(
-                $"{path} has layout {layout}, but this version of the program reads layout {kind.Layout}. Write it anew: evaluate RUN.");
+                $"{path} has layout {layout}, but this version of the program reads layout {kind.Layout}. Write it anew: {kind.Command}.");
         }
     }
 
@@ -110,7 +110,11 @@ internal static class ReportConventions
 {
     /// <summary>The conventions of a report whose score is that of <paramref name="readout"/>.</summary>
     public static IReadOnlyDictionary<string, string> For(Readout readout) =>
-        new Dictionary<string, string>(All) { ["score"] = readout.Meaning + " Out-of-distribution is the positive class unless stated." };
+        new Dictionary<string, string>(All)
+        {
+            ["score"] = readout.Meaning + " Out-of-distribution is the positive class unless stated.",
+            ["score.constants"] = readout.Constants,
+        };
 
     /// <summary>What the numbers of a comparison of scores mean; its metrics are those of a report.</summary>
     public static IReadOnlyDictionary<string, string> OfScores => new Dictionary<string, string>
@@ -118,6 +122,10 @@ internal static class ReportConventions
         ["symbols"] =
             "z logits, p = softmax(z) and f features of the main branch; C classes; pi_c share of class c in the training images. Statistics are of the " +
             "training images, unaugmented. Higher = more out-of-distribution.",
+        ["scores.constants"] = "How each parameter's value was chosen: default, or given (--scores NAME:PARAMETER=VALUE). Nothing is chosen by the test or the out-of-distribution images.",
+        ["scores.fittedTo"] =
+            "What else the score has from the training images, in whole and unaugmented: nothing, classShares (the share of each class), or trainingImages (their features or logits).",
+        ["data"] = All["data"],
     }.Concat(All.Where(entry => entry.Key is "numbers" or "average" or "groups" or "fullSpectrum" || entry.Key.EndsWith("Images", StringComparison.Ordinal)
         || entry.Key.StartsWith("metrics.", StringComparison.Ordinal))).ToDictionary();
 
@@ -127,6 +135,9 @@ internal static class ReportConventions
         ["numbers"] =
             "All rates are fractions from 0 to 1, computed in double precision. null: not defined, because there is nothing to count.",
         ["score"] = "", // filled in by the method's readout
+        ["data"] =
+            "training, validation, test: number of images; files: hash of their names and labels in the order of the split; sets: of each set, under its name or its part in the "
+            + "run, the number of images and the hash of all pixels and labels in order (pixels), or of the files' bytes (files). A hash is the first 16 digits of a SHA-256.",
         ["main"] = "Score and class from the main branch.",
         ["auxiliary"] = "Score and class from the auxiliary branch.",
         ["deployed"] = "Score from its scoreBranch, class from its classBranch: the method's own reading.",
@@ -208,4 +219,5 @@ internal static class ReportConventions
 /// <param name="Mark">A property that every such file has.</param>
 /// <param name="WithoutMark">What is said of a file without it.</param>
 /// <param name="Layout">The layout that this program writes and reads.</param>
-internal sealed record ReportFileKind(string Name, string Description, string Mark, string WithoutMark, int Layout);
+/// <param name="Command">What writes it anew.</param>
+internal sealed record ReportFileKind(string Name, string Description, string Mark, string WithoutMark, int Layout, string Command = "evaluate RUN");

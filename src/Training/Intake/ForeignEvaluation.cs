@@ -54,7 +54,7 @@ internal sealed class ForeignEvaluation
     /// <param name="score">The score.</param>
     /// <param name="model">What the report says of the model.</param>
     /// <param name="rate">The share of in-distribution images that a threshold is to accept; null for no threshold.</param>
-    public (EvaluationReport Report, EvaluationFigures Figures) Evaluate(ScoreSpecification score, ForeignModel model, double? rate)
+    public (EvaluationReport Report, ImageScores Images, EvaluationFigures Figures) Evaluate(ScoreSpecification score, ForeignModel model, double? rate)
     {
         if (!outputs.HasLogits)
         {
@@ -67,6 +67,7 @@ internal sealed class ForeignEvaluation
         var evaluation = Evaluator.Of(sets[0], sets[1..], protocol);
         return (
             evaluation.Report() with { Model = model, Threshold = rate is { } share ? Threshold(score, share, scores, sets) : null },
+            evaluation.Images(),
             new EvaluationFigures
             {
                 Detection = evaluation.Figures(),

@@ -293,6 +293,9 @@ internal sealed class OutlierColumnReadout(double[] adjustment, bool calibratesA
         "Softmax probability of the outlier column of the score branch, after tau log prior was subtracted from the logits of the classes; " +
         "higher = more out-of-distribution.";
 
+    public override string Constants =>
+        "tau is a constant of the recipe (1 unless it was given); the class shares are those of the training images. Nothing is fitted to other images.";
+
     /// <summary>C, the number of classes.</summary>
     public int ClassCount => adjustment.Length;
 

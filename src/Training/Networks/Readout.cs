@@ -11,6 +11,9 @@ public abstract class Readout
     /// <summary>What the score is, as a sentence of the report.</summary>
     public abstract string Meaning { get; }
 
+    /// <summary>How each constant of the score was chosen, as a sentence of the report.</summary>
+    public virtual string Constants => "The score has no constants.";
+
     /// <summary>The branch whose score is the deployed one.</summary>
     public virtual Branch ScoreBranch => Branch.Main;
 
@@ -46,6 +49,9 @@ public sealed class LogitReadout(string scoreName, string meaning, OodScore scor
 
     /// <inheritdoc/>
     public override string ScoreName => scoreName;
+
+    /// <inheritdoc/>
+    public override string Constants => "The temperature is 1, fixed by the definition; nothing is fitted.";
 
     /// <inheritdoc/>
     public override string Meaning => meaning;

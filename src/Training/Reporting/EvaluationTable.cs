@@ -221,6 +221,9 @@ public sealed record EvaluationFiles(string Report)
     /// <summary>The images that the evaluation got most wrong, as a picture.</summary>
     public string Worst => Beside("worst.png");
 
+    /// <summary>The score and the class of every image.</summary>
+    public string Images => Beside("images.json");
+
     /// <summary>The comparison of scores, where one was asked for.</summary>
     public string Scores => Beside("scores.json");
 

@@ -13,6 +13,8 @@ internal sealed class GradNormScore() : ScoreKind(
 {
     public override ScoreNeeds Needs(ScoreSpecification specification) => ScoreNeeds.Logits | ScoreNeeds.Features;
 
+    public override ScoreFit FittedTo => ScoreFit.Nothing;
+
     public override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting)
     {
         var uniform = fitting.Prior.Select(_ => 1.0 / fitting.Prior.Length).ToArray();
@@ -43,6 +45,8 @@ internal sealed class GradNormPriorScore() : ScoreKind("gradnorm-prior", "-(sum 
 {
     public override ScoreNeeds Needs(ScoreSpecification specification) => ScoreNeeds.Logits | ScoreNeeds.Features;
 
+    public override ScoreFit FittedTo => ScoreFit.ClassShares;
+
     public override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting) =>
         pass => GradNormScore.Scores(pass, fitting.Prior);
 }
@@ -56,6 +60,8 @@ internal sealed class OdinScore() : ScoreKind(
     InputPerturbation.Epsilon(0.0014))
 {
     public override ScoreNeeds Needs(ScoreSpecification specification) => InputPerturbation.Needs(specification);
+
+    public override ScoreFit FittedTo => ScoreFit.Nothing;
 
     public override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting) =>
         pass => Scores(specification, fitting, pass);
@@ -76,6 +82,8 @@ internal sealed class OdinPriorScore() : ScoreKind(
     InputPerturbation.Epsilon(0))
 {
     public override ScoreNeeds Needs(ScoreSpecification specification) => ScoreNeeds.Logits | InputPerturbation.Needs(specification);
+
+    public override ScoreFit FittedTo => ScoreFit.ClassShares;
 
     public override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting) => pass =>
     {

@@ -14,6 +14,9 @@ public abstract class LogitScoreKind : ScoreKind
     /// <inheritdoc/>
     public override bool IsOfLogits => true;
 
+    /// <inheritdoc/>
+    public override ScoreFit FittedTo => ScoreFit.Nothing;
+
     /// <summary>The function from the logits of an image to its score.</summary>
     /// <param name="specification">The values of the parameters.</param>
     /// <param name="prior">pi: the share of every class in the training images.</param>
@@ -88,6 +91,8 @@ internal sealed class GeneralisedEntropyScore(bool removesPrior) : LogitScoreKin
     private static readonly ScoreParameter Gamma = new("gamma", 0.1, "gamma", ScoreParameterRange.Positive);
     private static readonly ScoreParameter Largest = new("largest", 100, "M, or all classes where there are fewer", ScoreParameterRange.PositiveInteger);
 
+    public override ScoreFit FittedTo => removesPrior ? ScoreFit.ClassShares : ScoreFit.Nothing;
+
     public override OodScore OfLogits(ScoreSpecification specification, double[] prior)
     {
         var (gamma, largest) = (specification.Values[Gamma.Name], (int)specification.Values[Largest.Name]);
@@ -122,6 +127,8 @@ internal sealed class PriorReweightedScore(ScoreKind inner) : ScoreKind(
     [.. inner.Parameters])
 {
     public override ScoreNeeds Needs(ScoreSpecification specification) => inner.Needs(specification) | ScoreNeeds.Logits;
+
+    public override ScoreFit FittedTo => inner.FittedTo == ScoreFit.Nothing ? ScoreFit.ClassShares : inner.FittedTo;
 
     public override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting)
     {
@@ -179,6 +186,8 @@ internal static class ClassPrior
 /// <summary>- max_c (p_c - pi_c): the reference of the maximum probability is the class prior and not the uniform distribution.</summary>
 internal sealed class MaximumSoftmaxPriorScore() : LogitScoreKind("msp-prior", "-max (p - pi)", "RP+MSP of Jiang et al., ICML 2023")
 {
+    public override ScoreFit FittedTo => ScoreFit.ClassShares;
+
     public override OodScore OfLogits(ScoreSpecification specification, double[] prior) => logits =>
     {
         var highest = double.NegativeInfinity;
@@ -198,6 +207,8 @@ internal sealed class MaximumLogitPriorScore() : LogitScoreKind(
     "-max z * (1 - cos(p, pi)); where max z is negative the factor reverses the order",
     "the reweighting (RW) of Jiang et al., ICML 2023, applied here to the maximum logit")
 {
+    public override ScoreFit FittedTo => ScoreFit.ClassShares;
+
     public override OodScore OfLogits(ScoreSpecification specification, double[] prior) => logits =>
         -logits[Softmax.IndexOfMaximum(logits)] * ClassPrior.Dissimilarity(Softmax.Of(logits), prior);
 }
@@ -209,6 +220,8 @@ internal sealed class EnergyPriorScore() : LogitScoreKind(
     "RW+Energy of Jiang et al., ICML 2023",
     EnergyScore.Temperature)
 {
+    public override ScoreFit FittedTo => ScoreFit.ClassShares;
+
     public override OodScore OfLogits(ScoreSpecification specification, double[] prior)
     {
         var temperature = specification.Values[EnergyScore.Temperature.Name];
@@ -225,6 +238,8 @@ internal sealed class EntropyPriorScore() : LogitScoreKind(
     "-sum p log(p / pi), 0 log 0 = 0",
     "the replaced reference (RP) of Jiang et al., ICML 2023, applied here to the entropy")
 {
+    public override ScoreFit FittedTo => ScoreFit.ClassShares;
+
     public override OodScore OfLogits(ScoreSpecification specification, double[] prior) => logits =>
     {
         var divergence = 0.0;
@@ -268,6 +283,8 @@ internal sealed class MaximumSoftmaxImbalanceScore() : LogitScoreKind(
 {
     private static readonly ScoreParameter Strength = ImbalanceTerm.Strength(0.1);
 
+    public override ScoreFit FittedTo => ScoreFit.ClassShares;
+
     public override OodScore OfLogits(ScoreSpecification specification, double[] prior)
     {
         var term = ImbalanceTerm.Of(specification, prior);
@@ -280,6 +297,8 @@ internal sealed class EnergyImbalanceScore() : LogitScoreKind(
     "energy-imood", $"-(log sum exp(z) + {ImbalanceTerm.Definition})", ImbalanceTerm.Source, Strength)
 {
     private static readonly ScoreParameter Strength = ImbalanceTerm.Strength(1);
+
+    public override ScoreFit FittedTo => ScoreFit.ClassShares;
 
     public override OodScore OfLogits(ScoreSpecification specification, double[] prior)
     {
@@ -301,6 +320,8 @@ internal sealed class FeatureImbalanceScore : ScoreKind
         this.detector = detector;
 
     public override ScoreNeeds Needs(ScoreSpecification specification) => detector.Needs(specification) | ScoreNeeds.Logits;
+
+    public override ScoreFit FittedTo => detector.FittedTo == ScoreFit.Nothing ? ScoreFit.ClassShares : detector.FittedTo;
 
     public override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting)
     {

@@ -36,8 +36,24 @@ public abstract class ScoreKind
     public virtual ScoreNeeds Needs(ScoreSpecification specification) =>
         ScoreNeeds.Logits | ScoreNeeds.Features | ScoreNeeds.TrainingLogits | ScoreNeeds.TrainingFeatures;
 
+    /// <summary>What the score has from the training images, beside the model.</summary>
+    public virtual ScoreFit FittedTo => ScoreFit.TrainingImages;
+
     /// <summary>Makes the score ready for one model: the function from a pass over some images to their scores.</summary>
     public abstract Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting);
+}
+
+/// <summary>What a score has from the training images, the least first.</summary>
+public enum ScoreFit
+{
+    /// <summary>Nothing: it follows from the model and the image.</summary>
+    Nothing,
+
+    /// <summary>The share of each class.</summary>
+    ClassShares,
+
+    /// <summary>Statistics of their features or logits.</summary>
+    TrainingImages,
 }
 
 /// <summary>Every out-of-distribution score, by name.</summary>

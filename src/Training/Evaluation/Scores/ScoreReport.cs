@@ -9,6 +9,9 @@ public sealed record ScoreReport
     /// <summary>What the numbers mean, in words.</summary>
     public IReadOnlyDictionary<string, string> Conventions { get; init; } = ReportConventions.OfScores;
 
+    /// <summary>How many images each set has, and hashes of its list. Null in a report of an earlier version.</summary>
+    public DataFingerprint? Data { get; init; }
+
     /// <summary>How many in-distribution test images there are.</summary>
     public required int TestImages { get; init; }
 
@@ -73,6 +76,15 @@ public sealed record ScoreResult(
     /// <summary>Test images and covariate-shifted ones together against each set; null where there are no shifted sets.</summary>
     public DetectionBySet? FullSpectrum { get; init; }
 
+    private const string Default = "default";
+    private const string Given = "given";
+
+    /// <summary>By parameter, how its value was chosen: <c>default</c> or <c>given</c>. Null in a report of an earlier version.</summary>
+    public IReadOnlyDictionary<string, string>? Constants { get; init; }
+
+    /// <summary>What the score has from the training images. Null in a report of an earlier version.</summary>
+    public ScoreFit? FittedTo { get; init; }
+
     internal static ScoreResult Measure(
         ScoreSpecification specification, Func<FeaturePass, double[]> score, FeaturePass test, IReadOnlyList<FeaturePass> outOfDistribution)
     {
@@ -90,6 +102,9 @@ public sealed record ScoreResult(
         {
             Groups = detection.Groups,
             FullSpectrum = sets.Length > 0 && scored[true].Any() ? DetectionBySet.Of([.. testScores, .. scored[true].SelectMany(set => set.Scores)], sets) : null,
+            Constants = specification.Kind.Parameters.ToDictionary(
+                parameter => parameter.Name, parameter => specification.Values[parameter.Name] == parameter.Default ? Default : Given),
+            FittedTo = specification.Kind.FittedTo,
         };
     }
 }

@@ -94,6 +94,8 @@ internal sealed class ActivationShapingScore(ActivationShaping shaping) : Shaped
 
     public override ScoreNeeds Needs(ScoreSpecification specification) => ScoreNeeds.Features | ScoreNeeds.Classifier;
 
+    public override ScoreFit FittedTo => ScoreFit.Nothing;
+
     protected override Func<Tensor, Tensor> Shape(ScoreSpecification specification, ScoreFitting fitting)
     {
         var percent = specification.Values[PercentName];

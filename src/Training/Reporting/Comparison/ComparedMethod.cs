@@ -36,8 +36,8 @@ public sealed record ComparedMethod(string Name, IReadOnlyList<ComparedRun> Runs
             names.Count(name => name == names[i]) == 1 ? names[i] : $"{names[i]} ({Path.GetFileName(group.Runs[0].Folder)})", group.Runs))];
     }
 
-    // Where the images of a run lie, what else it was tested on and where it was computed is no part of the method; sets are matched by name and size.
-    private static Recipe WithoutSeed(Recipe recipe) => recipe with
+    /// <summary>A recipe without what is no part of the method: the seed, where the images lie, what else it was tested on, and where it was computed.</summary>
+    internal static Recipe WithoutSeed(Recipe recipe) => recipe with
     {
         Seed = 0,
         Device = "auto",
@@ -134,7 +134,11 @@ public sealed record ComparedMetric(
 /// <param name="Seeds">The seeds that both have.</param>
 /// <param name="Differences">By number: method less baseline, one per seed.</param>
 public sealed record PairedDifference(
-    string Method, string Baseline, IReadOnlyList<int> Seeds, IReadOnlyDictionary<Quantity, Summary> Differences);
+    string Method, string Baseline, IReadOnlyList<int> Seeds, IReadOnlyDictionary<Quantity, Summary> Differences)
+{
+    /// <summary>The same drawn again over images and seeds, as deployed; null where a run has no scores of its images.</summary>
+    public PairedBootstrap? Bootstrap { get; init; }
+}
 
 /// <summary>One number that every compared run has.</summary>
 /// <param name="Reading">Which branches it is of.</param>

@@ -96,8 +96,8 @@ internal static class ComparisonJson
         new
         {
             Statistics =
-                "standardDeviation divides by n - 1; confidenceInterval is that of the mean at 95 % by Student's t. Intervals of several numbers " +
-                "or pairs are not corrected for their number.",
+                "standardDeviation divides by n - 1; confidenceInterval is that of the mean at 95 % by Student's t. bootstrap: " +
+                PairedBootstrap.Definition + " Intervals of several numbers or pairs are not corrected for their number.",
             comparison.Notes,
             comparison.Sets,
             Methods = comparison.Methods.Select(method => new
@@ -115,6 +115,19 @@ internal static class ComparisonJson
                 pair.Baseline,
                 pair.Seeds,
                 Results = pair.Differences.Select(difference => Result(difference.Key, difference.Value)),
+                Bootstrap = pair.Bootstrap is not { } drawn ? null : new
+                {
+                    drawn.Images,
+                    Results = drawn.Intervals.Select(interval => new
+                    {
+                        interval.Key.Reading,
+                        Set = interval.Key.Metric.OfDetection is null ? null : interval.Key.Set ?? "average",
+                        Metric = interval.Key.Metric.Key,
+                        Difference = pair.Differences[interval.Key].Mean,
+                        Interval = new[] { interval.Value.Low, interval.Value.High },
+                        interval.Value.Probability,
+                    }),
+                },
             }),
         },
         ReportJson.Options);

@@ -31,12 +31,13 @@ internal static class ComparisonTables
         ComparedMetric[] metrics = [.. comparison.Metrics.Where(metric => metric.OfDetection is not null)];
         return new(
             $"Out-of-distribution sets, {Describe(reading)}, %: mean ± standard deviation over seeds",
-            ["OOD set", "method", .. metrics.Select(metric => metric.Title)],
+            ["OOD set", "method", "seeds", .. metrics.Select(metric => metric.Title)],
             [
                 .. comparison.Sets.SelectMany(set => comparison.Methods.Select(method => (string[])
                 [
                     set,
                     method.Name,
+                    $"{method.Runs.Count}",
                     .. metrics.Select(metric => Spread(comparison.Of(method, new(reading, set, metric)))),
                 ])),
             ]);
@@ -45,7 +46,7 @@ internal static class ComparisonTables
     /// <summary>One number of detection as deployed: a row for each out-of-distribution set and one for their average, a column for each method.</summary>
     public static TextTable Detection(RunComparison comparison, ComparedMetric metric) => new(
         $"{metric.Title} as deployed, %: mean ± standard deviation over seeds",
-        ["OOD set", .. comparison.Methods.Select(method => method.Name)],
+        ["OOD set", .. comparison.Methods.Select(WithCount)],
         [
             .. comparison.Sets.Append(null).Select(set => (string[])
             [
@@ -56,7 +57,7 @@ internal static class ComparisonTables
     /// <summary>The accuracies as deployed, a column for each method.</summary>
     public static TextTable Accuracies(RunComparison comparison) => new(
         "Accuracy as deployed, %: mean ± standard deviation over seeds",
-        ["test images", .. comparison.Methods.Select(method => method.Name)],
+        ["test images", .. comparison.Methods.Select(WithCount)],
         [
             .. comparison.Metrics.Where(metric => metric.OfClassification is not null).Select(metric => (string[])
             [
@@ -78,16 +79,33 @@ internal static class ComparisonTables
             ]),
         ]);
 
+    /// <summary>A row for each pair of methods whose runs have scores of their images: the differences drawn again over images and seeds.</summary>
+    public static TextTable Significance(RunComparison comparison) => new(
+        $"Differences drawn again over images and seeds, {Describe(Reading.Deployed)}, {Scope(comparison)}points: difference [95 % interval of the paired bootstrap] p",
+        ["method less baseline", "n seeds", "n images", .. comparison.Metrics.Select(metric => metric.Title)],
+        [
+            .. comparison.Differences.Where(pair => pair.Bootstrap is not null).Select(pair => (string[])
+            [
+                $"{pair.Method} - {pair.Baseline}",
+                $"{pair.Seeds.Count}",
+                pair.Bootstrap!.Images.ToString("N0", CultureInfo.InvariantCulture),
+                .. comparison.Metrics.Select(metric => new Quantity(Reading.Deployed, null, metric)).Select(quantity =>
+                    Drawn(pair.Differences[quantity].Mean, pair.Bootstrap.Intervals[quantity])),
+            ]),
+        ]);
+
     /// <summary>Every table that is not empty.</summary>
     public static IEnumerable<TextTable> All(RunComparison comparison) =>
         new Func<RunComparison, Reading, TextTable>[] { Average, Differences, PerSet }
             .SelectMany(table => Enum.GetValues<Reading>().Select(reading => table(comparison, reading)))
+            .Append(Significance(comparison))
             .Where(table => table.Rows.Count > 0);
 
     /// <summary>The tables for a first look.</summary>
     public static IEnumerable<TextTable> Short(RunComparison comparison) => Enum.GetValues<Reading>()
         .Select(reading => Average(comparison, reading))
         .Append(Differences(comparison, Reading.Deployed))
+        .Append(Significance(comparison))
         .Append(PerSet(comparison, Reading.Deployed))
         .Where(table => table.Rows.Count > 0);
 
@@ -97,6 +115,12 @@ internal static class ComparisonTables
 
     private static string Scope(RunComparison comparison) =>
         comparison.Sets.Count == 0 ? "" : $"average over {string.Join(", ", comparison.Sets)}, ";
+
+    private static string WithCount(ComparedMethod method) => $"{method.Name} (n = {method.Runs.Count})";
+
+    private static string Drawn(double difference, BootstrapInterval interval) => double.IsNaN(difference) || double.IsNaN(interval.Low) ? "-"
+        : $"{Percent(difference, signed: true)} [{Percent(interval.Low, signed: true)}, {Percent(interval.High, signed: true)}] "
+          + (interval.Probability < 0.001 ? "p < 0.001" : string.Create(CultureInfo.InvariantCulture, $"p {interval.Probability:0.000}"));
 
     private static string Spread(Summary summary) => double.IsNaN(summary.Mean) ? "-"
         : summary.Count == 1 ? Percent(summary.Mean)

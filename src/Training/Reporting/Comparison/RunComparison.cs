@@ -13,11 +13,13 @@ public sealed class RunComparison
     {
         (Methods, this.ground) = (methods, ground);
         Quantities = [.. Enum.GetValues<Reading>().SelectMany(QuantitiesOf)];
-        Differences = [.. Pairs().Where(pair => pair.Seeds.Count > 0)];
+        PairedDifference[] pairs = [.. Pairs()];
+        Differences = [.. pairs.Where(pair => pair.Seeds.Count > 0)];
         Notes =
         [
             .. ground.Notes,
-            .. Pairs().Where(pair => pair.Seeds.Count == 0)
+            .. WithoutImages(),
+            .. pairs.Where(pair => pair.Seeds.Count == 0)
                 .Select(pair => $"{pair.Method} and {pair.Baseline} have no seed in common, so their difference is not taken seed by seed."),
         ];
     }
@@ -63,9 +65,22 @@ public sealed class RunComparison
     private PairedDifference Difference(ComparedMethod method, ComparedMethod baseline)
     {
         int[] seeds = [.. method.Seeds.Intersect(baseline.Seeds)];
-        return new(method.Name, baseline.Name, seeds, Quantities.ToDictionary(
+        return new PairedDifference(method.Name, baseline.Name, seeds, Quantities.ToDictionary(
             quantity => quantity,
-            quantity => new Summary([.. seeds.Select(seed => ValueOf(Run(method, seed), quantity) - ValueOf(Run(baseline, seed), quantity))])));
+            quantity => new Summary([.. seeds.Select(seed => ValueOf(Run(method, seed), quantity) - ValueOf(Run(baseline, seed), quantity))])))
+        {
+            Bootstrap = PairedBootstrap.Of(
+                [.. seeds.Select(seed => (Run(method, seed), Run(baseline, seed)))], [.. Quantities.Where(quantity => quantity.Reading == Reading.Deployed)], Sets),
+        };
+    }
+
+    private IEnumerable<string> WithoutImages()
+    {
+        string[] without = [.. Methods.SelectMany(method => method.Runs).Where(run => run.Images is null).Select(run => run.Folder)];
+        return without.Length == 0 || Methods.Count < 2 ? [] :
+        [
+            $"No bootstrap over images for {string.Join(", ", without)}: the scores of the images are missing (images.json), which earlier versions did not write; evaluate RUN does.",
+        ];
     }
 
     private static ComparedRun Run(ComparedMethod method, int seed) => method.Runs.Single(run => run.Seed == seed);
@@ -84,10 +99,26 @@ public sealed record CommonGround(IReadOnlyList<string> Sets, IReadOnlyList<Comp
         var first = runs[0];
         foreach (var run in runs)
         {
-            CheckTestSet(first, run);
+            CheckClasses(first, run);
+        }
+
+        // Built-in images are drawn anew for each seed.
+        foreach (var same in runs.GroupBy(run => run.Recipe is { Data.InDistribution: null } ? run.Seed : 0))
+        {
+            foreach (var run in same)
+            {
+                CheckImages(same.First(), run);
+            }
         }
 
         var notes = new List<string>();
+        if (runs.Where(run => run.Recipe is not null && run.Data is not { Sets.Count: > 0 }).ToArray() is { Length: > 0 } unknown)
+        {
+            notes.Add(
+                $"Written by an earlier version, without hashes of the images: {string.Join(", ", unknown.Select(run => run.Folder))}. Whether they were tested on the same images "
+                + "as the others could not be checked, but for the number; evaluate RUN writes the hashes.");
+        }
+
         string[] sets = [.. first.Report.Deployed.Sets.Where(set => runs.All(run => Has(run, set))).Select(set => set.Name)];
         string[] leftOut = [.. runs.SelectMany(run => run.Report.Deployed.Sets).Select(set => set.Name).Distinct().Except(sets)];
         if (leftOut.Length > 0)
@@ -127,7 +158,7 @@ public sealed record CommonGround(IReadOnlyList<string> Sets, IReadOnlyList<Comp
         }
     }
 
-    private static void CheckTestSet(ComparedRun first, ComparedRun other)
+    private static void CheckClasses(ComparedRun first, ComparedRun other)
     {
         if (!other.Report.ClassNames.SequenceEqual(first.Report.ClassNames))
         {
@@ -142,7 +173,10 @@ public sealed record CommonGround(IReadOnlyList<string> Sets, IReadOnlyList<Comp
                 $"{first.Folder} was tested on {first.Report.TestImages} images and {other.Folder} on {other.Report.TestImages}, " +
                 "so they cannot be compared.");
         }
+    }
 
+    private static void CheckImages(ComparedRun first, ComparedRun other)
+    {
         if ((first.Report.Model?.TestLabels, other.Report.Model?.TestLabels) is ({ } ofFirst, { } ofOther) && ofFirst != ofOther)
         {
             throw new InputException(
@@ -150,13 +184,21 @@ public sealed record CommonGround(IReadOnlyList<string> Sets, IReadOnlyList<Comp
                 + "Evaluate both on the same split.");
         }
 
-        // Built-in images are drawn anew for each seed, and a run of an earlier version does not say what it was tested on.
-        if (first.Recipe?.Data.InDistribution is not null && first.TestSet is { } one && other.TestSet is { } another && !one.IsSameAs(another))
+        // A run of an earlier version does not say what it was tested on.
+        foreach (var name in first.Report.Deployed.Sets.Select(set => set.Name).Prepend(SetFingerprint.Test))
         {
-            throw new InputException(
-                $"{first.Folder} and {other.Folder} were tested on other images (hashes {one.Pixels} and {another.Pixels}), so a difference may be one of the images; "
-                + "train both with one --split-seed on the same data.");
+            if (first.Data?.Of(name) is { } one && other.Data?.Of(name) is { } another && !one.IsSameAs(another))
+            {
+                var (hash, otherHash) = one.Compared(another) is ({ } here, { } there) ? (here, there) : (one.Pixels, another.Pixels);
+                throw new InputException(
+                    $"{first.Folder} and {other.Folder} were tested on other images of the set {name}: {one.Images:N0} with the hash {hash}, and {another.Images:N0} with the hash "
+                    + $"{otherHash}, so a difference may be one of the images. {Advice(name)}");
+            }
         }
+
+        static string Advice(string name) => name == SetFingerprint.Test
+            ? "Train both with one --split-seed on the same data."
+            : "Evaluate both on the same files, or give one of the sets another name: evaluate RUN --ood NAME=PATH.";
     }
 
     private static bool Has(ComparedRun run, OodSetReport set) => run.Report.Deployed.Sets.Any(other =>
@@ -168,11 +210,14 @@ public sealed record CommonGround(IReadOnlyList<string> Sets, IReadOnlyList<Comp
 /// <param name="Folder">The run's folder.</param>
 /// <param name="Recipe">How it was trained; null for a model of somebody else's, of which the report says what it is.</param>
 /// <param name="Report">What its evaluation found.</param>
-/// <param name="TestSet">What tells its test images from others; null where that is not known.</param>
-public sealed record ComparedRun(string Folder, Recipe? Recipe, EvaluationReport Report, SetFingerprint? TestSet = null)
+/// <param name="Data">What tells its images from others; null where that is not known.</param>
+public sealed record ComparedRun(string Folder, Recipe? Recipe, EvaluationReport Report, DataFingerprint? Data = null)
 {
     /// <summary>The seed by which it is told from others of its method.</summary>
     public int Seed => Recipe?.Seed ?? Report.Model?.Seed ?? 0;
+
+    /// <summary>The score and the class of every image; null in a run of an earlier version.</summary>
+    public ImageScores? Images { get; init; }
 
     /// <summary>Reads <c>recipe.json</c> and <c>report.json</c> of a run folder; nothing else of it is needed.</summary>
     /// <exception cref="InputException">The folder or one of the files is missing or cannot be read.</exception>
@@ -188,14 +233,26 @@ public sealed record ComparedRun(string Folder, Recipe? Recipe, EvaluationReport
         {
             // What evaluate --features left.
             return File.Exists(folder.Report) && EvaluationReport.Read(folder.Report) is { Model: not null } foreign
-                ? new(folder.Root, null, foreign)
+                ? new(folder.Root, null, foreign) { Images = ImagesOf(folder) }
                 : throw new InputException($"{folder.Root} is not the folder of a run: it has no recipe.json.");
         }
 
         return File.Exists(folder.Report)
-            ? new(folder.Root, RecipeFile.Read(folder.Recipe), EvaluationReport.Read(folder.Report), folder.ReadProvenance()?.Data?.Of(SetFingerprint.Test))
+            ? Of(folder)
             : throw new InputException($"{folder.Root} has no report.json. Write it with: pascl evaluate {path}");
     }
+
+    // The run's own report is of the images that the run knows.
+    private static ComparedRun Of(RunFolder folder)
+    {
+        var report = EvaluationReport.Read(folder.Report);
+        return new(folder.Root, RecipeFile.Read(folder.Recipe), report, report.Data ?? folder.ReadProvenance()?.Data)
+        {
+            Images = ImagesOf(folder),
+        };
+    }
+
+    private static ImageScores? ImagesOf(RunFolder folder) => File.Exists(folder.Evaluation.Images) ? ImageScores.Read(folder.Evaluation.Images) : null;
 }
 
 /// <summary>Which branch gives the score and which the class.</summary>

@@ -1,6 +1,8 @@
 using Pascl.Training;
+using Pascl.Training.Data;
 using Pascl.Training.Evaluation;
 using Pascl.Training.Methods;
+using Pascl.Training.Recipes;
 using Pascl.Training.Reporting.Comparison;
 
 namespace Pascl.Tests.Training.Reporting.Comparison;
@@ -110,6 +112,42 @@ public sealed class RunComparisonTests
         AssertRefused(WithSecond(report => report with { TestImages = 5 }), "tested on 4 images", "on 5");
 
     [Test]
+    public void other_images_of_a_set_of_the_same_name_are_refused_with_both_names_and_hashes([Values("test", "near")] string set)
+    {
+        var message = Assert.Throws<InputException>(() => Compare(
+            ReportedRuns.Write(parent, "first", OnFiles, 0.7, report => report with { Data = Fingerprint("test", "near", "far") }),
+            ReportedRuns.Write(parent, "second", OnFiles with { Seed = 1 }, 0.8, report => report with
+            {
+                Data = Fingerprint("test", "near", "far") with { Sets = [.. Fingerprint("test", "near", "far").Sets.Select(known => known.Set == set ? known with { Pixels = "bb" } : known)] },
+            })))!.Message;
+        Assert.That(message, Does.Contain("first").And.Contain("second").And.Contain($"the set {set}:").And.Contain("hash aa").And.Contain("hash bb"));
+    }
+
+    [Test]
+    public void built_in_images_are_the_same_for_one_seed_alone()
+    {
+        EvaluationReport Drawn(EvaluationReport report, string pixels) => report with { Data = Fingerprint("test") with { Sets = [new SetFingerprint("test", 4, pixels)] } };
+        string[] runs =
+        [
+            ReportedRuns.Write(parent, "oe-0", ReportedRuns.Recipe with { Method = Method.OutlierExposure }, 0.7, report => Drawn(report, "aa")),
+            ReportedRuns.Write(parent, "pascl-0", ReportedRuns.Recipe, 0.7, report => Drawn(report, "aa")),
+            ReportedRuns.Write(parent, "pascl-1", ReportedRuns.Recipe with { Seed = 1 }, 0.7, report => Drawn(report, "bb")),
+        ];
+        var other = ReportedRuns.Write(parent, "oe-1", ReportedRuns.Recipe with { Method = Method.OutlierExposure, Seed = 1 }, 0.7, report => Drawn(report, "cc"));
+        Assert.That(Compare(runs).Notes, Has.None.Contains("without hashes"));
+        AssertRefused([.. runs, other], "pascl-1", "oe-1", "hash bb", "hash cc");
+    }
+
+    [Test]
+    public void a_report_without_hashes_is_compared_and_named_as_not_checked()
+    {
+        var comparison = Compare(
+            ReportedRuns.Write(parent, "old", OnFiles, 0.7),
+            ReportedRuns.Write(parent, "new", OnFiles with { Seed = 1 }, 0.8, report => report with { Data = Fingerprint("test", "near", "far") }));
+        Assert.That(comparison.Notes, Has.One.Contains("without hashes").And.Contains("old").And.Not.Contains("new,"));
+    }
+
+    [Test]
     public void sets_that_not_every_run_has_are_left_out_of_the_average_and_named()
     {
         var comparison = Compare(WithSecond(report => report with { Deployed = report.Deployed with { Sets = [report.Deployed.Sets[0]] } }));
@@ -174,6 +212,10 @@ public sealed class RunComparisonTests
         static OodSetReport Undefined(OodSetReport set) =>
             set with { Result = set.Result with { Metrics = set.Result.Metrics with { Auroc = double.NaN } } };
     }
+
+    private static Recipe OnFiles => ReportedRuns.Recipe with { Data = ReportedRuns.Recipe.Data with { InDistribution = "/photographs" } };
+
+    private static DataFingerprint Fingerprint(params string[] sets) => new(10, 0, 4, 3, "files", 0) { Sets = [.. sets.Select(set => new SetFingerprint(set, 4, "aa"))] };
 
     private static RunComparison Compare(params string[] runs) => RunComparison.Of([.. runs.Select(ComparedRun.Read)]);
 
