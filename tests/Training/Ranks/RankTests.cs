@@ -42,9 +42,18 @@ public sealed class RankTests
         }
     }
 
-    private static void RequireEqual(int ranks, string method)
+    [Test, Long]
+    public void ranks_on_two_machines_do_too()
     {
-        var (alone, together) = (RankTraining.Of(1, method, "float64"), RankTraining.Of(ranks, method, "float64"));
+        using var machines = new TwoMachines();
+        RequireEqual(RankTraining.Of(machines.Starter, "pascl", "float64"), "pascl");
+    }
+
+    private static void RequireEqual(int ranks, string method) => RequireEqual(RankTraining.Of(ranks, method, "float64"), method);
+
+    private static void RequireEqual(RankTraining.Result together, string method)
+    {
+        var alone = RankTraining.Of(1, method, "float64");
         using (Assert.EnterMultipleScope())
         {
             Assert.That(Deviation(together.Losses, alone.Losses), Is.LessThan(1e-7), "losses");

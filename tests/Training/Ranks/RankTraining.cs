@@ -41,12 +41,18 @@ internal static class RankTraining
     }
 
     /// <summary>The same by so many ranks, in processes of their own.</summary>
-    public static Result Of(int ranks, string method, string type)
+    public static Result Of(int ranks, string method, string type) => Of(OpenMpiRun.Starter(ranks), method, type);
+
+    /// <summary>The same by whatever ranks are started.</summary>
+    /// <param name="starter">What comes before the program.</param>
+    /// <param name="method">Name of the method.</param>
+    /// <param name="type">float32 or float64.</param>
+    public static Result Of(string[] starter, string method, string type)
     {
         using var folder = new TemporaryFolder();
         var output = Path.Combine(folder.Path, "result.json");
         string[] arguments = [Argument, method, type, output];
-        var (exitCode, said) = OpenMpiRun.Tests(ranks, arguments);
+        var (exitCode, said) = OpenMpiRun.Tests(starter, arguments);
         Assert.That(exitCode, Is.Zero, said);
         return JsonSerializer.Deserialize<Result>(File.ReadAllText(output))!;
     }
@@ -114,14 +120,17 @@ internal static class OpenMpiRun
         }
     }
 
-    /// <summary>Runs the tests' program as so many ranks; as one without <c>mpirun</c>.</summary>
-    public static (int ExitCode, string Output) Tests(int ranks, string[] arguments) => Finish(Start(ranks, Environment.ProcessPath!, arguments));
+    /// <summary>What comes before a program so that so many ranks of it run; nothing for one.</summary>
+    public static string[] Starter(int ranks) => ranks == 1 ? [] : ["mpirun", "-n", $"{ranks}", "--oversubscribe", "--bind-to", "none"];
 
-    /// <summary>Runs Pascl likewise.</summary>
+    /// <summary>Runs the tests' program behind a starter.</summary>
+    public static (int ExitCode, string Output) Tests(string[] starter, string[] arguments) => Finish(Start(starter, Environment.ProcessPath!, arguments));
+
+    /// <summary>Runs Pascl as so many ranks.</summary>
     public static (int ExitCode, string Output) Pascl(int ranks, params string[] arguments) => Finish(StartPascl(ranks, arguments));
 
     /// <summary>Starts Pascl likewise.</summary>
-    public static Process StartPascl(int ranks, params string[] arguments) => Start(ranks, Path.Combine(PasclProgram.Folder, "Pascl.Training"), arguments);
+    public static Process StartPascl(int ranks, params string[] arguments) => Start(Starter(ranks), Path.Combine(PasclProgram.Folder, "Pascl.Training"), arguments);
 
     /// <summary>Waits for the end of what was started.</summary>
     public static (int ExitCode, string Output) Finish(Process process)
@@ -135,9 +144,8 @@ internal static class OpenMpiRun
         }
     }
 
-    private static Process Start(int ranks, string program, string[] arguments)
+    private static Process Start(string[] starter, string program, string[] arguments)
     {
-        string[] starter = ranks == 1 ? [] : ["mpirun", "-n", $"{ranks}", "--oversubscribe", "--bind-to", "none"];
         string[] line = [.. starter, program, .. arguments];
         var start = new ProcessStartInfo(line[0], line[1..]) { RedirectStandardOutput = true, RedirectStandardError = true };
 
