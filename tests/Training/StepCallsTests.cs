@@ -1,6 +1,8 @@
 using System.Reflection;
 using Pascl.Training;
 using Pascl.Training.Interop;
+using Pascl.Training.Networks;
+using Pascl.Training.Ranks;
 using TorchSharp;
 
 namespace Pascl.Tests.Training;
@@ -32,9 +34,11 @@ public sealed class StepCallsTests
     [Test]
     public void a_step_can_reach_no_call_that_waits_for_a_device()
     {
-        // A frozen backbone computes the features of images that have none yet; the batches of training are features.
+        // A frozen backbone computes the features of images that have none yet; the batches of training are features. What several ranks exchange goes through the host's
+        // memory; one rank exchanges nothing.
+        string[] others = ["FeaturesOf", $"{nameof(ProcessGroup)}.", $"{nameof(SynchronisedBatchNorm)}."];
         var found = CallsOfSteps().Where(call => Waits(call.Callee)).Select(call => $"{NameOf(call.Caller)} calls {call.Callee.Name}").Distinct()
-            .Where(call => !call.Contains("FeaturesOf", StringComparison.Ordinal)).ToArray();
+            .Where(call => !others.Any(other => call.Contains(other, StringComparison.Ordinal))).ToArray();
         Assert.That(found, Is.EquivalentTo(allowed));
     }
 

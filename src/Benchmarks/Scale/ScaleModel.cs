@@ -14,8 +14,8 @@ namespace Pascl.Benchmarks.Scale;
 /// <param name="Classes">C.</param>
 /// <param name="Images">Images of a rank's share of the batch, N / R, each in two views.</param>
 /// <param name="Outliers">Outliers of it, K / R.</param>
-/// <param name="TailShare">Of the images, those of tail classes.</param>
-/// <param name="RowsPerSecond">Rows that a GPU trains in a second.</param>
+/// <param name="TailShare">Of the images, those of tail classes: counted for CIFAR10-LT, assumed for ImageNet-LT.</param>
+/// <param name="RowsPerSecond">Rows that a GPU trains in a second: on an A100, of a plain ResNet-18 (KellerJordan/cifar10-airbench) and of NVIDIA's ResNet-50 (NGC, resnet_mxnet).</param>
 internal sealed record ScaleModel(string Name, int Classes, int Images, int Outliers, double TailShare, double RowsPerSecond)
 {
     private const double KernelFlops = 20e12;
@@ -66,7 +66,7 @@ internal sealed record ScaleModel(string Name, int Classes, int Images, int Outl
         foreach (var model in Known())
         {
             write("");
-            write(string.Create(CultureInfo.InvariantCulture, $"{model.Name}: {model.Parameters / 1e6:0.0} million parameters, {model.BatchNorms} BatchNorms of {model.Channels:N0} channels, {model.Images} + {model.Outliers} images of a GPU, {model.RowsPerSecond:N0} rows/s"));
+            write(string.Create(CultureInfo.InvariantCulture, $"{model.Name}: {model.Parameters / 1e6:0.0} million parameters, {model.BatchNorms} BatchNorms of {model.Channels:N0} channels, {model.Images} + {model.Outliers} images of a GPU, {100 * model.TailShare:0} % of them of tail classes, {model.RowsPerSecond:N0} rows/s"));
             write("| GPUs | compute ms | BatchNorm ms | outputs ms | contrast ms | gradients ms | of one GPU's speed each | most of the exchange |");
             write("|---|---|---|---|---|---|---|---|");
             foreach (var ranks in new[] { 1, 2, 4, 8, 64, 256, 1024 })
