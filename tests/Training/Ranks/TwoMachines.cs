@@ -29,7 +29,10 @@ internal sealed class TwoMachines : IDisposable
 
         Agent = Path.Combine(folder.Path, "agent");
         File.WriteAllText(Agent, $"#!/bin/sh\nshift\nexec ip netns exec {second} unshare --uts sh -c \"hostname machine-b; $*\"\n");
-        File.SetUnixFileMode(Agent, UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        if (!OperatingSystem.IsWindows())
+        {
+            File.SetUnixFileMode(Agent, UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        }
     }
 
     /// <summary>What is called in the place of ssh.</summary>
