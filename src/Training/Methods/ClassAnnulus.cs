@@ -9,7 +9,7 @@ namespace Pascl.Training.Methods;
 /// not at hand). A class is a von Mises-Fisher distribution about mu = m / |m|, with m the running mean of its projections and R = |m| the mean cosine to mu:
 /// <code>
 /// kappa = R (d - R^2) / (1 - R^2)        (Banerjee et al., JMLR 2005)
-/// s     = (1 - R^2) / sqrt(d - R^2)      the standard deviation of the cosine then: s^2 = 1 - R^2 - (d - 1) R / kappa
+/// s     = (1 - R^2) / sqrt(d (1 + R^2) - 3 R^2 + R^4)      the standard deviation of the cosine then: its variance is dR / dkappa
 /// z     = cos t mu + sin t u             cos t: uniform in [R - far s, R - near s);  u: a uniform direction at right angles to mu
 /// </code>
 /// They are contrasts of the contrastive loss, and no gradient flows into the means. The running means are in the network's state, and so in checkpoints.
@@ -77,7 +77,7 @@ internal sealed class ClassAnnulus
         var length = means.norm(1, keepdim: true); // (K, 1), R
         var direction = means / length.clamp_min(1e-12);
         var squared = length.square().clamp_max(1);
-        var deviation = (1 - squared) / (means.shape[1] - squared).sqrt();
+        var deviation = (1 - squared) / ((means.shape[1] * (1 + squared)) - (3 * squared) + squared.square()).sqrt();
         var cosine = (length - ((far - ((far - near) * places.unsqueeze(1))) * deviation)).clamp(-1, 1);
         var tangent = normals - ((normals * direction).sum(dim: 1, keepdim: true) * direction);
         tangent /= tangent.norm(1, keepdim: true).clamp_min(1e-12);
@@ -109,5 +109,5 @@ internal sealed class ClassAnnulus
         means.add_((ofBatch - means) * Upload(momentum, means).unsqueeze(1));
     }
 
-    private static Tensor Upload(double[] values, Tensor like) => HostUpload.To(tensor(values).to(like.dtype), like.device);
+    private static Tensor Upload(double[] values, Tensor like) => HostUpload.Vector(values, like.device).to(like.dtype);
 }

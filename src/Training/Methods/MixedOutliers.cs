@@ -37,7 +37,7 @@ internal sealed class MixedOutliers(VirtualOutlierRecipe settings, int count, ul
         var first = pixels.index_select(0, HostUpload.Vector(Array.ConvertAll(mixtures, mixture => mixture.First), device)); // (K, H, W, 3)
         var lastView = (batch.Views - 1) * images;
         var second = pixels.index_select(0, HostUpload.Vector(Array.ConvertAll(mixtures, mixture => lastView + mixture.Second), device));
-        var share = HostUpload.To(tensor(Array.ConvertAll(mixtures, mixture => mixture.Share)).reshape(-1, 1, 1, 1), device).to(pixels.dtype); // (K, 1, 1, 1)
+        var share = HostUpload.Vector(Array.ConvertAll(mixtures, mixture => (double)mixture.Share), device).to(pixels.dtype).reshape(-1, 1, 1, 1); // (K, 1, 1, 1)
         var joined = cat([pixels, (first * share) + (second * (1 - share))]).permute(0, 3, 1, 2);
         return batch with { Images = joined.MoveToOuterDisposeScope(), OutlierCount = batch.OutlierCount + mixtures.Length };
     }
