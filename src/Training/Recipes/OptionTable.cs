@@ -29,7 +29,7 @@ public static class OptionTable
     private static readonly OptionUse ByOutliers = new("a method that sees outliers", recipe => recipe.UsesOutliers, recipe => $"the method is {recipe.Method}");
 
     private static readonly OptionUse ByOutlierImages = new(
-        "a method that sees outlier images", recipe => recipe.ReadsOutliers, recipe => recipe.UsesOutliers ? "there are none" : $"the method is {recipe.Method}");
+        "a method that sees outliers", recipe => recipe.ReadsOutliers, recipe => recipe.UsesOutliers ? $"--outliers {VirtualOutlierRecipe.Word} reads none" : $"the method is {recipe.Method}");
 
     private static readonly OptionUse ByReadOutliers = new(
         "images of --id and a method that sees outliers",

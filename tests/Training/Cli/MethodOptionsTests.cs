@@ -116,7 +116,7 @@ public sealed class MethodOptionsTests
     [TestCase("--outliers none --virtual-outliers annulus --mixed-least-share 0.2", "--mixed-least-share belongs to", "there are none")]
     [TestCase("--outliers none --virtual-outliers annulus --annulus-near 4", "far edge of the annulus is 4", "above the near edge, 4")]
     [TestCase("--outliers none --mixed-least-share 0.7", "least share of a mixed image is 0.7", "at most 0.5")]
-    [TestCase("--outliers none --max-outliers 4", "--max-outliers belongs to a method that sees outlier images, but there are none")]
+    [TestCase("--outliers none --max-outliers 4", "--max-outliers belongs to a method that sees outliers, but --outliers none reads none.")]
     [TestCase("--outliers none --outlier-batch 0", "outlier batch size is 0", "at least 1")]
     [TestCase("--outliers none --views 1", "2 for pascl")]
     [TestCase("--method eat --eat-columns 0", "abstention columns is 0")]
