@@ -14,7 +14,7 @@ public static class TrainingDataReader
     /// <exception cref="InputException">Something is missing, broken, or does not fit together; the message names it.</exception>
     public static TrainingData Read(Recipe recipe, bool withOutliers = true, bool withOutOfDistribution = true) =>
         recipe.Data.InDistribution is { } path
-        ? FromDisk(recipe, path, withOutliers && recipe.UsesOutliers, withOutOfDistribution)
+        ? FromDisk(recipe, path, withOutliers && recipe.ReadsOutliers, withOutOfDistribution)
         : Synthetic(recipe, withOutOfDistribution);
 
     private static TrainingData Synthetic(Recipe recipe, bool withOutOfDistribution)
@@ -26,7 +26,7 @@ public static class TrainingDataReader
             ? images.OutOfDistribution
             : OutOfDistribution(
                 recipe.Data, Open(recipe.Data), images.Training, new ReadOptions(images.Training.Height, recipe.Data.SkipBroken) { Geometry = recipe.Input.Geometry }, skipped, remarks);
-        return Split(recipe, images.Training, images.Test, null, recipe.UsesOutliers ? images.Outliers : null, outOfDistribution, skipped, remarks);
+        return Split(recipe, images.Training, images.Test, null, recipe.ReadsOutliers ? images.Outliers : null, outOfDistribution, skipped, remarks);
     }
 
     private static TrainingData FromDisk(Recipe recipe, string path, bool withOutliers, bool withOutOfDistribution)
@@ -43,7 +43,7 @@ public static class TrainingDataReader
 
         if (withOutliers && data.Outliers is null)
         {
-            throw new InputException("The method needs auxiliary outlier images: name them with --outliers PATH, or train without them with --method ce.");
+            throw new InputException("The method needs auxiliary outlier images: name them with --outliers PATH, let pascl make them of the training images with --outliers none, or train without any with --method ce.");
         }
 
         var outliers = withOutliers ? Dataset.Open(data.Outliers!, data.Root) : null;

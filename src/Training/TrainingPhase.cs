@@ -41,12 +41,15 @@ public sealed record TrainingPhase
     /// <summary>Makes what is minimised, for the network that has entered the phase. The caller disposes it.</summary>
     public required Func<DualBranchNetwork, Objective> NewObjective { get; init; }
 
+    /// <summary>Rows of every batch that a step mixes from the others, where all batches have as many.</summary>
+    public int MixedRows { get; init; }
+
     /// <summary>
     /// What the phase sends through the convolutions. EAT adds rows to a batch, a number that differs from step to step; they are checked without those.
     /// </summary>
     internal ConvolutionUse Convolutions => new(
         Name,
-        Batches.RowsOf(ProcessGroup.Current.Share),
+        Batches.RowsOf(ProcessGroup.Current.Share) + ProcessGroup.Current.Share.Of(MixedRows).Count,
         InputGradient: Trained != TrainableParameters.Classifier,
         WeightGradient: Trained == TrainableParameters.All);
 
@@ -65,11 +68,11 @@ public sealed record TrainingPhase
             Batches = new BatchPlan
             {
                 BatchSize = recipe.Representation.BatchSize,
-                OutlierBatchSize = recipe.UsesOutliers ? recipe.OutlierBatchSize : 0,
+                OutlierBatchSize = recipe.ReadsOutliers ? recipe.OutlierBatchSize : 0,
                 Views = recipe.Views,
 
                 // What is mixed from pixels needs all of them; each rank takes its share afterwards.
-                Share = method.ChangesPixels ? RankShare.Whole : ProcessGroup.Current.Share,
+                Share = method.ChangesPixels(recipe) ? RankShare.Whole : ProcessGroup.Current.Share,
                 Crop = recipe.Input.Crop,
                 Augmentation = recipe.ChangesColours ? augmentation : augmentation with { JitterProbability = 0, GreyscaleProbability = 0 },
                 Seed = recipe.SeedOf(phase: 0),
@@ -77,6 +80,7 @@ public sealed record TrainingPhase
                 Epochs = recipe.Representation.Epochs,
                 Workers = recipe.DataThreads ?? BatchPlan.WorkersForCores(Environment.ProcessorCount),
             },
+            MixedRows = recipe.VirtualOutliers.Mixes ? recipe.OutlierBatchSize : 0,
             Enter = model =>
             {
                 StartingWeights.Load(recipe, model);

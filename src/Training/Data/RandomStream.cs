@@ -35,6 +35,12 @@ internal static class RandomStream
     /// <summary>The classes of an epoch's images, where they are not sampled uniformly.</summary>
     public const int SampledClasses = 10;
 
+    /// <summary>Which images are mixed to outliers, and how much of each.</summary>
+    public const int MixedImages = 11;
+
+    /// <summary>Virtual outliers around the classes' projections.</summary>
+    public const int Annulus = 12;
+
     /// <summary>Which of the views whose features are at hand a training image has.</summary>
     public const int Features = 14;
 

@@ -151,6 +151,14 @@ internal static class HostUpload
         return To(host, device);
     }
 
+    /// <summary>Numbers as a vector of float64 on a device, in the current dispose scope.</summary>
+    public static Tensor Vector(ReadOnlySpan<double> values, torch.Device device)
+    {
+        var host = empty(values.Length, float64);
+        values.CopyTo(MemoryMarshal.Cast<byte, double>(host.bytes));
+        return To(host, device);
+    }
+
     /// <summary>Numbers as a vector of int64 on a device, in the current dispose scope.</summary>
     public static Tensor Vector(int[] values, torch.Device device) => Vector(Array.ConvertAll(values, value => (long)value), device);
 

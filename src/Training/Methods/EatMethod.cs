@@ -20,7 +20,7 @@ internal sealed class EatMethod() : MethodDefinition(Method.Eat)
 {
     public override IReadOnlyList<RecipeOption> Options => EatRecipe.Options;
 
-    public override bool ChangesPixels => true;
+    public override bool ChangesPixels(Recipe recipe) => true;
 
     /// <summary>The second phase of the authors: heads alone, 10 epochs of Adam at 5e-4.</summary>
     public override Recipe Apply(Recipe recipe) => base.Apply(recipe) with

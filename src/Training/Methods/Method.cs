@@ -51,8 +51,11 @@ public abstract class MethodDefinition(string name)
     /// <summary>Whether the first phase sees outliers.</summary>
     public virtual bool UsesOutliers => true;
 
+    /// <summary>Whether it can make the outliers of the training images where <see cref="VirtualOutlierRecipe.InUse"/> says so.</summary>
+    public virtual bool MakesOutliers => false;
+
     /// <summary>Whether its steps change the pixels of a batch, so that it needs images and not features of them.</summary>
-    public virtual bool ChangesPixels => false;
+    public virtual bool ChangesPixels(Recipe recipe) => false;
 
     /// <summary>The options that this method uses and others do not: of its own constants, and of those that it shares with some. The others refuse them.</summary>
     public virtual IReadOnlyList<RecipeOption> Options => [];

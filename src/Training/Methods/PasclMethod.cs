@@ -6,6 +6,7 @@ using Pascl.Training.Profiling;
 using Pascl.Training.Recipes;
 using TorchSharp;
 using static Pascl.Training.Recipes.RecipeChecks;
+using static TorchSharp.torch;
 
 namespace Pascl.Training.Methods;
 
@@ -14,10 +15,30 @@ internal sealed class PasclMethod() : MethodDefinition(Method.Pascl)
 {
     public override IReadOnlyList<RecipeOption> Options => [OptionTable.OutlierWeight, OptionTable.ContrastiveWeight, OptionTable.Temperature];
 
-    public override void Validate(Recipe recipe) => Require(recipe.Views == 2, "The number of views", recipe.Views, "2 for pascl, which contrasts them");
+    public override bool MakesOutliers => true;
 
-    public override Objective FirstObjective(Recipe recipe, int[] trainingCounts, ComputeDevice device, DualBranchNetwork model) =>
-        new PasclObjective(recipe.Loss, recipe.Tail(trainingCounts).Flags, device);
+    public override bool ChangesPixels(Recipe recipe) => recipe.VirtualOutliers.Mixes;
+
+    public override void Validate(Recipe recipe)
+    {
+        Require(recipe.Views == 2, "The number of views", recipe.Views, "2 for pascl, which contrasts them");
+        var made = recipe.VirtualOutliers;
+        Require(
+            !made.Draws || made.Near < made.Far, "The far edge of the annulus", made.Far,
+            FormattableString.Invariant($"above the near edge, {made.Near}"));
+    }
+
+    public override NetworkHead Head(Recipe recipe, int classCount) => base.Head(recipe, classCount) with { KeepsClassMeans = recipe.VirtualOutliers.Draws };
+
+    public override Objective FirstObjective(Recipe recipe, int[] trainingCounts, ComputeDevice device, DualBranchNetwork model)
+    {
+        var (made, count, seed, tail) = (recipe.VirtualOutliers, recipe.OutlierBatchSize, recipe.SeedOf(phase: 0), recipe.Tail(trainingCounts).Flags);
+        return new PasclObjective(recipe.Loss, tail, device)
+        {
+            Mixing = made.Mixes ? new MixedOutliers(made, count, seed) : null,
+            Annulus = made.Draws ? new ClassAnnulus(model.Method!.ClassMeans!, tail, made, count, seed) : null,
+        };
+    }
 }
 
 /// <summary>L = L_in + lambda1 L_out + lambda2 L_con over one joint batch [view 1; view 2; outliers].</summary>
@@ -44,12 +65,28 @@ internal sealed class PasclObjective : Objective
 
     public override OutputParts Reads => OutputParts.Logits | OutputParts.Projection;
 
+    /// <summary>Makes the outliers of a batch that has none; null where they are images of their own.</summary>
+    public MixedOutliers? Mixing { get; init; }
+
+    /// <summary>Draws further contrasts of the contrastive loss; null where there are none.</summary>
+    public ClassAnnulus? Annulus { get; init; }
+
+    public override Batch Input(Batch batch) => Mixing?.Append(batch) ?? batch;
+
     public override LossTerms Terms(BranchOutput output, Batch batch, StepClock? clock = null)
     {
         var terms = logits.Terms(output, batch, clock);
         clock?.Begin(StepPart.ContrastiveLoss);
-        var contrastive = contrast.forward(output.Projection, batch.Labels);
-        return terms with { Total = terms.Total + (contrastWeight * contrastive), Further = [contrastive] };
+        var contrasted = Annulus is null ? output.Projection : cat([output.Projection, Annulus.Draw(output.Projection, batch)]);
+        var contrastive = contrast.forward(contrasted, batch.Labels);
+        return terms with
+        {
+            Total = terms.Total + (contrastWeight * contrastive),
+
+            // Nothing can be mixed in a batch of one class, and the annulus has no logits.
+            Outliers = terms.Outliers ?? zeros_like(terms.InDistribution),
+            Further = [contrastive],
+        };
     }
 
     public override void Dispose()

@@ -51,7 +51,7 @@ public abstract class DualBranchNetwork : Module<Tensor, Branch, BranchOutput>
             Linear(featureWidth, Head.Columns),
             Linear(featureWidth, Head.Columns),
             Sequential(Linear(featureWidth, featureWidth), ReLU(), Linear(featureWidth, ProjectionWidth)),
-            Head.Prototypes > 0 || Head.KeepsClassShares ? new MethodState(Head, featureWidth) : null);
+            Head.KeepsState ? new MethodState(Head, featureWidth) : null);
     }
 
     /// <summary>Arithmetic of the convolutions, resolved: never <see cref="Precision.Auto"/>.</summary>

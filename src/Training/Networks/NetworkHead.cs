@@ -22,8 +22,14 @@ public sealed record NetworkHead(int ClassCount, int Columns)
     /// <summary>Whether the network keeps a share for each class: a prior that its loss or its reading needs.</summary>
     public bool KeepsClassShares { get; init; }
 
+    /// <summary>Whether the network keeps a mean projection for each class.</summary>
+    public bool KeepsClassMeans { get; init; }
+
+    /// <summary>Whether anything is kept beside the classifier.</summary>
+    internal bool KeepsState => Prototypes > 0 || KeepsClassShares || KeepsClassMeans;
+
     /// <summary>Whether there is nothing behind the features but a column for each class.</summary>
-    internal bool IsPlain => Columns == ClassCount && Prototypes == 0 && !KeepsClassShares;
+    internal bool IsPlain => Columns == ClassCount && !KeepsState;
 
     /// <summary>Makes the reading from the kept class shares, which are none where nothing is kept.</summary>
     public Func<double[], Readout> Readout { get; init; } = _ => LogitReadout.MaximumSoftmax;
@@ -34,12 +40,14 @@ public sealed class MethodState : Module
 {
     private readonly Linear? prototypes;
     private readonly Tensor? class_shares;
+    private readonly Tensor? class_means;
 
     internal MethodState(NetworkHead head, long features)
         : base(nameof(MethodState))
     {
         prototypes = head.Prototypes > 0 ? Linear(features, head.Prototypes, hasBias: false) : null;
         class_shares = head.KeepsClassShares ? ones(head.ClassCount, ScalarType.Float64).div_(head.ClassCount).DetachFromDisposeScope() : null; // (C)
+        class_means = head.KeepsClassMeans ? zeros(head.ClassCount, DualBranchNetwork.ProjectionWidth).DetachFromDisposeScope() : null;
         RegisterComponents();
     }
 
@@ -48,6 +56,9 @@ public sealed class MethodState : Module
 
     /// <summary>(C), float64: a share for each class, 1/C each until the first phase begins; null where the method keeps none.</summary>
     public Tensor? ClassShares => class_shares;
+
+    /// <summary>(C, <see cref="DualBranchNetwork.ProjectionWidth"/>): a mean projection for each class, zeros until the class is seen; null where the method keeps none.</summary>
+    public Tensor? ClassMeans => class_means;
 
     internal void Keep(double[] shares)
     {

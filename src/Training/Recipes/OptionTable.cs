@@ -28,9 +28,12 @@ public static class OptionTable
 
     private static readonly OptionUse ByOutliers = new("a method that sees outliers", recipe => recipe.UsesOutliers, recipe => $"the method is {recipe.Method}");
 
+    private static readonly OptionUse ByOutlierImages = new(
+        "a method that sees outliers", recipe => recipe.ReadsOutliers, recipe => recipe.UsesOutliers ? $"--outliers {VirtualOutlierRecipe.Word} reads none" : $"the method is {recipe.Method}");
+
     private static readonly OptionUse ByReadOutliers = new(
         "images of --id and a method that sees outliers",
-        recipe => recipe.UsesOutliers && recipe.Data.InDistribution is not null,
+        recipe => recipe.VirtualOutliers.InUse || (recipe.UsesOutliers && recipe.Data.InDistribution is not null),
         recipe => recipe.UsesOutliers ? "the images are the built-in ones, which have outliers of their own" : $"the method is {recipe.Method}");
 
     private static readonly OptionUse ByWeights = new("--weights", recipe => recipe.Pretrained.Path is not null, _ => "the recipe has none");
@@ -79,8 +82,8 @@ public static class OptionTable
             "--validation-list", "whether a list of validation images beside that of the test images is the validation set: true or false",
             data => data.ValidationList, (data, value) => data with { ValidationList = value }),
         RecipeParts.Data.Option(
-            "--outliers", "auxiliary outlier images: folder, archive or .npy", data => data.Outliers, (data, value) => data with { Outliers = value })
-            with { Use = ByReadOutliers },
+            "--outliers", $"auxiliary outlier images: folder, archive or .npy; {VirtualOutlierRecipe.Word} makes them of the training images (pascl)",
+            data => data.Outliers, (data, value) => data with { Outliers = value }) with { Use = ByReadOutliers, Set = VirtualOutlierRecipe.Choose },
         RecipeParts.Data.Option(
             "--ood", "out-of-distribution test set: NAME=PATH or PATH, or built-in noise:gaussian, noise:rademacher, noise:blobs; near:, far: or shift: in front says its group; may be repeated",
             data => data.OutOfDistribution, (data, value) => data with { OutOfDistribution = value }),
@@ -103,7 +106,7 @@ public static class OptionTable
             "The test fraction", new OptionRange<double>(value => value is > 0 and < 1, "between 0 and 1")),
         RecipeParts.Data.Option(
             "--max-outliers", "use so many outlier images, chosen at random", data => data.MaximumOutliers, (data, value) => data with { MaximumOutliers = value },
-            "The number of outliers", OptionRanges.AtLeast(1).OrNone()) with { Use = ByOutliers },
+            "The number of outliers", OptionRanges.AtLeast(1).OrNone()) with { Use = ByOutlierImages },
         RecipeParts.Data.Option(
             "--split-seed", "seed by which images are held out and outliers chosen; not that of the run, so that several runs are tested on the same images",
             data => data.SplitSeed, (data, value) => data with { SplitSeed = value }),
@@ -252,6 +255,7 @@ public static class OptionTable
         RecipeParts.Loss.Option(
             "--tail-rule", "which classes are the tail; highest-index is that of the authors' code",
             loss => loss.TailRule, (loss, value) => loss with { TailRule = value }),
+        .. VirtualOutlierRecipe.Options,
     ];
 
     private static readonly RecipeOption[] SecondPhase =

@@ -60,6 +60,9 @@ public sealed record Recipe
     /// <summary>Epochs without a better accuracy on held-out images after which a phase ends; null runs every epoch.</summary>
     public int? Patience { get; init; }
 
+    /// <summary>What stands in for outlier images where there are none.</summary>
+    public VirtualOutlierRecipe VirtualOutliers { get; init; } = new();
+
     /// <summary>Weights and constants of the losses.</summary>
     public LossRecipe Loss { get; init; } = new();
 
@@ -102,6 +105,9 @@ public sealed record Recipe
     /// <summary>Whether the first phase sees outliers.</summary>
     public bool UsesOutliers => MethodDefinition.Find(Method).UsesOutliers;
 
+    /// <summary>Whether they are images of their own.</summary>
+    public bool ReadsOutliers => UsesOutliers && !VirtualOutliers.InUse;
+
     /// <summary>The seed that images are held out by.</summary>
     internal int SplitSeed => Data.SplitSeed ?? Seed;
 
@@ -124,6 +130,13 @@ public sealed record Recipe
 
         Require(!UsesOutliers || OutlierBatchSize >= 1, "The outlier batch size", OutlierBatchSize, "at least 1");
         var method = MethodDefinition.Find(Method);
+        if (VirtualOutliers.InUse && !method.MakesOutliers)
+        {
+            throw new InputException(
+                $"--outliers {VirtualOutlierRecipe.Word} makes outliers of the training images, for --method {string.Join(" or ", MethodDefinition.All.Where(other => other.MakesOutliers).Select(other => other.Name))}, "
+                + $"but the method is {Method}: {(method.UsesOutliers ? "name outlier images with --outliers PATH" : "it sees no outliers, so leave that out")}.");
+        }
+
         method.Validate(this);
         CheckBackbone(method);
     }
@@ -138,9 +151,11 @@ public sealed record Recipe
                 : $"The network {Network} and the backbone {Backbone.Path} exclude each other; leave --network or --backbone out.");
         }
 
-        if (isFrozen && method.ChangesPixels)
+        if (isFrozen && method.ChangesPixels(this))
         {
-            throw new InputException($"The method {Method} mixes the pixels of images in every step, but the features of a frozen backbone are computed before; choose another --method.");
+            throw new InputException(
+                $"The method {Method} {(VirtualOutliers.InUse ? $"without outlier images (--outliers {VirtualOutlierRecipe.Word}) " : "")}mixes the pixels of images in every step, "
+                + $"but the features of a frozen backbone are computed before; choose {(VirtualOutliers.InUse ? "--virtual-outliers annulus or " : "")}another --method.");
         }
 
         if (isFrozen && Precision == Precision.BFloat16)
@@ -164,7 +179,7 @@ public sealed record DataRecipe
     /// </summary>
     public bool ValidationList { get; init; }
 
-    /// <summary>The auxiliary outlier images, a folder, an archive or an .npy file; null where the method uses none.</summary>
+    /// <summary>The auxiliary outlier images, a folder, an archive or an .npy file; null where the method uses none, or makes its own.</summary>
     public string? Outliers { get; init; }
 
     /// <summary>The out-of-distribution test sets by name; an SC-OOD layout gives several from one path.</summary>

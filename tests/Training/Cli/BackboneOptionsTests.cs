@@ -57,6 +57,7 @@ public sealed class BackboneOptionsTests
     [TestCase("--backbone MODEL --network resnet18", "--backbone is a network of its own: leave --network and --depth out.")]
     [TestCase("--network frozen-backbone", "The network frozen-backbone is trained on the features of a published model: name it with --backbone MODEL.onnx.")]
     [TestCase("--backbone-views 3", "--backbone-views belongs to --backbone, but the network is resnet18.")]
+    [TestCase("--backbone MODEL --outliers none", "The method pascl without outlier images (--outliers none) mixes the pixels of images in every step, but the features of a frozen backbone are computed before; choose --virtual-outliers annulus or another --method.")]
     [TestCase("--backbone MODEL --method eat", "The method eat mixes the pixels of images in every step, but the features of a frozen backbone are computed before; choose another --method.")]
     [TestCase("--backbone MODEL --precision bf16", "What is trained on a frozen backbone computes in float32; leave --precision out.")]
     [TestCase("--backbone MODEL --backbone-mean 1 2", "The mean of the backbone's input is 1 2; it must be three finite numbers.")]

@@ -108,6 +108,17 @@ public sealed class MethodOptionsTests
     [TestCase("--method eat --views 1", "number of views is 1", "2 for eat")]
     [TestCase("--method pascl --views 1", "2 for pascl")]
     [TestCase("--views 3", "number of views is 3", "1 or 2")]
+    [TestCase("--method cocl --outliers none", "for --method pascl, but the method is cocl", "--outliers PATH")]
+    [TestCase("--method ce --outliers none", "the method is ce: it sees no outliers")]
+    [TestCase("--mixed-least-share 0.2", "--mixed-least-share belongs to --outliers none", "the outliers are images")]
+    [TestCase("--virtual-outliers both", "--virtual-outliers belongs to --outliers none", "the outliers are images")]
+    [TestCase("--outliers none --annulus-near 1", "--annulus-near belongs to --virtual-outliers annulus or both", "mixed images")]
+    [TestCase("--outliers none --virtual-outliers annulus --mixed-least-share 0.2", "--mixed-least-share belongs to", "there are none")]
+    [TestCase("--outliers none --virtual-outliers annulus --annulus-near 4", "far edge of the annulus is 4", "above the near edge, 4")]
+    [TestCase("--outliers none --mixed-least-share 0.7", "least share of a mixed image is 0.7", "at most 0.5")]
+    [TestCase("--outliers none --max-outliers 4", "--max-outliers belongs to a method that sees outliers, but --outliers none reads none.")]
+    [TestCase("--outliers none --outlier-batch 0", "outlier batch size is 0", "at least 1")]
+    [TestCase("--outliers none --views 1", "2 for pascl")]
     [TestCase("--method eat --eat-columns 0", "abstention columns is 0")]
     [TestCase("--method eat --eat-heads 0", "heads is 0")]
     public void what_a_method_cannot_use_is_refused_with_a_sentence(string options, params string[] expected)
@@ -116,6 +127,22 @@ public sealed class MethodOptionsTests
         foreach (var part in expected)
         {
             Assert.That(refusal.Message, Does.Contain(part));
+        }
+    }
+
+    [Test]
+    public void without_outliers_is_said_by_a_word_and_taken_back_by_a_path()
+    {
+        var none = Read("--preset cifar10-lt-cpu --id photos --outliers none --virtual-outliers both");
+        var read = VirtualOutlierRecipe.Choose(none, "elsewhere");
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That((none.Data.Outliers, none.UsesOutliers, none.ReadsOutliers), Is.EqualTo(((string?)null, true, false)));
+            Assert.That(none.VirtualOutliers, Is.EqualTo(new VirtualOutlierRecipe { InUse = true, Kind = VirtualOutlierKind.Both }));
+            Assert.That((read.Data.Outliers, read.ReadsOutliers), Is.EqualTo(("elsewhere", true)));
+            Assert.That(RecipeFile.Parse(RecipeFile.Write(none), "recipe.json").VirtualOutliers, Is.EqualTo(none.VirtualOutliers));
+            Assert.That(Presets.All.Select(preset => preset.Recipe.VirtualOutliers.InUse), Is.All.False);
+            Assert.That(Read("--preset cifar10-lt-cpu --id photos --outliers ./none").VirtualOutliers.InUse, Is.False, "a folder of that name");
         }
     }
 

@@ -12,8 +12,10 @@ public sealed class RankTests
 
     [Long]
     [TestCase(4, "pascl")]
+    [TestCase(2, RankTraining.OutlierFree)]
     [TestCase(2, "cocl")]
     [TestCase(2, "eat")]
+    [TestCase(4, RankTraining.OutlierFree)]
     [TestCase(4, "oe")]
     [TestCase(4, "cocl")]
     [TestCase(4, "eat")]

@@ -3,6 +3,7 @@ using System.Text.Json;
 using Pascl.Training;
 using Pascl.Training.Devices;
 using Pascl.Training.Interop;
+using Pascl.Training.Methods;
 using Pascl.Training.Optimisation;
 using Pascl.Training.Ranks;
 using Pascl.Training.Recipes;
@@ -18,6 +19,9 @@ internal static class RankTraining
 {
     /// <summary>The argument of the tests' program that makes it a rank; behind it the method, the type, and the file of the result.</summary>
     public const string Argument = "--train-as-a-rank";
+
+    /// <summary>Stands in the place of a method: PASCL with both kinds of virtual outliers.</summary>
+    public const string OutlierFree = "pascl-outlier-free";
 
     private const int FirstSteps = 20;
     private const int SecondSteps = 5;
@@ -103,7 +107,9 @@ internal static class RankTraining
             entry => entry.Key, entry => entry.Value.detach().to(torch.float64).contiguous().data<double>().ToArray()));
     }
 
-    private static Recipe Recipe(string method) => Pascl.Training.Methods.MethodDefinition.Change(TinyTraining.Recipe, method);
+    private static Recipe Recipe(string method) => method == OutlierFree
+        ? TinyTraining.Recipe with { VirtualOutliers = new VirtualOutlierRecipe { InUse = true, Kind = VirtualOutlierKind.Both } }
+        : MethodDefinition.Change(TinyTraining.Recipe, method);
 }
 
 /// <summary>Starts the tests' program, or Pascl, as ranks of Open MPI.</summary>
