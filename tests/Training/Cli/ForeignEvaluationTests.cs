@@ -122,7 +122,7 @@ public sealed class ForeignEvaluationTests
         Assert.That(error, Does.Contain("The score knn needs features and features of the training images; left out."));
     }
 
-    [Test]
+    [Test, Long]
     public void several_models_are_compared_and_another_split_is_refused()
     {
         foreach (var (name, seed) in new[] { ("a", 0), ("a", 1), ("b", 0), ("b", 1) })
