@@ -62,9 +62,9 @@ public sealed class RunFolder : IDisposable
 
     /// <summary>
     /// What the last process did in the folder when it ended without a word, as sentences with what to do; null where it did not. A native library that aborts takes the
-    /// process with it, so a file says what is being done while that may happen for the first time.
+    /// process with it, so a file says what is being done while that may happen for the first time. Where another rank writes, it is the one that asks.
     /// </summary>
-    public string? AbruptEnd => File.Exists(MarkFile) && TryRead(MarkFile) is { } doing
+    public string? AbruptEnd => IsWritten && File.Exists(MarkFile) && TryRead(MarkFile) is { } doing
         ? $"The last process that trained in {Root} ended without a word in {doing}: a native library aborted, or the process was killed. "
             + "See what this machine computes rightly with: pascl doctor. Another --width or --precision, the environment variable ONEDNN_MAX_CPU_ISA=AVX2, or a LIBTORCH_PATH "
             + "that names another libtorch 2.10 may avoid it."
@@ -199,6 +199,11 @@ public sealed class RunFolder : IDisposable
     /// <summary><see cref="AbruptEnd"/> of the run that was started last among those beside this one; null where a process is still training in it.</summary>
     internal string? AbruptEndOfNeighbour()
     {
+        if (!IsWritten)
+        {
+            return null;
+        }
+
         try
         {
             var last = Directory.GetParent(Root)?.EnumerateDirectories()

@@ -74,10 +74,13 @@ internal static class VerifyCommand
         return passed ? ExitCode.Done : ExitCode.CheckFailed;
     }
 
-    /// <summary>Says at the end of a training how the run compares with what comes with its preset; nothing where the recipe was changed or nothing comes with it.</summary>
+    /// <summary>
+    /// Says at the end of a training how the run compares with what comes with its preset; nothing where the recipe was changed or nothing comes with it, nor by a rank
+    /// that does not write the run: what it would read may not be there yet.
+    /// </summary>
     public static void WriteOf(RunFolder folder, Recipe recipe)
     {
-        if (Expectations.OfPreset(recipe.Preset) is { } expected && expected.IsOf(recipe))
+        if (folder.IsWritten && Expectations.OfPreset(recipe.Preset) is { } expected && expected.IsOf(recipe))
         {
             var verification = Verification.Of(RunNumbers.Of(folder), expected);
             Console.WriteLine($"{(verification.Passed ? "Verified" : "Not verified")}: {verification.Sentence()}");

@@ -41,9 +41,10 @@ internal sealed record RowOrder(ProcessGroup Ranks, int[][] RowsOfRanks)
     public int[] Own => RowsOfRanks[Ranks.Rank];
 
     /// <summary>For every row of the whole batch its place among the rows of the first rank, the second, and so on.</summary>
-    public int[] Places()
+    public int[] Places { get; } = PlacesOf([.. RowsOfRanks.SelectMany(rows => rows)]);
+
+    private static int[] PlacesOf(int[] gathered)
     {
-        var gathered = RowsOfRanks.SelectMany(rows => rows).ToArray();
         var places = new int[gathered.Length];
         for (var place = 0; place < gathered.Length; place++)
         {
@@ -72,7 +73,7 @@ internal sealed class RowGatherFunction : KernelFunction<RowGatherFunction>
         var (rows, order) = ((Tensor)arguments[0], (RowOrder)arguments[1]);
         context.save_data(Order, order);
         var byRank = order.Ranks.Gather(rows.contiguous(), Array.ConvertAll(order.RowsOfRanks, own => own.Length), ExchangePart.Outputs);
-        return [byRank.index_select(0, HostUpload.Vector(order.Places(), rows.device))];
+        return [byRank.index_select(0, HostUpload.Vector(order.Places, rows.device))];
     }
 
     /// <inheritdoc/>

@@ -1,5 +1,7 @@
 using Pascl.Tests.Training.Evaluation;
 using Pascl.Training;
+using Pascl.Training.Cli;
+using Pascl.Training.Recipes;
 
 namespace Pascl.Tests.Training.Cli;
 
@@ -23,6 +25,18 @@ public sealed class VerifyCommandTests
 
     [OneTimeTearDown]
     public void DeleteFolder() => folder.Dispose();
+
+    // The first rank may not have written the report yet.
+    [Test]
+    public void a_rank_that_does_not_write_a_run_does_not_read_it_at_its_end()
+    {
+        var (empty, quickstart) = (Path.Combine(folder.Path, "empty"), Presets.Find("quickstart").Recipe);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(() => VerifyCommand.WriteOf(RunFolder.Follow(empty), quickstart), Throws.Nothing);
+            Assert.That(() => VerifyCommand.WriteOf(RunFolder.At(empty), quickstart), Throws.InstanceOf<InputException>(), "the first rank does");
+        }
+    }
 
     [Test]
     public void another_seed_is_as_expected()

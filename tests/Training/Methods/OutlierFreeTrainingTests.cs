@@ -42,20 +42,11 @@ public sealed class OutlierFreeTrainingTests
     [TestCase(VirtualOutlierKind.Mixed)]
     [TestCase(VirtualOutlierKind.Annulus)]
     [TestCase(VirtualOutlierKind.Both)]
-    public void a_step_leaves_no_tensor(VirtualOutlierKind kind)
+    public void a_step_leaves_no_tensor(VirtualOutlierKind kind) => Step(kind, (phase, take, sums) =>
     {
-        var recipe = Recipe(kind);
-        using var device = ComputeDevice.Open("cpu", Backend.Torch);
-        using var model = Trainer.CreateModel(recipe, TinyTraining.Few.Training.ClassCount, device);
-        var phase = Trainer.Phases(recipe, TinyTraining.Few, device)[0];
-        using var steps = new TrainingSteps(phase, model, TinyTraining.Few, device);
-        using var loader = TrainingSteps.NewLoader(phase, TinyTraining.Few, device);
-        using var sums = new LossSums(steps.Objective.TermNames.Count, null, device.Torch);
-        using var batch = loader.Epoch(0).First();
-        model.train();
-        steps.Take(batch, sums);
+        take();
         var tensors = torch.Tensor.TotalCount;
-        steps.Take(batch, sums);
+        take();
         var (means, rows) = (sums.EpochMeans(2), phase.Convolutions.Images);
         using (Assert.EnterMultipleScope())
         {
@@ -64,7 +55,7 @@ public sealed class OutlierFreeTrainingTests
             Assert.That(means[3], Is.Positive, "L_con");
             Assert.That(rows, Is.EqualTo(kind == VirtualOutlierKind.Annulus ? 80 : 88), "two views of 40 images, and 8 mixtures where images are mixed");
         }
-    }
+    });
 
     [Test]
     public void the_annulus_makes_the_contrastive_loss_larger_and_changes_nothing_else_of_a_step()
@@ -94,6 +85,18 @@ public sealed class OutlierFreeTrainingTests
 
     private static double[] Terms(VirtualOutlierKind kind)
     {
+        double[] terms = [];
+        Step(kind, (_, take, sums) =>
+        {
+            take();
+            terms = sums.EpochMeans(1);
+        });
+        return terms;
+    }
+
+    // Gives what takes a step of the first phase, on one batch each time, and the sums of its losses.
+    private static void Step(VirtualOutlierKind kind, Action<TrainingPhase, Action, LossSums> use)
+    {
         var recipe = Recipe(kind);
         using var device = ComputeDevice.Open("cpu", Backend.Torch);
         using var model = Trainer.CreateModel(recipe, TinyTraining.Few.Training.ClassCount, device);
@@ -103,8 +106,7 @@ public sealed class OutlierFreeTrainingTests
         using var sums = new LossSums(steps.Objective.TermNames.Count, null, device.Torch);
         using var batch = loader.Epoch(0).First();
         model.train();
-        steps.Take(batch, sums);
-        return sums.EpochMeans(1);
+        use(phase, () => steps.Take(batch, sums), sums);
     }
 
     private static Recipe Recipe(VirtualOutlierKind kind) => TinyTraining.Recipe with
