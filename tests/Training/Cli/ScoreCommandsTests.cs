@@ -74,7 +74,7 @@ public sealed class ScoreCommandsTests
             Assert.That(report.Scores.Select(score => score.Name), Is.EqualTo((string[])["odin:epsilon=0.01", "knn:k=1", "energy"]));
             Assert.That(report.Scores[0].Constants, Is.EqualTo(new Dictionary<string, string> { ["temperature"] = "default", ["epsilon"] = "given" }));
             Assert.That(report.Scores.Select(score => score.FittedTo), Is.EqualTo((ScoreFit?[])[ScoreFit.Nothing, ScoreFit.TrainingImages, ScoreFit.Nothing]));
-            Assert.That(report.Data!.Sets.Select(set => set.Set), Is.EqualTo((string[])["training", "validation", "test", "gaussian", "snow", "blobs"]));
+            Assert.That(report.Data!.Sets.Select(set => set.Set), Is.EqualTo((string[])["training", "validation", "test", "outliers", "gaussian", "snow", "blobs"]));
             Assert.That(EvaluationReport.Read(first).Data!.Sets, Is.EqualTo(report.Data.Sets).And.All.Matches<SetFingerprint>(set => set.Images > 0 && set.Pixels.Length == 16));
             Assert.That(File.ReadAllText(Path.Combine(folder.Path, "noise.html")), Does.Contain("Scores of the main branch").And.Contain("odin:epsilon=0.01"));
             Assert.That(report.Scores[0].Sets.Select(set => set.Name), Is.EqualTo((string[])["gaussian", "snow", "blobs"]));
