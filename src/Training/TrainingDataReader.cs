@@ -84,8 +84,8 @@ public static class TrainingDataReader
         }
 
         remarks.Add(data.ValidationList
-            ? $"The list of {validation.Count:N0} validation images is not used: --validation holds out training images instead."
-            : $"The list of {validation.Count:N0} validation images is not used; --validation-list true takes it, --validation holds out training images.");
+            ? $"The {validation.Count:N0} validation images of {data.InDistribution} are not used: --validation holds out training images instead."
+            : $"The {validation.Count:N0} validation images of {data.InDistribution} are not used; --validation-list true takes them, --validation holds out training images.");
         return null;
     }
 

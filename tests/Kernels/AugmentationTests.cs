@@ -22,6 +22,7 @@ public sealed class AugmentationTests
         }
     }
 
+    [Long]
     [Test]
     public void eight_pixels_at_a_time_have_the_bytes_of_one_at_a_time_for_every_colour()
     {

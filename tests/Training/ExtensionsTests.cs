@@ -6,6 +6,7 @@ namespace Pascl.Tests.Training;
 [Platform("Linux")]
 public sealed class ExtensionsTests
 {
+    [Long]
     [Test]
     public void a_run_of_another_assemblys_parts_is_trained_evaluated_and_scored()
     {

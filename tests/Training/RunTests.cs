@@ -88,6 +88,7 @@ public sealed class RunTests
                 "recipe.json has the format 4, which a newer version of Pascl wrote; this one reads up to 3. Use that version."));
     }
 
+    [Long]
     [Test]
     public void images_that_moved_are_named_anew_and_others_are_refused()
     {

@@ -101,7 +101,7 @@ public static class PasclCommand
     {
         var root = new RootCommand(
             "Out-of-distribution detection under long-tailed recognition: PASCL and auxiliary branch finetuning. " +
-            "Without a command it runs the quickstart: it trains on built-in images for one to two minutes and evaluates.")
+            "Without a command it runs the quickstart: it trains on built-in images for about a minute and evaluates.")
         {
             TrainCommand.Create(),
             EvaluateCommand.Create(),

@@ -1,4 +1,3 @@
-using System.IO.MemoryMappedFiles;
 using System.Runtime.InteropServices;
 using TorchSharp;
 
@@ -33,60 +32,32 @@ internal sealed class FeatureRows(FeatureBlock? plain, IReadOnlyList<FeatureBloc
 }
 
 /// <summary>Rows of float32 that lie in a file, mapped.</summary>
-internal sealed unsafe class FeatureBlock : INumberRows, IDisposable
+/// <param name="path">The file, which must hold them all.</param>
+/// <param name="offset">The bytes before the rows.</param>
+/// <param name="count">The number of rows.</param>
+/// <param name="width">The numbers in a row.</param>
+internal sealed unsafe class FeatureBlock(string path, long offset, int count, int width) : INumberRows, IDisposable
 {
-    private readonly MemoryMappedFile file;
-    private readonly MemoryMappedViewAccessor view;
-    private float* first;
-
-    /// <summary>Maps the rows that start <paramref name="offset"/> bytes into a file, which must hold them all.</summary>
-    public FeatureBlock(string path, long offset, int count, int width)
-    {
-        (Count, Width) = (count, width);
-        file = MemoryMappedFile.CreateFromFile(path, FileMode.Open, null, 0, MemoryMappedFileAccess.Read);
-        view = file.CreateViewAccessor(offset, (long)count * width * sizeof(float), MemoryMappedFileAccess.Read);
-        byte* start = null;
-        view.SafeMemoryMappedViewHandle.AcquirePointer(ref start);
-        first = (float*)(start + view.PointerOffset);
-    }
-
-    /// <summary>Ends a mapping that nobody disposed.</summary>
-    ~FeatureBlock() => Free();
+    private readonly MappedBytes bytes = new(path, offset, (long)count * width * sizeof(float));
 
     /// <inheritdoc/>
-    public int Count { get; }
+    public int Count => count;
 
     /// <summary>Numbers in a row.</summary>
-    public int Width { get; }
+    public int Width => width;
 
     /// <summary>A row.</summary>
     public ReadOnlySpan<float> this[int row]
     {
         get
         {
-            ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)row, (uint)Count);
-            ObjectDisposedException.ThrowIf(first is null, this);
-            return new(first + ((long)row * Width), Width);
+            ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)row, (uint)count);
+            return new((float*)bytes.First + ((long)row * width), width);
         }
     }
 
     /// <inheritdoc/>
-    public void Dispose()
-    {
-        Free();
-        GC.SuppressFinalize(this);
-    }
-
-    private void Free()
-    {
-        if (first is not null)
-        {
-            first = null;
-            view.SafeMemoryMappedViewHandle.ReleasePointer();
-            view.Dispose();
-            file.Dispose();
-        }
-    }
+    public void Dispose() => bytes.Dispose();
 }
 
 /// <summary>

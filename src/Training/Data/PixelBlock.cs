@@ -1,4 +1,3 @@
-using System.IO.MemoryMappedFiles;
 using System.Runtime.InteropServices;
 
 namespace Pascl.Training.Data;
@@ -11,31 +10,23 @@ public sealed unsafe class PixelBlock : IDisposable
     /// <summary>Colour channels of every image.</summary>
     public const int Channels = 3;
 
-    private readonly MemoryMappedFile? file;
-    private readonly MemoryMappedViewAccessor? view;
-    private byte* first;
+    private readonly MappedBytes? mapped;
+    private byte* allocated;
 
     /// <summary>Allocates a block whose bytes are zero.</summary>
     public PixelBlock(int count, int height, int width)
-        : this(count, height, width, null, 0)
+        : this(count, height, width, null)
     {
-        first = (byte*)NativeMemory.AllocZeroed((nuint)Math.Max(1, ByteCount));
+        allocated = (byte*)NativeMemory.AllocZeroed((nuint)Math.Max(1, ByteCount));
     }
 
-    private PixelBlock(int count, int height, int width, string? path, long offset)
+    private PixelBlock(int count, int height, int width, Func<long, MappedBytes>? map)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(count);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(height);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(width);
         (Count, Height, Width) = (count, height, width);
-        if (path is not null)
-        {
-            file = MemoryMappedFile.CreateFromFile(path, FileMode.Open, null, 0, MemoryMappedFileAccess.Read);
-            view = file.CreateViewAccessor(offset, ByteCount, MemoryMappedFileAccess.Read);
-            byte* start = null;
-            view.SafeMemoryMappedViewHandle.AcquirePointer(ref start);
-            first = start + view.PointerOffset;
-        }
+        mapped = map?.Invoke(ByteCount);
     }
 
     /// <summary>Frees native memory that nobody disposed.</summary>
@@ -54,7 +45,7 @@ public sealed unsafe class PixelBlock : IDisposable
     public int ImageByteCount => Height * Width * Channels;
 
     /// <summary>Whether the bytes are those of a file on disk; such a block is read-only.</summary>
-    public bool IsMapped => file is not null;
+    public bool IsMapped => mapped is not null;
 
     private long ByteCount => (long)Count * ImageByteCount;
 
@@ -62,7 +53,8 @@ public sealed unsafe class PixelBlock : IDisposable
     public ReadOnlySpan<byte> this[int index] => new(Address(index), ImageByteCount);
 
     /// <summary>Maps the images that start <paramref name="offset"/> bytes into a file; the file must hold them all.</summary>
-    public static PixelBlock Map(string path, long offset, int count, int height, int width) => new(count, height, width, path, offset);
+    public static PixelBlock Map(string path, long offset, int count, int height, int width) =>
+        new(count, height, width, bytes => new MappedBytes(path, offset, bytes));
 
     /// <summary>The bytes of image <paramref name="index"/> for writing; only for a block that was allocated.</summary>
     public Span<byte> Writable(int index) =>
@@ -71,6 +63,7 @@ public sealed unsafe class PixelBlock : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        mapped?.Dispose();
         Free();
         GC.SuppressFinalize(this);
     }
@@ -79,28 +72,13 @@ public sealed unsafe class PixelBlock : IDisposable
     {
         ArgumentOutOfRangeException.ThrowIfNegative(index);
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(index, Count);
-        ObjectDisposedException.ThrowIf(first is null, this);
-        return first + ((long)index * ImageByteCount);
+        ObjectDisposedException.ThrowIf(!IsMapped && allocated is null, this);
+        return (IsMapped ? mapped!.First : allocated) + ((long)index * ImageByteCount);
     }
 
     private void Free()
     {
-        if (first is null)
-        {
-            return;
-        }
-
-        if (IsMapped)
-        {
-            view!.SafeMemoryMappedViewHandle.ReleasePointer();
-            view.Dispose();
-            file!.Dispose();
-        }
-        else
-        {
-            NativeMemory.Free(first);
-        }
-
-        first = null;
+        NativeMemory.Free(allocated);
+        allocated = null;
     }
 }

@@ -79,7 +79,7 @@ public static class OptionTable
             "--root", "folder or archive that the paths of lists start from, where the images lie elsewhere than the lists (--id LIST --root FOLDER)",
             data => data.Root, (data, value) => data with { Root = value is null ? null : Path.GetFullPath(value) }),
         RecipeParts.Data.Option(
-            "--validation-list", "whether a list of validation images beside that of the test images is the validation set: true or false",
+            "--validation-list", "whether a list or folder of validation images beside that of the test images is the validation set: true or false",
             data => data.ValidationList, (data, value) => data with { ValidationList = value }),
         RecipeParts.Data.Option(
             "--outliers", $"auxiliary outlier images: folder, archive or .npy; {VirtualOutlierRecipe.Word} makes them of the training images (pascl)",

@@ -7,11 +7,28 @@ namespace Pascl.Tests.Training.Cli;
 [Platform("Linux")]
 public sealed partial class CtrlCTests
 {
+    private const int HangUp = 1;
     private const int Interrupt = 2;
     private const int Terminate = 15;
 
+    // A background job of a shell that is not interactive ignores Ctrl-C, and so do its children; the other signal takes the same way.
     [Test]
-    public void ctrl_c_finishes_the_step_saves_and_exits_with_130()
+    public void ctrl_c_finishes_the_step_saves_and_exits_with_130() => ExpectToStop(IsIgnored(Interrupt) ? Terminate : Interrupt);
+
+    [Long]
+    [TestCase(HangUp)]
+    [TestCase(Terminate)]
+    public void the_end_of_a_terminal_or_of_a_machine_does_so_too(int signal)
+    {
+        if (IsIgnored(signal))
+        {
+            Assert.Ignore($"Signal {signal} is ignored here, as under nohup, and so it is by what is started here.");
+        }
+
+        ExpectToStop(signal);
+    }
+
+    private static void ExpectToStop(int signal)
     {
         using var folder = new TemporaryFolder();
         var run = Path.Combine(folder.Path, "run");
@@ -21,8 +38,7 @@ public sealed partial class CtrlCTests
         var output = training.StandardOutput.ReadToEndAsync();
         WaitFor(() => new FileInfo(Path.Combine(run, "log.jsonl")) is { Exists: true, Length: > 0 }, training);
 
-        // A background job of a shell that is not interactive ignores Ctrl-C, and so do its children; the other signal takes the same way.
-        Assert.That(Kill(training.Id, IsIgnored(Interrupt) ? Terminate : Interrupt), Is.Zero);
+        Assert.That(Kill(training.Id, signal), Is.Zero);
         if (!training.WaitForExit(TimeSpan.FromMinutes(2)))
         {
             training.Kill();

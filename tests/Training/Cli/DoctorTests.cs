@@ -39,6 +39,7 @@ public sealed class DoctorTests
         });
     }
 
+    [Long]
     [Test]
     public void doctor_compares_every_golden_file_and_exits_with_0()
     {
@@ -58,6 +59,7 @@ public sealed class DoctorTests
         });
     }
 
+    [Long]
     [Test]
     public void a_golden_value_that_differs_is_exit_code_1()
     {

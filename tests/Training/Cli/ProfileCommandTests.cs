@@ -44,6 +44,7 @@ public sealed class ProfileCommandTests
         }
     }
 
+    [Long]
     [Test]
     public void kernels_are_listed_with_their_launches_per_step()
     {

@@ -31,6 +31,7 @@ public sealed class NativeLibTorchTests
         });
     }
 
+    [Long]
     [Test]
     public void a_copy_of_libtorch_named_by_the_variable_is_used_and_reported()
     {

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Pascl.Training;
 using Pascl.Training.Ranks;
 
 namespace Pascl.Tests.Training.Ranks;
@@ -73,6 +74,38 @@ public sealed class RankCommandTests
     }
 
     [Test, Long]
+    public void a_run_whose_ranks_are_killed_at_twenty_random_moments_comes_to_the_same_weights()
+    {
+        OpenMpiRun.RequireIt();
+        using var folder = new TemporaryFolder();
+        string[] Line(string name) =>
+            [.. Tiny.Replace("--epochs 1", "--epochs 30", StringComparison.Ordinal).Split(' '), "--checkpoint-every", "1s", "--resume", "auto", "--out", Path.Combine(folder.Path, name)];
+        var undisturbed = OpenMpiRun.Pascl(2, Line("whole"));
+        Assert.That(undisturbed.ExitCode, Is.Zero, undisturbed.Output);
+        var random = new Random(17);
+        for (var kill = 0; kill < 20; kill++)
+        {
+            using var process = OpenMpiRun.StartPascl(2, Line("killed"));
+            var said = Task.WhenAll(process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
+            WaitUntil(process, () => RanksOf(process).Length == 2);
+            Thread.Sleep(random.Next(4000));
+            if (RanksOf(process) is { Length: 2 } ranks)
+            {
+                Signal(ranks[random.Next(2)], "KILL");
+            }
+
+            Assert.That(process.WaitForExit(TimeSpan.FromSeconds(30)), "mpirun ends within 30 s");
+            Assert.That(process.ExitCode, Is.Not.Zero, $"kill {kill} came after the end of the run: {string.Concat(said.Result)}");
+        }
+
+        var (exitCode, output) = OpenMpiRun.Pascl(2, Line("killed"));
+        Assert.That(exitCode, Is.Zero, output);
+        using var whole = RunFolder.Open(Path.Combine(folder.Path, "whole"));
+        using var killed = RunFolder.Open(Path.Combine(folder.Path, "killed"));
+        Assert.That(TinyTraining.Tensors(killed), Is.EqualTo(TinyTraining.Tensors(whole)));
+    }
+
+    [Test, Long]
     public void a_rank_that_hangs_is_named_after_the_timeout()
     {
         OpenMpiRun.RequireIt();
@@ -112,18 +145,26 @@ public sealed class RankCommandTests
     {
         using var process = OpenMpiRun.StartPascl(2, [.. Tiny.Replace("--epochs 1", "--epochs 40", StringComparison.Ordinal).Split(' '), "--checkpoint-every", "1s", "--rank-timeout", "10s", "--out", root]);
         var said = Task.WhenAll(process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
-        var deadline = Stopwatch.StartNew();
-        while (!File.Exists(Path.Combine(root, "checkpoint.safetensors")) && !process.HasExited && deadline.Elapsed < TimeSpan.FromMinutes(2))
-        {
-            Thread.Sleep(50);
-        }
-
-        var ranks = File.ReadAllText($"/proc/{process.Id}/task/{process.Id}/children").Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(int.Parse).ToArray();
-        using var second = Process.GetProcessById(ranks[^1]);
+        WaitUntil(process, () => File.Exists(Path.Combine(root, "checkpoint.safetensors")));
+        using var second = Process.GetProcessById(RanksOf(process)[^1]);
         disturb(process, second);
         Assert.That(process.WaitForExit(TimeSpan.FromSeconds(30)), "mpirun ends within 30 s");
         return string.Concat(said.Result);
     }
+
+    private static void WaitUntil(Process process, Func<bool> isSo)
+    {
+        var waited = Stopwatch.StartNew();
+        while (!isSo() && !process.HasExited && waited.Elapsed < TimeSpan.FromMinutes(2))
+        {
+            Thread.Sleep(50);
+        }
+    }
+
+    // The processes that mpirun started.
+    private static int[] RanksOf(Process process) => process.HasExited
+        ? []
+        : [.. File.ReadAllText($"/proc/{process.Id}/task/{process.Id}/children").Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(int.Parse)];
 
     private static void Signal(int process, string signal)
     {

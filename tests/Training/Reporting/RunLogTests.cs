@@ -69,6 +69,7 @@ public sealed class RunLogTests
         });
     }
 
+    [Long]
     [Test]
     public void resuming_at_any_checkpoint_after_a_kill_at_any_byte_repeats_no_step()
     {

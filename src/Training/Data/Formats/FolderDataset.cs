@@ -3,15 +3,16 @@ using System.Globalization;
 namespace Pascl.Training.Data.Formats;
 
 /// <summary>
-/// Images in one folder per class: <c>train/CLASS/IMAGE</c> with <c>test/CLASS/IMAGE</c> (or <c>val</c>), or just <c>CLASS/IMAGE</c>, at
-/// any depth below folders that hold nothing else; or images without class folders. Classes are in ordinal order of their names unless a
+/// Images in one folder per class: <c>train/CLASS/IMAGE</c> with <c>test/CLASS/IMAGE</c> and perhaps <c>val/CLASS/IMAGE</c>, or just <c>CLASS/IMAGE</c>, at
+/// any depth below folders that hold nothing else; or images without class folders. Where there is no <c>test</c>, <c>val</c> is what is tested on. Classes are in ordinal order of their names unless a
 /// <c>classes.txt</c> (<see cref="ClassNameList"/>) says otherwise; the images of a class are in ordinal order of their paths.
 /// </summary>
 internal sealed class FolderDataset : FileDataset
 {
     private const string ClassList = "classes.txt";
     private static readonly string[] trainNames = ["train", "training"];
-    private static readonly string[] testNames = ["test", "testing", "val", "valid", "validation"];
+    private static readonly string[] testNames = ["test", "testing"];
+    private static readonly string[] validationNames = ["val", "valid", "validation"];
 
     public static FolderDataset Find(FileTree tree)
     {
@@ -30,7 +31,7 @@ internal sealed class FolderDataset : FileDataset
         {
             notes.AddRange(layout.Unused.Select(folder =>
                 $"{tree.Describe(folder)} ({images.Count(image => IsBelow(folder, image)):N0} images) is not used: training is on {FileTree.NameOf(layout.Train)}, testing on "
-                + $"{FileTree.NameOf(layout.Test)}{(testNames.Contains(FileTree.NameOf(folder).ToLowerInvariant()) ? "; --validation holds out images of its own" : "")}."));
+                + $"{FileTree.NameOf(layout.Test)}{(layout.Validation is { } validation ? $", choosing the epoch on {FileTree.NameOf(validation)}" : "")}."));
         }
 
         return Create(tree, images, layout, notes);
@@ -44,6 +45,11 @@ internal sealed class FolderDataset : FileDataset
         if (layout.Test is { } test)
         {
             files[TestPart] = Label(tree, images, test, labels);
+        }
+
+        if (layout.Validation is { } validation)
+        {
+            files[ValidationPart] = Label(tree, images, validation, labels);
         }
 
         return new FolderDataset
@@ -143,24 +149,27 @@ internal sealed class FolderDataset : FileDataset
             : "";
     }
 
-    /// <summary>Which folders of a tree are the training and the test part.</summary>
-    /// <param name="Root">The folder that both lie in.</param>
+    /// <summary>Which folders of a tree are its parts.</summary>
+    /// <param name="Root">The folder that all lie in.</param>
     /// <param name="Train">The folder whose folders are the classes.</param>
     /// <param name="Test">The folder of the test part, or null.</param>
-    /// <param name="Unused">Folders with images beside the two.</param>
-    private sealed record Layout(string Root, string Train, string? Test, IReadOnlyList<string> Unused)
+    /// <param name="Validation">The folder of the validation part, or null.</param>
+    /// <param name="Unused">Folders with images beside them.</param>
+    private sealed record Layout(string Root, string Train, string? Test, string? Validation, IReadOnlyList<string> Unused)
     {
+        private static readonly string[] heldOut = [.. testNames, .. validationNames];
+
         public static Layout Of(FileTree tree, string[] images, string[] pictures)
         {
             var root = CommonFolder(tree, pictures);
             string[] children = [.. pictures.Select(picture => ChildOf(root, picture)).Distinct()];
             var train = children.FirstOrDefault(child => trainNames.Contains(child, StringComparer.OrdinalIgnoreCase));
-            var tests = testNames.Select(name => children.FirstOrDefault(child => child.Equals(name, StringComparison.OrdinalIgnoreCase)));
-            var test = tests.FirstOrDefault(name => name is not null);
-            string[] others = [.. children.Where(child => child != train && !testNames.Contains(child, StringComparer.OrdinalIgnoreCase))];
+            var (test, validation) = (First(testNames), First(validationNames));
+            (test, validation) = test is null ? (validation, null) : (test, validation);
+            string[] others = [.. children.Where(child => child != train && !heldOut.Contains(child, StringComparer.OrdinalIgnoreCase))];
             if (train is null || (test is null && others.Length > 0 && !HasClasses(pictures, FileTree.Join(root, train))))
             {
-                return new Layout(root, root, null, []);
+                return new Layout(root, root, null, null, []);
             }
 
             if (test is null && others.Length > 0)
@@ -171,8 +180,13 @@ internal sealed class FolderDataset : FileDataset
             }
 
             var withImages = images.Select(image => ChildOf(root, image)).ToHashSet(StringComparer.Ordinal);
-            var unused = children.Where(child => child.Length > 0 && child != train && child != test && withImages.Contains(child));
-            return new Layout(root, FileTree.Join(root, train), test is null ? null : FileTree.Join(root, test), [.. unused.Select(child => FileTree.Join(root, child))]);
+            var unused = children.Where(child => child.Length > 0 && child != train && child != test && child != validation && withImages.Contains(child));
+            return new Layout(root, Below(train)!, Below(test), Below(validation), [.. unused.Select(child => FileTree.Join(root, child))]);
+
+            string? First(string[] names) => names
+                .Select(name => children.FirstOrDefault(child => child.Equals(name, StringComparison.OrdinalIgnoreCase))).FirstOrDefault(child => child is not null);
+
+            string? Below(string? child) => child is null ? null : FileTree.Join(root, child);
         }
 
         private static bool HasClasses(string[] pictures, string folder) =>

@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Buffers.Binary;
-using System.IO.MemoryMappedFiles;
 using System.Security.Cryptography;
 using System.Text.Json;
 
@@ -119,11 +118,11 @@ internal static class PackedSet
 /// <summary>The images of a packed set as files, in memory that is mapped. Each is compared with its checksum when it is read for the first time.</summary>
 internal sealed class PackedTree : FileTree
 {
-    private readonly MappedFile file;
+    private readonly MappedBytes file;
     private readonly Dictionary<string, int> placeOf;
     private readonly bool[] isChecked;
 
-    private PackedTree(string path, MappedFile file, PackedSet.Index index)
+    private PackedTree(string path, MappedBytes file, PackedSet.Index index)
         : base(path, index.Entries.Select(entry => entry.Name), [], [])
     {
         (this.file, Index, isChecked) = (file, index, new bool[index.Entries.Length]);
@@ -155,7 +154,7 @@ internal sealed class PackedTree : FileTree
         var damaged = new InputException($"{path} is a packed data set that is cut short or damaged; pack its source again.");
         try
         {
-            var file = new MappedFile(path);
+            var file = new MappedBytes(path, 0, new FileInfo(path).Length);
             var header = file.Slice(0, PackedSet.HeaderLength).Span;
             var version = BinaryPrimitives.ReadInt32LittleEndian(header[8..]);
             if (version != PackedSet.Version)
@@ -206,49 +205,6 @@ internal sealed class PackedTree : FileTree
     }
 
     public override string Describe(string file) => $"{Location}: {file}";
-
-    /// <summary>A file in memory that is mapped, for as long as something refers to it.</summary>
-    private sealed unsafe class MappedFile
-    {
-        private readonly MemoryMappedViewAccessor view;
-        private readonly byte* start;
-
-        public MappedFile(string path)
-        {
-            using var file = MemoryMappedFile.CreateFromFile(path, FileMode.Open, null, 0, MemoryMappedFileAccess.Read);
-            Length = new FileInfo(path).Length;
-            view = file.CreateViewAccessor(0, Length, MemoryMappedFileAccess.Read);
-            view.SafeMemoryMappedViewHandle.AcquirePointer(ref start);
-        }
-
-        public long Length { get; }
-
-        /// <summary>Some bytes of the file.</summary>
-        /// <exception cref="ArgumentException">It is not so long.</exception>
-        public ReadOnlyMemory<byte> Slice(long offset, int length) => offset >= 0 && length >= 0 && offset <= Length - length
-            ? new Part(this, start + offset, length).Memory
-            : throw new ArgumentException($"The file has {Length} bytes.");
-
-        // Keeps the file mapped.
-        private sealed class Part(MappedFile file, byte* start, int length) : MemoryManager<byte>
-        {
-            public override Span<byte> GetSpan()
-            {
-                GC.KeepAlive(file);
-                return new Span<byte>(start, length);
-            }
-
-            public override MemoryHandle Pin(int elementIndex = 0) => new(start + elementIndex);
-
-            public override void Unpin()
-            {
-            }
-
-            protected override void Dispose(bool disposing)
-            {
-            }
-        }
-    }
 }
 
 /// <summary>A packed set as the data set that it was made of.</summary>

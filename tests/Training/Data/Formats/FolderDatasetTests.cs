@@ -1,6 +1,7 @@
 using Pascl.Training;
 using Pascl.Training.Data;
 using Pascl.Training.Data.Formats;
+using Pascl.Training.Recipes;
 
 namespace Pascl.Tests.Training.Data.Formats;
 
@@ -55,7 +56,28 @@ public sealed class FolderDatasetTests
         Assert.That(Datasets.ReadInDistribution(folder.Path, options).Test!.Count, Is.EqualTo(2));
         WriteTwoClasses(folder, "test");
         folder.Write("test/a/2.png", red);
-        Assert.That(Datasets.ReadInDistribution(folder.Path, options).Test!.Count, Is.EqualTo(3));
+        var data = Datasets.ReadInDistribution(folder.Path, options);
+        Assert.That((data.Test!.Count, data.Validation!.Count), Is.EqualTo((3, 2)));
+    }
+
+    [Test]
+    public void a_validation_folder_beside_a_test_part_chooses_the_epoch_unless_the_recipe_says_otherwise()
+    {
+        using var folder = new TemporaryFolder();
+        WriteTwoClasses(folder, "Train", "Test", "Valid");
+        folder.Write("Train/a/2.png", red);
+        folder.Write("Train/b/2.png", blue);
+        var recipe = TinyTraining.Recipe with { Method = "ce", Data = new DataRecipe { InDistribution = folder.Path, ValidationList = true } };
+        var unused = TrainingDataReader.Read(recipe with { Data = recipe.Data with { ValidationList = false } });
+        var heldOut = TrainingDataReader.Read(recipe with { Data = recipe.Data with { ValidationFraction = 0.5 } });
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(TrainingDataReader.Read(recipe).Validation!.Count, Is.EqualTo(2));
+            Assert.That(unused.Validation, Is.Null);
+            Assert.That(unused.Remarks, Has.One.EqualTo(
+                $"The 2 validation images of {folder.Path} are not used; --validation-list true takes them, --validation holds out training images."));
+            Assert.That(heldOut.Remarks, Has.One.EqualTo($"The 2 validation images of {folder.Path} are not used: --validation holds out training images instead."));
+        }
     }
 
     [Test]
@@ -111,9 +133,7 @@ public sealed class FolderDatasetTests
         Assert.Multiple(() =>
         {
             Assert.That(dataset.ClassNames, Is.EqualTo(names));
-            Assert.That(dataset.Notes, Has.Count.EqualTo(2));
-            Assert.That(dataset.Notes, Has.One.Contains("val (2 images) is not used").And.One.Contains("unlabeled (1 images) is not used"));
-            Assert.That(dataset.Notes, Has.One.Contains("--validation holds out images of its own"));
+            Assert.That(dataset.Notes, Is.EqualTo((string[])[$"{folder.Path}/unlabeled (1 images) is not used: training is on train, testing on test, choosing the epoch on val."]));
         });
     }
 
