@@ -142,14 +142,14 @@ public sealed record PairedDifference(
 
 /// <summary>One number that every compared run has.</summary>
 /// <param name="Reading">Which branches it is of.</param>
-/// <param name="Set">The out-of-distribution set; null for the mean over the sets, and for a number of the test images.</param>
+/// <param name="Set">The out-of-distribution set or <see cref="ComparedGroup"/>; null for the mean over the sets, and for a number of the test images.</param>
 /// <param name="Metric">Which number.</param>
 public sealed record Quantity(Reading Reading, string? Set, ComparedMetric Metric)
 {
     /// <summary>The number of one run, as a fraction.</summary>
     /// <param name="report">The run's report.</param>
-    /// <param name="sets">The sets that the average is taken over.</param>
-    public double Of(EvaluationReport report, IReadOnlyList<string> sets)
+    /// <param name="ground">The sets that averages are taken over.</param>
+    public double Of(EvaluationReport report, CommonGround ground)
     {
         var reading = Reading switch
         {
@@ -158,8 +158,7 @@ public sealed record Quantity(Reading Reading, string? Set, ComparedMetric Metri
             _ => report.Deployed,
         };
         return Metric.OfClassification is { } classification ? classification(reading.Classification)
-            : Set is null ? OodMetrics.Mean(sets, OfSet)
-            : OfSet(Set);
+            : OodMetrics.Mean(ground.MembersOf(Set), OfSet);
 
         double OfSet(string name) => Metric.OfDetection!(reading.Sets.Single(set => set.Name == name).Result);
     }

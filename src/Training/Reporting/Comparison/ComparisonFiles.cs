@@ -100,6 +100,7 @@ internal static class ComparisonJson
                 PairedBootstrap.Definition + " Intervals of several numbers or pairs are not corrected for their number.",
             comparison.Notes,
             comparison.Sets,
+            comparison.Groups,
             Methods = comparison.Methods.Select(method => new
             {
                 method.Name,
@@ -243,7 +244,7 @@ internal static class ComparisonPlots
     public static Plot PerSet(RunComparison comparison, ComparedMetric metric) => Bars(
         comparison,
         $"{metric.Title}, %",
-        [.. comparison.Sets.Select(set => (set, new Quantity(Reading.Deployed, set, metric))), ("average", new(Reading.Deployed, null, metric))]);
+        [.. ComparisonTables.SetsAndGroups(comparison).Select(set => (set, new Quantity(Reading.Deployed, set, metric))), ("average", new(Reading.Deployed, null, metric))]);
 
     public static Plot Accuracies(RunComparison comparison) => Bars(
         comparison,

@@ -25,7 +25,7 @@ internal static class ComparisonTables
             ]),
         ]);
 
-    /// <summary>A row for each out-of-distribution set and method.</summary>
+    /// <summary>A row for each out-of-distribution set and method, then for the average of each group.</summary>
     public static TextTable PerSet(RunComparison comparison, Reading reading)
     {
         ComparedMetric[] metrics = [.. comparison.Metrics.Where(metric => metric.OfDetection is not null)];
@@ -33,7 +33,7 @@ internal static class ComparisonTables
             $"Out-of-distribution sets, {Describe(reading)}, %: mean ± standard deviation over seeds",
             ["OOD set", "method", "seeds", .. metrics.Select(metric => metric.Title)],
             [
-                .. comparison.Sets.SelectMany(set => comparison.Methods.Select(method => (string[])
+                .. SetsAndGroups(comparison).SelectMany(set => comparison.Methods.Select(method => (string[])
                 [
                     set,
                     method.Name,
@@ -43,12 +43,12 @@ internal static class ComparisonTables
             ]);
     }
 
-    /// <summary>One number of detection as deployed: a row for each out-of-distribution set and one for their average, a column for each method.</summary>
+    /// <summary>One number of detection as deployed: a row for each out-of-distribution set, for the average of each group and for that of all, a column for each method.</summary>
     public static TextTable Detection(RunComparison comparison, ComparedMetric metric) => new(
         $"{metric.Title} as deployed, %: mean ± standard deviation over seeds",
         ["OOD set", .. comparison.Methods.Select(WithCount)],
         [
-            .. comparison.Sets.Append(null).Select(set => (string[])
+            .. SetsAndGroups(comparison).Append(null).Select(set => (string[])
             [
                 set ?? "average", .. comparison.Methods.Select(method => Spread(comparison.Of(method, new(Reading.Deployed, set, metric)))),
             ]),
@@ -112,6 +112,9 @@ internal static class ComparisonTables
     /// <summary>A fraction in per cent.</summary>
     public static string Percent(double fraction, bool signed = false) =>
         (100 * fraction).ToString(signed ? "+0.00;-0.00;0.00" : "0.00", CultureInfo.InvariantCulture);
+
+    /// <summary>The sets, then the groups, by name.</summary>
+    public static IEnumerable<string> SetsAndGroups(RunComparison comparison) => comparison.Sets.Concat(comparison.Groups.Select(group => group.Name));
 
     private static string Scope(RunComparison comparison) =>
         comparison.Sets.Count == 0 ? "" : $"average over {string.Join(", ", comparison.Sets)}, ";

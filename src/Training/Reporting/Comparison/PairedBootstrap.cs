@@ -19,17 +19,17 @@ public sealed record PairedBootstrap(int Images, IReadOnlyDictionary<Quantity, B
     /// <summary>Draws the differences of a method's runs and a baseline's again; the same runs give the same intervals.</summary>
     /// <param name="pairs">The runs of both for each common seed.</param>
     /// <param name="quantities">Numbers as deployed.</param>
-    /// <param name="sets">The sets that averages are over.</param>
+    /// <param name="ground">The sets that averages are over.</param>
     /// <returns>Null where there is no pair, or a run without scores of its images.</returns>
     /// <exception cref="InputException">The scores of a run's images are not those of its report.</exception>
-    internal static PairedBootstrap? Of(IReadOnlyList<(ComparedRun Method, ComparedRun Baseline)> pairs, IReadOnlyList<Quantity> quantities, IReadOnlyList<string> sets)
+    internal static PairedBootstrap? Of(IReadOnlyList<(ComparedRun Method, ComparedRun Baseline)> pairs, IReadOnlyList<Quantity> quantities, CommonGround ground)
     {
         if (pairs.Count == 0 || pairs.Any(pair => pair.Method.Images is null || pair.Baseline.Images is null))
         {
             return null;
         }
 
-        var runs = pairs.Select(pair => (Method: new DrawnRun(pair.Method, quantities, sets), Baseline: new DrawnRun(pair.Baseline, quantities, sets))).ToArray();
+        var runs = pairs.Select(pair => (Method: new DrawnRun(pair.Method, quantities, ground), Baseline: new DrawnRun(pair.Baseline, quantities, ground))).ToArray();
         var areDrawnForEachSeed = pairs.Any(pair => pair.Method.Recipe is { Data.InDistribution: null });
         var differences = Array.ConvertAll(quantities.ToArray(), _ => new double[OodIntervals.Replicates]);
         Parallel.For(0, OodIntervals.Replicates, replicate =>
@@ -58,18 +58,18 @@ public sealed record PairedBootstrap(int Images, IReadOnlyDictionary<Quantity, B
     // What is needed of a run to compute its numbers for any weights of its images.
     private sealed class DrawnRun
     {
-        private readonly IReadOnlyList<Quantity> quantities;
+        private readonly (ComparedMetric Metric, int[] Sets)[] quantities;
         private readonly ScoredSet test;
         private readonly bool[] isFew;
         private readonly (string Name, ScoredSet Images, WeightedDetection Detection, int[] Sources)[] sets;
 
-        public DrawnRun(ComparedRun run, IReadOnlyList<Quantity> quantities, IReadOnlyList<string> names)
+        public DrawnRun(ComparedRun run, IReadOnlyList<Quantity> quantities, CommonGround ground)
         {
-            this.quantities = quantities;
+            this.quantities = [.. quantities.Select(quantity => (quantity.Metric, ground.MembersOf(quantity.Set).Select(name => ground.Sets.Index().Single(set => set.Item == name).Index).ToArray()))];
             var (report, images) = (run.Report, run.Images!);
             test = images.Test;
             isFew = [.. report.ShotGroups.Select(group => group == ShotGroup.Few)];
-            sets = [.. names.Select(name => Set(name, images.Sets.FirstOrDefault(set => set.Name == name) ?? throw Foreign(run, name), report.TailClasses))];
+            sets = [.. ground.Sets.Select(name => Set(name, images.Sets.FirstOrDefault(set => set.Name == name) ?? throw Foreign(run, name), report.TailClasses))];
             if (test.Labels.Any(label => label < 0 || label >= isFew.Length) || test.Labels.Length != report.TestImages)
             {
                 throw Foreign(run, "the test images");
@@ -78,7 +78,7 @@ public sealed record PairedBootstrap(int Images, IReadOnlyDictionary<Quantity, B
             byte[][] once = [.. sets.Select(set => set.Images.Labels.Length).Prepend(test.Labels.Length).Select(count => Enumerable.Repeat((byte)1, count).ToArray())];
             foreach (var (quantity, number) in quantities.Zip(Numbers(once)))
             {
-                var reported = quantity.Of(report, names);
+                var reported = quantity.Of(report, ground);
                 if (!(Math.Abs(number - reported) <= Agreement) && !(double.IsNaN(number) && double.IsNaN(reported)))
                 {
                     throw Foreign(run, $"{quantity.Metric.Title}{(quantity.Set is null ? "" : $" of {quantity.Set}")}");
@@ -110,8 +110,7 @@ public sealed record PairedBootstrap(int Images, IReadOnlyDictionary<Quantity, B
             {
                 "accuracy" => accuracy,
                 "few_shot_accuracy" => few,
-                _ when quantity.Set is { } name => Number(quantity.Metric, metrics[Array.FindIndex(sets, set => set.Name == name)]),
-                _ => metrics.Average(set => Number(quantity.Metric, set)),
+                _ => quantity.Sets.Average(set => Number(quantity.Metric, metrics[set])),
             })];
         }
 

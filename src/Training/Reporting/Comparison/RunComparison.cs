@@ -30,6 +30,9 @@ public sealed class RunComparison
     /// <summary>Out-of-distribution sets that all runs share; the averages are over these.</summary>
     public IReadOnlyList<string> Sets => ground.Sets;
 
+    /// <summary>Groups of them that the runs agree about, with their own averages.</summary>
+    public IReadOnlyList<ComparedGroup> Groups => ground.Groups;
+
     /// <summary>The metrics by which the runs can be compared.</summary>
     public IReadOnlyList<ComparedMetric> Metrics => ground.Metrics;
 
@@ -51,12 +54,13 @@ public sealed class RunComparison
     /// <summary>A number of a method, one value for each of its seeds.</summary>
     public Summary Of(ComparedMethod method, Quantity quantity) => new([.. method.Runs.Select(run => ValueOf(run, quantity))]);
 
-    private double ValueOf(ComparedRun run, Quantity quantity) => quantity.Of(run.Report, Sets);
+    private double ValueOf(ComparedRun run, Quantity quantity) => quantity.Of(run.Report, ground);
 
     private IEnumerable<Quantity> QuantitiesOf(Reading reading) =>
     [
         .. Metrics.Select(metric => new Quantity(reading, null, metric)),
-        .. Sets.SelectMany(set => Metrics.Where(metric => metric.OfDetection is not null).Select(metric => new Quantity(reading, set, metric))),
+        .. Sets.Concat(Groups.Select(group => group.Name)).SelectMany(set =>
+            Metrics.Where(metric => metric.OfDetection is not null).Select(metric => new Quantity(reading, set, metric))),
     ];
 
     private IEnumerable<PairedDifference> Pairs() =>
@@ -70,7 +74,7 @@ public sealed class RunComparison
             quantity => new Summary([.. seeds.Select(seed => ValueOf(Run(method, seed), quantity) - ValueOf(Run(baseline, seed), quantity))])))
         {
             Bootstrap = PairedBootstrap.Of(
-                [.. seeds.Select(seed => (Run(method, seed), Run(baseline, seed)))], [.. Quantities.Where(quantity => quantity.Reading == Reading.Deployed)], Sets),
+                [.. seeds.Select(seed => (Run(method, seed), Run(baseline, seed)))], [.. Quantities.Where(quantity => quantity.Reading == Reading.Deployed)], ground),
         };
     }
 
@@ -92,6 +96,12 @@ public sealed class RunComparison
 /// <param name="Notes">A sentence on everything that is left out, and why.</param>
 public sealed record CommonGround(IReadOnlyList<string> Sets, IReadOnlyList<ComparedMetric> Metrics, IReadOnlyList<string> Notes)
 {
+    /// <summary>Groups of the sets that every run was evaluated with.</summary>
+    public IReadOnlyList<ComparedGroup> Groups { get; init; } = [];
+
+    /// <summary>The sets that a number is the mean over: of one, its own; of a group, its sets; null, all.</summary>
+    public IReadOnlyList<string> MembersOf(string? name) => name is null ? Sets : Groups.FirstOrDefault(group => group.Name == name)?.Sets ?? [name];
+
     /// <summary>Looks for what all of the runs have; what one of them lacks is left out with a note.</summary>
     /// <exception cref="InputException">The runs were tested on other classes or images, so that nothing can be compared.</exception>
     public static CommonGround Of(IReadOnlyList<ComparedRun> runs)
@@ -145,7 +155,7 @@ public sealed record CommonGround(IReadOnlyList<string> Sets, IReadOnlyList<Comp
             notes.Add("The runs were trained on different numbers of images per class.");
         }
 
-        return new(sets, metrics, notes);
+        return new(sets, metrics, notes) { Groups = GroupsOf(runs, sets, notes) };
 
         bool AllEqual<T>(Func<EvaluationReport, IReadOnlyList<T>> of) => runs.All(run => of(run.Report).SequenceEqual(of(first.Report)));
 
@@ -156,6 +166,23 @@ public sealed record CommonGround(IReadOnlyList<string> Sets, IReadOnlyList<Comp
                 notes.Add($"{metric.Title} is left out, because the runs cannot be compared by it: {reason}.");
             }
         }
+    }
+
+    private static ComparedGroup[] GroupsOf(IReadOnlyList<ComparedRun> runs, string[] sets, List<string> notes)
+    {
+        var first = Of(runs[0]);
+        if (!runs.All(run => Of(run).SequenceEqual(first)))
+        {
+            notes.Add("Near and far sets have no average of their own, because not every run was evaluated with the same sets in them.");
+            return [];
+        }
+
+        return [.. SetGroups.Means(first, set => set.Group, (group, members) => Named(group, [.. members.Select(set => set.Name)]))];
+
+        static ComparedGroup Named(SetGroup group, string[] members) => new(GroupText.Mean(group, members), members);
+
+        (string Name, SetGroup? Group)[] Of(ComparedRun run) =>
+            [.. sets.Select(name => (name, run.Report.Deployed.Sets.Single(set => set.Name == name).Group))];
     }
 
     private static void CheckClasses(ComparedRun first, ComparedRun other)
@@ -205,6 +232,11 @@ public sealed record CommonGround(IReadOnlyList<string> Sets, IReadOnlyList<Comp
         (other.Name, other.OutOfDistributionImages, other.InDistributionImages)
             == (set.Name, set.OutOfDistributionImages, set.InDistributionImages));
 }
+
+/// <summary>Sets of a group that have an average of their own.</summary>
+/// <param name="Name">What the average is called.</param>
+/// <param name="Sets">The sets.</param>
+public sealed record ComparedGroup(string Name, IReadOnlyList<string> Sets);
 
 /// <summary>An evaluated run that takes part in a comparison.</summary>
 /// <param name="Folder">The run's folder.</param>

@@ -111,6 +111,21 @@ public sealed class PairedBootstrapTests
     }
 
     [Test]
+    public void the_average_of_a_group_is_drawn_again_too()
+    {
+        string[] runs = [Run("oe-0", 0, 0, 1), Run("pascl-0", 0, 0, 2)];
+        foreach (var path in runs.Select(run => RunFolder.At(run).Report))
+        {
+            var report = EvaluationReport.Read(path);
+            (report with { Deployed = report.Deployed with { Sets = [report.Deployed.Sets[0] with { Group = SetGroup.Far }] } }).Write(path);
+        }
+
+        var comparison = Compare(runs[..1], runs[1..]);
+        var group = Auroc with { Set = comparison.Groups.Single().Name };
+        Assert.That(Drawn(comparison).Intervals[group], Is.EqualTo(Drawn(comparison).Intervals[Auroc]), "it is the only set");
+    }
+
+    [Test]
     public void a_file_with_ragged_sets_is_refused()
     {
         var run = Run("oe-0", 0, 0, 1);

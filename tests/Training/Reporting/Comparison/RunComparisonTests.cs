@@ -170,6 +170,38 @@ public sealed class RunComparisonTests
     }
 
     [Test]
+    public void groups_of_sets_have_averages_of_their_own_in_every_table_and_file()
+    {
+        var comparison = Compare(ReportedRuns.WriteTwoMethods(parent, InGroups));
+        const string near = "near, mean of 2";
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(comparison.Groups.Select(group => group.Name), Is.EqualTo((string[])[near, "far, mean of 1"]));
+            Assert.That(comparison.Groups[0].Sets, Is.EqualTo((string[])["near", "third"]));
+            Assert.That(comparison.Of(comparison.Methods[1], AverageAuroc with { Set = near }).Mean, Is.EqualTo((0.77 + 0.5) / 2).Within(1e-12));
+            Assert.That(comparison.Differences[0].Differences[AverageAuroc with { Set = near }].Mean, Is.EqualTo((0.77 - 0.73) / 2).Within(1e-12));
+            Assert.That(ComparisonTables.PerSet(comparison, Reading.Deployed).Rows.Select(row => row[0]).Distinct(), Is.EqualTo((string[])["near", "far", "third", near, "far, mean of 1"]));
+            Assert.That(ComparisonTables.Detection(comparison, ComparedMetric.Auroc).Rows.Select(row => row[0]), Is.EqualTo((string[])["near", "far", "third", near, "far, mean of 1", "average"]));
+            foreach (var file in ComparisonFiles.Write(Path.Combine(parent.Path, "written"), comparison))
+            {
+                Assert.That(File.ReadAllText(file), Does.Contain(near), file);
+            }
+        }
+    }
+
+    [Test]
+    public void groups_that_the_runs_do_not_share_are_no_average()
+    {
+        var comparison = Compare(WithSecond(InGroups));
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(comparison.Groups, Is.Empty);
+            Assert.That(comparison.Notes, Has.One.Contains("no average of their own"));
+            Assert.That(Compare(ReportedRuns.WriteTwoMethods(parent)).Notes, Has.None.Contains("no average of their own"), "runs without groups");
+        }
+    }
+
+    [Test]
     public void without_a_common_set_only_classification_is_compared()
     {
         var comparison = Compare(WithSecond(report => report with { Deployed = report.Deployed with { Sets = [] } }));
@@ -229,6 +261,15 @@ public sealed class RunComparisonTests
                 Assert.That(message, Does.Contain(part));
             }
         });
+    }
+
+    // The sets near and far in their groups, and a third near one of which every run has the same AUROC.
+    private static EvaluationReport InGroups(EvaluationReport report)
+    {
+        OodSetReport[] sets = [.. report.Deployed.Sets];
+        var third = sets[0] with { Name = "third", Result = sets[0].Result with { Metrics = sets[0].Result.Metrics with { Auroc = 0.5 } } };
+        sets = [sets[0] with { Group = SetGroup.Near }, sets[1] with { Group = SetGroup.Far }, third with { Group = SetGroup.Near }];
+        return report with { Deployed = report.Deployed with { Sets = sets }, Main = report.Main with { Sets = sets }, Auxiliary = report.Auxiliary with { Sets = sets } };
     }
 
     private string[] WithSecond(Func<EvaluationReport, EvaluationReport> change) =>
