@@ -22,7 +22,7 @@ public sealed class WeightAverage : IDisposable
     {
         using var frozen = torch.no_grad();
         step = 1 - decay;
-        pairs = [.. averaged.Select(entry => (entry.Name, entry.Weights, entry.Weights.detach().clone().DetachFromDisposeScope()))];
+        pairs = [.. averaged.Select(entry => (entry.Name, entry.Weights, entry.Weights.clone().DetachFromDisposeScope()))];
     }
 
     /// <summary>What is not in the network now, by name: the average while it trains, and the trained weights inside of <see cref="InPlaceOfWeights"/>.</summary>
