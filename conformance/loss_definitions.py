@@ -4,6 +4,8 @@ derivative is written down and none can be wrong together with the equation.
 A batch has the rows [view 1 of N images; view 2, where there are two; K outliers; rows mixed of others]; labels are those of the N images.
 """
 
+from math import lgamma
+
 import numpy as np
 
 STEP = 1e-100
@@ -220,6 +222,70 @@ def eat(p, batch):
     }
 
 
+def rna(p, batch):
+    """The rows of outliers have no loss; projections are not of unit length."""
+    inside = cross_entropy(batch.inside + log_prior(batch.inputs["counts"], p["adjustment"]), batch.labels)
+    gain = -np.log(1 + norm(batch.projection[: batch.ends[0]])).mean()
+    return {"total": inside + p["weight"] * gain, "in-distribution": inside, "norm-gain": gain}
+
+
+def tscl(p, batch):
+    """`prototypes` are those of the tail classes, in the order of the classes: unit rows, as they come from the network."""
+    classes, tail = batch.logits.shape[1] - 1, batch.inputs["tail"]
+    inside = cross_entropy(batch.inside, batch.labels)
+    exposed = cross_entropy(batch.outliers, np.full(len(batch.outliers), classes))
+    rows = [row for row, label in enumerate(batch.labels) if tail[label]]
+    labels = [batch.labels[row] for row in rows] + [label for label in range(classes) if tail[label]]
+    anchors = np.vstack([batch.projection[rows], batch.prototypes])
+    similar = anchors @ np.vstack([anchors, batch.projection[batch.ends[0] :]]).T / p["temperature"]
+    contrast = 0
+    for row, label in enumerate(labels):
+        positives = [other for other in range(len(labels)) if other != row and labels[other] == label]
+        if positives:
+            contrast -= (similar[row, positives].mean() - log_sum(np.delete(similar[row], row)[None])[0]) / len(labels)
+    total = inside + p["outlierWeight"] * exposed + p["contrastiveWeight"] * contrast
+    return {"total": total, "in-distribution": inside, "outliers": exposed, "contrastive": contrast}
+
+
+def log_bessel(order, x):
+    """log I(x) - order log x by the power series, whose terms are positive, for real x; a complex step moves it by its slope, a quotient of two such series."""
+
+    def series(order, x):
+        k = np.arange(400)
+        factorials = np.array([lgamma(n + 1) + lgamma(n + order + 1) for n in k])
+        return np.logaddexp.reduce((2 * k) * np.log(np.real(x) / 2)[..., None] - factorials, axis=-1) - order * np.log(2)
+
+    value = series(order, x)
+    return value + 1j * np.imag(x) * np.exp(series(order + 1, x) - value) * np.real(x)
+
+
+def directions(features, means, temperature):
+    """s: (N, C), of features and the means of the classes' features."""
+    width, lengths = means.shape[1], np.sqrt((means**2).sum(1))
+    kappa = np.array([min(width * r / (1 - r * r), 1e5) if r < 1 else 1e5 for r in lengths])
+    moved = (kappa / lengths)[:, None] * means + features[:, None] / temperature
+    return log_bessel(width / 2 - 1, np.sqrt((moved * moved).sum(2))) - np.real(log_bessel(width / 2 - 1, kappa))
+
+
+def patt(p, batch):
+    """`means` and `seen` are those of the classes before the batch; the second and the third view are each followed before they are contrasted, without gradient."""
+    prior, labels, images = log_prior(batch.inputs["counts"], 1), batch.labels[: batch.images], batch.images
+    inside = cross_entropy(batch.logits[:images] / p["logitTemperature"] + prior, labels)
+    exposed = exposure(batch.outliers)
+    means, seen, contrast = batch.inputs["means"].astype(float), batch.inputs["seen"].astype(float), 0
+    for view in (1, 2):
+        features = batch.features[view * images : (view + 1) * images]
+        if not p["raw"]:
+            features = features / np.sqrt((features * features).sum(1))[:, None]
+        means, seen = means.copy(), seen.copy()
+        for row, label in enumerate(labels):
+            seen[label] += 1
+            means[label] += (np.real(features[row]) - means[label]) / seen[label]
+        contrast += cross_entropy(directions(features, means, p["temperature"]) + prior, labels) / 2
+    total = contrast + p["logitWeight"] * inside + p["outlierWeight"] * exposed
+    return {"total": total, "in-distribution": inside, "outliers": exposed, "contrastive": contrast}
+
+
 def logit_adjusted(p, batch):
     """The second phase: cross entropy of z + tau log prior over the columns of the classes."""
     adjustment = log_prior(batch.inputs["counts"], p["tau"])
@@ -245,6 +311,9 @@ LOSSES = {
     "berl": berl,
     "cocl": cocl,
     "eat": eat,
+    "rna": rna,
+    "tscl": tscl,
+    "patt": patt,
     "second phase": logit_adjusted,
     "second phase of eat": eat_second,
 }

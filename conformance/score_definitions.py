@@ -296,6 +296,7 @@ SCORES = {
     "mahalanobis-normalised": lambda model, p: distances(model, True),
     "knn": lambda model, p: nearest(model, p["k"], p["per-class"]),
     "gradnorm": lambda model, p: gradnorm(model, 1 / model.classes),
+    "feature-norm": lambda model, p: -np.sqrt((model.test**2).sum(1)),
     "gen": lambda model, p: generalised_entropy(model.z, p["gamma"], p["largest"]),
     "kl-matching": lambda model, p: kl_matching(model),
     "rmds": lambda model, p: distances(model, False) - distances(model, False, is_one=True),

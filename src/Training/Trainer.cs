@@ -222,6 +222,11 @@ public sealed class Trainer : IDisposable
 
         using var steps = new TrainingSteps(phase, Model, data, device);
         resumed?.LoadInto(steps.Optimiser);
+        if (steps.Average is { } average)
+        {
+            resumed?.LoadInto(average);
+        }
+
         resumed?.RestoreRandomState();
         resumed = null;
 
@@ -233,9 +238,11 @@ public sealed class Trainer : IDisposable
             ranks.Ask(isSaveDue: false, cancellation).ThrowIfStop();
         }
 
-        // The checkpoint holds what the phase ends with: the best epoch's weights, or in a phase without epochs what it began with.
+        // The checkpoint holds what the phase ends with: the average of the weights, the best epoch's, or in a phase without epochs what it began with.
+        steps.Average?.Keep();
         best.Restore(phase.Name, Model);
-        Save(steps, journal, null);
+        phase.Leave(Model);
+        Save(steps, journal, null, isOver: true);
     }
 
     private void RunEpoch(TrainingSteps steps, RunJournal journal, IDisposable mark, CancellationToken cancellation)
@@ -280,21 +287,28 @@ public sealed class Trainer : IDisposable
     private void FinishEpoch(TrainingSteps steps, RunJournal journal, double[] means)
     {
         var phase = steps.Phase;
-        history.Add(new EpochRecord(
-            phase.Name, position.Epoch + 1, steps.Objective.Named(means), steps.Optimiser.LearningRate, best.Accuracy(Model, phase.Branch)));
-        position = position.NextEpoch;
-        best.Keep(history, Info(steps, journal, null), Model);
+        using (steps.Average?.InPlaceOfWeights())
+        {
+            history.Add(new EpochRecord(
+                phase.Name, position.Epoch + 1, steps.Objective.Named(means), steps.Optimiser.LearningRate, best.Accuracy(Model, phase.Branch)));
+            position = position.NextEpoch;
+            best.Keep(history, Info(steps, journal, null), Model);
+        }
+
         Save(steps, journal, null);
         journal.WritePage();
     }
 
-    private void Save(TrainingSteps steps, RunJournal journal, UnfinishedEpoch? interrupted)
+    // Whatever opens the file sees the average where there is one; only resuming reads the weights beside it.
+    private void Save(TrainingSteps steps, RunJournal journal, UnfinishedEpoch? interrupted, bool isOver = false)
     {
         RequireFiniteWeights(steps.Phase);
         ranks.RequireSameWeights(Model);
+        var average = isOver ? null : steps.Average;
+        using var exchanged = average?.InPlaceOfWeights();
         if (folder.IsWritten)
         {
-            Checkpoint.Save(folder.Checkpoint, Info(steps, journal, interrupted), Model, steps.Optimiser);
+            Checkpoint.Save(folder.Checkpoint, Info(steps, journal, interrupted), Model, steps.Optimiser, average);
         }
 
         lastSave = Stopwatch.GetTimestamp();

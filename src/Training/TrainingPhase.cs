@@ -32,11 +32,17 @@ public sealed record TrainingPhase
     /// <summary>Done once before the first step of the phase; not repeated when a run is resumed inside it.</summary>
     public required Action<DualBranchNetwork> Enter { get; init; }
 
+    /// <summary>Done after its last step, before the checkpoint that it ends with.</summary>
+    public Action<DualBranchNetwork> Leave { get; init; } = _ => { };
+
     /// <summary>The parameters that are trained; all others are frozen.</summary>
     public required TrainableParameters Trained { get; init; }
 
     /// <summary>What the learning rate is multiplied by for the parameters before the features, and 1 for those behind them.</summary>
     public double BackboneRate { get; init; } = 1;
+
+    /// <summary>D of the average of the weights that the phase ends with; null where it ends with the weights themselves.</summary>
+    public double? AverageDecay { get; init; }
 
     /// <summary>Makes what is minimised, for the network that has entered the phase. The caller disposes it.</summary>
     public required Func<DualBranchNetwork, Objective> NewObjective { get; init; }
@@ -86,8 +92,10 @@ public sealed record TrainingPhase
                 StartingWeights.Load(recipe, model);
                 method.Begin(recipe, model, data);
             },
+            Leave = model => method.Conclude(recipe, model, data),
             Trained = recipe.Trained,
             BackboneRate = recipe.BackboneRate,
+            AverageDecay = recipe.EmaDecay,
             NewObjective = model => method.FirstObjective(recipe, data.Training.CountPerClass(), device, model),
         };
     }
@@ -117,6 +125,7 @@ public sealed record TrainingPhase
         // With the main branch's running statistics: in-distribution statistics, tracked in the first phase, are no better a start (RESULTS.md).
         Enter = model => model.CopyMainToAuxiliary(),
         Trained = recipe.Finetuned,
+        AverageDecay = recipe.EmaDecay,
         NewObjective = _ => MethodDefinition.Find(recipe.Method).SecondObjective(recipe, data.Training.CountPerClass(), device),
     };
 }

@@ -34,6 +34,7 @@ internal sealed class TrainingSteps : IDisposable
 
         // The objective is computed by every rank over all rows, so what it reads directly has its whole gradient there.
         gradients = new GradientSums(ranks, trained, name => name.StartsWith(DualBranchNetwork.MethodPrefix, StringComparison.Ordinal));
+        Average = phase.AverageDecay is { } decay ? new WeightAverage(decay, model.AveragedState(phase.Branch)) : null;
         Objective = phase.NewObjective(model);
         loader = NewLoader(phase, data, device);
         loader.Prepared = clock is null ? null : clock.Prepared;
@@ -44,6 +45,9 @@ internal sealed class TrainingSteps : IDisposable
     public Objective Objective { get; }
 
     public Optimiser Optimiser { get; }
+
+    /// <summary>The average of the weights; null where the phase has none.</summary>
+    public WeightAverage? Average { get; }
 
     public int PerEpoch => loader.StepsPerEpoch;
 
@@ -96,6 +100,7 @@ internal sealed class TrainingSteps : IDisposable
         gradients.Finish();
         clock?.Begin(StepPart.Optimiser);
         Optimiser.Step();
+        Average?.Follow();
         clock?.Begin(StepPart.Rest);
         sums.Add(terms);
     }
@@ -106,6 +111,7 @@ internal sealed class TrainingSteps : IDisposable
         loader.Dispose();
         Objective.Dispose();
         Optimiser.Dispose();
+        Average?.Dispose();
     }
 }
 

@@ -145,6 +145,16 @@ public sealed class LossConformanceTests
             case Method.Eat:
                 var eat = new EatRecipe { MixedWeight = p("mixedWeight", 0), OutlierWeight = p("outlierWeight", 0) };
                 return new EatObjective(eat, new AbstentionHeads((int)p("heads", 0), (int)p("classes", 0)), new TailCutMix([], [], seed: 0));
+            case Method.Rna:
+                return new RnaObjective(new RnaRecipe { Weight = p("weight", 0), Adjustment = p("adjustment", 0) }, @case.Integers("counts"), device);
+            case Method.Tscl:
+                var tscl = new TsclRecipe { OutlierWeight = p("outlierWeight", 0), ContrastiveWeight = p("contrastiveWeight", 0), Temperature = p("temperature", 0) };
+                return new TsclObjective(tscl, @case.Flags("tail"), _ => prototypes!);
+            case Method.Patt:
+                var patt = new PattRecipe { LogitTemperature = p("logitTemperature", 0), LogitWeight = p("logitWeight", 0), OutlierWeight = p("outlierWeight", 0) };
+                var (means, width) = @case.Matrix("means");
+                var directions = new ClassDirections(tensor(means).reshape(-1, width), tensor(@case.Numbers("seen")), p("temperature", 0), p("raw", 0) == 0);
+                return new PattObjective(patt, @case.Integers("counts"), directions, CPU);
             case SecondPhaseOfEat:
                 var recipe = Presets.Find("quickstart").Recipe;
                 var columns = @case.Matrix("logits").Columns / (int)p("heads", 0);

@@ -32,6 +32,9 @@ public sealed class NothingIsReadTests
     [TestCase(Method.EnergyOutlierExposure, 0)]
     [TestCase(Method.Cocl, 0)]
     [TestCase(Method.Eat, 0)]
+    [TestCase(Method.Rna, 0)]
+    [TestCase(Method.Tscl, 0)]
+    [TestCase(Method.Patt, 0)]
     [Platform("Linux")]
     public void a_step_of_the_first_phase_reads_nothing_but_the_slope_of_the_contrastive_loss_on_the_cpu(string method, int readings)
     {

@@ -10,12 +10,14 @@ namespace Pascl.Training.Checkpoints;
 /// <summary>
 /// Everything a run needs to continue, in one safetensors file that other tools can open too: <c>model.KEY</c> (keys as in
 /// <c>state_dict</c>),
-/// <c>optimiser.PARAMETER.STATE</c>, <c>random.torch</c>, and <see cref="CheckpointInfo"/> as metadata.
+/// <c>optimiser.PARAMETER.STATE</c>, <c>random.torch</c>, and <see cref="CheckpointInfo"/> as metadata. A run that averages its weights has the average there, as what is
+/// evaluated, and beside it <c>training.KEY</c>: the weights that the next step goes on from.
 /// </summary>
 public sealed class Checkpoint : IDisposable
 {
     private const string ModelPrefix = "model.";
     private const string OptimiserPrefix = "optimiser.";
+    private const string TrainingPrefix = "training.";
     private const string RandomState = "random.torch";
 
     private readonly SafetensorsFile file;
@@ -49,14 +51,16 @@ public sealed class Checkpoint : IDisposable
     /// <param name="info">Where the run stands.</param>
     /// <param name="model">The model, on any device.</param>
     /// <param name="optimiser">The optimiser of the current phase; <see langword="null"/> where no step will follow.</param>
+    /// <param name="average">The average of the weights, which is in the model now; null where the model has the weights themselves.</param>
     /// <exception cref="InputException">It could not be written; the checkpoint before is still there, and the message says of which epoch
     /// it is.</exception>
-    public static void Save(string path, CheckpointInfo info, torch.nn.Module model, Optimiser? optimiser = null)
+    public static void Save(string path, CheckpointInfo info, torch.nn.Module model, Optimiser? optimiser = null, WeightAverage? average = null)
     {
         using var scope = torch.NewDisposeScope();
         var tensors = new Dictionary<string, torch.Tensor> { [RandomState] = torch.get_rng_state() };
         Add(ModelPrefix, model.state_dict());
         Add(OptimiserPrefix, optimiser?.State() ?? []);
+        Add(TrainingPrefix, average?.Outside.ToDictionary() ?? []);
         DurableFile.Replace(path, stream => SafetensorsFile.Write(stream, tensors, info.ToMetadata()), () => LastGood(path));
 
         void Add(string prefix, Dictionary<string, torch.Tensor> values)
@@ -113,6 +117,19 @@ public sealed class Checkpoint : IDisposable
     /// loaded.</exception>
     public void LoadInto(Optimiser optimiser) =>
         optimiser.Restore(state => StrictLoading.Load(file, OptimiserPrefix, state, "the optimiser"));
+
+    /// <summary>
+    /// Puts the weights that training goes on from in the place of the average, which was loaded into the model. A phase that is over has its average alone, and goes on from it.
+    /// </summary>
+    /// <exception cref="InputException">As above.</exception>
+    public void LoadInto(WeightAverage average)
+    {
+        if (file.Entries.Keys.Any(name => name.StartsWith(TrainingPrefix, StringComparison.Ordinal)))
+        {
+            StrictLoading.Load(file, TrainingPrefix, average.Outside, "the average of the weights");
+            average.Exchange();
+        }
+    }
 
     /// <summary>Sets torch's global random generator to where it stood.</summary>
     /// <exception cref="InputException">The file holds no random state.</exception>

@@ -15,7 +15,7 @@ namespace Pascl.Training.Data;
 /// the batch, the rows of <see cref="Share"/> alone; everything else is of the whole batch on every rank.
 /// </param>
 /// <param name="Labels">(ClassifiedCount), int64: the class of each in-distribution image, the same for every view.</param>
-/// <param name="Views">Augmented views per in-distribution image, 1 or 2.</param>
+/// <param name="Views">Augmented views per in-distribution image, 1 to 3.</param>
 public sealed record Batch(torch.Tensor Images, torch.Tensor Labels, int Views) : IDisposable
 {
     private readonly long? outlierCount;
@@ -114,7 +114,7 @@ public sealed record BatchPlan
     /// <summary>Outlier images in a batch, K; 0 without outliers.</summary>
     public int OutlierBatchSize { get; init; }
 
-    /// <summary>Augmented views of every in-distribution image, 1 or 2. Outliers have one.</summary>
+    /// <summary>Augmented views of every in-distribution image, 1 to 3. Outliers have one.</summary>
     public int Views { get; init; } = 1;
 
     /// <summary>The part of an image that a view shows; null for a crop of the square behind a border, by <see cref="Augmentation"/>.</summary>
@@ -190,7 +190,13 @@ internal sealed class BatchBuilder : IDisposable
         var (images, outliers) = (plan.Share.Of(plan.BatchSize), plan.Share.Of(plan.OutlierBatchSize));
         var (height, width, channels) = trainingViews.Shape;
         var pixels = torch.empty(plan.RowsOf(plan.Share), height, width, channels, device: trainingViews.Device); // (Views * N + K, H, W, 3)
-        trainingViews.MakeAll(start + images.First, first.Epoch, RandomStream.FirstView, plan.Views, pixels.narrow(0, 0, plan.Views * images.Count));
+        var firstViews = Math.Min(2, plan.Views);
+        trainingViews.MakeAll(start + images.First, first.Epoch, RandomStream.FirstView, firstViews, pixels.narrow(0, 0, firstViews * images.Count));
+        if (plan.Views == 3)
+        {
+            trainingViews.Make(start + images.First, first.Epoch, RandomStream.ThirdView, pixels.narrow(0, 2 * images.Count, images.Count));
+        }
+
         outlierViews?.Make(
             (step * plan.OutlierBatchSize) + outliers.First, first.Epoch, RandomStream.Outlier, pixels.narrow(0, plan.Views * images.Count, outliers.Count));
 

@@ -108,7 +108,7 @@ public sealed class BatchLoader : IDisposable
     {
         Require(plan.BatchSize >= 1, $"The batch size is {plan.BatchSize}; it must be at least 1.");
         Require(plan.OutlierBatchSize >= 0, $"The outlier batch size is {plan.OutlierBatchSize}; it must be 0 (no outliers) or more.");
-        Require(plan.Views is 1 or 2, $"The number of views is {plan.Views}; it must be 1 or 2.");
+        Require(plan.Views is >= 1 and <= 3, $"The number of views is {plan.Views}; it must be 1, 2 or 3.");
         Require(plan.Workers >= 1, $"The number of data threads is {plan.Workers}; it must be at least 1.");
         Require(plan.Prefetch >= 1, $"The number of batches prepared ahead is {plan.Prefetch}; it must be at least 1.");
         Require(

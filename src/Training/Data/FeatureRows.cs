@@ -62,7 +62,7 @@ internal sealed unsafe class FeatureBlock(string path, long offset, int count, i
 
 /// <summary>
 /// Draws the views of images from those whose features are at hand: which one depends on the seed, the epoch, the image and the stream alone. The second view of an
-/// image in a batch is another one than the first, where there are two.
+/// image in a batch is another one than the first, where there are two, and the third another one than both, where there are three.
 /// </summary>
 internal sealed class FeatureViews(FeatureRows features, BatchPlan plan) : AugmentedViews
 {
@@ -90,6 +90,14 @@ internal sealed class FeatureViews(FeatureRows features, BatchPlan plan) : Augme
         var count = features.ViewCount;
         var random = new RandomSequence(plan.Seed, epoch, image, stream == RandomStream.Outlier ? RandomStream.OutlierFeatures : RandomStream.Features);
         var view = random.Below(count);
-        return stream == RandomStream.FirstView + 1 && count > 1 ? (view + 1 + random.Below(count - 1)) % count : view;
+        if (count == 1 || stream is RandomStream.FirstView or RandomStream.Outlier)
+        {
+            return view;
+        }
+
+        var step = random.Below(count - 1);
+        return stream != RandomStream.ThirdView ? (view + 1 + step) % count
+            : count == 2 ? view
+            : (view + 1 + ((step + 1 + random.Below(count - 2)) % (count - 1))) % count;
     }
 }

@@ -41,6 +41,9 @@ internal static class RandomStream
     /// <summary>Virtual outliers around the classes' projections.</summary>
     public const int Annulus = 12;
 
+    /// <summary>Augmentation of the third view.</summary>
+    public const int ThirdView = 13;
+
     /// <summary>Which of the views whose features are at hand a training image has.</summary>
     public const int Features = 14;
 
@@ -52,6 +55,9 @@ internal static class RandomStream
 
     /// <summary>First of the streams of the built-in sets of noise.</summary>
     public const int Noise = 24;
+
+    /// <summary>The directions of the classes' features before any was seen.</summary>
+    public const int ClassDirections = 32;
 }
 
 /// <summary>Draws one random number after the other from an address of <see cref="CounterRandom"/>.</summary>

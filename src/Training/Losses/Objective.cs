@@ -85,13 +85,14 @@ internal sealed class LogitObjective : Objective
     /// <param name="outlierWeight">lambda1; null without outliers.</param>
     /// <param name="adjustment">Added to the logits of in-distribution rows, by class; null for plain cross entropy.</param>
     /// <param name="columns">The first so many outputs are the logits of the classes; null where all are.</param>
-    public LogitObjective(ComputeDevice device, double? outlierWeight = null, double[]? adjustment = null, long? columns = null)
+    /// <param name="labelSmoothing">The share of a label that is spread evenly over all classes.</param>
+    public LogitObjective(ComputeDevice device, double? outlierWeight = null, double[]? adjustment = null, long? columns = null, double labelSmoothing = 0)
     {
         this.columns = columns;
         TermNames = outlierWeight is null ? ["total", "in-distribution"] : ["total", "in-distribution", "outliers"];
         Module<Tensor, Tensor, LossTerms> objective = device.Kernels is { } kernels
-            ? new ObjectiveKernelLoss(kernels, outlierWeight ?? 0, adjustment)
-            : new ObjectiveTorchLoss(outlierWeight ?? 0, adjustment);
+            ? new ObjectiveKernelLoss(kernels, outlierWeight ?? 0, adjustment, labelSmoothing)
+            : new ObjectiveTorchLoss(outlierWeight ?? 0, adjustment, labelSmoothing);
         loss = objective.to(device.Torch);
     }
 

@@ -13,16 +13,20 @@ namespace Pascl.Training.Losses;
 public sealed class ObjectiveTorchLoss : Module<Tensor, Tensor, LossTerms>
 {
     private readonly double outlierWeight;
+    private readonly double labelSmoothing;
     private readonly OutlierExposureLoss exposure = new();
     private readonly Tensor adjustment;
 
     /// <summary>Creates the loss.</summary>
     /// <param name="outlierWeight">lambda of L = L_in + lambda L_out.</param>
     /// <param name="adjustment">Added to the logits of in-distribution rows, by class: <see cref="LogitAdjustment.Of"/>; null for plain cross entropy.</param>
-    public ObjectiveTorchLoss(double outlierWeight = 0, IReadOnlyList<double>? adjustment = null)
+    /// <param name="labelSmoothing">
+    /// S: the cross entropy is (1 - S) of that to the label and S of that to the uniform distribution (Szegedy et al., CVPR 2016), as torch's <c>label_smoothing</c>.
+    /// </param>
+    public ObjectiveTorchLoss(double outlierWeight = 0, IReadOnlyList<double>? adjustment = null, double labelSmoothing = 0)
         : base(nameof(ObjectiveTorchLoss))
     {
-        this.outlierWeight = outlierWeight;
+        (this.outlierWeight, this.labelSmoothing) = (outlierWeight, labelSmoothing);
         this.adjustment = tensor((adjustment ?? []).ToArray(), ScalarType.Float64).DetachFromDisposeScope(); // (C) or (0)
         RegisterComponents();
     }
@@ -37,7 +41,7 @@ public sealed class ObjectiveTorchLoss : Module<Tensor, Tensor, LossTerms>
         var outlierCount = logits.shape[0] - classified;
         var inDistribution = logits.narrow(0, 0, classified);
         inDistribution = adjustment.numel() == 0 ? inDistribution : inDistribution + adjustment.to(logits.dtype);
-        var crossEntropy = functional.cross_entropy(inDistribution, labels);
+        var crossEntropy = functional.cross_entropy(inDistribution, labels, label_smoothing: labelSmoothing);
         if (outlierCount == 0)
         {
             crossEntropy.MoveToOuterDisposeScope();
@@ -60,16 +64,20 @@ public sealed class ObjectiveKernelLoss : Module<Tensor, Tensor, LossTerms>
     private readonly ObjectiveLoss kernels;
     private readonly ObjectiveLossOperation operation;
     private readonly Tensor adjustment;
+    private readonly Tensor none = empty(0, ScalarType.Float32).DetachFromDisposeScope();
+    private readonly double labelSmoothing;
 
     /// <summary>Creates the loss.</summary>
     /// <param name="device">What the kernels run on: the device of the logits.</param>
     /// <param name="outlierWeight">lambda of L = L_in + lambda L_out.</param>
     /// <param name="adjustment">Added to the logits of in-distribution rows, by class: <see cref="LogitAdjustment.Of"/>; null for plain cross entropy.</param>
-    public ObjectiveKernelLoss(KernelDevice device, double outlierWeight = 0, IReadOnlyList<double>? adjustment = null)
+    /// <param name="labelSmoothing">S, as that of <see cref="ObjectiveTorchLoss"/>; above 0 it takes a launch more each way.</param>
+    public ObjectiveKernelLoss(KernelDevice device, double outlierWeight = 0, IReadOnlyList<double>? adjustment = null, double labelSmoothing = 0)
         : base(nameof(ObjectiveKernelLoss))
     {
         kernels = new ObjectiveLoss(device);
         operation = new ObjectiveLossOperation(kernels, device, (float)outlierWeight);
+        this.labelSmoothing = labelSmoothing;
         this.adjustment = tensor((adjustment ?? []).Select(value => (float)value).ToArray()).DetachFromDisposeScope(); // (C) or (0)
         RegisterComponents();
     }
@@ -80,11 +88,23 @@ public sealed class ObjectiveKernelLoss : Module<Tensor, Tensor, LossTerms>
     public override LossTerms forward(Tensor logits, Tensor labels)
     {
         using var scope = NewDisposeScope();
-        var losses = ObjectiveLossFunction.Losses(operation, logits.to(ScalarType.Float32), labels, adjustment); // (3)
+        var single = logits.to(ScalarType.Float32);
+        var losses = ObjectiveLossFunction.Losses(operation, single, labels, adjustment); // (3)
+        var (total, inDistribution) = labelSmoothing == 0 ? (losses[0], losses[1]) : Smoothed(losses, single, labels);
         return new LossTerms(
-            losses[0].MoveToOuterDisposeScope(),
-            losses[1].MoveToOuterDisposeScope(),
+            total.MoveToOuterDisposeScope(),
+            inDistribution.MoveToOuterDisposeScope(),
             logits.shape[0] > labels.shape[0] ? losses[2].MoveToOuterDisposeScope() : null);
+    }
+
+    // The cross entropy to the uniform distribution is what the kernels compute of outliers: rows without labels.
+    private (Tensor Total, Tensor InDistribution) Smoothed(Tensor losses, Tensor logits, Tensor labels)
+    {
+        var rows = logits.narrow(0, 0, labels.shape[0]);
+        rows = adjustment.numel() == 0 ? rows : rows + adjustment;
+        var uniform = ObjectiveLossFunction.Losses(operation, rows, labels.narrow(0, 0, 0), none)[2];
+        var smoothed = losses[1] + (labelSmoothing * (uniform - losses[1]));
+        return (smoothed + (operation.OutlierWeight * losses[2]), smoothed);
     }
 
     /// <inheritdoc/>

@@ -46,7 +46,7 @@ internal sealed class BerlMethod() : EnergyMethod(Method.Berl, finetuningEpochs:
         var (energy, berl) = (recipe.Baselines.Energy, recipe.Baselines.Berl);
         var hinge = new BalancedOutlierHinge(
             model.Method!.ClassShares!, berl.MarginExponent, berl.WeightExponent, energy.OutlierMargin, berl.MarginSlope, berl.DetachesPrior);
-        return new EnergyObjective(energy, recipe.Representation.Epochs, hinge.to(device.Torch));
+        return new EnergyObjective(energy, recipe.Representation.Epochs, hinge.to(device.Torch), recipe.Loss.LabelSmoothing);
     }
 }
 

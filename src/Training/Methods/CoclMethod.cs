@@ -290,14 +290,16 @@ internal sealed class OutlierColumnReadout(double[] adjustment, bool calibratesA
     public override string ScoreName => "outlier-probability";
 
     public override string Meaning =>
-        "Softmax probability of the outlier column of the score branch, after tau log prior was subtracted from the logits of the classes; " +
+        $"Softmax probability of the outlier column of the score branch{(IsCalibrated ? ", after tau log prior was subtracted from the logits of the classes" : "")}; " +
         "higher = more out-of-distribution.";
 
-    public override string Constants =>
+    public override string Constants => !IsCalibrated ? "The score has no constants." :
         "tau is a constant of the recipe (1 unless it was given); the class shares are those of the training images. Nothing is fitted to other images.";
 
     /// <summary>C, the number of classes.</summary>
     public int ClassCount => adjustment.Length;
+
+    private bool IsCalibrated => Array.Exists(adjustment, value => value != 0);
 
     /// <summary>(C): what is subtracted from the logits of the classes of a branch.</summary>
     public double[] Adjustment(Branch branch) => branch == Branch.Main || calibratesAuxiliary ? adjustment : none;

@@ -10,14 +10,17 @@ internal sealed class CrossEntropyMethod() : MethodDefinition(Method.CrossEntrop
 {
     public override bool UsesOutliers => false;
 
-    public override Objective FirstObjective(Recipe recipe, int[] trainingCounts, ComputeDevice device, DualBranchNetwork model) => new LogitObjective(device);
+    public override IReadOnlyList<RecipeOption> Options => [OptionTable.LabelSmoothing];
+
+    public override Objective FirstObjective(Recipe recipe, int[] trainingCounts, ComputeDevice device, DualBranchNetwork model) =>
+        new LogitObjective(device, labelSmoothing: recipe.Loss.LabelSmoothing);
 }
 
 /// <summary>Cross entropy and outlier exposure.</summary>
 internal sealed class OutlierExposureMethod() : MethodDefinition(Method.OutlierExposure)
 {
-    public override IReadOnlyList<RecipeOption> Options => [OptionTable.OutlierWeight];
+    public override IReadOnlyList<RecipeOption> Options => [OptionTable.OutlierWeight, OptionTable.LabelSmoothing];
 
     public override Objective FirstObjective(Recipe recipe, int[] trainingCounts, ComputeDevice device, DualBranchNetwork model) =>
-        new LogitObjective(device, recipe.Loss.OutlierWeight);
+        new LogitObjective(device, recipe.Loss.OutlierWeight, labelSmoothing: recipe.Loss.LabelSmoothing);
 }

@@ -17,7 +17,7 @@ internal abstract class EnergyMethod(string name, int finetuningEpochs) : Method
     private const double LearningRate = 1e-3;
     private const double FinalLearningRate = 1e-6;
 
-    public override IReadOnlyList<RecipeOption> Options => EnergyRecipe.Options;
+    public override IReadOnlyList<RecipeOption> Options => [.. EnergyRecipe.Options, OptionTable.LabelSmoothing];
 
     /// <summary>
     /// From initial weights the schedule stays; from a trained network (<see cref="Recipe.StartingRun"/>) it is the authors' finetuning. The second phase has no
@@ -51,7 +51,7 @@ internal abstract class EnergyMethod(string name, int finetuningEpochs) : Method
 internal sealed class EnergyOutlierExposureMethod() : EnergyMethod(Method.EnergyOutlierExposure, finetuningEpochs: 10)
 {
     public override Objective FirstObjective(Recipe recipe, int[] trainingCounts, ComputeDevice device, DualBranchNetwork model) =>
-        new EnergyObjective(recipe.Baselines.Energy, recipe.Representation.Epochs);
+        new EnergyObjective(recipe.Baselines.Energy, recipe.Representation.Epochs, labelSmoothing: recipe.Loss.LabelSmoothing);
 }
 
 /// <summary>Squared hinges of the energy E = -log sum exp z (Liu et al., NeurIPS 2020); the values are those of the authors' run script for CIFAR-10.</summary>
@@ -100,6 +100,7 @@ public sealed record EnergyRecipe
 internal sealed class EnergyObjective : Objective
 {
     private readonly EnergyRecipe settings;
+    private readonly double labelSmoothing;
     private readonly double warmUpEpochs;
     private readonly BalancedOutlierHinge? balanced;
 
@@ -107,9 +108,10 @@ internal sealed class EnergyObjective : Objective
     /// <param name="settings">Weight and margins.</param>
     /// <param name="epochs">Epochs of the phase.</param>
     /// <param name="balanced">The outliers' hinge of BERL, disposed with the objective; null for that of EnergyOE.</param>
-    public EnergyObjective(EnergyRecipe settings, int epochs, BalancedOutlierHinge? balanced = null)
+    /// <param name="labelSmoothing">The share of a label that is spread evenly over all classes in the cross entropy.</param>
+    public EnergyObjective(EnergyRecipe settings, int epochs, BalancedOutlierHinge? balanced = null, double labelSmoothing = 0)
     {
-        (this.settings, this.balanced) = (settings, balanced);
+        (this.settings, this.labelSmoothing, this.balanced) = (settings, labelSmoothing, balanced);
         warmUpEpochs = settings.WarmUp * epochs;
     }
 
@@ -128,7 +130,7 @@ internal sealed class EnergyObjective : Objective
         using var labels = batch.Labels.repeat(batch.Views); // (Views * N)
         var inDistribution = output.Logits.narrow(0, 0, labels.shape[0]);
         var outliers = output.Logits.narrow(0, labels.shape[0], batch.OutlierCount);
-        var crossEntropy = functional.cross_entropy(inDistribution, labels);
+        var crossEntropy = functional.cross_entropy(inDistribution, labels, label_smoothing: labelSmoothing);
         var (inside, insideActive) = EnergyHinge.InDistribution(inDistribution, settings.InDistributionMargin);
         var (outside, outsideActive) = balanced?.Terms(outliers) ?? EnergyHinge.Outliers(outliers, settings.OutlierMargin);
         return new LossTerms(

@@ -29,6 +29,15 @@ public static class Method
 
     /// <summary>Dynamic outlier class learning with tail CutMix (Wei et al., AAAI 2024).</summary>
     public const string Eat = "eat";
+
+    /// <summary>Representation norm amplification: logit adjustment and long projections.</summary>
+    public const string Rna = "rna";
+
+    /// <summary>An outlier class, and tail images contrasted with the prototypes of their classes.</summary>
+    public const string Tscl = "tscl";
+
+    /// <summary>Classes as von Mises-Fisher distributions, temperatures, and a classifier that is calibrated (He et al., arXiv 2408.06742).</summary>
+    public const string Patt = "patt";
 }
 
 /// <summary>
@@ -40,7 +49,8 @@ public abstract class MethodDefinition(string name)
 {
     private static readonly NamedParts<MethodDefinition> all = new(
         "method", method => method.Name,
-        new CrossEntropyMethod(), new OutlierExposureMethod(), new PasclMethod(), new EnergyOutlierExposureMethod(), new BerlMethod(), new CoclMethod(), new EatMethod());
+        new CrossEntropyMethod(), new OutlierExposureMethod(), new PasclMethod(), new EnergyOutlierExposureMethod(), new BerlMethod(), new CoclMethod(), new EatMethod(),
+        new RnaMethod(), new TsclMethod(), new PattMethod());
 
     /// <summary>All methods in the order of the help text.</summary>
     public static IReadOnlyList<MethodDefinition> All => all.All;
@@ -112,6 +122,14 @@ public abstract class MethodDefinition(string name)
 
     /// <summary>Done once before the first step of the first phase, with the weights it starts from.</summary>
     public virtual void Begin(Recipe recipe, DualBranchNetwork model, TrainingData data)
+    {
+    }
+
+    /// <summary>
+    /// Done after the last step of the first phase, with the weights that it ends with: the average, or those of the best epoch. A run that is resumed there does it again, which must
+    /// change nothing then.
+    /// </summary>
+    public virtual void Conclude(Recipe recipe, DualBranchNetwork model, TrainingData data)
     {
     }
 

@@ -13,7 +13,7 @@ namespace Pascl.Training.Methods;
 /// <summary>Cross entropy, outlier exposure and the partial asymmetric contrastive loss.</summary>
 internal sealed class PasclMethod() : MethodDefinition(Method.Pascl)
 {
-    public override IReadOnlyList<RecipeOption> Options => [OptionTable.OutlierWeight, OptionTable.ContrastiveWeight, OptionTable.Temperature];
+    public override IReadOnlyList<RecipeOption> Options => [OptionTable.OutlierWeight, OptionTable.ContrastiveWeight, OptionTable.Temperature, OptionTable.LabelSmoothing];
 
     public override bool MakesOutliers => true;
 
@@ -49,13 +49,13 @@ internal sealed class PasclObjective : Objective
     private readonly double contrastWeight;
 
     /// <summary>Creates the objective.</summary>
-    /// <param name="weights">lambda1, lambda2 and the temperature.</param>
+    /// <param name="weights">lambda1, lambda2, the temperature and the label smoothing.</param>
     /// <param name="tailFlags">(C): whether a class's images are anchors.</param>
     /// <param name="device">What it computes on.</param>
     /// <param name="classWeights">(C) weights of the contrastive loss's anchors by class; 1 for each class where it is null.</param>
     public PasclObjective(LossRecipe weights, bool[] tailFlags, ComputeDevice device, IReadOnlyList<double>? classWeights = null)
     {
-        logits = new LogitObjective(device, weights.OutlierWeight);
+        logits = new LogitObjective(device, weights.OutlierWeight, labelSmoothing: weights.LabelSmoothing);
         contrast = new PasclLoss(tailFlags, weights.Temperature, classWeights, device.Kernels).to(device.Torch);
         contrastWeight = weights.ContrastiveWeight;
         TermNames = [.. logits.TermNames, "contrastive"];

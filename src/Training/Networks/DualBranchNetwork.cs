@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using Pascl.Training.Devices;
+using Pascl.Training.Ranks;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -79,7 +80,7 @@ public abstract class DualBranchNetwork : Module<Tensor, Branch, BranchOutput>
         return new BranchOutput(
             ClassifierOf(branch).forward(features).MoveToOuterDisposeScope(),
             features.MoveToOuterDisposeScope(),
-            functional.normalize(ends.Projection.forward(features)).MoveToOuterDisposeScope());
+            Project(features).MoveToOuterDisposeScope());
     }
 
     /// <summary>Both branches in evaluation mode and without gradients; the module's mode is the same afterwards.</summary>
@@ -147,7 +148,7 @@ public abstract class DualBranchNetwork : Module<Tensor, Branch, BranchOutput>
         var chosen = new List<(string, Parameter)>();
         foreach (var (name, parameter) in named_parameters())
         {
-            var isOfBranch = name.Contains("auxiliary", StringComparison.Ordinal) == (branch == Branch.Auxiliary);
+            var isOfBranch = IsOf(name, branch);
             var isBatchNorm = normalisations.Any(normalisation => name.StartsWith(normalisation, StringComparison.Ordinal));
             parameter.requires_grad = isOfBranch && trainable switch
             {
@@ -164,6 +165,13 @@ public abstract class DualBranchNetwork : Module<Tensor, Branch, BranchOutput>
 
         return chosen;
     }
+
+    /// <summary>What an average of the weights is of: the parameters that are trainable now, and the running means and variances of the branch's BatchNorm, with their names.</summary>
+    internal IEnumerable<(string Name, Tensor Value)> AveragedState(Branch branch) => named_parameters()
+        .Where(entry => entry.parameter.requires_grad).Select(entry => (entry.name, (Tensor)entry.parameter))
+        .Concat(named_buffers().Where(entry => entry.name.Contains("running_", StringComparison.Ordinal) && IsOf(entry.name, branch)).Select(entry => (entry.name, entry.buffer)));
+
+    private static bool IsOf(string name, Branch branch) => name.Contains("auxiliary", StringComparison.Ordinal) == (branch == Branch.Auxiliary);
 
     /// <summary>The convolutions in their order, each with the rows and columns of its input, for images of that size.</summary>
     public abstract IEnumerable<(Convolution Convolution, long Height, long Width)> Convolutions(long height, long width);
@@ -218,6 +226,33 @@ public abstract class DualBranchNetwork : Module<Tensor, Branch, BranchOutput>
         return new LinearClassifier(weight[..(Head.ClassCount * FeatureWidth)], bias[..Head.ClassCount]);
     }
 
+    /// <summary>
+    /// The projections of the main classifier's rows of some classes, as if they were features: prototypes of these classes, (classes, 128). Gradients flow into classifier and
+    /// projection. Of several ranks, whose gradients are summed, the first alone has them.
+    /// </summary>
+    /// <param name="classes">(classes), int64, on the network's device.</param>
+    internal Tensor ClassPrototypes(Tensor classes)
+    {
+        using var scope = NewDisposeScope();
+        var prototypes = Project(ends.Classifier.weight!.index_select(0, classes));
+        return (ProcessGroup.Current.IsFirst ? prototypes : prototypes.detach()).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Multiplies the columns of the main classifier: it is then that of features whose entries were multiplied.</summary>
+    /// <param name="scale">(features).</param>
+    internal void ScaleClassifier(Tensor scale)
+    {
+        using var scope = NewDisposeScope();
+        using var frozen = no_grad();
+        ends.Classifier.weight!.mul_(scale.to(ends.Classifier.weight.dtype));
+    }
+
+    private Tensor Project(Tensor features)
+    {
+        var projection = ends.Projection.forward(features);
+        return Head.HasUnitProjection ? functional.normalize(projection) : projection;
+    }
+
     private Linear ClassifierOf(Branch branch) => branch == Branch.Main ? ends.Classifier : ends.AuxiliaryClassifier;
 
     // (B, 3, H, W) -> (B, features)
@@ -259,14 +294,14 @@ public sealed record LinearClassifier(float[] Weight, float[] Bias)
 /// <summary>What one branch computes for a batch of B images with C classes; float32 in every precision.</summary>
 /// <param name="Logits">(B, columns of the head): the branch's classifier; C columns where it is a plain one.</param>
 /// <param name="Features">(B, features): the average of the last stage over the image.</param>
-/// <param name="Projection">(B, 128): the projection head of the contrastive loss; rows of unit length.</param>
+/// <param name="Projection">(B, 128): the projection head of the contrastive loss; rows of unit length unless the head says otherwise.</param>
 public sealed record BranchOutput(Tensor Logits, Tensor Features, Tensor Projection);
 
 /// <summary>What the model says about a batch of B images with C classes at inference.</summary>
 /// <param name="MainLogits">(B, C), or as many columns as the method's head has: the main branch, from which the out-of-distribution score is computed.</param>
 /// <param name="AuxiliaryLogits">As many columns: the auxiliary branch, which names the class.</param>
 /// <param name="Features">(B, features): the main branch's features.</param>
-/// <param name="Projection">(B, 128): the main branch's projection; rows of unit length.</param>
+/// <param name="Projection">(B, 128): the main branch's projection, as above.</param>
 public sealed record ModelOutput(Tensor MainLogits, Tensor AuxiliaryLogits, Tensor Features, Tensor Projection);
 
 /// <summary>Which parameters of its branch a phase trains; the others are frozen.</summary>

@@ -25,8 +25,14 @@ public sealed record NetworkHead(int ClassCount, int Columns)
     /// <summary>Whether the network keeps a mean projection for each class.</summary>
     public bool KeepsClassMeans { get; init; }
 
+    /// <summary>Whether the network keeps a mean feature for each class, and a scale of the features' entries.</summary>
+    public bool KeepsFeatureMeans { get; init; }
+
+    /// <summary>Whether projections are scaled to unit length.</summary>
+    public bool HasUnitProjection { get; init; } = true;
+
     /// <summary>Whether anything is kept beside the classifier.</summary>
-    internal bool KeepsState => Prototypes > 0 || KeepsClassShares || KeepsClassMeans;
+    internal bool KeepsState => Prototypes > 0 || KeepsClassShares || KeepsClassMeans || KeepsFeatureMeans;
 
     /// <summary>Whether there is nothing behind the features but a column for each class.</summary>
     internal bool IsPlain => Columns == ClassCount && !KeepsState;
@@ -41,6 +47,9 @@ public sealed class MethodState : Module
     private readonly Linear? prototypes;
     private readonly Tensor? class_shares;
     private readonly Tensor? class_means;
+    private readonly Tensor? feature_means;
+    private readonly Tensor? feature_counts;
+    private readonly Tensor? feature_scale;
 
     internal MethodState(NetworkHead head, long features)
         : base(nameof(MethodState))
@@ -48,6 +57,13 @@ public sealed class MethodState : Module
         prototypes = head.Prototypes > 0 ? Linear(features, head.Prototypes, hasBias: false) : null;
         class_shares = head.KeepsClassShares ? ones(head.ClassCount, ScalarType.Float64).div_(head.ClassCount).DetachFromDisposeScope() : null; // (C)
         class_means = head.KeepsClassMeans ? zeros(head.ClassCount, DualBranchNetwork.ProjectionWidth).DetachFromDisposeScope() : null;
+        if (head.KeepsFeatureMeans)
+        {
+            feature_means = zeros(head.ClassCount, features, ScalarType.Float64).DetachFromDisposeScope();
+            feature_counts = zeros(head.ClassCount, ScalarType.Float64).DetachFromDisposeScope();
+            feature_scale = ones(features, ScalarType.Float64).DetachFromDisposeScope();
+        }
+
         RegisterComponents();
     }
 
@@ -59,6 +75,15 @@ public sealed class MethodState : Module
 
     /// <summary>(C, <see cref="DualBranchNetwork.ProjectionWidth"/>): a mean projection for each class, zeros until the class is seen; null where the method keeps none.</summary>
     public Tensor? ClassMeans => class_means;
+
+    /// <summary>(C, features), float64: a mean feature for each class; null where the method keeps none.</summary>
+    public Tensor? FeatureMeans => feature_means;
+
+    /// <summary>(C), float64: features that each of <see cref="FeatureMeans"/> is the mean of; null likewise.</summary>
+    public Tensor? FeatureCounts => feature_counts;
+
+    /// <summary>(features), float64: what the columns of the main classifier were multiplied by, ones before that; null likewise.</summary>
+    public Tensor? FeatureScale => feature_scale;
 
     internal void Keep(double[] shares)
     {

@@ -26,6 +26,11 @@ public static class OptionTable
         "--temperature", "temperature of the contrastive loss", loss => loss.Temperature, (loss, value) => loss with { Temperature = value },
         "The temperature", OptionRanges.Positive);
 
+    /// <summary>S, for the methods whose first phase has the cross entropy of the classes.</summary>
+    public static RecipeOption<double> LabelSmoothing { get; } = RecipeParts.Loss.Option(
+        "--label-smoothing", "share of a label that is spread evenly over all classes in the cross entropy of the first phase",
+        loss => loss.LabelSmoothing, (loss, value) => loss with { LabelSmoothing = value }, "The label smoothing", OptionRanges.ShareBelowOne);
+
     private static readonly OptionUse ByOutliers = new("a method that sees outliers", recipe => recipe.UsesOutliers, recipe => $"the method is {recipe.Method}");
 
     private static readonly OptionUse ByOutlierImages = new(
@@ -133,10 +138,14 @@ public static class OptionTable
             recipe => recipe.Patience, (recipe, value) => recipe with { Patience = value }, "The patience", OptionRanges.AtLeast(1).OrNone()) with { Use = ByValidation },
         RecipeParts.Whole.Option(
             "--views", "augmented views of an image in the first phase", recipe => recipe.Views, (recipe, value) => recipe with { Views = value },
-            "The number of views", new OptionRange<int>(value => value is 1 or 2, "1 or 2")),
+            "The number of views", new OptionRange<int>(value => value is >= 1 and <= 3, "1, 2 or 3")),
         RecipeParts.Whole.Option(
             "--colours", "whether the first phase changes colours beside cropping and flipping: true or false",
             recipe => recipe.ChangesColours, (recipe, value) => recipe with { ChangesColours = value }),
+        RecipeParts.Whole.Option(
+            "--ema-decay", "D of the exponential moving average of the weights, e <- D e + (1 - D) w after each step of both phases, which is then what is evaluated",
+            recipe => recipe.EmaDecay, (recipe, value) => recipe with { EmaDecay = value },
+            "The decay of the average of the weights", new OptionRange<double>(value => value is > 0 and < 1, "between 0 and 1").OrNone()),
         RecipeParts.Whole.Option(
             "--seed", "seed of weights, order and augmentation", recipe => recipe.Seed, (recipe, value) => recipe with { Seed = value }),
         RecipeParts.Whole.Option(
@@ -249,6 +258,7 @@ public static class OptionTable
         OutlierWeight,
         ContrastiveWeight,
         Temperature,
+        LabelSmoothing,
         RecipeParts.Loss.Option(
             "--tail-fraction", "k, fraction of classes that are tail", loss => loss.TailFraction, (loss, value) => loss with { TailFraction = value },
             "The tail fraction", OptionRanges.Share),

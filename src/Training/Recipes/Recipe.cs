@@ -51,7 +51,7 @@ public sealed record Recipe
     /// <summary>What the first phase's learning rate is multiplied by for the parameters before the features: convolutions and BatchNorm.</summary>
     public double BackboneRate { get; init; } = 1;
 
-    /// <summary>Augmented views of an in-distribution image in a batch of the first phase, 1 or 2.</summary>
+    /// <summary>Augmented views of an in-distribution image in a batch of the first phase, 1 to 3.</summary>
     public int Views { get; init; } = 2;
 
     /// <summary>Whether the first phase changes the colours of images (jitter, greyscale) beside cropping and flipping them.</summary>
@@ -59,6 +59,9 @@ public sealed record Recipe
 
     /// <summary>Epochs without a better accuracy on held-out images after which a phase ends; null runs every epoch.</summary>
     public int? Patience { get; init; }
+
+    /// <summary>D of the exponential moving average of the weights, which is what is evaluated; null for the weights themselves.</summary>
+    public double? EmaDecay { get; init; }
 
     /// <summary>What stands in for outlier images where there are none.</summary>
     public VirtualOutlierRecipe VirtualOutliers { get; init; } = new();
@@ -281,6 +284,9 @@ public sealed record LossRecipe
     /// <summary>Temperature of the contrastive similarities.</summary>
     public double Temperature { get; init; } = 0.07;
 
+    /// <summary>S, the share of a label that is spread evenly over all classes in the cross entropy of the first phase.</summary>
+    public double LabelSmoothing { get; init; }
+
     /// <summary>k, the fraction of classes whose images are anchors: those with the fewest training images.</summary>
     public double TailFraction { get; init; } = 0.4;
 
@@ -313,6 +319,15 @@ public sealed record BaselinesRecipe
 
     /// <summary>Constants of EAT, which no other method reads.</summary>
     public EatRecipe Eat { get; init; } = new();
+
+    /// <summary>Constants of RNA, which no other method reads.</summary>
+    public RnaRecipe Rna { get; init; } = new();
+
+    /// <summary>Constants of TSCL, which no other method reads.</summary>
+    public TsclRecipe Tscl { get; init; } = new();
+
+    /// <summary>Constants of PATT, which no other method reads.</summary>
+    public PattRecipe Patt { get; init; } = new();
 }
 
 internal static class RecipeChecks

@@ -197,6 +197,7 @@ public sealed class FeatureCacheTests
         {
             Assert.That(drawn.Count(pair => pair.Item1 == pair.Item2), Is.Zero);
             Assert.That(drawn.Distinct().Count(), Is.EqualTo(4 * 3), "every pair of views comes");
+            Assert.That(drawn.Index().Count(pair => views.Choose(0, pair.Index, RandomStream.ThirdView) is var third && (third == pair.Item.Item1 || third == pair.Item.Item2)), Is.Zero);
             Assert.That(Enumerable.Range(0, Images).Select(image => other.Choose(0, image, 0)), Is.Not.EqualTo(drawn.Select(pair => pair.Item1)));
             Assert.That(Enumerable.Range(0, Images).Select(image => views.Choose(1, image, 0)), Is.Not.EqualTo(drawn.Select(pair => pair.Item1)));
             Assert.That(Enumerable.Range(0, Images).Select(image => views.Choose(0, image, RandomStream.Outlier)), Is.Not.EqualTo(drawn.Select(pair => pair.Item1)));

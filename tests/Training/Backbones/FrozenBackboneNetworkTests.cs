@@ -56,6 +56,8 @@ public sealed class FrozenBackboneNetworkTests
     [TestCase(Method.Pascl)]
     [TestCase(Method.EnergyOutlierExposure)]
     [TestCase(Method.Cocl)]
+    [TestCase(Method.Tscl)]
+    [TestCase(Method.Patt)]
     public void methods_train_on_features_and_the_images_give_the_same_predictions_as_the_features(string method)
     {
         recipe = MethodDefinition.Change(recipe, method);

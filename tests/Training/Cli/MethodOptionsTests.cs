@@ -24,6 +24,9 @@ public sealed class MethodOptionsTests
     [TestCase("--method cocl --cocl-outlier-weight 0.1 --cocl-tail-weight 0 --cocl-head-weight 0.2 --cocl-temperature 0.1 --cocl-calibration 0")]
     [TestCase("--method cocl --cocl-next-head-class true --finetune-epochs 2")]
     [TestCase("--method eat --eat-heads 2 --eat-columns 5 --eat-mixed-weight 1 --eat-outlier-weight 2 --eat-abstention-count 0")]
+    [TestCase("--method rna --rna-weight 1 --rna-adjustment 0.5")]
+    [TestCase("--method tscl --tscl-outlier-weight 0.5 --tscl-contrastive-weight 0 --tscl-temperature 0.2 --tscl-tail-fraction 0.4 --ema-decay 0.99")]
+    [TestCase("--method patt --patt-temperature 0.2 --patt-logit-temperature 0.7 --patt-logit-weight 0.1 --patt-outlier-weight 0.5 --patt-raw-features true --patt-calibration false")]
     [TestCase("--method berl --from start --berl-gamma 0.5 --berl-lambda 3 --berl-detach true --energy-weight 0.3")]
     public void options_change_the_recipe_and_its_file_repeats_them(string options)
     {
@@ -107,7 +110,12 @@ public sealed class MethodOptionsTests
     [TestCase("--method cocl --cocl-calibration Infinity", "calibration")]
     [TestCase("--method eat --views 1", "number of views is 1", "2 for eat")]
     [TestCase("--method pascl --views 1", "2 for pascl")]
-    [TestCase("--views 3", "number of views is 3", "1 or 2")]
+    [TestCase("--views 3", "number of views is 3", "2 for pascl")]
+    [TestCase("--method ce --views 4", "number of views is 4", "1, 2 or 3")]
+    [TestCase("--method patt --views 2", "number of views is 2", "3 for patt")]
+    [TestCase("--method patt --patt-temperature 0", "temperature of the features is 0", "above 0")]
+    [TestCase("--method patt --temperature 0.1", "--temperature belongs to --method pascl, but the method is patt.")]
+    [TestCase("--patt-calibration false", "--patt-calibration belongs to --method patt, but the method is pascl.")]
     [TestCase("--method cocl --outliers none", "for --method pascl, but the method is cocl", "--outliers PATH")]
     [TestCase("--method ce --outliers none", "the method is ce: it sees no outliers")]
     [TestCase("--mixed-least-share 0.2", "--mixed-least-share belongs to --outliers none", "the outliers are images")]
@@ -121,6 +129,16 @@ public sealed class MethodOptionsTests
     [TestCase("--outliers none --views 1", "2 for pascl")]
     [TestCase("--method eat --eat-columns 0", "abstention columns is 0")]
     [TestCase("--method eat --eat-heads 0", "heads is 0")]
+    [TestCase("--rna-weight 1", "--rna-weight belongs to --method rna, but the method is pascl.")]
+    [TestCase("--method rna --rna-adjustment -1", "RNA's logit adjustment is -1")]
+    [TestCase("--method rna --outlier-weight 1", "but the method is rna")]
+    [TestCase("--method tscl --views 1", "number of views is 1", "2 for tscl")]
+    [TestCase("--method tscl --tscl-tail-fraction 0", "tail fraction is 0", "above 0 and at most 1")]
+    [TestCase("--method cocl --tscl-temperature 1", "--tscl-temperature belongs to --method tscl, but the method is cocl.")]
+    [TestCase("--label-smoothing 1", "label smoothing is 1", "at least 0 and below 1")]
+    [TestCase("--method cocl --label-smoothing 0.1", "--label-smoothing belongs to --method ce or oe or pascl or energy-oe or berl, but the method is cocl.")]
+    [TestCase("--ema-decay 1", "decay of the average of the weights is 1", "between 0 and 1")]
+    [TestCase("--ema-decay 0", "decay of the average of the weights is 0")]
     public void what_a_method_cannot_use_is_refused_with_a_sentence(string options, params string[] expected)
     {
         var refusal = Assert.Throws<InputException>(() => Read("--preset quickstart " + options))!;

@@ -163,6 +163,21 @@ public sealed class TrainCommandTests
     [TestCase("-5s")]
     public void a_time_that_is_none_is_refused(string time) => ExpectSentence($"{Untrained} --checkpoint-every {time}", $"'{time}' is no time; expected a number above 0 and s, m or h");
 
+    // What is evaluated at the end of a training lies in the network, and later in the checkpoint: the average of the weights, and the calibrated classifier.
+    [TestCase("--method pascl --ema-decay 0.9 --label-smoothing 0.1")]
+    [TestCase("--method patt")]
+    [TestCase("--method tscl --ema-decay 0.9")]
+    public void so_it_does_where_the_weights_of_the_last_step_are_not_what_a_run_is(string options)
+    {
+        var run = Path.Combine(parent.Path, "run");
+        var (code, output, error) = PasclProgram.Run($"{Tiny} {options} --check-convolutions off --out {run}");
+        Assert.That(code, Is.Zero, output + error);
+        var report = Path.Combine(parent.Path, "again.json");
+        (code, output, error) = PasclProgram.Run($"evaluate {run} --check-convolutions off --out {report}");
+        Assert.That(code, Is.Zero, output + error);
+        Assert.That(File.ReadAllText(report), Is.EqualTo(File.ReadAllText(Path.Combine(run, "report.json"))));
+    }
+
     [Test]
     public void evaluate_gives_the_numbers_of_the_run_again()
     {

@@ -3,6 +3,7 @@ using Pascl.Kernels;
 using Pascl.Training;
 using Pascl.Training.Data;
 using Pascl.Training.Devices;
+using Pascl.Training.Ranks;
 using TorchSharp;
 
 namespace Pascl.Tests.Training.Data;
@@ -31,6 +32,29 @@ public sealed class BatchLoaderTests
         var waits = device.Kernels!.HostWaits;
         Assert.That(Contents(loader.Epoch(1)), Has.Count.EqualTo(2));
         Assert.That(device.Kernels.HostWaits - waits, Is.EqualTo(2), "the order of the images, and that of the outliers");
+    }
+
+    [Test]
+    public void a_third_view_comes_behind_the_second_is_another_one_and_leaves_the_first_two_as_they_are()
+    {
+        var (training, outliers) = (Random(10, 8, 6, 1), Random(20, 8, 6, 2));
+        using var two = new BatchLoader(training, outliers, Plan);
+        using var three = new BatchLoader(training, outliers, Plan with { Views = 3 });
+        using var shared = new BatchLoader(training, outliers, Plan with { Views = 3, Share = new RankShare(1, 2) });
+        using var scope = torch.NewDisposeScope();
+        using var first = two.Epoch(0).First();
+        using var second = three.Epoch(0).First();
+        using var part = shared.Epoch(0).First();
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(second.Images.shape[0], Is.EqualTo((3 * 4) + 3));
+            Assert.That(Rows(second, 0, 8), Is.EqualTo(Rows(first, 0, 8)));
+            Assert.That(Rows(second, 12, 3), Is.EqualTo(Rows(first, 8, 3)), "the outliers");
+            Assert.That(Rows(second, 8, 4), Is.Not.EqualTo(Rows(second, 0, 4)).And.Not.EqualTo(Rows(second, 4, 4)));
+            Assert.That(Rows(part, 4, 2), Is.EqualTo(Rows(second, 10, 2)), "the share of a rank");
+        }
+
+        static float[] Rows(Batch batch, long row, long count) => batch.Images.narrow(0, row, count).contiguous().data<float>().ToArray();
     }
 
     [Test]
@@ -184,7 +208,7 @@ public sealed class BatchLoaderTests
         var images = Numbered(30, 2, 2);
         AssertBadInput(images, images, Plan with { BatchSize = 0 }, "batch size is 0");
         AssertBadInput(images, images, Plan with { OutlierBatchSize = -1 }, "outlier batch size is -1");
-        AssertBadInput(images, images, Plan with { Views = 3 }, "views is 3");
+        AssertBadInput(images, images, Plan with { Views = 4 }, "views is 4");
         AssertBadInput(images, images, Plan with { Workers = 0 }, "threads is 0");
         AssertBadInput(images, images, Plan with { Prefetch = 0 }, "ahead is 0");
     });

@@ -49,6 +49,32 @@ public sealed class ObjectiveKernelLossTests
     }
 
     [Test]
+    public void smoothed_labels_are_those_of_torchs_cross_entropy([Values(0, 3)] int outliers, [Values] bool isAdjusted, [Values(0.1, 0.9)] double smoothing)
+    {
+        using var scope = NewDisposeScope();
+        var adjustment = isAdjusted ? LogitAdjustment.Of(Counts) : null;
+        using var loss = new ObjectiveKernelLoss(Simulator, OutlierWeight, adjustment, smoothing);
+        using var byTorch = new ObjectiveTorchLoss(OutlierWeight, adjustment, smoothing);
+        var (logits, exact) = (Logits(4 + outliers, ScalarType.Float32), Logits(4 + outliers, ScalarType.Float64));
+        var (terms, expected) = (loss.forward(logits, Labels()), byTorch.forward(exact, Labels()));
+        AssertEqual([terms.Total, terms.InDistribution], [expected.Total, expected.InDistribution], 2 * LossError);
+        KernelGradients.Backward(terms.Total);
+        expected.Total.backward();
+        AssertEqual([logits.grad!], [exact.grad!], 2 * SlopeError);
+    }
+
+    [Test]
+    public void smoothed_labels_have_the_loss_by_hand()
+    {
+        // z = (2, 0, 0), label 0: the cross entropies to the three classes are lse - 2, lse, lse; a tenth is spread over them.
+        using var scope = NewDisposeScope();
+        using var loss = new ObjectiveTorchLoss(labelSmoothing: 0.1);
+        var logSum = Math.Log(Math.Exp(2) + 2);
+        var terms = loss.forward(tensor(new double[,] { { 2, 0, 0 } }), tensor([0L]));
+        Assert.That(terms.Total.item<double>(), Is.EqualTo((0.9 * (logSum - 2)) + (0.1 * (logSum - (2 / 3.0)))).Within(1e-12));
+    }
+
+    [Test]
     public void half_precision_logits_have_a_gradient_of_their_own_type()
     {
         using var scope = NewDisposeScope();

@@ -24,6 +24,9 @@ public sealed class BaselineTrainingTests
 
     [TestCase(Method.EnergyOutlierExposure, "in-distribution-hinge", "energy", Branch.Main)]
     [TestCase(Method.Eat, "in-distribution", "abstention-mass", Branch.Auxiliary)]
+    [TestCase(Method.Rna, "in-distribution", "msp", Branch.Main)]
+    [TestCase(Method.Tscl, "total", "outlier-probability", Branch.Main)]
+    [TestCase(Method.Patt, "in-distribution", "energy", Branch.Main)]
     public void a_method_trains_and_is_read_by_its_own_score(string method, string falling, string score, Branch scoreBranch)
     {
         var data = TinyTraining.Few;
@@ -75,6 +78,25 @@ public sealed class BaselineTrainingTests
         }
     }
 
+    [TestCase(Method.Rna)]
+    [TestCase(Method.Tscl)]
+    [TestCase(Method.Patt)]
+    public void a_cancelled_run_of_it_resumes_bit_for_bit_and_can_be_finetuned_on_request(string method)
+    {
+        var recipe = Short(method, epochs: 1) with { AuxiliaryBranch = TinyTraining.Recipe.AuxiliaryBranch with { Epochs = 1 } };
+        var whole = TinyTraining.Run(recipe, parent, "whole");
+        using var cancellation = new CancellationTokenSource();
+        Assert.That(
+            () => TinyTraining.Run(recipe, parent, "stopped", new Stop(cancellation), cancellation.Token), Throws.InstanceOf<OperationCanceledException>());
+        var stopped = RunFolder.Open(Path.Combine(parent.Path, "stopped"));
+        TinyTraining.Resume(stopped);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(TinyTraining.Tensors(stopped), Is.EqualTo(TinyTraining.Tensors(whole)));
+            Assert.That(TinyTraining.History(stopped)[^1].Losses["total"], Is.InRange(0.1, 10), "cross entropy of the classes alone");
+        }
+    }
+
     [Test]
     public void berl_starts_from_a_run_and_keeps_what_it_takes_outliers_for()
     {
@@ -104,6 +126,9 @@ public sealed class BaselineTrainingTests
     [TestCase(Method.EnergyOutlierExposure)]
     [TestCase(Method.Cocl)]
     [TestCase(Method.Eat)]
+    [TestCase(Method.Rna)]
+    [TestCase(Method.Tscl)]
+    [TestCase(Method.Patt)]
     public void a_step_leaves_no_tensor(string method)
     {
         var recipe = Short(method, epochs: 1) with { OutlierBatchSize = 8, Representation = TinyTraining.Recipe.Representation with { BatchSize = 8 } };

@@ -23,6 +23,9 @@ internal static class RankTraining
     /// <summary>Stands in the place of a method: PASCL with both kinds of virtual outliers.</summary>
     public const string OutlierFree = "pascl-outlier-free";
 
+    /// <summary>Outlier exposure with an average of the weights.</summary>
+    public const string Averaged = "oe-averaged";
+
     private const int FirstSteps = 20;
     private const int SecondSteps = 5;
 
@@ -100,6 +103,8 @@ internal static class RankTraining
 
                 losses.Add(sums.EpochMeans(1)[0]);
             }
+
+            steps.Average?.Keep();
         }
 
         using var values = torch.NewDisposeScope();
@@ -107,9 +112,12 @@ internal static class RankTraining
             entry => entry.Key, entry => entry.Value.detach().to(torch.float64).contiguous().data<double>().ToArray()));
     }
 
-    private static Recipe Recipe(string method) => method == OutlierFree
-        ? TinyTraining.Recipe with { VirtualOutliers = new VirtualOutlierRecipe { InUse = true, Kind = VirtualOutlierKind.Both } }
-        : MethodDefinition.Change(TinyTraining.Recipe, method);
+    private static Recipe Recipe(string method) => method switch
+    {
+        OutlierFree => TinyTraining.Recipe with { VirtualOutliers = new VirtualOutlierRecipe { InUse = true, Kind = VirtualOutlierKind.Both } },
+        Averaged => MethodDefinition.Change(TinyTraining.Recipe, Method.OutlierExposure) with { EmaDecay = 0.9 },
+        _ => MethodDefinition.Change(TinyTraining.Recipe, method),
+    };
 }
 
 /// <summary>Starts the tests' program, or Pascl, as ranks of Open MPI.</summary>

@@ -40,6 +40,28 @@ internal sealed class GradNormScore() : ScoreKind(
     }
 }
 
+/// <summary>- |f|_2: out-of-distribution images have short features (Park, Jung and Teoh, ICCV 2023), the more so where training lengthens those of its images, as RNA does.</summary>
+internal sealed class FeatureNormScore() : ScoreKind("feature-norm", "-|f|", "Park, Jung and Teoh, ICCV 2023; an option of RNA's release")
+{
+    public override ScoreNeeds Needs(ScoreSpecification specification) => ScoreNeeds.Features;
+
+    public override ScoreFit FittedTo => ScoreFit.Nothing;
+
+    public override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting) => pass =>
+    [
+        .. Enumerable.Range(0, pass.Features.Count).Select(image =>
+        {
+            var squares = 0.0;
+            foreach (var feature in pass.Features[image])
+            {
+                squares += (double)feature * feature;
+            }
+
+            return -Math.Sqrt(squares);
+        }),
+    ];
+}
+
 /// <summary>- sum_j |f_j| * sum_c |p_c - pi_c|: GradNorm with the class prior in the place of the uniform distribution.</summary>
 internal sealed class GradNormPriorScore() : ScoreKind("gradnorm-prior", "-(sum |f|) (sum |p - pi|)", "RP+GradNorm of Jiang et al., ICML 2023")
 {

@@ -70,6 +70,7 @@ public static class ScoreKinds
         new MahalanobisScore(normalised: true),
         new NearestNeighbourScore(),
         new GradNormScore(),
+        new FeatureNormScore(),
         new GeneralisedEntropyScore(removesPrior: false),
         new KullbackLeiblerScore(),
         new RelativeMahalanobisScore(normalised: false),
