@@ -92,7 +92,8 @@ internal sealed record EngineComparison(double Difference, int BatchSize, double
     /// <param name="score">The score that must agree.</param>
     /// <param name="imageSize">Rows and columns of the images.</param>
     /// <param name="batchSize">Images of a full batch.</param>
-    public static EngineComparison Of(INetworkEngine torch, INetworkEngine onnx, AcceptanceScore score, int imageSize, int batchSize)
+    /// <param name="isTimed">Whether both are measured; otherwise they are compared alone, and the rates are 0.</param>
+    public static EngineComparison Of(INetworkEngine torch, INetworkEngine onnx, AcceptanceScore score, int imageSize, int batchSize, bool isTimed = true)
     {
         using var one = Drawn(1, imageSize);
         _ = (torch.Predict(one.Images), onnx.Predict(one.Images));
@@ -102,7 +103,7 @@ internal sealed record EngineComparison(double Difference, int BatchSize, double
         var difference = Largest(onnx.Predict(batch.Images), torch.Predict(batch.Images), score);
         var (torchTime, onnxTime) = (double.PositiveInfinity, double.PositiveInfinity);
         var start = Stopwatch.GetTimestamp();
-        for (var round = 0; round < FewestRounds || Stopwatch.GetElapsedTime(start).TotalSeconds < Seconds; round++)
+        for (var round = 0; isTimed && (round < FewestRounds || Stopwatch.GetElapsedTime(start).TotalSeconds < Seconds); round++)
         {
             torchTime = Math.Min(torchTime, Time(torch, batch.Images));
             onnxTime = Math.Min(onnxTime, Time(onnx, batch.Images));

@@ -97,7 +97,7 @@ internal sealed class ScoringModel : IDisposable
         try
         {
             onnx = OnnxEngine.WhyNot(run.Network) is { } why ? throw new InputException($"{why}.") : new OnnxEngine(run.Network, torch.get_num_threads());
-            var found = EngineComparison.Of(engine, onnx, score, ImageSize, batchSize);
+            var found = EngineComparison.Of(engine, onnx, score, ImageSize, batchSize, isTimed: wanted == ScoringEngine.Auto);
             if (!(found.Difference <= OnnxAgreement.Allowed))
             {
                 throw new InputException(FormattableString.Invariant($"it differs from libtorch by {found.Difference:0.0e+0} on this machine ({OnnxAgreement.Allowed:0e+0} is allowed)."));
