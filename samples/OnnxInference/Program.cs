@@ -47,7 +47,7 @@ int Examples(string path)
     }
 
     Console.WriteLine($"{count} examples: largest difference of a score {largest:0.0e+0}, {decisions} other decisions");
-    return largest < 1e-4 && decisions == 0 ? 0 : 1;
+    return largest < model.Tolerance && decisions == 0 ? 0 : 1;
 }
 
 /// <summary>An exported model and what its metadata say.</summary>
@@ -58,7 +58,7 @@ internal sealed class Model : IDisposable
     private readonly InferenceSession session;
     private readonly RunOptions options = new();
     private readonly string[] classNames;
-    private readonly int size;
+    private readonly Preparation preparation;
     private readonly bool takesBytes;
     private readonly string[] outputs;
 
@@ -67,15 +67,19 @@ internal sealed class Model : IDisposable
         session = new InferenceSession(path);
         var metadata = session.ModelMetadata.CustomMetadataMap;
         classNames = JsonSerializer.Deserialize<string[]>(metadata["class_names"])!;
-        size = int.Parse(metadata["image_size"]);
-        if (metadata.TryGetValue("interpolation", out var interpolation))
-        {
-            throw new NotSupportedException($"The model takes photographs ({interpolation}, shorter side {metadata["resize_side"]}); this sample resizes as for small images.");
-        }
-
+        var size = int.Parse(metadata["image_size"]);
+        preparation = metadata.TryGetValue("interpolation", out var interpolation)
+            ? new Preparation(size, int.Parse(metadata["resize_side"]), interpolation == "bilinear" ? Preparation.Linear : Preparation.Cubic, IsFixedPoint: true)
+            : new Preparation(size, size, Preparation.Cubic, IsFixedPoint: false);
+        Tolerance = metadata["precision"] == "int8" ? 0.02 : 1e-4;
         takesBytes = session.InputMetadata["images"].ElementType == typeof(byte);
         outputs = [.. wanted.Where(session.OutputMetadata.ContainsKey)];
     }
+
+    /// <summary>
+    /// How far a score may be from that of an example. In eight bits a number about halfway between two may become the other one on another processor.
+    /// </summary>
+    public double Tolerance { get; }
 
     /// <summary>What the model says of an encoded image; null where the bytes are none.</summary>
     public Answer? Score(byte[] file)
@@ -87,8 +91,8 @@ internal sealed class Model : IDisposable
             return null;
         }
 
-        var planes = Resize.ShorterSideAndCentre(decoded.GetPixelSpan(), decoded.Width, decoded.Height, size);
-        long[] shape = [1, 3, size, size];
+        var planes = preparation.Planes(decoded.GetPixelSpan(), decoded.Width, decoded.Height);
+        long[] shape = [1, 3, preparation.Size, preparation.Size];
         using var images = takesBytes
             ? OrtValue.CreateTensorValueFromMemory(planes, shape)
             : OrtValue.CreateTensorValueFromMemory(Array.ConvertAll(planes, value => value / 255f), shape);
@@ -111,53 +115,68 @@ internal sealed class Model : IDisposable
 internal sealed record Answer(string Class, float Probability, float Score, bool? Accepted);
 
 /// <summary>
-/// The resizing that the model was trained with: the shorter side to the size, by the cubic filter of Keys with a = -1/2, widened where the image shrinks, so that
-/// fine detail does not alias; then the square in the centre.
+/// What the model was trained with: the shorter side is resized to a length, by a filter that is widened where the image shrinks so that fine detail does not alias, and
+/// the square in the centre is taken.
 /// </summary>
-internal static class Resize
+/// <param name="Size">Rows and columns of the square.</param>
+/// <param name="Side">The shorter side before the square is taken.</param>
+/// <param name="Filter">Its weight by distance.</param>
+/// <param name="IsFixedPoint">
+/// Whether it is computed as in Pillow's Image.resize, in whole numbers with 22 binary digits behind the point and rounded after the rows and after the columns, as for networks for
+/// photographs; otherwise in float with one rounding at the end.
+/// </param>
+internal sealed record Preparation(int Size, int Side, Preparation.Weight Filter, bool IsFixedPoint)
 {
-    /// <summary>From (height, width) pixels of red, green, blue and alpha to (3, size, size).</summary>
-    public static byte[] ShorterSideAndCentre(ReadOnlySpan<byte> pixels, int width, int height, int size)
+    private const int One = 1 << 22;
+
+    /// <summary>The weight of a pixel at a distance, in pixels.</summary>
+    public delegate double Weight(double distance);
+
+    /// <summary>1 - |x|.</summary>
+    public static double Linear(double distance) => Math.Max(0, 1 - Math.Abs(distance));
+
+    /// <summary>The cubic of R. Keys with a = -1/2.</summary>
+    public static double Cubic(double distance) => Math.Abs(distance) switch
     {
-        var planes = new byte[3 * size * size];
-        if (width == size && height == size)
-        {
-            for (var i = 0; i < planes.Length; i++)
-            {
-                planes[i] = pixels[(i % (size * size) * 4) + (i / (size * size))];
-            }
+        < 1 and var x => (((1.5 * x) - 2.5) * x * x) + 1,
+        < 2 and var x => (((((-0.5 * x) + 2.5) * x) - 4) * x) + 2,
+        _ => 0,
+    };
 
-            return planes;
-        }
-
-        var (columns, rows) = (Taps(width, Math.Min(width, height), size), Taps(height, Math.Min(width, height), size));
+    /// <summary>From (height, width) pixels of red, green, blue and alpha to (3, Size, Size).</summary>
+    public byte[] Planes(ReadOnlySpan<byte> pixels, int width, int height)
+    {
+        var planes = new byte[3 * Size * Size];
+        var (columns, rows) = (Taps(width, Math.Min(width, height)), Taps(height, Math.Min(width, height)));
         for (var colour = 0; colour < 3; colour++)
         {
-            // First along the rows, then along the columns, with one rounding at the end.
             var firstRow = rows[0].First;
-            var wide = new float[rows[^1].First + rows[^1].Weights.Length - firstRow, size];
+            var wide = new double[rows[^1].First + rows[^1].Weights.Length - firstRow, Size];
             for (var y = 0; y < wide.GetLength(0); y++)
             {
-                for (var x = 0; x < size; x++)
+                for (var x = 0; x < Size; x++)
                 {
+                    var sum = 0.0;
                     for (var i = 0; i < columns[x].Weights.Length; i++)
                     {
-                        wide[y, x] += columns[x].Weights[i] * pixels[((((firstRow + y) * width) + columns[x].First + i) * 4) + colour];
+                        sum += columns[x].Weights[i] * pixels[((((firstRow + y) * width) + columns[x].First + i) * 4) + colour];
                     }
+
+                    wide[y, x] = IsFixedPoint ? Rounded(sum) : sum;
                 }
             }
 
-            for (var y = 0; y < size; y++)
+            for (var y = 0; y < Size; y++)
             {
-                for (var x = 0; x < size; x++)
+                for (var x = 0; x < Size; x++)
                 {
-                    var sum = 0f;
+                    var sum = 0.0;
                     for (var i = 0; i < rows[y].Weights.Length; i++)
                     {
                         sum += rows[y].Weights[i] * wide[rows[y].First - firstRow + i, x];
                     }
 
-                    planes[(((colour * size) + y) * size) + x] = (byte)Math.Clamp(sum + 0.5f, 0f, 255f);
+                    planes[(((colour * Size) + y) * Size) + x] = Rounded(sum);
                 }
             }
         }
@@ -165,27 +184,25 @@ internal static class Resize
         return planes;
     }
 
-    // Where each of the central outputs of an axis begins to read, and with which weights.
-    private static (int First, float[] Weights)[] Taps(int length, int shorter, int size)
+    private static byte Rounded(double value) => (byte)Math.Clamp(Math.Floor(value + 0.5), 0, 255);
+
+    // Where each of the central outputs of an axis begins to read, and with which weights. Those in fixed point are whole multiples of 1 / One, so that their sums are exact.
+    private (int First, double[] Weights)[] Taps(int length, int shorter)
     {
-        var resized = (int)Math.Round((double)length * size / shorter);
+        // For photographs the longer side is cut to a whole number and the margin rounded, for small images the other way round.
+        var exact = (double)length * Side / shorter;
+        var resized = IsFixedPoint ? (int)exact : (int)Math.Round(exact);
+        var margin = IsFixedPoint ? (int)Math.Round((resized - Size) / 2.0) : (resized - Size) / 2;
         var scale = (double)length / resized;
         var stretch = Math.Max(scale, 1);
-        return [.. Enumerable.Range((resized - size) / 2, size).Select(output =>
+        return [.. Enumerable.Range(margin, Size).Select(output =>
         {
             var centre = (output + 0.5) * scale;
             var first = Math.Max(0, (int)Math.Floor(centre - (2 * stretch)));
             var end = Math.Min(length, (int)Math.Ceiling(centre + (2 * stretch)));
-            double[] weights = [.. Enumerable.Range(first, end - first).Select(position => Cubic((position + 0.5 - centre) / stretch))];
+            double[] weights = [.. Enumerable.Range(first, end - first).Select(position => Filter((position + 0.5 - centre) / stretch))];
             var sum = weights.Sum();
-            return (first, Array.ConvertAll(weights, weight => (float)(weight / sum)));
+            return (first, Array.ConvertAll(weights, weight => IsFixedPoint ? Math.Round(weight / sum * One, MidpointRounding.AwayFromZero) / One : weight / sum));
         })];
     }
-
-    private static double Cubic(double distance) => Math.Abs(distance) switch
-    {
-        < 1 and var x => (((1.5 * x) - 2.5) * x * x) + 1,
-        < 2 and var x => (((((-0.5 * x) + 2.5) * x) - 4) * x) + 2,
-        _ => 0,
-    };
 }

@@ -54,6 +54,12 @@ public sealed class RunFolder : IDisposable
     /// <summary>The model card, where one was asked for.</summary>
     public string ModelCard => Path.Combine(Root, "model-card.md");
 
+    /// <summary>The model in eight bits, where it was exported.</summary>
+    public string QuantisedModel => Path.Combine(Root, "model-int8.onnx");
+
+    /// <summary>What a model in eight bits loses, beside it; see <see cref="Pascl.Training.Evaluation.QuantisationReport"/>.</summary>
+    public static string QuantisationOf(string model) => Path.ChangeExtension(model, ".quantisation.json");
+
     /// <summary>What made the run, see <see cref="Training.Provenance"/>.</summary>
     public string Provenance => Path.Combine(Root, "provenance.json");
 

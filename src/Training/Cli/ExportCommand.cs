@@ -36,13 +36,17 @@ internal static class ExportCommand
         {
             Description = "folder or archive of images on which an ONNX model is verified, instead of the run's test set",
         };
-        Option[] onnxOnly = [input, score, withoutThreshold, images];
+        var quantise = new Option<Quantisation>("--quantise")
+        {
+            Description = "int8: the convolutions of an ONNX model in whole numbers of eight bits, with what that loses on the run's test and out-of-distribution sets; RUN/model-int8.onnx",
+        };
+        Option[] onnxOnly = [input, score, withoutThreshold, images, quantise];
         var command = new Command(
             "export",
             "Writes a trained run for other programs: ONNX with both branches in one graph, verified by ONNX Runtime before the file appears; "
             + "or its weights as safetensors or for PyTorch.")
         {
-            run, format, output, input, score, withoutThreshold, images,
+            run, format, output, input, score, withoutThreshold, images, quantise,
         };
         var force = OverwriteOption.AddTo(command);
         command.SetAction(result =>
@@ -58,7 +62,7 @@ internal static class ExportCommand
                 result.GetRequiredValue(format),
                 result.GetValue(output),
                 new OnnxSettings(
-                    result.GetRequiredValue(input), result.GetValue(score), result.GetValue(withoutThreshold), result.GetValue(images)),
+                    result.GetRequiredValue(input), result.GetValue(score), result.GetValue(withoutThreshold), result.GetValue(images), result.GetValue(quantise)),
                 result.GetValue(force),
                 BackboneOption.File(result),
                 ConvolutionOption.IsOn(result));
@@ -67,6 +71,7 @@ internal static class ExportCommand
             "export runs/oe-1 --format onnx",
             "export runs/oe-1 --format onnx --input float --out deployed/model.onnx",
             "export runs/oe-1 --format onnx --without-threshold --score energy",
+            "export runs/oe-1 --format onnx --quantise int8",
             "export runs/oe-1 --format pth --out pytorch/model.pth",
             "export runs/oe-1 --format safetensors");
     }
@@ -80,7 +85,7 @@ internal static class RunExport
         var watch = Stopwatch.StartNew();
         var folder = RunFolder.Open(path);
         var ending = format.ToString().ToLowerInvariant();
-        var file = Path.GetFullPath(output ?? Path.Combine(folder.Root, $"model.{ending}"));
+        var file = Path.GetFullPath(output ?? (settings.Quantisation == Quantisation.Int8 ? folder.QuantisedModel : Path.Combine(folder.Root, $"model.{ending}")));
         if (!Directory.Exists(Path.GetDirectoryName(file)))
         {
             throw new InputException($"{file} could not be written: its folder does not exist.");
@@ -88,7 +93,9 @@ internal static class RunExport
 
         OverwriteOption.Require(
             overwrites, format == ExportFormat.Pth ? Enum.GetValues<Branch>().Select(branch => WeightExport.TorchFile(file, branch))
-                : format == ExportFormat.Onnx ? [file, OnnxExamples.FileOf(file)] : [file]);
+                : format != ExportFormat.Onnx ? [file]
+                : settings.Quantisation == Quantisation.Int8 ? [file, OnnxExamples.FileOf(file), RunFolder.QuantisationOf(file)]
+                : [file, OnnxExamples.FileOf(file)]);
 
         // What is deployed is the network in float32 on the CPU, whatever it was trained with.
         using var run = Run.Open(folder, new MovedImages { Backbone = backbone }, device: "cpu", precision: Precision.Float32);
@@ -148,6 +155,11 @@ internal static class RunExport
 
         var score = AcceptanceScore.Of(text, Readout.Of(model), info.TrainingCounts);
         OnnxScore.Require(score);
+        if (settings.Quantisation == Quantisation.Int8)
+        {
+            OnnxQuantisation.Require(model);
+        }
+
         var images = OnnxVerification.Choose(ImagesOf(recipe, settings.Images));
         if (checksConvolutions)
         {
@@ -156,12 +168,18 @@ internal static class RunExport
         }
 
         var deployed = new DeployedModel(model, info.ClassNames, images.Height, info.Geometry, score, threshold, info.Data);
-        var agreement = OnnxExport.Write(file, deployed, settings.Input, images);
+        var (exact, agreement) = OnnxExport.Verify(deployed, settings.Input, images);
         Console.WriteLine(FormattableString.Invariant(
             $"Verified by ONNX Runtime on {agreement.Images:N0} images of {images.Name}, {(threshold is null ? "" : "every decision and ")}with a largest difference of {agreement.Largest:0.0e+0} "));
         Console.WriteLine(FormattableString.Invariant(
             $"  (logits {agreement.Logits:0.0e+0}, probabilities {agreement.Probabilities:0.0e+0}, {score.Name} {agreement.Scores:0.0e+0}; ")
             + FormattableString.Invariant($"allowed {OnnxAgreement.Allowed:0e+0})"));
+        if (settings.Quantisation == Quantisation.Int8)
+        {
+            return QuantisedExport.Write(file, run, exact, deployed, settings.Input, images);
+        }
+
+        DurableFile.Replace(file, stream => stream.Write(exact));
         OnnxExamples.Write(OnnxExamples.FileOf(file), deployed, images);
         return [file, OnnxExamples.FileOf(file)];
     }
@@ -205,4 +223,15 @@ internal static class RunExport
 /// <param name="Score">The score; null for the one that the run was calibrated with, or its method's own.</param>
 /// <param name="WithoutThreshold">Whether it gives scores only.</param>
 /// <param name="Images">Images to verify it on; null for the run's test set.</param>
-internal sealed record OnnxSettings(PixelType Input, string? Score, bool WithoutThreshold, string? Images);
+/// <param name="Quantisation">Whether its convolutions are computed in whole numbers.</param>
+internal sealed record OnnxSettings(PixelType Input, string? Score, bool WithoutThreshold, string? Images, Quantisation Quantisation);
+
+/// <summary>In which numbers the convolutions of an ONNX model are computed.</summary>
+internal enum Quantisation
+{
+    /// <summary>float32.</summary>
+    None,
+
+    /// <summary>Weights and activations of eight bits.</summary>
+    Int8,
+}

@@ -24,14 +24,14 @@ internal static class ScoreCommand
         {
             run, paths, fromInput,
         };
-        command.SetAction(result => Run(result.GetRequiredValue(run), result.GetValue(paths) ?? [], result.GetValue(fromInput), BackboneOption.File(result), ConvolutionOption.IsOn(result)));
-        return command.WithBackbone().WithConvolutionCheck().WithExamples(
+        command.SetAction(result => Run(result.GetRequiredValue(run), result.GetValue(paths) ?? [], result.GetValue(fromInput), BackboneOption.File(result), ConvolutionOption.IsOn(result), EngineOption.Of(result)));
+        return command.WithEngine().WithBackbone().WithConvolutionCheck().WithExamples(
             "score runs/oe-1 photo.jpg",
             "score runs/oe-1 photos archive.tar.gz downloads.tar/photos 'more/**/*.png'",
             "score runs/oe-1 --stdin");
     }
 
-    private static int Run(string path, string[] paths, bool fromInput, string? backbone, bool checksConvolutions)
+    private static int Run(string path, string[] paths, bool fromInput, string? backbone, bool checksConvolutions, ScoringEngine engine)
     {
         if (paths.Length == 0 && !fromInput)
         {
@@ -41,8 +41,17 @@ internal static class ScoreCommand
         using var model = ScoringModel.Open(path, Environment.ProcessorCount, backbone);
         model.WarnWithoutThreshold(Console.Error);
         ConvolutionOption.Warn(checksConvolutions ? model.CheckConvolutions(ScoringPipeline.BatchSize(model)) : null);
+        using var inputs = new CountedInputs(ImageInputs.Of(fromInput ? paths.Concat(Lines(Console.In)) : paths));
+
+        // From standard input any number may come, and whoever writes them may wait for the answers to the first.
+        var isChosen = engine != ScoringEngine.Auto || fromInput || inputs.Has(ScoringPipeline.WorthMeasuring(model));
+        if (isChosen && model.Use(engine, ScoringPipeline.BatchSize(model)) is { } sentence)
+        {
+            Console.Error.WriteLine(sentence);
+        }
+
         var (text, failed) = (new StringBuilder(), false);
-        foreach (var images in ScoringPipeline.Run(model, ImageInputs.Of(fromInput ? paths.Concat(Lines(Console.In)) : paths)))
+        foreach (var images in ScoringPipeline.Run(model, inputs))
         {
             ScoredImageJson.AppendLines(text.Clear(), images);
             Console.Out.Write(text);

@@ -90,9 +90,10 @@ internal static class ServeCommand
                 },
                 BackboneOption.File(result),
                 ConvolutionOption.IsOn(result),
+                EngineOption.Of(result),
                 cancellation);
         });
-        return command.WithBackbone().WithConvolutionCheck().WithExamples("serve runs/oe-1", "serve runs/oe-1 --urls http://127.0.0.1:9000 --max-body 50 --max-pixels 60");
+        return command.WithEngine().WithBackbone().WithConvolutionCheck().WithExamples("serve runs/oe-1", "serve runs/oe-1 --urls http://127.0.0.1:9000 --max-body 50 --max-pixels 60");
     }
 
     private static Option<int> Number(string name, string description, int value, int most, int least = 1) => new(name)
@@ -105,11 +106,12 @@ internal static class ServeCommand
             : throw new InputException($"{name} takes a whole number from {least} to {most}, not '{result.Tokens[0].Value}'."),
     };
 
-    private static async Task<int> Run(string path, ServeSettings settings, string? backbone, bool checksConvolutions, CancellationToken cancellation)
+    private static async Task<int> Run(string path, ServeSettings settings, string? backbone, bool checksConvolutions, ScoringEngine engine, CancellationToken cancellation)
     {
         using var model = ScoringModel.Open(path, settings.Workers, backbone);
         model.WarnWithoutThreshold(Console.Error);
         ConvolutionOption.Warn(checksConvolutions ? model.CheckConvolutions(settings.BatchSize) : null);
+        var chosen = model.Use(engine, settings.BatchSize);
         await using var server = await ScoringServer.Start(model, settings);
         foreach (var address in server.Addresses)
         {
@@ -121,6 +123,10 @@ internal static class ServeCommand
         }
 
         Console.WriteLine(model.Description);
+        if (chosen is not null)
+        {
+            Console.WriteLine(chosen);
+        }
 
         // Ending on Ctrl-C is what a server does: not an error.
         await Task.Delay(Timeout.Infinite, cancellation).ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);

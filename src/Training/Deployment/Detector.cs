@@ -26,14 +26,18 @@ public sealed class Detector : IDisposable
     /// Threads that will score at one time, at least 1. The cores are divided among them, for everything that libtorch computes in this process.
     /// </param>
     /// <param name="backbone">Where the ONNX file of the run's frozen backbone is, if it is neither in the run folder nor where it was.</param>
+    /// <param name="engine">
+    /// What computes the network. <see cref="ScoringEngine.Auto"/> measures both on single images, which takes up to a second, and may choose the other one the next time.
+    /// </param>
     /// <exception cref="InputException">There is no run, or it cannot be used; the message says what to do.</exception>
-    public static Detector Open(string runFolder, int threads = 1, string? backbone = null)
+    public static Detector Open(string runFolder, int threads = 1, string? backbone = null, ScoringEngine engine = ScoringEngine.Torch)
     {
         ArgumentNullException.ThrowIfNull(runFolder);
         ArgumentOutOfRangeException.ThrowIfLessThan(threads, 1);
         var model = ScoringModel.Open(runFolder, threads, backbone);
         try
         {
+            _ = model.Use(engine, batchSize: 1);
             return new Detector(model);
         }
         catch

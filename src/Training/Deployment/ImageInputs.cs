@@ -1,3 +1,4 @@
+using System.Collections;
 using System.IO.Enumeration;
 using Pascl.Training.Data.Formats;
 
@@ -60,6 +61,41 @@ internal static class ImageInputs
             throw new InputException($"{path} cannot be read: {exception.Message}", exception);
         }
     }
+}
+
+/// <summary>Images of which some can be counted before they are scored. They are enumerated once, because an archive is read for it.</summary>
+internal sealed class CountedInputs(IEnumerable<ImageInput> inputs) : IEnumerable<ImageInput>, IDisposable
+{
+    private readonly IEnumerator<ImageInput> rest = inputs.GetEnumerator();
+    private readonly Queue<ImageInput> seen = [];
+
+    /// <summary>Whether there are so many.</summary>
+    public bool Has(int count)
+    {
+        while (seen.Count < count && rest.MoveNext())
+        {
+            seen.Enqueue(rest.Current);
+        }
+
+        return seen.Count >= count;
+    }
+
+    public IEnumerator<ImageInput> GetEnumerator()
+    {
+        while (seen.TryDequeue(out var input))
+        {
+            yield return input;
+        }
+
+        while (rest.MoveNext())
+        {
+            yield return rest.Current;
+        }
+    }
+
+    IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
+
+    public void Dispose() => rest.Dispose();
 }
 
 /// <summary>An image that is to be scored.</summary>

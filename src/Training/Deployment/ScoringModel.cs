@@ -2,6 +2,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using Pascl.Training.Checkpoints;
 using Pascl.Training.Data;
+using Pascl.Training.Deployment.Onnx;
 using Pascl.Training.Evaluation;
 using Pascl.Training.Networks;
 using TorchSharp;
@@ -16,10 +17,12 @@ internal sealed class ScoringModel : IDisposable
 {
     private readonly Run run;
     private readonly AcceptanceScore score;
+    private INetworkEngine engine;
 
     private ScoringModel(Run run)
     {
         this.run = run;
+        engine = new TorchEngine(run.Network);
         score = AcceptanceScore.Of(run.Info.Threshold?.Score, run.Info, run.Recipe);
 
         // An earlier version did not note the size of the images; then they are asked for it.
@@ -78,6 +81,50 @@ internal sealed class ScoringModel : IDisposable
         }
     }
 
+    /// <summary>Chooses what computes the network; until then libtorch does. Before any thread scores.</summary>
+    /// <param name="wanted">What the user wants.</param>
+    /// <param name="batchSize">Images of a full batch, by which both are measured.</param>
+    /// <returns>What was chosen and why, a sentence; null where nothing was to be chosen.</returns>
+    /// <exception cref="InputException">ONNX Runtime is wanted and cannot compute this network, or computes something else than libtorch.</exception>
+    public string? Use(ScoringEngine wanted, int batchSize)
+    {
+        if (wanted == ScoringEngine.Torch)
+        {
+            return null;
+        }
+
+        OnnxEngine? onnx = null;
+        try
+        {
+            onnx = OnnxEngine.WhyNot(run.Network) is { } why ? throw new InputException($"{why}.") : new OnnxEngine(run.Network, torch.get_num_threads());
+            var found = EngineComparison.Of(engine, onnx, score, ImageSize, batchSize, isTimed: wanted == ScoringEngine.Auto);
+            if (!(found.Difference <= OnnxAgreement.Allowed))
+            {
+                throw new InputException(FormattableString.Invariant($"it differs from libtorch by {found.Difference:0.0e+0} on this machine ({OnnxAgreement.Allowed:0e+0} is allowed)."));
+            }
+
+            if (wanted == ScoringEngine.Onnx || found.OnnxRate > found.TorchRate)
+            {
+                engine = onnx;
+                onnx = null;
+            }
+
+            return wanted == ScoringEngine.Onnx ? null : found.Sentence(torch.get_num_threads());
+        }
+        catch (InputException exception) when (wanted == ScoringEngine.Auto)
+        {
+            return $"Engine: libtorch; not ONNX Runtime, because {exception.Message}";
+        }
+        catch (InputException exception)
+        {
+            throw new InputException($"The run in {Path} cannot be scored by ONNX Runtime: {exception.Message} Take the engine torch.", exception);
+        }
+        finally
+        {
+            onnx?.Dispose();
+        }
+    }
+
     /// <summary>Compares the network's convolutions on this machine with double precision: of one image, of two, and of a full batch.</summary>
     /// <param name="largestBatch">Images of a full batch.</param>
     /// <exception cref="InputException">A convolution is wrong in every way.</exception>
@@ -97,7 +144,7 @@ internal sealed class ScoringModel : IDisposable
     }
 
     /// <summary>
-    /// Scores images in one batch. What is beside an image changes its numbers in the last digits of the network's precision at most: libtorch adds in an order that
+    /// Scores images in one batch. What is beside an image changes its numbers in the last digits of the network's precision at most: sums are added in an order that
     /// may depend on the size of the batch and on the processor.
     /// </summary>
     /// <param name="images">Any number of images of <see cref="ImageSize"/>.</param>
@@ -109,7 +156,7 @@ internal sealed class ScoringModel : IDisposable
             return [];
         }
 
-        var predictions = Predictions.Of(run.Network, images, images.Count);
+        var predictions = engine.Predict(images);
         EvaluationInputs.Check(images, predictions);
         var scores = score.Of(predictions);
         var classes = predictions.Auxiliary.Classes();
@@ -117,7 +164,11 @@ internal sealed class ScoringModel : IDisposable
             run.Info.ClassNames[label], Softmax.Of(predictions.Auxiliary[i])[label], scores[i], Threshold is { } threshold ? scores[i] <= threshold : null))];
     }
 
-    public void Dispose() => run.Dispose();
+    public void Dispose()
+    {
+        engine.Dispose();
+        run.Dispose();
+    }
 }
 
 /// <summary>What leaves the house: a network, and what its users must know of it.</summary>

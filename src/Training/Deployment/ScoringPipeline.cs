@@ -14,7 +14,13 @@ internal static class ScoringPipeline
     private const int LargestBatch = 64;
     private const int PixelsPerBatch = LargestBatch * 32 * 32;
 
+    // To measure takes as long as about ten batches; the faster engine saves perhaps a third of each.
+    private const int BatchesWorthMeasuring = 64;
+
     public static int BatchSize(ScoringModel model) => Math.Clamp(PixelsPerBatch / (model.ImageSize * model.ImageSize), 1, LargestBatch);
+
+    /// <summary>The number of images from which on it pays to measure which engine is faster.</summary>
+    public static int WorthMeasuring(ScoringModel model) => BatchesWorthMeasuring * BatchSize(model);
 
     /// <summary>Scores images, a batch of them at a time.</summary>
     /// <param name="model">The model, opened for <see cref="Environment.ProcessorCount"/> batches at one time.</param>

@@ -50,8 +50,7 @@ public sealed record Predictions(Logits Main, Logits Auxiliary)
         var (main, auxiliary) = (new RowBuffer(images.Count, share.FirstRow), new RowBuffer(images.Count, share.FirstRow));
         EvaluationBatches.ForEach(images, batchSize, model.parameters().First().device, Keep, ProcessGroup.Current.Share, cancellation);
         share.Exchange(main, auxiliary, features);
-        var readout = Readout.Of(model);
-        return new(readout, Read(main, Branch.Main), Read(auxiliary, Branch.Auxiliary));
+        return Read(model, main, auxiliary);
 
         void Keep(torch.Tensor batch)
         {
@@ -60,8 +59,18 @@ public sealed record Predictions(Logits Main, Logits Auxiliary)
             auxiliary.Append(output.AuxiliaryLogits);
             features?.Append(output.Features);
         }
+    }
 
-        BranchReading Read(RowBuffer outputs, Branch branch) => BranchReading.Of(outputs, readout, branch, model.Head.ClassCount);
+    /// <summary>What the outputs of a model's classifiers say, whatever computed them.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="main">(images, columns of the head): the main branch's.</param>
+    /// <param name="auxiliary">As many: the auxiliary branch's.</param>
+    internal static Predictions Read(DualBranchNetwork model, RowBuffer main, RowBuffer auxiliary)
+    {
+        var readout = Readout.Of(model);
+        return new(readout, Of(main, Branch.Main), Of(auxiliary, Branch.Auxiliary));
+
+        BranchReading Of(RowBuffer outputs, Branch branch) => BranchReading.Of(outputs, readout, branch, model.Head.ClassCount);
     }
 }
 
@@ -135,10 +144,12 @@ internal sealed class RowBuffer(int count, int first = 0)
     }
 
     /// <summary>Appends a (rows, columns) tensor of any type on any device.</summary>
-    public void Append(torch.Tensor rows)
+    public void Append(torch.Tensor rows) => Append(MemoryMarshal.Cast<byte, float>(rows.to(torch.float32).cpu().contiguous().bytes), (int)rows.shape[1]);
+
+    /// <summary>Appends rows, row-major.</summary>
+    public void Append(ReadOnlySpan<float> values, int columns)
     {
-        Begin((int)rows.shape[1]);
-        var values = MemoryMarshal.Cast<byte, float>(rows.to(torch.float32).cpu().contiguous().bytes);
+        Begin(columns);
         values.CopyTo(Values.AsSpan((first * Columns) + filled));
         filled += values.Length;
     }

@@ -279,6 +279,15 @@ public sealed class FrozenBackboneNetworkTests
         Assert.That(file, Does.Not.Exist);
     }
 
+    [Test]
+    public void it_is_scored_as_it_is_and_not_quantised()
+    {
+        TinyBackbone.OneImageInside(Model);
+        using var network = Create(recipe.Backbone with { Sha256 = null });
+        Assert.That(OnnxEngine.WhyNot(network), Is.EqualTo("its frozen backbone is run by ONNX Runtime already"));
+        Assert.That(() => OnnxQuantisation.Require(network), Throws.TypeOf<InputException>().With.Message.Contains($"stands on the frozen backbone {Model}").And.Message.Contains("--quantise"));
+    }
+
     private static IReadOnlyList<EpochRecord> History(RunFolder run) => TinyTraining.History(run);
 
     private static DeployedModel Describe(FrozenBackboneNetwork network) => new(

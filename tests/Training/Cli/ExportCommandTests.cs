@@ -5,10 +5,12 @@ using Pascl.Tests.Training.Deployment;
 using Pascl.Training;
 using Pascl.Training.Backbones;
 using Pascl.Training.Checkpoints;
+using Pascl.Training.Data;
 using Pascl.Training.Deployment.Onnx;
 using Pascl.Training.Evaluation;
 using Pascl.Training.Methods;
 using Pascl.Training.Recipes;
+using Pascl.Training.Reporting;
 
 namespace Pascl.Tests.Training.Cli;
 
@@ -73,6 +75,8 @@ public sealed partial class ExportCommandTests
     [TestCase("--format pth --score msp", "--score goes with --format onnx")]
     [TestCase("--format safetensors --input float", "--input goes with --format onnx")]
     [TestCase("--format torchscript", "torchscript")]
+    [TestCase("--format pth --quantise int8", "--quantise goes with --format onnx")]
+    [TestCase("--format onnx --without-threshold --quantise int4", "int4")]
     [TestCase("", "--format")]
     public void bad_input_ends_with_exit_code_2_and_sentences(string options, params string[] expected)
     {
@@ -123,6 +127,56 @@ public sealed partial class ExportCommandTests
     {
         var (code, _, error) = InProcess.Run($"export {Run(new ScoreThreshold("msp", 0.95, 0.5, 100))} --format onnx --score energy");
         Assert.That((code, error), Is.EqualTo((2, error)).And.Matches<(int, string)>(_ => error.Contains("threshold is one of the score msp, not of energy")));
+    }
+
+    [Test]
+    public void a_model_in_eight_bits_comes_with_what_it_loses_which_the_model_card_repeats()
+    {
+        var run = Run(new ScoreThreshold("msp", 0.9, 0.4, 100));
+        var (code, output, error) = PasclProgram.Run($"export {run} --format onnx --quantise int8");
+        Assert.That(code, Is.Zero, error);
+        var model = Path.Combine(run, "model-int8.onnx");
+        using var session = new OnnxSession(File.ReadAllBytes(model));
+        var report = QuantisationReport.FromJson(File.ReadAllText(Path.Combine(run, "model-int8.quantisation.json")));
+        var sets = TinyTraining.Data.OutOfDistribution.Select(set => set.Name).ToArray();
+        Assert.Multiple(() =>
+        {
+            Assert.That(output, Does.Contain("Verified by ONNX Runtime").And.Contain(" training images, because the run held none out (--validation)").And.Contain("images/s in float32"));
+            Assert.That(output, Does.Match("\\naverage +\\d+\\.\\d\\d +\\d+\\.\\d\\d +[+-]?\\d+\\.\\d\\d"));
+            Assert.That(Directory.GetFiles(run, "model*").Select(Path.GetFileName), Is.EquivalentTo(["model-int8.onnx", "model-int8.examples.json", "model-int8.quantisation.json"]));
+            Assert.That(session.Metadata["precision"], Is.EqualTo("int8"));
+            Assert.That(report.Float32.Sets.Select(set => set.Name), Is.EqualTo(sets).And.EqualTo(report.Int8.Sets.Select(set => set.Name)));
+            Assert.That(report.Int8.Threshold, Is.EqualTo(double.Parse(session.Metadata["threshold"])));
+        });
+
+        // The numbers of float32 are those of an evaluation.
+        using (var opened = Pascl.Training.Run.Open(RunFolder.Open(run)))
+        {
+            var evaluated = Evaluator.Evaluate(images => Predictions.Of(opened.Network, images), TinyTraining.Data.Test, TinyTraining.Data.OutOfDistribution, new EvaluationProtocol(
+                opened.Info.TrainingCounts, [.. opened.Info.TrainingCounts.Select(_ => false)], ShotGroups.UsualRule(opened.Info.ClassNames.Count))).Deployed;
+            Assert.That(report.Float32.Auroc, Is.EqualTo(evaluated.Average!.Metrics.Auroc).Within(1e-3));
+            Assert.That(report.Float32.Fpr95, Is.EqualTo(evaluated.Average!.Metrics.Fpr95).Within(2e-2));
+            Assert.That(report.Float32.Accuracy, Is.EqualTo(evaluated.Classification.Accuracy.Overall).Within(1e-2));
+        }
+
+        var accepted = session.Run(TinyTraining.Data.Test, Pascl.Training.Deployment.PixelType.UInt8).Accepted!;
+        Assert.That(report.Int8.Accepted, Is.EqualTo(accepted.Count(one => one) / (double)accepted.Length).Within(1e-9));
+        Assert.That(InProcess.Run($"export {run} --format onnx --quantise int8").Code, Is.EqualTo(2), "the files exist");
+        Assert.That(InProcess.Run($"report {run} --format markdown").Code, Is.Zero);
+        Assert.That(File.ReadAllText(Path.Combine(run, "model-card.md")), Does.Contain("## In eight bits (`model-int8.onnx`)").And.Contain("| average |").And.Contain(QuantisationText.Chosen(report)));
+    }
+
+    [Test]
+    public void a_large_loss_is_a_warning_with_its_figure()
+    {
+        QuantisedNumbers Numbers(double? auroc) => new(auroc, auroc is null ? null : 0.5, 0.6, null, null, 1000, []);
+        QuantisationReport Report(double? before, double? after) => new("msp", "images", 7, 1, Numbers(before), Numbers(after));
+        Assert.That(QuantisationText.Sentences(Report(0.9, 0.894)).Last(), Does.StartWith("Warning: eight bits cost 0.60 points of AUROC, more than 0.5;"));
+        Assert.That(QuantisationText.Sentences(Report(0.9, 0.896)), Has.None.StartsWith("Warning"));
+        Assert.That(QuantisationText.Sentences(Report(0.9, 0.91)), Has.None.StartsWith("Warning"));
+        Assert.That(QuantisationText.Sentences(Report(null, null)), Has.None.StartsWith("Warning").And.Some.StartsWith("Accuracy 60.00 % in float32"));
+        Assert.That(QuantisationText.Rows(Report(null, null)), Is.Empty, "a run without out-of-distribution sets");
+        Assert.That(QuantisationReport.FromJson(Report(null, null).ToJson()).Loss, Is.Null);
     }
 
     [TestCase("pth", "model-main.pth", "--auxiliary", "model-auxiliary.pth")]
@@ -230,13 +284,27 @@ public sealed partial class ExportCommandTests
     [Test]
     [Platform("Linux")]
     public void the_sample_gives_the_scores_of_the_examples_for_every_variant_of_a_model(
-        [Values("", " --input float", " --without-threshold", " --input float --without-threshold")] string options)
+        [Values("", " --input float", " --without-threshold", " --input float --without-threshold", " --quantise int8 --out MODEL")] string options)
     {
         var run = Run(new ScoreThreshold("msp", 0.95, 0.4, 100));
-        Assert.That(InProcess.Run($"export {run} --format onnx{options}").Code, Is.Zero);
+        Assert.That(InProcess.Run($"export {run} --format onnx{options.Replace("MODEL", Path.Combine(run, "model.onnx"), StringComparison.Ordinal)}").Code, Is.Zero);
         var (code, output, error) = Sample(Path.Combine(run, "model.onnx"), "--examples");
         Assert.That(code, Is.Zero, output + error);
         Assert.That(output, Does.StartWith("10 examples: ").And.Contain("0 other decisions"));
+    }
+
+    // Images of 8 pixels: shorter side 9, square in the centre.
+    [TestCase(Interpolation.PillowBilinear)]
+    [TestCase(Interpolation.PillowBicubic)]
+    [Platform("Linux")]
+    public void the_sample_resizes_for_photographs_too(Interpolation interpolation)
+    {
+        var run = Run(new ScoreThreshold("msp", 0.95, 0.4, 100), recipe, new ImageGeometry(interpolation, 256.0 / 224));
+        Assert.That(InProcess.Run($"export {run} --format onnx").Code, Is.Zero);
+        var (code, output, error) = Sample(Path.Combine(run, "model.onnx"), "--examples");
+        Assert.That(code, Is.Zero, output + error);
+        var largest = double.Parse(output.Split("largest difference of a score ")[1].Split(',')[0]);
+        Assert.That(largest, Is.LessThan(1e-5), "the same bytes");
     }
 
     [Test]
@@ -273,21 +341,9 @@ public sealed partial class ExportCommandTests
         return (process.ExitCode, output, error.Result);
     }
 
-    // A run folder as training leaves it, without the training.
     private string Run(ScoreThreshold? calibration) => Run(calibration, recipe);
 
-    private string Run(ScoreThreshold? calibration, Recipe recipe)
-    {
-        var training = TinyTraining.Data.Training;
-        using var network = SmallNetworks.Create(recipe.Width, recipe, training.ClassCount);
-        using var run = RunFolder.Create(recipe.Preset, Path.Combine(folder.Path, "run"));
-        var json = RecipeFile.Write(recipe);
-        run.WriteRecipe(json);
-        var info = new CheckpointInfo(
-            TrainingPhase.AuxiliaryBranchName, 1, 1, json, "{\"Epochs\":[]}", training.ClassNames, training.CountPerClass(), Threshold: calibration);
-        Checkpoint.Save(run.Checkpoint, info, network);
-        return run.Root;
-    }
+    private string Run(ScoreThreshold? calibration, Recipe recipe, ImageGeometry? geometry = null) => DeployedRun.OfItsImages(folder, recipe, calibration, geometry);
 
     [GeneratedRegex(@": (?<class>.+) \([\d.]+ ?%\), score (?<score>[\d.]+), (accepted|rejected)$")]
     private static partial Regex SampleLine();

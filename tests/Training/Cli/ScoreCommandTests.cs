@@ -3,6 +3,7 @@ using Pascl.Tests.Training.Data.Formats;
 using Pascl.Tests.Training.Deployment;
 using Pascl.Training.Checkpoints;
 using Pascl.Training.Data;
+using Pascl.Training.Deployment;
 using Pascl.Training.Devices;
 using Pascl.Training.Evaluation;
 using Pascl.Training.Evaluation.Scores;
@@ -198,12 +199,58 @@ public sealed class ScoreCommandTests
 
     [TestCase("score", "RUN")]
     [TestCase("score RUN", "There is nothing to score", "--stdin")]
+    [TestCase("score RUN a.png --engine cudnn", "cudnn")]
     [TestCase("score /no/such/run a.png", "/no/such/run does not exist; the folder of a run was expected")]
     public void bad_input_ends_with_exit_code_2_and_sentences(string line, params string[] expected)
     {
         var (code, output, error) = InProcess.Run(line.Replace("RUN", DeployedRun.Write(folder, "run"), StringComparison.Ordinal));
         Assert.That((code, output), Is.EqualTo((2, "")), error);
         Assert.That(expected, Is.All.Matches<string>(part => error.Contains(part, StringComparison.OrdinalIgnoreCase)), error);
+    }
+
+    [Test]
+    public void both_engines_decide_alike_and_one_is_chosen_by_measuring_where_that_pays()
+    {
+        OnnxLibrary.Require();
+        var run = DeployedRun.Write(folder, "run", new ScoreThreshold("energy", 0.9, -1.1, 100));
+        var pictures = Pictures(70);
+        var outputs = Enum.GetNames<ScoringEngine>().Select(engine => InProcess.Run($"score {run} {pictures} --engine {engine}")).ToArray();
+        Assert.That(outputs, Is.All.Matches<(int Code, string Output, string Error)>(one => (one.Code, one.Error) == (0, "")), "for 70 images nothing is measured");
+        var lines = outputs.Select(one => Lines(one.Output)).ToArray();
+        Assert.That(lines, Has.Length.EqualTo(3));
+        foreach (var other in lines[1..])
+        {
+            Assert.That(other.Select(Decision), Is.EqualTo(lines[0].Select(Decision)));
+            Assert.That(other.Select(line => line.GetProperty("score").GetDouble()), Is.EqualTo(lines[0].Select(line => line.GetProperty("score").GetDouble())).Within(1e-5));
+        }
+
+        var input = Console.In;
+        Console.SetIn(new StringReader(string.Join('\n', Directory.GetFiles(pictures).Order(StringComparer.Ordinal))));
+        try
+        {
+            var (code, output, error) = InProcess.Run($"score {run} --stdin");
+            Assert.That(code, Is.Zero, error);
+            Assert.That(Lines(output).Select(Decision), Is.EqualTo(lines[0].Select(Decision)));
+            Assert.That(error, Does.StartWith("Engine: ").And.Contain(" images/s, libtorch "), "how many come is not known");
+        }
+        finally
+        {
+            Console.SetIn(input);
+        }
+
+        static (string?, string?, bool) Decision(JsonElement line) => (line.GetProperty("source").GetString(), line.GetProperty("class").GetString(), line.GetProperty("accepted").GetBoolean());
+    }
+
+    [TestCase(63, false)]
+    [TestCase(64, true)]
+    [TestCase(0, true)]
+    public void images_are_counted_without_being_read_or_asked_for_twice(int wanted, bool more)
+    {
+        var asked = 0;
+        using var inputs = new CountedInputs(Enumerable.Range(0, more ? 70 : 60).Select(i => new ImageInput($"{asked++}", () => throw new InvalidOperationException($"{i} was read"))));
+        Assert.That(inputs.Has(wanted), Is.EqualTo(more));
+        Assert.That(asked, Is.EqualTo(Math.Min(wanted, more ? 70 : 60)));
+        Assert.That(inputs.Select(input => input.Source), Is.EqualTo(Enumerable.Range(0, more ? 70 : 60).Select(i => $"{i}")));
     }
 
     [Test]
@@ -228,7 +275,7 @@ public sealed class ScoreCommandTests
     public void a_score_depends_on_the_images_beside_it_in_the_last_digits_at_most(Precision precision, double rounding)
     {
         var run = DeployedRun.Write(folder, "run", null, precision);
-        using var model = Pascl.Training.Deployment.ScoringModel.Open(run, 1);
+        using var model = ScoringModel.Open(run, 1);
         var images = SmallNetworks.Images(70, 8, 8);
         var together = model.Score(images);
         Assert.Multiple(() =>

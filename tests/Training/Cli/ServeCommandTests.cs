@@ -28,10 +28,11 @@ public sealed class ServeCommandTests
     {
         using var folder = new TemporaryFolder();
         using var program = PasclProgram.Start(
-            PasclProgram.Folder, $"serve {DeployedRun.Write(folder, "run")} --urls http://127.0.0.1:0 --drain-seconds 3 --access-log stderr");
+            PasclProgram.Folder, $"serve {DeployedRun.Write(folder, "run")} --urls http://127.0.0.1:0 --drain-seconds 3 --access-log stderr --engine auto");
         var line = await program.StandardOutput.ReadLineAsync() ?? "";
         var address = new Uri(line.Split(' ')[3]);
         Assert.That(await program.StandardOutput.ReadLineAsync(), Does.StartWith("Model run: 5 classes, msp without a threshold, weights "));
+        Assert.That(await program.StandardOutput.ReadLineAsync(), Does.StartWith("Engine: ").And.Contain("libtorch"));
         using var client = new HttpClient();
         Assert.That((int)(await client.GetAsync(new Uri(address, "readyz"))).StatusCode, Is.EqualTo(200));
         Process.Start("kill", $"-TERM {program.Id}").WaitForExit();
@@ -59,6 +60,7 @@ public sealed class ServeCommandTests
     [TestCase("serve RUN --urls nonsense", "'nonsense' is not an address")]
     [TestCase("serve RUN --batch 0", "--batch takes a whole number from 1 to 1024, not '0'")]
     [TestCase("serve RUN --max-pixels many", "--max-pixels takes a whole number from 1 to 100, not 'many'")]
+    [TestCase("serve RUN --engine tensorrt", "tensorrt")]
     [TestCase("serve /no/such/run", "/no/such/run does not exist")]
     public void bad_input_ends_with_exit_code_2_and_a_sentence(string line, params string[] expected)
     {

@@ -1,5 +1,6 @@
 using Pascl.Training;
 using Pascl.Training.Checkpoints;
+using Pascl.Training.Data;
 using Pascl.Training.Devices;
 using Pascl.Training.Networks;
 using Pascl.Training.Recipes;
@@ -20,6 +21,23 @@ internal static class DeployedRun
         using var network = SmallNetworks.Create(recipe.Width, ClassNames.Count);
         Write(folder, name, recipe, network, calibration);
         return Path.Combine(folder.Path, name);
+    }
+
+    /// <summary>Writes a run of the classes of the images that its recipe names, those of <see cref="TinyTraining"/>, and returns its folder.</summary>
+    public static string OfItsImages(TemporaryFolder folder, Recipe recipe, ScoreThreshold? calibration, ImageGeometry? geometry = null)
+    {
+        var training = TinyTraining.Data.Training;
+        using var network = SmallNetworks.Create(recipe.Width, recipe, training.ClassCount);
+        using var run = RunFolder.Create(recipe.Preset, Path.Combine(folder.Path, "run"));
+        var json = RecipeFile.Write(recipe);
+        run.WriteRecipe(json);
+        var info = new CheckpointInfo(
+            TrainingPhase.AuxiliaryBranchName, 1, 1, json, "{\"Epochs\":[]}", training.ClassNames, training.CountPerClass(), Threshold: calibration)
+        {
+            Geometry = geometry ?? ImageGeometry.SmallImages,
+        };
+        Checkpoint.Save(run.Checkpoint, info, network);
+        return run.Root;
     }
 
     /// <summary>Writes a network as the run of a recipe.</summary>

@@ -43,6 +43,20 @@ public sealed class DetectorTests
     }
 
     [Test]
+    public void another_engine_gives_the_same_answers([Values(ScoringEngine.Onnx, ScoringEngine.Auto)] ScoringEngine engine)
+    {
+        OnnxLibrary.Require();
+        using var other = Detector.Open(Path.Combine(folder.Path, "run"), threads: 2, engine: engine);
+        for (var i = 0; i < 20; i++)
+        {
+            var image = Random(9, 8, i).File;
+            var (expected, found) = (detector.Score(image), other.Score(image));
+            Assert.That((found.Class, found.Accepted), Is.EqualTo((expected.Class, expected.Accepted)));
+            Assert.That(found.Score, Is.EqualTo(expected.Score).Within(1e-5));
+        }
+    }
+
+    [Test]
     public void what_is_wrong_is_said_in_a_sentence()
     {
         Assert.That(() => detector.Score("hello"u8), Throws.TypeOf<InputException>().With.Message.StartsWith("The image is not an image"));

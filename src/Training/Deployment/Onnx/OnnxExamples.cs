@@ -20,12 +20,21 @@ internal static class OnnxExamples
 
     public static string FileOf(string model) => Path.ChangeExtension(model, ".examples.json");
 
+    /// <summary>Writes the examples of a model that gives the numbers of its network.</summary>
+    /// <exception cref="InputException">The file could not be written.</exception>
+    public static void Write(string path, DeployedModel deployed, ImageSet images) => Write(path, deployed, images, set =>
+    {
+        var predictions = Predictions.Of(deployed.Network, set, set.Count);
+        return (predictions.Auxiliary, deployed.Score.Of(predictions));
+    });
+
     /// <summary>Writes the examples.</summary>
     /// <param name="path">The file.</param>
     /// <param name="deployed">The model.</param>
     /// <param name="images">Images that it was verified on.</param>
+    /// <param name="answer">What it says of images: logits of the classes, and scores.</param>
     /// <exception cref="InputException">The file could not be written.</exception>
-    public static void Write(string path, DeployedModel deployed, ImageSet images)
+    public static void Write(string path, DeployedModel deployed, ImageSet images, Func<ImageSet, (Logits Logits, double[] Scores)> answer)
     {
         byte[][] files =
         [
@@ -33,14 +42,13 @@ internal static class OnnxExamples
             .. largerSizes.Select(size => Png(Drawn(size.Width, size.Height), size.Width, size.Height)),
         ];
         var set = new ImageSet("examples", Decode(files, deployed.ImageSize, deployed.Geometry), new int[files.Length], deployed.ClassNames);
-        var predictions = Predictions.Of(deployed.Network, set, files.Length);
-        var scores = deployed.Score.Of(predictions);
-        var classes = predictions.Auxiliary.Classes();
+        var (logits, scores) = answer(set);
+        var classes = logits.Classes();
         var examples = files.Select((file, i) => new Dictionary<string, object>
         {
             ["image"] = file,
             ["class"] = deployed.ClassNames[classes[i]],
-            ["probability"] = Softmax.Of(predictions.Auxiliary[i])[classes[i]],
+            ["probability"] = Softmax.Of(logits[i])[classes[i]],
             ["score"] = scores[i],
         }).ToList();
         if (deployed.Threshold is { } threshold)

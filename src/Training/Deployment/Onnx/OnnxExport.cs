@@ -15,18 +15,21 @@ internal static class OnnxExport
     /// <exception cref="InputException">They do not agree, or the file could not be written; nothing was changed.</exception>
     public static OnnxAgreement Write(string path, DeployedModel deployed, PixelType input, ImageSet images)
     {
-        var model = OnnxModel.Create(deployed, input).ToByteArray();
-        var agreement = Compare(model, deployed, input, images);
-        if (!agreement.Holds)
-        {
-            throw new InputException(FormattableString.Invariant(
-                $"ONNX Runtime and torch disagree on {images.Name}: by {agreement.Logits:0.0e+0} in a logit, {agreement.Probabilities:0.0e+0} ")
-                + FormattableString.Invariant($"in a probability, {agreement.Scores:0.0e+0} in a score ({OnnxAgreement.Allowed:0e+0} is allowed), ")
-                + $"and in {agreement.Decisions} decisions. Nothing was written.");
-        }
-
+        var (model, agreement) = Verify(deployed, input, images);
         DurableFile.Replace(path, stream => stream.Write(model));
         return agreement;
+    }
+
+    /// <summary>Makes the file in memory if ONNX Runtime agrees with torch on the images, and returns how well.</summary>
+    /// <exception cref="InputException">They do not agree.</exception>
+    public static (byte[] Model, OnnxAgreement Agreement) Verify(DeployedModel deployed, PixelType input, ImageSet images)
+    {
+        var model = OnnxModel.Create(deployed, input).ToByteArray();
+        var agreement = Compare(model, deployed, input, images);
+        return agreement.Holds ? (model, agreement) : throw new InputException(FormattableString.Invariant(
+            $"ONNX Runtime and torch disagree on {images.Name}: by {agreement.Logits:0.0e+0} in a logit, {agreement.Probabilities:0.0e+0} ")
+            + FormattableString.Invariant($"in a probability, {agreement.Scores:0.0e+0} in a score ({OnnxAgreement.Allowed:0e+0} is allowed), ")
+            + $"and in {agreement.Decisions} decisions. Nothing was written.");
     }
 
     // Of Pascl's own graphs none fails; that of a backbone may hold one image, or what its version of the operators does not.
@@ -51,9 +54,13 @@ internal static class OnnxExport
 /// <param name="pixels">Name of the images, (N, 3, H, W) float32 in [0, 1].</param>
 /// <param name="network">The network.</param>
 /// <param name="backbone">What it stands on; null for a network that is whole.</param>
-internal sealed class OnnxBranches(OnnxGraph graph, string pixels, DualBranchNetwork network, OnnxBackbone? backbone)
+/// <param name="arithmetic">In which numbers its convolutions are computed.</param>
+internal sealed class OnnxBranches(OnnxGraph graph, string pixels, DualBranchNetwork network, OnnxBackbone? backbone, OnnxArithmetic arithmetic)
 {
     private readonly Lazy<string?> backboneFeatures = new(() => backbone?.Add(graph, pixels)); // (N, F)
+    private readonly Lazy<string> images = new(() => network.Input.Normalisation is { } normalisation
+        ? arithmetic.Pixels(graph, Normalised(graph, pixels, normalisation), isNormalised: true)
+        : arithmetic.Pixels(graph, pixels, isNormalised: false));
     private readonly Dictionary<Branch, string> outputs = [];
     private readonly Readout readout = Readout.Of(network);
 
@@ -63,8 +70,8 @@ internal sealed class OnnxBranches(OnnxGraph graph, string pixels, DualBranchNet
     /// <summary>Name of the method's own score, (N), where it reads more than the logits of the classes.</summary>
     public string OwnScore() => OnnxReadout.Score(graph, readout, Outputs(readout.ScoreBranch), network.Head.Columns);
 
-    // (N, columns of the classifier)
-    private string Outputs(Branch branch)
+    /// <summary>Name of the outputs of a branch's classifier, (N, columns).</summary>
+    public string Outputs(Branch branch)
     {
         if (!outputs.TryGetValue(branch, out var name))
         {
@@ -76,7 +83,7 @@ internal sealed class OnnxBranches(OnnxGraph graph, string pixels, DualBranchNet
             {
                 var folded = network.Fold(branch)
                     ?? throw new InputException("This network cannot be exported as ONNX: it has no form without BatchNorm. Nothing was written.");
-                name = Add(folded);
+                name = Add(folded, branch);
             }
 
             outputs.Add(branch, name);
@@ -91,9 +98,10 @@ internal sealed class OnnxBranches(OnnxGraph graph, string pixels, DualBranchNet
     private string Linear(string input, float[] weight, float[] bias) => graph.Add(
         "Gemm", [input, graph.Constant(weight, bias.Length, weight.Length / bias.Length), graph.Constant(bias, bias.Length)], "transB", 1);
 
-    private string Add(FoldedNetwork folded)
+    private string Add(FoldedNetwork folded, Branch branch)
     {
-        var hidden = graph.Add("Relu", Add(Normalised(folded.Normalisation), folded.Stem));
+        var place = 0;
+        var hidden = Between(graph.Add("Relu", Add(images.Value, folded.Stem)));
         if (folded.Pooling is { } pooling)
         {
             hidden = graph.Add(
@@ -102,6 +110,7 @@ internal sealed class OnnxBranches(OnnxGraph graph, string pixels, DualBranchNet
                 ("kernel_shape", [pooling.Kernel, pooling.Kernel]),
                 ("strides", [pooling.Stride, pooling.Stride]),
                 ("pads", [pooling.Padding, pooling.Padding, pooling.Padding, pooling.Padding]));
+            hidden = Between(hidden, place);
         }
 
         foreach (var block in folded.Blocks)
@@ -109,27 +118,32 @@ internal sealed class OnnxBranches(OnnxGraph graph, string pixels, DualBranchNet
             var path = Add(hidden, block.Path[0]);
             foreach (var convolution in block.Path.Skip(1))
             {
-                path = Add(graph.Add("Relu", path), convolution);
+                path = Add(Between(graph.Add("Relu", path)), convolution);
             }
 
-            var around = block.Shortcut is { } shortcut ? Add(hidden, shortcut) : hidden;
-            hidden = graph.Add("Relu", graph.Add("Add", path, around));
+            var around = block.Shortcut is { } shortcut ? Between(Add(hidden, shortcut)) : hidden;
+            hidden = Between(graph.Add("Relu", graph.Add("Add", Between(path), around)));
         }
 
         return Linear(graph.Add("Flatten", graph.Add("GlobalAveragePool", hidden)), folded.ClassifierWeight, folded.ClassifierBias);
+
+        string Between(string value, int? same = null) => arithmetic.Between(graph, $"{branch}.{same ?? ++place}", value);
     }
 
-    private string Normalised(ChannelNormalisation? normalisation) => normalisation is null
-        ? pixels
-        : graph.Add("Div", graph.Add("Sub", pixels, Channels(normalisation.Mean)), Channels(normalisation.StandardDeviation));
+    private string Add(string input, FoldedConvolution convolution)
+    {
+        var (weight, bias) = arithmetic.Weights(graph, input, convolution);
+        return graph.Add(
+            "Conv",
+            [input, weight, bias],
+            ("strides", [convolution.Stride, convolution.Stride]),
+            ("pads", [convolution.Padding, convolution.Padding, convolution.Padding, convolution.Padding]));
+    }
 
-    private string Channels(IReadOnlyList<float> values) => graph.Constant([.. values], 1, values.Count, 1, 1);
+    private static string Normalised(OnnxGraph graph, string pixels, ChannelNormalisation normalisation) =>
+        graph.Add("Div", graph.Add("Sub", pixels, Channels(graph, normalisation.Mean)), Channels(graph, normalisation.StandardDeviation));
 
-    private string Add(string input, FoldedConvolution convolution) => graph.Add(
-        "Conv",
-        [input, graph.Constant(convolution.Weight, convolution.Shape), graph.Constant(convolution.Bias, convolution.Bias.Length)],
-        ("strides", [convolution.Stride, convolution.Stride]),
-        ("pads", [convolution.Padding, convolution.Padding, convolution.Padding, convolution.Padding]));
+    private static string Channels(OnnxGraph graph, IReadOnlyList<float> values) => graph.Constant([.. values], 1, values.Count, 1, 1);
 }
 
 /// <summary>What an exported model says about N images with C classes.</summary>

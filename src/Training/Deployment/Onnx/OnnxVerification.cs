@@ -1,4 +1,3 @@
-using Microsoft.ML.OnnxRuntime;
 using Pascl.Training.Data;
 using Pascl.Training.Evaluation;
 using Pascl.Training.Networks;
@@ -13,10 +12,10 @@ internal static class OnnxVerification
 
     public const int BatchSize = 128;
 
-    /// <summary>At most <see cref="MostImages"/> images, spread evenly, because sets are often sorted by class.</summary>
-    public static ImageSet Choose(ImageSet images) => images.Count <= MostImages
+    /// <summary>At most so many images, spread evenly, because sets are often sorted by class.</summary>
+    public static ImageSet Choose(ImageSet images, int most = MostImages) => images.Count <= most
         ? images
-        : images.Select(Enumerable.Range(0, MostImages).Select(i => (int)((long)i * images.Count / MostImages)));
+        : images.Select(Enumerable.Range(0, most).Select(i => (int)((long)i * images.Count / most)));
 
     /// <summary>Runs both over the images.</summary>
     /// <exception cref="InputException">The network's logits are not finite.</exception>
@@ -44,89 +43,15 @@ internal static class OnnxVerification
     }
 
     private static double Largest(float[] actual, IEnumerable<double> expected) =>
-        actual.Zip(expected).Max(pair => Difference(pair.First, pair.Second));
-
-    // A value that is not a number differs by infinity.
-    private static double Difference(double actual, double expected) =>
-        Math.Abs(actual - expected) / Math.Max(1, Math.Abs(expected)) is var difference && double.IsNaN(difference) ? double.PositiveInfinity : difference;
+        actual.Zip(expected).Max(pair => OnnxAgreement.Difference(pair.First, pair.Second));
 
     private static int OtherDecisions(OnnxOutputs outputs, double[] scores, DeployedModel deployed) => outputs.Accepted is not { } accepted
         ? 0
         : accepted.Zip(scores).Count(pair =>
             pair.First != (pair.Second <= deployed.Threshold!.Value)
-            && Difference(pair.Second, deployed.Threshold.Value) > OnnxAgreement.Allowed);
+            && OnnxAgreement.Difference(pair.Second, deployed.Threshold.Value) > OnnxAgreement.Allowed);
 
     private static double[] Doubles(ReadOnlySpan<float> row) => Array.ConvertAll(row.ToArray(), value => (double)value);
-}
-
-/// <summary>Runs an exported model by ONNX Runtime, knowing nothing of the network that it came from.</summary>
-internal sealed class OnnxSession : IDisposable
-{
-    private readonly InferenceSession session;
-    private readonly string[] outputs;
-
-    /// <summary>Loads a model.</summary>
-    /// <exception cref="InputException">ONNX Runtime's library is not beside the program.</exception>
-    public OnnxSession(byte[] model)
-    {
-        try
-        {
-            session = new InferenceSession(model);
-        }
-        catch (Exception exception) when (exception.GetBaseException() is DllNotFoundException)
-        {
-            throw new InputException(
-                "ONNX Runtime's library (libonnxruntime.so) is not beside this program, and an ONNX file is written only when it was verified. "
-                + "Export with a build that has it.", exception);
-        }
-
-        outputs = [.. session.OutputMetadata.Keys];
-    }
-
-    public IReadOnlyDictionary<string, string> Metadata => session.ModelMetadata.CustomMetadataMap;
-
-    public IReadOnlyList<string> Outputs => outputs;
-
-    /// <summary>What the model says about images.</summary>
-    public OnnxOutputs Run(ImageSet images, PixelType input)
-    {
-        long[] shape = [images.Count, PixelBlock.Channels, images.Height, images.Width];
-        var planes = Planes(images);
-        using var pixels = input == PixelType.UInt8
-            ? OrtValue.CreateTensorValueFromMemory(planes, shape)
-            : OrtValue.CreateTensorValueFromMemory(Array.ConvertAll(planes, value => value / (float)byte.MaxValue), shape);
-        using var options = new RunOptions();
-        using var results = session.Run(options, [OnnxModel.Images], [pixels], outputs);
-        var accepted = Array.IndexOf(outputs, OnnxModel.Accepted);
-        return new OnnxOutputs(
-            Floats(OnnxModel.Logits),
-            Floats(OnnxModel.Probabilities),
-            Floats(OnnxModel.Score),
-            accepted < 0 ? null : results[accepted].GetTensorDataAsSpan<bool>().ToArray());
-
-        float[] Floats(string name) => results[Array.IndexOf(outputs, name)].GetTensorDataAsSpan<float>().ToArray();
-    }
-
-    /// <inheritdoc/>
-    public void Dispose() => session.Dispose();
-
-    // (N, H, W, 3) -> (N, 3, H, W)
-    private static byte[] Planes(ImageSet images)
-    {
-        var plane = images.Height * images.Width;
-        var planes = new byte[images.Count * PixelBlock.Channels * plane];
-        for (var image = 0; image < images.Count; image++)
-        {
-            var pixels = images.Pixels(image);
-            var target = planes.AsSpan(image * pixels.Length, pixels.Length);
-            for (var i = 0; i < pixels.Length; i++)
-            {
-                target[(i % PixelBlock.Channels * plane) + (i / PixelBlock.Channels)] = pixels[i];
-            }
-        }
-
-        return planes;
-    }
 }
 
 /// <summary>
@@ -149,4 +74,8 @@ internal sealed record OnnxAgreement(int Images, double Logits, double Probabili
 
     /// <summary>Whether the exported model may be used in the network's place.</summary>
     public bool Holds => Largest <= Allowed && Decisions == 0;
+
+    /// <summary>|a - b| / max(1, |b|); infinite where one is not a number.</summary>
+    public static double Difference(double actual, double expected) =>
+        Math.Abs(actual - expected) / Math.Max(1, Math.Abs(expected)) is var difference && double.IsNaN(difference) ? double.PositiveInfinity : difference;
 }

@@ -44,6 +44,14 @@ internal static class ModelCard
             Table(AcceptanceText.Columns, AcceptanceText.Rows(acceptance));
         }
 
+        if (record.Quantisation is { } quantisation)
+        {
+            Line("## In eight bits (`model-int8.onnx`)");
+            Line(QuantisationText.Chosen(quantisation));
+            Table(QuantisationText.Columns, QuantisationText.Rows(quantisation));
+            Line(string.Join(' ', QuantisationText.Sentences(quantisation)));
+        }
+
         Line("## Images");
         if (record.Provenance?.Data is { } data)
         {

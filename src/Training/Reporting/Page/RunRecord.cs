@@ -21,6 +21,8 @@ internal sealed class RunRecord
         Threshold = checkpoint?.Threshold;
         Acceptance = Threshold is null || !File.Exists(folder.Threshold) ? null
             : ReadWhere(folder.Threshold, "", path => AcceptanceTable.FromJson(File.ReadAllText(path)));
+        var quantisation = RunFolder.QuantisationOf(folder.QuantisedModel);
+        Quantisation = File.Exists(quantisation) ? ReadWhere(quantisation, "", path => QuantisationReport.FromJson(File.ReadAllText(path))) : null;
         Provenance = folder.ReadProvenance();
         Epochs = checkpoint is null ? [] : RunHistory.FromJson(checkpoint.History, folder.Checkpoint).Epochs;
         Steps = ReadWhere(folder.Log, "so the curves have one point for each epoch and no speed is known", RunLog.Read) ?? [];
@@ -56,6 +58,9 @@ internal sealed class RunRecord
 
     /// <summary>What the threshold accepts, or null where that is not known.</summary>
     public AcceptanceTable? Acceptance { get; }
+
+    /// <summary>What its model in eight bits loses, or null where there is none in the folder.</summary>
+    public QuantisationReport? Quantisation { get; }
 
     /// <summary>What made the run, or null for one of an earlier version.</summary>
     public Provenance? Provenance { get; }
