@@ -40,8 +40,8 @@ internal sealed class GradNormScore() : ScoreKind(
     }
 }
 
-/// <summary>- |f|_2: out-of-distribution images have short features (Park, Jung and Teoh, ICCV 2023), the more so where training lengthens those of its images, as RNA does.</summary>
-internal sealed class FeatureNormScore() : ScoreKind("feature-norm", "-|f|", "Park, Jung and Teoh, ICCV 2023; an option of RNA's release")
+/// <summary>- |f|_2: out-of-distribution images have short features (Park, Chai, Yoon and Teoh, arXiv 2310.05316), the more so where training lengthens those of its images, as RNA does.</summary>
+internal sealed class FeatureNormScore() : ScoreKind("feature-norm", "-|f|", "Park, Chai, Yoon and Teoh, arXiv 2310.05316; an option of RNA's release")
 {
     public override ScoreNeeds Needs(ScoreSpecification specification) => ScoreNeeds.Features;
 
