@@ -106,7 +106,7 @@ public sealed class ForeignEvaluationTests
         {
             Assert.That(
                 ScoreReport.Read(At("bare/scores.json")).Scores.Select(score => score.Name),
-                Is.EqualTo((string[])["mahalanobis", "mahalanobis-normalised", "knn", "rmds", "rmds-normalised", "hpm"]));
+                Is.EqualTo((string[])["mahalanobis", "mahalanobis-normalised", "knn", "feature-norm", "rmds", "rmds-normalised", "hpm"]));
             Assert.That(File.Exists(At("bare/report.json")), Is.False);
             Assert.That(output, Does.Contain("without logits images are not classified"));
             Assert.That(error, Does.Contain("msp, max-logit").And.Contain("need logits; left out").And.Contain("react, dice").And.Contain("--classifier"));
