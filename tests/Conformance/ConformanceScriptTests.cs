@@ -16,6 +16,7 @@ public sealed class ConformanceScriptTests
         Assert.That(output.Split('\n').Count(line => line.StartsWith("ok ", StringComparison.Ordinal)), Is.GreaterThan(200));
     }
 
+    [Long]
     [Test]
     public void a_value_that_was_changed_is_found_and_named()
     {

@@ -16,6 +16,7 @@ namespace Pascl.Tests.Training;
 public sealed class StepLaunchTests
 {
     // 900 or so before Adam was one launch, gradients were handed over and batches were counted by the host.
+    [Long]
     [TestCase(Precision.Float32, 218)]
     [TestCase(Precision.BFloat16, 261)]
     public void a_step_of_the_shipped_recipe_is_so_many_launches_and_no_copy_that_is_waited_for(Precision precision, int most) => Run(precision, (kernels, torchs) =>

@@ -74,6 +74,7 @@ public sealed class TrainerTests
         Assert.That(changed, Is.Not.Empty.And.All.Contains("auxiliary"));
     }
 
+    [Long]
     [Test]
     public void a_phase_ends_where_the_held_out_accuracy_has_stopped_rising()
     {

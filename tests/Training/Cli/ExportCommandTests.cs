@@ -196,6 +196,7 @@ public sealed partial class ExportCommandTests
         Assert.That(Path.Combine(imported, "recipe.json"), Does.Exist);
     }
 
+    [Long]
     [Test]
     public void a_first_phase_alone_is_finetuned_by_resuming_and_evaluated()
     {

@@ -41,6 +41,7 @@ public sealed class ImportCommandTests
         Assert.That(error, Does.Contain("but one batch takes 9999"));
     }
 
+    [Long]
     [TestCase("0")]
     [TestCase("3")]
     public void finetuned_weights_stay_what_they_are_when_the_run_is_resumed(string epochs)

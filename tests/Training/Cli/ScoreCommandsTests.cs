@@ -140,6 +140,7 @@ public sealed class ScoreCommandsTests
         }
     }
 
+    [Long]
     [Test]
     public void other_images_may_have_the_classes_of_the_run_or_none()
     {

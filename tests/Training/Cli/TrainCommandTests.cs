@@ -142,6 +142,7 @@ public sealed class TrainCommandTests
         Assert.That(File.ReadAllBytes(Path.Combine(Whole, "checkpoint.safetensors")), Is.EqualTo(before));
     }
 
+    [Long]
     [Test]
     public void one_command_begins_a_run_and_continues_it_and_no_other()
     {
@@ -164,6 +165,7 @@ public sealed class TrainCommandTests
     public void a_time_that_is_none_is_refused(string time) => ExpectSentence($"{Untrained} --checkpoint-every {time}", $"'{time}' is no time; expected a number above 0 and s, m or h");
 
     // What is evaluated at the end of a training lies in the network, and later in the checkpoint: the average of the weights, and the calibrated classifier.
+    [Long]
     [TestCase("--method pascl --ema-decay 0.9 --label-smoothing 0.1")]
     [TestCase("--method patt")]
     [TestCase("--method tscl --ema-decay 0.9")]

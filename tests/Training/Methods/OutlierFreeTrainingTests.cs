@@ -68,6 +68,7 @@ public sealed class OutlierFreeTrainingTests
         }
     }
 
+    [Long]
     [Test]
     public void the_command_trains_on_the_training_images_alone()
     {

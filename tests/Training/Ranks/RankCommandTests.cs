@@ -143,7 +143,7 @@ public sealed class RankCommandTests
     // Ends or stops the second rank in the middle of training; what mpirun and the ranks said.
     private static string KillWhenThereIsACheckpoint(string root, Action<Process, Process> disturb)
     {
-        using var process = OpenMpiRun.StartPascl(2, [.. Tiny.Replace("--epochs 1", "--epochs 40", StringComparison.Ordinal).Split(' '), "--checkpoint-every", "1s", "--rank-timeout", "10s", "--out", root]);
+        using var process = OpenMpiRun.StartPascl(2, [.. Tiny.Replace("--epochs 1", "--epochs 10", StringComparison.Ordinal).Split(' '), "--checkpoint-every", "1s", "--rank-timeout", "10s", "--out", root]);
         var said = Task.WhenAll(process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
         WaitUntil(process, () => File.Exists(Path.Combine(root, "checkpoint.safetensors")));
         using var second = Process.GetProcessById(RanksOf(process)[^1]);
