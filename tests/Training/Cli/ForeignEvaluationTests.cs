@@ -88,6 +88,7 @@ public sealed class ForeignEvaluationTests
         }
     }
 
+    [Long]
     [Test]
     public void the_classifier_alone_gives_what_logits_in_the_files_give()
     {

@@ -227,6 +227,7 @@ public sealed class TrainCommandTests
         ExpectSentence($"train --recipe {recipe}", recipe, "sede");
     }
 
+    [Long]
     [Test]
     public void a_recorded_recipe_repeats_the_run_bit_for_bit()
     {

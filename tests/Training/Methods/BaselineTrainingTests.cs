@@ -78,6 +78,7 @@ public sealed class BaselineTrainingTests
         }
     }
 
+    [Long]
     [TestCase(Method.Rna)]
     [TestCase(Method.Tscl)]
     [TestCase(Method.Patt)]

@@ -88,6 +88,7 @@ public sealed class WeightAverageTests
     }
 
     // Inside and at the end of epochs of both phases: a report comes after ten of an epoch's eleven steps and at its end.
+    [Long]
     [TestCase(1)]
     [TestCase(2)]
     [TestCase(3)]
