@@ -120,9 +120,31 @@ public static class PasclCommand
             ConvolutionDoctor.Create(),
         };
         root.SetAction((_, cancellation) => Task.FromResult(TrainingRun.Start(Presets.Find("quickstart").Recipe, null, TrainingOptions.Usual, cancellation)));
+        EnumWords.ShowInHelp(root);
         return root
             .WithExamples("", "data check photos", "train --preset cifar10-lt-cpu --data DATA", "evaluate runs/first", "doctor")
             .ShowExamplesInHelp();
+    }
+}
+
+/// <summary>The words that options of an enumeration take, in small letters as everywhere.</summary>
+internal static class EnumWords
+{
+    /// <summary>The words of an enumeration.</summary>
+    public static IEnumerable<string> Of(Type type) => Enum.GetNames(type).Select(name => name.ToLowerInvariant());
+
+    /// <summary>Shows them in the help of a command and of all below it.</summary>
+    public static void ShowInHelp(Command command)
+    {
+        foreach (var option in command.Options.Where(option => option.ValueType.IsEnum))
+        {
+            option.HelpName ??= string.Join('|', Of(option.ValueType));
+        }
+
+        foreach (var inner in command.Subcommands)
+        {
+            ShowInHelp(inner);
+        }
     }
 }
 
@@ -275,7 +297,7 @@ internal static class UsageError
         type = Nullable.GetUnderlyingType(type) ?? type;
         return type switch
         {
-            { IsEnum: true } => $"one of {string.Join(", ", Enum.GetNames(type))}",
+            { IsEnum: true } => $"one of {string.Join(", ", EnumWords.Of(type))}",
             _ when type == typeof(int) || type == typeof(long) => "a whole number",
             _ when type == typeof(uint) || type == typeof(ulong) => "a whole number from 0",
             _ when type == typeof(double) || type == typeof(float) => "a number",

@@ -10,7 +10,7 @@ public sealed class PasclCommandTests
     [TestCase("doctro", "'doctro' is not an option or command of ", "Did you mean doctor?")]
     [TestCase("doctor --gloden x", "'--gloden' is not an option or command of doctor.", "doctor --help' lists what it takes.")]
     [TestCase("work --epochs many", "--epochs takes a whole number, not 'many'.", "work --help' lists what it takes.")]
-    [TestCase("work --mode loud", "--mode takes one of Quiet, Plain, not 'loud'.", "work --help' lists what it takes.")]
+    [TestCase("work --mode loud", "--mode takes one of quiet, plain, not 'loud'.", "work --help' lists what it takes.")]
     [TestCase("work --epochs", "--epochs", "work --help' lists what it takes.")]
     public void a_usage_error_is_two_lines_and_exit_code_2(string line, string problem, string hint)
     {
@@ -21,6 +21,19 @@ public sealed class PasclCommandTests
             Assert.That(error, Does.Contain(problem).And.Contain(hint));
             Assert.That(error.Trim().Split('\n'), Has.Length.EqualTo(2));
         });
+    }
+
+    [Test]
+    public void the_words_of_an_option_are_in_small_letters_in_every_help()
+    {
+        var options = Commands(PasclCommand.Create()).SelectMany(command => command.Options).Where(option => option.ValueType.IsEnum).ToArray();
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(options.Select(option => option.Name), Does.Contain("--engine").And.Contain("--quantise"));
+            Assert.That(options.Select(option => option.HelpName), Is.All.Matches<string?>(words => words?.Any(char.IsUpper) == false));
+        }
+
+        static IEnumerable<Command> Commands(Command command) => command.Subcommands.SelectMany(Commands).Prepend(command);
     }
 
     [Test]
