@@ -7,6 +7,7 @@ namespace Pascl.Tests;
 internal static class ProcessorTime
 {
     private const int Rounds = 3;
+    private const int Turns = 5;
 
     /// <summary>The least time of all threads together in several rounds, since other threads of this process may only add to it.</summary>
     public static TimeSpan Of(Action work) => Enumerable.Range(0, Rounds).Min(_ => Once(work));
@@ -15,7 +16,7 @@ internal static class ProcessorTime
     public static double Ratio(Action work, Action other)
     {
         var (time, otherTime) = (TimeSpan.MaxValue, TimeSpan.MaxValue);
-        for (var round = 0; round < Rounds + 2; round++)
+        for (var round = 0; round < Turns; round++)
         {
             otherTime = new(Math.Min(otherTime.Ticks, Once(other).Ticks));
             time = new(Math.Min(time.Ticks, Once(work).Ticks));

@@ -113,3 +113,20 @@ internal sealed class LogitObjective : Objective
         base.Dispose();
     }
 }
+
+/// <summary>The losses of logits with a column behind those of the classes that means outlier (COCL, TSCL).</summary>
+internal static class OutlierColumn
+{
+    /// <summary>The mean cross entropy of the images to their classes, and of the outliers to the last column.</summary>
+    /// <param name="logits">(Views * N + K, C + 1).</param>
+    /// <param name="batch">Labels and counts.</param>
+    public static (Tensor InDistribution, Tensor Outliers) CrossEntropies(Tensor logits, Batch batch)
+    {
+        using var labels = batch.Labels.repeat(batch.Views); // (Views * N)
+        var (classified, outliers) = (labels.shape[0], batch.OutlierCount);
+        var outlierLabels = full([outliers], logits.shape[1] - 1, dtype: ScalarType.Int64, device: labels.device); // (K)
+        return (
+            functional.cross_entropy(logits.narrow(0, 0, classified), labels),
+            functional.cross_entropy(logits.narrow(0, classified, outliers), outlierLabels));
+    }
+}

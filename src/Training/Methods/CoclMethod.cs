@@ -138,13 +138,9 @@ internal sealed class CoclObjective : Objective
     public override LossTerms Terms(BranchOutput output, Batch batch, StepClock? clock = null)
     {
         clock?.Begin(StepPart.LossOfLogits);
-        using var labels = batch.Labels.repeat(batch.Views); // (Views * N)
-        var (classified, outlierCount) = (labels.shape[0], batch.OutlierCount);
-        var crossEntropy = functional.cross_entropy(output.Logits.narrow(0, 0, classified), labels);
-        var outlierLabels = full([outlierCount], headFlags.Length, dtype: ScalarType.Int64, device: labels.device); // (K)
-        var outliers = functional.cross_entropy(output.Logits.narrow(0, classified, outlierCount), outlierLabels);
+        var (crossEntropy, outliers) = OutlierColumn.CrossEntropies(output.Logits, batch);
         clock?.Begin(StepPart.ContrastiveLoss);
-        var outlierFeatures = output.Features.narrow(0, classified, outlierCount); // (K, d)
+        var outlierFeatures = output.Features.narrow(0, batch.Views * batch.ClassifiedCount, batch.OutlierCount); // (K, d)
         var (tail, head) = (Tail(output.Features, outlierFeatures, batch), Head(output.Features, outlierFeatures, batch));
         var total = crossEntropy + (settings.OutlierWeight * outliers) + (settings.TailWeight * tail) + (settings.HeadWeight * head);
         return new LossTerms(total, crossEntropy, outliers, [tail, head]);

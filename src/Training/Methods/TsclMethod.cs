@@ -6,7 +6,6 @@ using Pascl.Training.Networks;
 using Pascl.Training.Profiling;
 using Pascl.Training.Recipes;
 using static TorchSharp.torch;
-using static TorchSharp.torch.nn;
 
 namespace Pascl.Training.Methods;
 
@@ -91,11 +90,7 @@ internal sealed class TsclObjective : Objective
     public override LossTerms Terms(BranchOutput output, Batch batch, StepClock? clock = null)
     {
         clock?.Begin(StepPart.LossOfLogits);
-        using var labels = batch.Labels.repeat(batch.Views); // (2N)
-        var (classified, outlierCount) = (labels.shape[0], batch.OutlierCount);
-        var crossEntropy = functional.cross_entropy(output.Logits.narrow(0, 0, classified), labels);
-        var outlierLabels = full([outlierCount], tailFlags.Length, dtype: ScalarType.Int64, device: labels.device); // (K)
-        var outliers = functional.cross_entropy(output.Logits.narrow(0, classified, outlierCount), outlierLabels);
+        var (crossEntropy, outliers) = OutlierColumn.CrossEntropies(output.Logits, batch);
         clock?.Begin(StepPart.ContrastiveLoss);
         var contrastive = Contrast(output.Projection, batch);
         return new LossTerms(
