@@ -1,11 +1,12 @@
 using System.Reflection;
 using System.Reflection.Emit;
+using System.Runtime.CompilerServices;
 
 namespace Pascl.Tests;
 
 /// <summary>
 /// What the methods of an assembly may call, from their code and without running it. A call of a virtual method counts as one of every method of the assembly with its
-/// name, but of .NET's own, such as <c>Dispose</c>; a delegate and an iterator count as run where they are made.
+/// name, but of .NET's own, such as <c>Dispose</c>; a delegate, an iterator and an asynchronous method count as run where they are made.
 /// </summary>
 internal sealed class CallGraph
 {
@@ -21,7 +22,9 @@ internal sealed class CallGraph
     public CallGraph(Assembly assembly)
     {
         this.assembly = assembly;
-        overrides = assembly.GetTypes().SelectMany(type => type.GetMethods(Everything)).Where(method => method.IsVirtual && !method.IsAbstract)
+        // What implements an interface of .NET by its full name is called by that interface alone.
+        overrides = assembly.GetTypes().SelectMany(type => type.GetMethods(Everything))
+            .Where(method => method.IsVirtual && !method.IsAbstract && !method.Name.StartsWith("System.", StringComparison.Ordinal))
             .ToLookup(method => NameOf(method), MethodBase (method) => method);
     }
 
@@ -49,13 +52,26 @@ internal sealed class CallGraph
         if (type.Assembly == assembly)
         {
             yield return Definition(callee);
+            if (type.TypeInitializer is { } initializer)
+            {
+                yield return Definition(initializer);
+            }
+
             if (callee.IsConstructor && type.GetMethod("MoveNext", Everything) is { } iterator)
             {
                 yield return Definition(iterator);
             }
         }
 
-        if (callee.IsVirtual && type.Namespace?.StartsWith("System", StringComparison.Ordinal) != true)
+        foreach (var argument in callee.IsGenericMethod ? callee.GetGenericArguments() : [])
+        {
+            if (argument.Assembly == assembly && typeof(IAsyncStateMachine).IsAssignableFrom(argument) && argument.GetMethod("MoveNext", Everything) is { } asynchronous)
+            {
+                yield return Definition(asynchronous);
+            }
+        }
+
+        if (callee.IsVirtual && !typeof(Delegate).IsAssignableFrom(type) && type.Namespace?.StartsWith("System", StringComparison.Ordinal) != true)
         {
             foreach (var method in overrides[NameOf(callee)])
             {

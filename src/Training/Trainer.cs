@@ -63,6 +63,12 @@ public sealed class Trainer : IDisposable
     /// <summary>Whether <see cref="Run"/> begins with <see cref="CheckConvolutions"/>.</summary>
     public bool ChecksConvolutions { get; init; } = true;
 
+    /// <summary>
+    /// Writes the page of a run into its folder after checkpoints and says whether that was possible; null for no page. The program gives it, because a page is drawn by a
+    /// library that a user of the package does not have.
+    /// </summary>
+    internal Func<RunFolder, bool>? PageWriter { get; init; }
+
     /// <summary>What <see cref="CheckConvolutions"/> found; null before it.</summary>
     public ConvolutionReport? Convolutions { get; private set; }
 
@@ -182,7 +188,7 @@ public sealed class Trainer : IDisposable
             CheckConvolutions();
         }
 
-        using var journal = new RunJournal(folder, resumed?.Info.LogLength ?? 0, display);
+        using var journal = new RunJournal(folder, resumed?.Info.LogLength ?? 0, display, PageWriter);
         journal.WritePage();
         for (; position.Phase < phases.Length; position = position.NextPhase)
         {

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.IO.Compression;
 
 namespace Pascl.Tests.Packages;
 
@@ -64,8 +65,25 @@ internal sealed class FreshMachine : IDisposable
         return Path.Combine(folder.Path, name);
     }
 
+    /// <summary>What a package that was packed here says of itself, its dependencies among it.</summary>
+    public string Specification(string package)
+    {
+        using var archive = ZipFile.OpenRead(Path.Combine(Feed, $"{package}.{Version}.nupkg"));
+        using var reader = new StreamReader(archive.GetEntry($"{package}.nuspec")!.Open());
+        return reader.ReadToEnd();
+    }
+
+    /// <summary>Publishes a project of the repository, as it was built for these tests and without libtorch.</summary>
+    /// <returns>The folder.</returns>
+    public string Publish(string project)
+    {
+        var output = Path.Combine(folder.Path, "published", project);
+        Succeed(Start(Repository.Root, null, "publish", Path.Combine("src", project), "--no-build", "-c", Configuration, "-p:LibTorch=none", "-o", output));
+        return output;
+    }
+
     /// <summary>Restores, builds and runs a project, and returns what it prints.</summary>
-    public string Run(string project) => Succeed(Start(project, Packages, "run"));
+    public string Run(string project, params string[] arguments) => Succeed(Start(project, Packages, ["run", "--", .. arguments]));
 
     /// <summary>Builds a project from the packages that were restored before.</summary>
     public (int ExitCode, string Output) Build(string project, params string[] properties) =>

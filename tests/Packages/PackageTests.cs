@@ -18,6 +18,27 @@ public sealed class PackageTests
         End Module
         """;
 
+    // A loss, a detector over the run that is named, and Pascl's command line without its libraries.
+    private const string Library =
+        """
+        using Pascl.Training.Cli;
+        using Pascl.Training.Deployment;
+        using Pascl.Training.Losses;
+        using static TorchSharp.torch;
+
+        using var loss = new PasclLoss(tailClasses: [false, true], temperature: 0.1);
+        var features = nn.functional.normalize(ones(6, 8));
+        Console.WriteLine(loss.forward(features, tensor(new long[] { 0, 1 })).item<float>() > 0);
+        using var detector = Detector.Open(args[0]);
+        var size = detector.Model.ImageSize;
+        Console.WriteLine(detector.Model.Classes.Contains(detector.ScoreRgb(new byte[size * size * 3], size, size).Class));
+        Console.WriteLine(PasclCommand.Run(["doctor"]));
+        """;
+
+    // Of the commands, their tables, figures and pages, and the service.
+    private static readonly string[] left =
+        ["System.CommandLine", "Spectre.Console", "ScottPlot", "HarfBuzz", "prometheus-net", "Prometheus.NetStandard", "Microsoft.AspNetCore", "Microsoft.Extensions"];
+
     private FreshMachine machine = null!;
     private string training = null!;
 
@@ -48,6 +69,37 @@ public sealed class PackageTests
     {
         Assert.That(machine.Run(training), Does.Match(@"^loss \d+\.\d+, gradient of \[14, 128\]\n$"));
         Assert.That(LibTorchIn(training), Is.Empty, "libtorch stays in the folder of packages");
+    }
+
+    [Long]
+    [Test, Order(3)]
+    public void a_program_of_the_library_gets_nothing_that_only_commands_use()
+    {
+        var specification = machine.Specification("Pascl.Training");
+        var project = machine.Write("Library", "cs", "Pascl.Training", Library);
+        var output = machine.Run(project, Path.Combine(Repository.Root, "tests", "Samples", "format-1"));
+        var dependencies = File.ReadAllText(Directory.GetFiles(project, "Library.deps.json", SearchOption.AllDirectories).First(path => path.Contains("/bin/", StringComparison.Ordinal)));
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(output, Does.StartWith("True\nTrue\n2\n"));
+            Assert.That(output, Does.Contain("Pascl's command line needs the package System.CommandLine and the package Spectre.Console and the package ScottPlot"));
+            Assert.That(specification, Does.Contain("TorchSharp").And.Contain("SkiaSharp"));
+            foreach (var name in left)
+            {
+                Assert.That(specification, Does.Not.Contain(name));
+                Assert.That(dependencies, Does.Not.Contain(name));
+            }
+        }
+    }
+
+    [Long]
+    [Test]
+    public void the_published_program_has_the_libraries_of_its_commands()
+    {
+        var published = machine.Publish("Training");
+        Assert.That(
+            Directory.GetFiles(published).Select(Path.GetFileName),
+            Is.SupersetOf((string[])["System.CommandLine.dll", "Spectre.Console.dll", "ScottPlot.dll", "SkiaSharp.HarfBuzz.dll", "HarfBuzzSharp.dll", "libHarfBuzzSharp.so", "Prometheus.NetStandard.dll"]));
     }
 
     [Long]

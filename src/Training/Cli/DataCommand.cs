@@ -5,7 +5,7 @@ using Pascl.Training.Data.Formats;
 namespace Pascl.Training.Cli;
 
 /// <summary><c>data check</c>: what a path holds, and whether it is fit for training or testing.</summary>
-public static class DataCommand
+internal static class DataCommand
 {
     internal const string Name = "data";
 

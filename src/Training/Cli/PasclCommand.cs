@@ -20,9 +20,26 @@ public static class PasclCommand
 
     /// <summary>
     /// Runs the command that <paramref name="arguments"/> name and returns the exit code: 0 done, 1 a check failed, 2 bad input,
-    /// 3 a defect of the program, 130 interrupted, 141 nobody reads the output any more.
+    /// 3 a defect of the program, 130 interrupted, 141 nobody reads the output any more. The packages System.CommandLine, Spectre.Console and ScottPlot do not come with
+    /// Pascl.Training: a project that calls this references them, and for <c>serve</c> prometheus-net and ASP.NET Core; without them a sentence says so.
     /// </summary>
-    public static int Run(string[] arguments) => Run(Create(), arguments);
+    public static int Run(string[] arguments)
+    {
+        try
+        {
+            CommandLibraries.Require();
+        }
+        catch (InputException exception)
+        {
+            return Failure.Report(exception, Console.Error);
+        }
+
+        return RunWithLibraries(arguments);
+    }
+
+    // By itself, because its code cannot be loaded without the libraries.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static int RunWithLibraries(string[] arguments) => Run(Create(), arguments);
 
     internal static int Run(RootCommand root, string[] arguments)
     {

@@ -65,6 +65,7 @@ internal static class ServeCommand
         };
         command.SetAction((result, cancellation) =>
         {
+            CommandLibraries.RequireForServe();
             var addresses = ListenAddress.Parse(result.GetRequiredValue(urls));
             return Run(
                 result.GetRequiredValue(run),

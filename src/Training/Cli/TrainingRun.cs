@@ -57,7 +57,7 @@ internal static class TrainingRun
 
         using var run = Run.Open(folder, moved);
         var data = WithFeatures(run.Recipe, ReadForTraining(run.Recipe), cancellation);
-        using var trainer = new Trainer(run.Recipe, data, folder) { ChecksConvolutions = options.ChecksConvolutions, CheckpointInterval = options.CheckpointInterval };
+        using var trainer = NewTrainer(run.Recipe, data, folder, options);
         trainer.Resume(run);
         if (trainer.IsFinished)
         {
@@ -67,10 +67,17 @@ internal static class TrainingRun
         return Finish(trainer, data, folder, cancellation);
     }
 
+    private static Trainer NewTrainer(Recipe recipe, TrainingData data, RunFolder folder, TrainingOptions options) => new(recipe, data, folder)
+    {
+        ChecksConvolutions = options.ChecksConvolutions,
+        CheckpointInterval = options.CheckpointInterval,
+        PageWriter = written => RunPage.TryWrite(written, Console.Error),
+    };
+
     private static int Begin(Recipe recipe, TrainingData data, RunFolder folder, TrainingOptions options, CancellationToken cancellation)
     {
         data = WithFeatures(recipe, data, cancellation);
-        using var trainer = new Trainer(recipe, data, folder) { ChecksConvolutions = options.ChecksConvolutions, CheckpointInterval = options.CheckpointInterval };
+        using var trainer = NewTrainer(recipe, data, folder, options);
         folder.WriteRecipe(RecipeFile.Write(trainer.Recipe));
         return Finish(trainer, data, folder, cancellation);
     }

@@ -8,7 +8,7 @@ namespace Pascl.Training.Reporting;
 /// <summary>
 /// The tables that end a run: detection per out-of-distribution set, and classification by both branches, in per cent.
 /// </summary>
-public static class EvaluationTable
+internal static class EvaluationTable
 {
     /// <summary>Prints the tables.</summary>
     /// <param name="console">Where to.</param>

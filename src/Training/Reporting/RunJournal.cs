@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using Pascl.Training.Profiling;
-using Pascl.Training.Reporting.Page;
 using TorchSharp;
 using TorchSharp.Modules;
 
@@ -18,7 +17,7 @@ internal sealed class RunJournal : IDisposable
     private long lastReport = Stopwatch.GetTimestamp();
     private long images;
     private TimeSpan waited;
-    private bool hasPage;
+    private Func<RunFolder, bool>? pageWriter;
     private int pages;
     private long lastPage;
     private TimeSpan pageCost;
@@ -27,9 +26,10 @@ internal sealed class RunJournal : IDisposable
     /// <param name="folder">The run's folder.</param>
     /// <param name="logLength">Bytes of the log at the checkpoint, 0 for a new run.</param>
     /// <param name="display">Told after the files.</param>
-    public RunJournal(RunFolder folder, long logLength, IProgress<StepReport>? display)
+    /// <param name="pageWriter">Writes the page and says whether that was possible; null for no page.</param>
+    public RunJournal(RunFolder folder, long logLength, IProgress<StepReport>? display, Func<RunFolder, bool>? pageWriter = null)
     {
-        (this.folder, this.display, hasPage) = (folder, display, folder.IsWritten);
+        (this.folder, this.display, this.pageWriter) = (folder, display, folder.IsWritten ? pageWriter : null);
         if (!folder.IsWritten)
         {
             secondsByPhase = [];
@@ -81,13 +81,13 @@ internal sealed class RunJournal : IDisposable
     {
         const int UsualPages = 2;
         const int LeastShare = 20;
-        if (!hasPage || (pages >= UsualPages && Stopwatch.GetElapsedTime(lastPage) < LeastShare * pageCost))
+        if (pageWriter is null || (pages >= UsualPages && Stopwatch.GetElapsedTime(lastPage) < LeastShare * pageCost))
         {
             return;
         }
 
         var started = Stopwatch.GetTimestamp();
-        hasPage = RunPage.TryWrite(folder, Console.Error);
+        pageWriter = pageWriter(folder) ? pageWriter : null;
         (pages, lastPage, pageCost) = (pages + 1, Stopwatch.GetTimestamp(), Stopwatch.GetElapsedTime(started));
     }
 

@@ -6,7 +6,7 @@ using Spectre.Console;
 namespace Pascl.Training.Reporting;
 
 /// <summary>The tables of a comparison of scores: score by out-of-distribution set and their average, for each of three metrics, in per cent.</summary>
-public static class ScoreTable
+internal static class ScoreTable
 {
     private const string Average = "average";
 

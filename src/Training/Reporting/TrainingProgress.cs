@@ -5,7 +5,7 @@ using Spectre.Console.Rendering;
 namespace Pascl.Training.Reporting;
 
 /// <summary>Shows how training advances: a bar that moves on a terminal, plain lines in a file or a pipe.</summary>
-public static class TrainingProgress
+internal static class TrainingProgress
 {
     /// <summary>Runs <paramref name="train"/> and shows what it reports. Exceptions pass through; the terminal is left in order.</summary>
     /// <param name="console">Where to show it.</param>

@@ -9,7 +9,7 @@ using ScottPlot;
 namespace Pascl.Training.Reporting.Comparison;
 
 /// <summary>A comparison as files: <c>comparison.md</c>, <c>.csv</c>, <c>.json</c> and <c>.html</c>.</summary>
-public static class ComparisonFiles
+internal static class ComparisonFiles
 {
     private static readonly string[] endings = ["md", "csv", "json", "html"];
 
