@@ -10,7 +10,7 @@ using Pascl.Training.Methods;
 using Pascl.Training.Networks;
 
 MethodDefinition.Register(new FocalMethod());
-ScoreKinds.Register(new GapScore());
+ScoreSpec.Register(new GapScore());
 NetworkDefinition.Register(new PlainDefinition());
 Dataset.Register(StripesDataset.Find);
 return PasclCommand.Run(args);

@@ -2,7 +2,6 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Pascl.Training.Data;
-using Pascl.Training.Deployment;
 using Pascl.Training.Evaluation;
 
 namespace Pascl.Tests.Conformance;

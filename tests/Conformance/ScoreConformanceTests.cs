@@ -28,7 +28,7 @@ public sealed class ScoreConformanceTests
     public void every_score_has_a_case_with_its_usual_parameters()
     {
         ConformanceCase[] cases = [.. ConformanceFile.Read(Family).Cases];
-        var missing = ScoreKinds.All.Where(kind => !cases.Any(@case => @case.Quantity == kind.Name
+        var missing = ScoreSpec.All.Where(kind => !cases.Any(@case => @case.Quantity == kind.Name
             && kind.Parameters.All(parameter => @case.Parameter(parameter.Name) == parameter.Default))).Select(kind => kind.Name);
         Assert.That(missing, Is.Empty);
     }
@@ -43,7 +43,7 @@ public sealed class ScoreConformanceTests
 
     private static double[] Scores(ConformanceCase @case)
     {
-        var specification = ScoreSpecification.Parse(
+        var spec = ScoreSpec.Parse(
             @case.Quantity + string.Concat(@case.Parameters.Select(p => string.Create(CultureInfo.InvariantCulture, $":{p.Key}={p.Value.GetDouble():R}"))));
         var classifier = new LinearClassifier(@case.Floats("classifier.weight"), @case.Floats("classifier.bias"));
         var classes = classifier.Bias.Length;
@@ -55,10 +55,10 @@ public sealed class ScoreConformanceTests
         if (@case.Has("network.weight"))
         {
             var training = FeaturePass.Of(network, Images(@case, "training.images", labels, names));
-            return specification.Fit(new ScoreFitting(network, training))(FeaturePass.Of(network, Images(@case, "test.images", null, names)));
+            return spec.Fit(new ScoreFitting(network, training)).Of(FeaturePass.Of(network, Images(@case, "test.images", null, names)));
         }
 
-        return specification.Fit(new ScoreFitting(network, Pass(@case.Floats("training.features"), labels, names, classifier)) { Classifier = classifier })(
+        return spec.Fit(new ScoreFitting(network, Pass(@case.Floats("training.features"), labels, names, classifier)) { Classifier = classifier }).Of(
             Pass(@case.Floats("test.features"), null, names, classifier));
     }
 

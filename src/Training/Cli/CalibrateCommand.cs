@@ -5,6 +5,7 @@ using Pascl.Training.Data;
 using Pascl.Training.Deployment;
 using Pascl.Training.Devices;
 using Pascl.Training.Evaluation;
+using Pascl.Training.Evaluation.Scores;
 using Pascl.Training.Reporting;
 using Pascl.Training.Reporting.Page;
 using Spectre.Console;
@@ -25,7 +26,7 @@ internal static class CalibrateCommand
         var score = new Option<string>("--score")
         {
             Description = "out-of-distribution score: one of an image's logits, NAME or NAME:PARAMETER=VALUE with "
-                + string.Join(", ", Evaluation.Scores.ScoreKinds.OfLogits.Select(kind => kind.Name)) + "; default: the method's own",
+                + string.Join(", ", ScoreSpec.All.Where(known => known.IsOfLogits).Select(score => score.Name)) + "; default: the method's own",
         };
         var images = new Option<string>("--id")
         {
@@ -68,10 +69,10 @@ internal static class CalibrateCommand
 internal sealed class RunCalibration
 {
     private readonly Pascl.Training.Run run;
-    private readonly AcceptanceScore score;
+    private readonly OodScore score;
     private readonly ShotGroups groups;
 
-    private RunCalibration(Pascl.Training.Run run, AcceptanceScore score) =>
+    private RunCalibration(Pascl.Training.Run run, OodScore score) =>
         (this.run, this.score, groups) = (run, score, ShotGroups.From(run.Info.TrainingCounts, ShotGroups.UsualRule(run.Info.TrainingCounts.Count)));
 
     /// <summary>Calibrates the run in a folder.</summary>
@@ -87,7 +88,7 @@ internal sealed class RunCalibration
         using var folder = RunFolder.Resume(path);
         using var run = Pascl.Training.Run.Open(folder, moved, precision: Precision.Float32);
         run.Features = FeatureLines.Listener();
-        var score = AcceptanceScore.Of(text, run.Info, run.Recipe);
+        var score = ScoringModel.ScoreOf(text, run.Info, run.Recipe);
         foreach (var missing in moved.OutOfDistribution is { Count: > 0 } ? [] : run.LeaveOutMissingSets())
         {
             Console.WriteLine($"Note: {missing} is not there any more, so the share of its images that is rejected is left out; name sets with --ood.");
@@ -157,7 +158,7 @@ internal sealed class RunCalibration
     {
         var predictions = Predictions.Of(run.Network, images);
         EvaluationInputs.Check(images, predictions);
-        return score.Of(predictions);
+        return score.Of(images, predictions);
     }
 }
 

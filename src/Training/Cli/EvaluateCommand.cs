@@ -29,7 +29,7 @@ internal static class EvaluateCommand
         {
             HelpName = "all|name,name",
             Description = "also compare out-of-distribution scores: all, or NAME or NAME:PARAMETER=VALUE with commas between; scores: "
-                + string.Join(", ", ScoreKinds.All.Select(kind => kind.Name)),
+                + string.Join(", ", ScoreSpec.All.Select(score => score.Name)),
         };
         var inDistribution = new Option<string>("--id", "--images") { Description = "where the run's in-distribution images are now, if they moved; the images of --model" };
         var benchmark = new Option<string>("--benchmark")
@@ -56,7 +56,7 @@ internal static class EvaluateCommand
             NamedPath[] named = [.. (result.GetValue(sets) ?? []).Select(RecipeOptions.ParseNamedPath)];
             var written = new EvaluationOutput(result.GetValue(output), result.GetValue(csv), result.GetValue(force));
             var withDetails = result.GetValue(details);
-            var compared = result.GetValue(scores) is { } list ? ScoreSpecification.ParseList(list) : [];
+            var compared = result.GetValue(scores) is { } list ? ScoreSpec.ParseList(list) : [];
             var isForeign = foreign.IsAsked(
                 result, result.GetValue(run), [data, BackboneOption.FileOption, ConvolutionOption.Option], [inDistribution, root, benchmark, BackboneOption.CacheOption]);
             var images = new MovedImages(result.GetValue(inDistribution), Folder: result.GetValue(data), Root: result.GetValue(root))

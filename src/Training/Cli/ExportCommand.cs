@@ -6,6 +6,7 @@ using Pascl.Training.Data;
 using Pascl.Training.Deployment;
 using Pascl.Training.Deployment.Onnx;
 using Pascl.Training.Devices;
+using Pascl.Training.Evaluation.Scores;
 using Pascl.Training.Networks;
 using Pascl.Training.Recipes;
 
@@ -153,7 +154,7 @@ internal static class RunExport
                 + $"Choose it anew with: pascl calibrate {folder.Root}");
         }
 
-        var score = AcceptanceScore.Of(text, Readout.Of(model), info.TrainingCounts);
+        var score = OodScore.OfDeployed(text, Readout.Of(model), info.TrainingCounts);
         OnnxScore.Require(score);
         if (settings.Quantisation == Quantisation.Int8)
         {

@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
-using Pascl.Training.Deployment;
 using Pascl.Training.Evaluation;
 using Pascl.Training.Evaluation.Scores;
 using Pascl.Training.Intake;
@@ -82,7 +81,7 @@ internal sealed class ForeignEvaluationOptions
     /// <param name="output">Where the results go.</param>
     /// <param name="withDetails">Whether more tables are printed.</param>
     /// <param name="scores">The scores that are compared.</param>
-    public int Run(ParseResult result, IReadOnlyList<NamedPath> sets, MovedImages images, EvaluationOutput output, bool withDetails, IReadOnlyList<ScoreSpecification> scores)
+    public int Run(ParseResult result, IReadOnlyList<NamedPath> sets, MovedImages images, EvaluationOutput output, bool withDetails, IReadOnlyList<ScoreSpec> scores)
     {
         if (result.GetValue(rate) is { } share)
         {
@@ -146,7 +145,7 @@ internal sealed class ForeignEvaluationOptions
         result.GetValue(classifier) is { } weights ? ArraySet.ReadClassifier(weights) : null;
 
     private (EvaluationReport? Report, ImageScores? Images, EvaluationFigures? Figures) Report(
-        ParseResult result, ModelOutputs outputs, ForeignEvaluation evaluation, ForeignModel described, IReadOnlyList<ScoreSpecification> scores)
+        ParseResult result, ModelOutputs outputs, ForeignEvaluation evaluation, ForeignModel described, IReadOnlyList<ScoreSpec> scores)
     {
         if (!outputs.HasLogits && scores.Count > 0 && result.GetValue(score) is null && result.GetValue(rate) is null)
         {
@@ -154,7 +153,7 @@ internal sealed class ForeignEvaluationOptions
             return (null, null, null);
         }
 
-        return evaluation.Evaluate(ScoreSpecification.Parse(result.GetValue(score) ?? LogitReadout.MaximumSoftmax.ScoreName), described, result.GetValue(rate));
+        return evaluation.Evaluate(ScoreSpec.Parse(result.GetValue(score) ?? LogitReadout.MaximumSoftmax.ScoreName), described, result.GetValue(rate));
     }
 
     private static void WriteThreshold(EvaluationReport report, ModelOutputs outputs)

@@ -90,7 +90,7 @@ internal static class TrainingRun
     /// <param name="scores">The scores that are compared with each other beside the evaluation, or none.</param>
     /// <param name="checksConvolutions">Whether the convolutions are checked first.</param>
     public static int Evaluate(
-        string path, MovedImages moved, EvaluationOutput output, bool withDetails, IReadOnlyList<ScoreSpecification> scores, bool checksConvolutions)
+        string path, MovedImages moved, EvaluationOutput output, bool withDetails, IReadOnlyList<ScoreSpec> scores, bool checksConvolutions)
     {
         var folder = RunFolder.Open(path);
         var files = FilesOf(folder, moved.OutOfDistribution ?? [], output);
@@ -145,9 +145,9 @@ internal static class TrainingRun
     }
 
     // Of all scores those that a frozen backbone cannot have are left out and named; where nothing else was asked for, there is nothing to do.
-    private static IReadOnlyList<ScoreSpecification> Possible(Run run, IReadOnlyList<ScoreSpecification> scores)
+    private static IReadOnlyList<ScoreSpec> Possible(Run run, IReadOnlyList<ScoreSpec> scores)
     {
-        string[] perturbed = run.Recipe.Backbone.Path is null ? [] : [.. scores.Where(NeedsNetwork).Select(score => score.Kind.Name)];
+        string[] perturbed = run.Recipe.Backbone.Path is null ? [] : [.. scores.Where(NeedsNetwork).Select(score => score.Name)];
         if (perturbed.Length == 0)
         {
             return scores;
@@ -163,9 +163,9 @@ internal static class TrainingRun
         return [.. scores.Where(score => !NeedsNetwork(score))];
     }
 
-    private static bool NeedsNetwork(ScoreSpecification score) => score.Kind.Needs(score).HasFlag(ScoreNeeds.Network);
+    private static bool NeedsNetwork(ScoreSpec score) => score.Needs.HasFlag(ScoreNeeds.Network);
 
-    private static ScoreReport Compare(Run run, IReadOnlyList<ScoreSpecification> scores, Dictionary<ImageSet, FeaturePass> passes)
+    private static ScoreReport Compare(Run run, IReadOnlyList<ScoreSpec> scores, Dictionary<ImageSet, FeaturePass> passes)
     {
         var report = ScoreReport.Measure(
             passes[run.Images.Test],

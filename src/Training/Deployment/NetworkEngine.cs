@@ -3,6 +3,7 @@ using Google.Protobuf;
 using Pascl.Training.Data;
 using Pascl.Training.Deployment.Onnx;
 using Pascl.Training.Evaluation;
+using Pascl.Training.Evaluation.Scores;
 using Pascl.Training.Networks;
 using TorchSharp;
 
@@ -93,14 +94,14 @@ internal sealed record EngineComparison(double Difference, int BatchSize, double
     /// <param name="imageSize">Rows and columns of the images.</param>
     /// <param name="batchSize">Images of a full batch.</param>
     /// <param name="isTimed">Whether both are measured; otherwise they are compared alone, and the rates are 0.</param>
-    public static EngineComparison Of(INetworkEngine torch, INetworkEngine onnx, AcceptanceScore score, int imageSize, int batchSize, bool isTimed = true)
+    public static EngineComparison Of(INetworkEngine torch, INetworkEngine onnx, OodScore score, int imageSize, int batchSize, bool isTimed = true)
     {
         using var one = Drawn(1, imageSize);
         _ = (torch.Predict(one.Images), onnx.Predict(one.Images));
         var slowest = Math.Max(Time(torch, one.Images), Time(onnx, one.Images));
         var count = (int)Math.Clamp(LongestBatch / slowest, 1, batchSize);
         using var batch = Drawn(count, imageSize);
-        var difference = Largest(onnx.Predict(batch.Images), torch.Predict(batch.Images), score);
+        var difference = Largest(batch.Images, onnx.Predict(batch.Images), torch.Predict(batch.Images), score);
         var (torchTime, onnxTime) = (double.PositiveInfinity, double.PositiveInfinity);
         var start = Stopwatch.GetTimestamp();
         for (var round = 0; isTimed && (round < FewestRounds || Stopwatch.GetElapsedTime(start).TotalSeconds < Seconds); round++)
@@ -124,9 +125,9 @@ internal sealed record EngineComparison(double Difference, int BatchSize, double
         return Stopwatch.GetElapsedTime(start).TotalSeconds;
     }
 
-    private static double Largest(Predictions actual, Predictions expected, AcceptanceScore score)
+    private static double Largest(ImageSet images, Predictions actual, Predictions expected, OodScore score)
     {
-        var largest = Of(score.Of(actual), score.Of(expected));
+        var largest = 0.0;
         for (var i = 0; i < expected.Main.Count; i++)
         {
             foreach (var branch in Enum.GetValues<Branch>())
@@ -135,7 +136,8 @@ internal sealed record EngineComparison(double Difference, int BatchSize, double
             }
         }
 
-        return largest;
+        // Where logits are not finite, there are no scores to compare.
+        return double.IsFinite(largest) ? Math.Max(largest, Of(score.Of(images, actual), score.Of(images, expected))) : largest;
 
         static double Of(double[] actual, double[] expected) => actual.Zip(expected).Max(pair => OnnxAgreement.Difference(pair.First, pair.Second));
     }

@@ -4,7 +4,10 @@ using Pascl.Training.Checkpoints;
 using Pascl.Training.Data;
 using Pascl.Training.Deployment.Onnx;
 using Pascl.Training.Evaluation;
+using Pascl.Training.Evaluation.Scores;
+using Pascl.Training.Methods;
 using Pascl.Training.Networks;
+using Pascl.Training.Recipes;
 using TorchSharp;
 
 namespace Pascl.Training.Deployment;
@@ -16,14 +19,14 @@ namespace Pascl.Training.Deployment;
 internal sealed class ScoringModel : IDisposable
 {
     private readonly Run run;
-    private readonly AcceptanceScore score;
+    private readonly OodScore score;
     private INetworkEngine engine;
 
     private ScoringModel(Run run)
     {
         this.run = run;
         engine = new TorchEngine(run.Network);
-        score = AcceptanceScore.Of(run.Info.Threshold?.Score, run.Info, run.Recipe);
+        score = ScoreOf(run.Info.Threshold?.Score, run.Info, run.Recipe);
 
         // An earlier version did not note the size of the images; then they are asked for it.
         ImageSize = run.Info.ImageSize ?? run.Recipe.ImageSize
@@ -80,6 +83,14 @@ internal sealed class ScoringModel : IDisposable
             throw;
         }
     }
+
+    /// <summary>The score of a run, before its network or its images are loaded.</summary>
+    /// <param name="text"><c>NAME</c> or <c>NAME:PARAMETER=VALUE</c>; null for the method's own.</param>
+    /// <param name="info">What the run's checkpoint says.</param>
+    /// <param name="recipe">How it was trained.</param>
+    /// <exception cref="InputException">There is no such score, or it needs more than a deployed model has.</exception>
+    public static OodScore ScoreOf(string? text, CheckpointInfo info, Recipe recipe) =>
+        OodScore.OfDeployed(text, MethodDefinition.Find(recipe.Method).Head(recipe, info.ClassNames.Count).Readout([]), info.TrainingCounts);
 
     /// <summary>Chooses what computes the network; until then libtorch does. Before any thread scores.</summary>
     /// <param name="wanted">What the user wants.</param>
@@ -158,7 +169,7 @@ internal sealed class ScoringModel : IDisposable
 
         var predictions = engine.Predict(images);
         EvaluationInputs.Check(images, predictions);
-        var scores = score.Of(predictions);
+        var scores = score.Of(images, predictions);
         var classes = predictions.Auxiliary.Classes();
         return [.. classes.Select((label, i) => new ImageScore(
             run.Info.ClassNames[label], Softmax.Of(predictions.Auxiliary[i])[label], scores[i], Threshold is { } threshold ? scores[i] <= threshold : null))];
@@ -180,7 +191,7 @@ internal sealed class ScoringModel : IDisposable
 /// <param name="Threshold">That of the score; null where images are not to be accepted or rejected.</param>
 /// <param name="Data">What tells the images that it was trained and tested on from others; null where that is not known.</param>
 internal sealed record DeployedModel(
-    DualBranchNetwork Network, IReadOnlyList<string> ClassNames, int ImageSize, ImageGeometry Geometry, AcceptanceScore Score, ScoreThreshold? Threshold, DataFingerprint? Data = null);
+    DualBranchNetwork Network, IReadOnlyList<string> ClassNames, int ImageSize, ImageGeometry Geometry, OodScore Score, ScoreThreshold? Threshold, DataFingerprint? Data = null);
 
 /// <summary>What a deployed model says about one image.</summary>
 /// <param name="Class">Name of the most probable class, by the auxiliary branch.</param>

@@ -95,3 +95,46 @@ public sealed record ShareInterval(double Low, double High)
         Beta.InvCDF(accepted, count - accepted + 1, Tail),
         accepted == count ? Beta.InvCDF(count, 1, 1 - Tail) : Beta.InvCDF(accepted + 1, count - accepted, 1 - Tail));
 }
+
+/// <summary>The threshold on a score that accepts a given share of images; an image is accepted if its score is at most the threshold.</summary>
+public static class AcceptanceThreshold
+{
+    /// <summary>
+    /// The middle between the last score that is accepted and the first that is not. The last one is the k-th lowest with the smallest k for which k / n is at least the
+    /// share; images that tie with it are accepted too, so that more may be accepted than asked for. In the middle, no image of these lies so near that the last digit of
+    /// another implementation decides about it. Where all are accepted it is the highest score.
+    /// </summary>
+    /// <param name="scores">Scores of n in-distribution images, at least one.</param>
+    /// <param name="share">Above 0 and at most 1.</param>
+    /// <exception cref="InputException">The share is out of its range.</exception>
+    /// <exception cref="ArgumentException">There are no scores.</exception>
+    public static double Of(IReadOnlyList<double> scores, double share)
+    {
+        CheckRate(share, "The share of images to accept");
+        if (scores.Count == 0)
+        {
+            throw new ArgumentException("There are no scores; a threshold needs at least one.");
+        }
+
+        double[] sorted = [.. scores.Order()];
+
+        // In whole numbers of images: share * n can round to either side of one.
+        var accepted = Math.Max(1, (int)(share * sorted.Length) - 1);
+        while (accepted / (double)sorted.Length < share)
+        {
+            accepted++;
+        }
+
+        var last = sorted[accepted - 1];
+        var next = Array.FindIndex(sorted, accepted, score => score > last);
+        return next < 0 ? last : last + ((sorted[next] - last) / 2);
+    }
+
+    internal static void CheckRate(double share, string name)
+    {
+        if (!(share > 0 && share <= 1))
+        {
+            throw new InputException(FormattableString.Invariant($"{name} is {share}; it must be above 0 and at most 1, such as 0.95."));
+        }
+    }
+}

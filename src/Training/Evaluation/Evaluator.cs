@@ -112,7 +112,7 @@ public sealed class Evaluator
             ClassBranch = classBranch,
             Classification = outcome.Classification(),
             Confusion = outcome.Confusion(),
-            Calibration = outcome.Calibration([.. testPredictions[classBranch].Scores(OodScores.MaximumSoftmax).Select(score => 1 - score)]),
+            Calibration = outcome.Calibration([.. testPredictions[classBranch].Scores(logits => Softmax.OneMinusMaximum(logits)).Select(score => 1 - score)]),
             Risk = risk.Areas(),
             RiskCoverage = risk.Curve(),
             Sets = sets,

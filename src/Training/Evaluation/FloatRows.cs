@@ -134,7 +134,8 @@ public sealed class Logits : FloatRows
     }
 
     /// <summary>The out-of-distribution score of every image.</summary>
-    public double[] Scores(OodScore score)
+    /// <param name="score">From the logits of one image, (C), to its score.</param>
+    public double[] Scores(Func<ReadOnlySpan<float>, double> score)
     {
         var scores = new double[Count];
         for (var i = 0; i < scores.Length; i++)

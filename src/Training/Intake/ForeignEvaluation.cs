@@ -1,5 +1,4 @@
 using Pascl.Training.Data;
-using Pascl.Training.Deployment;
 using Pascl.Training.Evaluation;
 using Pascl.Training.Evaluation.Scores;
 using Pascl.Training.Networks;
@@ -25,12 +24,12 @@ internal sealed class ForeignEvaluation
 
     /// <summary>The scores that can be computed; of the others a sentence with what they need.</summary>
     /// <exception cref="InputException">None of them can.</exception>
-    public IReadOnlyList<ScoreSpecification> Possible(IReadOnlyList<ScoreSpecification> scores, Action<string> say)
+    public IReadOnlyList<ScoreSpec> Possible(IReadOnlyList<ScoreSpec> scores, Action<string> say)
     {
         var missing = scores.Select(score => (Score: score, Lack: Lack(score))).ToArray();
         string[] sentences =
         [
-            .. missing.Where(score => score.Lack is not null).GroupBy(score => score.Lack!, score => score.Score.Kind.Name)
+            .. missing.Where(score => score.Lack is not null).GroupBy(score => score.Lack!, score => score.Score.Name)
                 .Select(group => $"{(group.Count() == 1 ? "The score" : "The scores")} {string.Join(", ", group.Distinct())} {(group.Count() == 1 ? "needs" : "need")} {group.Key}"),
         ];
         if (sentences.Length > 0 && missing.All(score => score.Lack is not null))
@@ -47,14 +46,14 @@ internal sealed class ForeignEvaluation
     }
 
     /// <summary>Compares scores; the tables, groups and full-spectrum rows are those of a run.</summary>
-    public ScoreReport Compare(IReadOnlyList<ScoreSpecification> scores) =>
+    public ScoreReport Compare(IReadOnlyList<ScoreSpec> scores) =>
         ScoreReport.Measure(outputs.Test, outputs.Sets, scores, fitting) with { IsOfBranch = false };
 
     /// <summary>Every number, with one score.</summary>
     /// <param name="score">The score.</param>
     /// <param name="model">What the report says of the model.</param>
     /// <param name="rate">The share of in-distribution images that a threshold is to accept; null for no threshold.</param>
-    public (EvaluationReport Report, ImageScores Images, EvaluationFigures Figures) Evaluate(ScoreSpecification score, ForeignModel model, double? rate)
+    public (EvaluationReport Report, ImageScores Images, EvaluationFigures Figures) Evaluate(ScoreSpec score, ForeignModel model, double? rate)
     {
         if (!outputs.HasLogits)
         {
@@ -75,13 +74,13 @@ internal sealed class ForeignEvaluation
             });
 
         EvaluatedSet Read(FeaturePass pass) => new(
-            pass.Images, new Predictions(pass.Predictions.Main, new LogitReadout(score.ToString(), Meaning(score), _ => double.NaN), scores(pass)));
+            pass.Images, new Predictions(pass.Predictions.Main, new LogitReadout(score.ToString(), Meaning(score), _ => double.NaN), scores.Of(pass)));
     }
 
-    private AcceptanceTable Threshold(ScoreSpecification score, double rate, Func<FeaturePass, double[]> scores, EvaluatedSet[] sets)
+    private AcceptanceTable Threshold(ScoreSpec score, double rate, OodScore scores, EvaluatedSet[] sets)
     {
         var groups = ShotGroups.From(protocol.TrainingCounts, protocol.ShotRule);
-        var chosen = outputs.HeldOut is { } heldOut ? (heldOut.Images, Scores: scores(heldOut)) : (sets[0].Images, Scores: sets[0].Predictions.Scores(Branch.Main));
+        var chosen = outputs.HeldOut is { } heldOut ? (heldOut.Images, Scores: scores.Of(heldOut)) : (sets[0].Images, Scores: sets[0].Predictions.Scores(Branch.Main));
         var threshold = AcceptanceThreshold.Of(chosen.Scores, rate);
         return new AcceptanceTable(
             score.ToString(), threshold, rate, chosen.Scores.Length, ShareInterval.OfFuture(chosen.Scores.Count(value => value <= threshold), chosen.Scores.Length),
@@ -96,12 +95,12 @@ internal sealed class ForeignEvaluation
             : AcceptanceRow.Of(images.Name, isInDistribution: false, ScoredImages.Part(images, ofImages).OutOfDistribution, threshold);
     }
 
-    private static string Meaning(ScoreSpecification score) => $"{score}: {score.Kind.Definition} ({score.Kind.Source}); higher = more out-of-distribution.";
+    private static string Meaning(ScoreSpec score) => $"{score}: {score.Definition} ({score.Source}); higher = more out-of-distribution.";
 
     // What a score needs and the outputs have not, in words; null where nothing is missing.
-    private string? Lack(ScoreSpecification score)
+    private string? Lack(ScoreSpec score)
     {
-        var missing = score.Kind.Needs(score) & ~outputs.Has;
+        var missing = score.Needs & ~outputs.Has;
         string[] words =
         [
             .. new[]

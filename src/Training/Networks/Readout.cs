@@ -37,15 +37,18 @@ public abstract class Readout
 }
 
 /// <summary>The reading of a plain classifier: its outputs are the logits, and the score is a function of them.</summary>
-public sealed class LogitReadout(string scoreName, string meaning, OodScore score) : Readout
+/// <param name="scoreName">Name of the score.</param>
+/// <param name="meaning">What the score is, as a sentence of the report.</param>
+/// <param name="score">The score of one image from its logits, (C): higher = more out-of-distribution.</param>
+public sealed class LogitReadout(string scoreName, string meaning, Func<ReadOnlySpan<float>, double> score) : Readout
 {
     /// <summary>1 - max softmax probability.</summary>
     public static LogitReadout MaximumSoftmax { get; } =
-        new("msp", "1 - max softmax probability of the score branch; higher = more out-of-distribution.", OodScores.MaximumSoftmax);
+        new("msp", "1 - max softmax probability of the score branch; higher = more out-of-distribution.", logits => Softmax.OneMinusMaximum(logits));
 
     /// <summary>The energy at temperature 1.</summary>
     public static LogitReadout Energy { get; } =
-        new("energy", "Energy, -log sum_c exp(z_c), of the score branch's logits z; higher = more out-of-distribution.", logits => OodScores.Energy(logits, temperature: 1));
+        new("energy", "Energy, -log sum_c exp(z_c), of the score branch's logits z; higher = more out-of-distribution.", logits => Softmax.Energy(logits, temperature: 1));
 
     /// <inheritdoc/>
     public override string ScoreName => scoreName;
@@ -58,39 +61,6 @@ public sealed class LogitReadout(string scoreName, string meaning, OodScore scor
 
     /// <inheritdoc/>
     public override double Score(ReadOnlySpan<float> outputs, Branch branch) => score(outputs);
-}
-
-/// <summary>An out-of-distribution score of one image from its logits: higher = more out-of-distribution.</summary>
-public delegate double OodScore(ReadOnlySpan<float> logits);
-
-/// <summary>The out-of-distribution scores; each is an <see cref="OodScore"/>.</summary>
-public static class OodScores
-{
-    /// <summary>
-    /// 1 - max_c softmax(z)_c, computed in double as the sum of the other classes' probabilities, s / (1 + s) with s = sum over them of
-    /// exp(z_c - max z). Subtracting from one would tie all images whose maximum rounds to 1; here they keep their order. A logit that is
-    /// not a number gives <see cref="double.NaN"/>. Source: Hendrycks and Gimpel, ICLR 2017.
-    /// </summary>
-    public static double MaximumSoftmax(ReadOnlySpan<float> logits) => MaximumSoftmax(logits, 1);
-
-    /// <summary>The same of softmax(z / temperature).</summary>
-    public static double MaximumSoftmax(ReadOnlySpan<float> logits, double temperature)
-    {
-        var top = Softmax.IndexOfMaximum(logits);
-        var others = 0.0;
-        for (var c = 0; c < logits.Length; c++)
-        {
-            if (c != top)
-            {
-                others += Math.Exp(((double)logits[c] - logits[top]) / temperature);
-            }
-        }
-
-        return others / (1 + others);
-    }
-
-    /// <summary>The energy, -T log sum_c exp(z_c / T). Source: Liu et al., NeurIPS 2020.</summary>
-    public static double Energy(ReadOnlySpan<float> logits, double temperature) => -temperature * Softmax.LogSumExp(logits, temperature);
 }
 
 /// <summary>The softmax of logits and its sums, in double and without overflow.</summary>
@@ -110,6 +80,29 @@ internal static class Softmax
 
         return best;
     }
+
+    /// <summary>
+    /// 1 - max_c softmax(z / temperature)_c, computed as the sum of the other classes' probabilities, s / (1 + s) with s = sum over them of
+    /// exp((z_c - max z) / temperature). Subtracting from one would tie all images whose maximum rounds to 1; here they keep their order. A logit that is
+    /// not a number gives <see cref="double.NaN"/>. Source: Hendrycks and Gimpel, ICLR 2017.
+    /// </summary>
+    public static double OneMinusMaximum(ReadOnlySpan<float> logits, double temperature = 1)
+    {
+        var top = IndexOfMaximum(logits);
+        var others = 0.0;
+        for (var c = 0; c < logits.Length; c++)
+        {
+            if (c != top)
+            {
+                others += Math.Exp(((double)logits[c] - logits[top]) / temperature);
+            }
+        }
+
+        return others / (1 + others);
+    }
+
+    /// <summary>The energy, -T log sum_c exp(z_c / T). Source: Liu et al., NeurIPS 2020.</summary>
+    public static double Energy(ReadOnlySpan<float> logits, double temperature) => -temperature * LogSumExp(logits, temperature);
 
     /// <summary>p_c = exp(z_c) / sum_k exp(z_k).</summary>
     public static double[] Of(ReadOnlySpan<float> logits)

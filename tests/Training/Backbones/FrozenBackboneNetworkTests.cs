@@ -7,6 +7,7 @@ using Pascl.Training.Data;
 using Pascl.Training.Deployment;
 using Pascl.Training.Deployment.Onnx;
 using Pascl.Training.Evaluation;
+using Pascl.Training.Evaluation.Scores;
 using Pascl.Training.Methods;
 using Pascl.Training.Networks;
 using Pascl.Training.Profiling;
@@ -291,7 +292,7 @@ public sealed class FrozenBackboneNetworkTests
     private static IReadOnlyList<EpochRecord> History(RunFolder run) => TinyTraining.History(run);
 
     private static DeployedModel Describe(FrozenBackboneNetwork network) => new(
-        network, DeployedRun.ClassNames, TinyBackbone.Size, ImageGeometry.SmallImages, AcceptanceScore.Of("energy", Readout.Of(network), DeployedRun.TrainingCounts), new ScoreThreshold("energy", 0.95, -1, 10));
+        network, DeployedRun.ClassNames, TinyBackbone.Size, ImageGeometry.SmallImages, OodScore.OfDeployed("energy", Readout.Of(network), DeployedRun.TrainingCounts), new ScoreThreshold("energy", 0.95, -1, 10));
 
     private void Verify(BackboneSettings settings)
     {

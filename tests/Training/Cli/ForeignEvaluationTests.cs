@@ -64,7 +64,7 @@ public sealed class ForeignEvaluationTests
             Assert.That(report.Threshold.Rows[0].Accepted, Is.EqualTo(0.9));
             Assert.That((report.Model!.Name, report.Model.Seed), Is.EqualTo(("resnet", 3)));
             Assert.That(report.Model.Files.Select(file => (file.Set, file.Images)), Is.EqualTo(files));
-            Assert.That(scores.Scores.Select(score => score.Name), Is.EqualTo(ScoreKinds.All.Select(kind => kind.Name).Except(network)));
+            Assert.That(scores.Scores.Select(score => score.Name), Is.EqualTo(ScoreSpec.All.Select(score => score.Name).Except(network)));
             Assert.That(scores.Scores[0].Sets.Select(set => set.Metrics), Is.EqualTo(report.Deployed.Sets.Select(set => set.Result.Metrics)), "msp is the report's score");
             Assert.That(output, Does.Contain("near, mean of 1").And.Contain("Full spectrum").And.Contain("labels of svhn are not used").And.Contain("Peak memory"));
             Assert.That(page, Does.Contain("Evaluation of resnet").And.Contain("What the threshold does").And.Contain(report.Model.Files[0].Sha256).And.Not.Contain("auxiliary branch"));

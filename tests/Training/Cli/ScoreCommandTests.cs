@@ -35,7 +35,7 @@ public sealed class ScoreCommandTests
         using var network = SmallNetworks.Create(8, DeployedRun.ClassNames.Count);
         var images = Datasets.ReadOutOfDistribution(null, pictures, new ReadOptions(8))[0];
         var predictions = Predictions.Of(network, images);
-        var scores = predictions.Main.Scores(ScoreSpecification.Parse(score).OfLogits(DeployedRun.TrainingCounts));
+        var scores = predictions.Main.Scores(ScoreSpec.Parse(score).OfLogits(DeployedRun.TrainingCounts));
         var threshold = scores.Average();
         var run = DeployedRun.Write(folder, "run", new ScoreThreshold(score, 0.9, threshold, 100));
         var (code, output, error) = InProcess.Run($"score {run} {pictures}");

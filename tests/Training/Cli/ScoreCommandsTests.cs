@@ -4,7 +4,6 @@ using Pascl.Training;
 using Pascl.Training.Checkpoints;
 using Pascl.Training.Cli;
 using Pascl.Training.Data;
-using Pascl.Training.Deployment;
 using Pascl.Training.Devices;
 using Pascl.Training.Evaluation;
 using Pascl.Training.Evaluation.Scores;
@@ -46,7 +45,7 @@ public sealed class ScoreCommandsTests
         var ordinary = EvaluationReport.Read(Path.Combine(Plain, "report.json")).Main;
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(report.Scores.Select(score => score.Name), Is.EqualTo(ScoreKinds.All.Select(kind => kind.Name)));
+            Assert.That(report.Scores.Select(score => score.Name), Is.EqualTo(ScoreSpec.All.Select(score => score.Name)));
             Assert.That(report.Scores, Has.All.Matches<ScoreResult>(score => score.Sets.Select(set => set.Name).SequenceEqual(["near", "far"])));
             Assert.That(report.Scores, Has.All.Matches<ScoreResult>(score => score.Average!.Auroc is >= 0 and <= 1));
             Assert.That(report.Scores[0].Sets.Select(set => set.Metrics), Is.EqualTo(ordinary.Sets.Select(set => set.Result.Metrics)), "the report's score");
@@ -192,7 +191,7 @@ public sealed class ScoreCommandsTests
         var page = File.ReadAllText(Path.Combine(Repository.Root, "docs", "scores.md"));
         using (Assert.EnterMultipleScope())
         {
-            foreach (var kind in ScoreKinds.All)
+            foreach (var kind in ScoreSpec.All)
             {
                 var row = Regex.Match(page, $@"^\| `{Regex.Escape(kind.Name)}` \|.*$", RegexOptions.Multiline).Value;
                 Assert.That(row, Is.Not.Empty, kind.Name);
@@ -234,7 +233,7 @@ public sealed class ScoreCommandsTests
             checkpoint.LoadInto(model);
         }
 
-        return Predictions.Of(model, images).Main.Scores(ScoreSpecification.Parse(score).OfLogits(info.TrainingCounts));
+        return Predictions.Of(model, images).Main.Scores(ScoreSpec.Parse(score).OfLogits(info.TrainingCounts));
     }
 
     private static CheckpointInfo Info(RunFolder run)

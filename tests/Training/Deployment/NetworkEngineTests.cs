@@ -5,6 +5,7 @@ using Pascl.Training.Deployment;
 using Pascl.Training.Deployment.Onnx;
 using Pascl.Training.Devices;
 using Pascl.Training.Evaluation;
+using Pascl.Training.Evaluation.Scores;
 using Pascl.Training.Methods;
 using Pascl.Training.Networks;
 
@@ -129,8 +130,9 @@ public sealed class NetworkEngineTests
 
     private static double Middle(DualBranchNetwork network, string score)
     {
-        var known = AcceptanceScore.Of(score, Readout.Of(network), DeployedRun.TrainingCounts);
-        var scores = known.Of(Predictions.Of(network, SmallNetworks.Images(70, 8, 8)));
+        var known = OodScore.OfDeployed(score, Readout.Of(network), DeployedRun.TrainingCounts);
+        var images = SmallNetworks.Images(70, 8, 8);
+        var scores = known.Of(images, Predictions.Of(network, images));
         return AcceptanceThreshold.Of(scores, 0.5);
     }
 }

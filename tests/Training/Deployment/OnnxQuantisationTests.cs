@@ -130,7 +130,7 @@ public sealed class OnnxQuantisationTests
     {
         var images = OnnxVerification.Choose(TinyTraining.Data.Test, 200);
         using var network = WithStatisticsOf(images);
-        var scores = SmallNetworks.Deployed(network, score).Score.Of(Predictions.Of(network, images));
+        var scores = SmallNetworks.Deployed(network, score).Score.Of(images, Predictions.Of(network, images));
         var deployed = SmallNetworks.Deployed(network, score, AcceptanceThreshold.Of(scores, share));
         var quantised = OnnxQuantisation.Of(deployed, PixelType.UInt8, images);
         var found = OnnxQuantisation.Answers(quantised.Bytes, PixelType.UInt8, images, out _);

@@ -1,6 +1,7 @@
 using Pascl.Training.Checkpoints;
 using Pascl.Training.Data;
 using Pascl.Training.Deployment;
+using Pascl.Training.Evaluation.Scores;
 using Pascl.Training.Methods;
 using Pascl.Training.Networks;
 using Pascl.Training.Recipes;
@@ -58,7 +59,7 @@ internal static class SmallNetworks
     /// <summary>A network with its own score, or another one, and perhaps a threshold.</summary>
     public static DeployedModel Deployed(DualBranchNetwork network, string? score = null, double? threshold = null)
     {
-        var known = AcceptanceScore.Of(score, Readout.Of(network), [.. Enumerable.Repeat(10, network.Head.ClassCount)]);
+        var known = OodScore.OfDeployed(score, Readout.Of(network), [.. Enumerable.Repeat(10, network.Head.ClassCount)]);
         return new(
             network,
             [.. Enumerable.Range(0, network.Head.ClassCount).Select(label => $"class {label}")],

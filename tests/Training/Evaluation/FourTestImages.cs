@@ -24,7 +24,7 @@ internal static class FourTestImages
         Evaluator.Evaluate(images => images == Test ? OfTest : OfFar, Test, [Far], EvaluationSamples.Protocol);
 
     /// <summary>The score of a row that is that sure.</summary>
-    public static double Score(float sureness) => OodScores.MaximumSoftmax(EvaluationSamples.Row(0, sureness));
+    public static double Score(float sureness) => Softmax.OneMinusMaximum(EvaluationSamples.Row(0, sureness));
 
     /// <summary>The scores of several rows.</summary>
     public static double[] ScoresOf(params float[] surenesses) => Array.ConvertAll(surenesses, Score);

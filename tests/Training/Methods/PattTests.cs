@@ -146,7 +146,7 @@ public sealed class PattTests
         {
             Assert.That(scale, Is.EqualTo(expectedScale));
             Assert.That(calibrated, Is.All.EqualTo(6));
-            Assert.That(OodScores.Energy(calibrated, 1), Is.EqualTo(-6.693147).Within(1e-6));
+            Assert.That(Softmax.Energy(calibrated, 1), Is.EqualTo(-6.693147).Within(1e-6));
             Assert.That(FeatureCalibration.Scale(inside, inside, [1, 0, 1, 2], [0.8, 0.2]), Is.All.EqualTo(1), "nothing tells the entries apart");
         }
     }

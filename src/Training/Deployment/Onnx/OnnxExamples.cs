@@ -25,7 +25,7 @@ internal static class OnnxExamples
     public static void Write(string path, DeployedModel deployed, ImageSet images) => Write(path, deployed, images, set =>
     {
         var predictions = Predictions.Of(deployed.Network, set, set.Count);
-        return (predictions.Auxiliary, deployed.Score.Of(predictions));
+        return (predictions.Auxiliary, deployed.Score.Of(set, predictions));
     });
 
     /// <summary>Writes the examples.</summary>

@@ -237,11 +237,11 @@ internal static class OnnxScore
 
     /// <summary>Refuses a score that has no graph.</summary>
     /// <exception cref="InputException">It has none.</exception>
-    public static void Require(AcceptanceScore score)
+    public static void Require(OodScore score)
     {
-        if (score.Specification is { } specification && !graphs.ContainsKey(specification.Kind.Name))
+        if (score.Spec is { } spec && !graphs.ContainsKey(spec.Name))
         {
-            throw new InputException($"The score {specification.Kind.Name} cannot be exported; an ONNX model here computes {string.Join(", ", Names)}.");
+            throw new InputException($"The score {spec.Name} cannot be exported; an ONNX model here computes {string.Join(", ", Names)}.");
         }
     }
 
@@ -251,18 +251,18 @@ internal static class OnnxScore
     /// <param name="branches">The branches in it.</param>
     /// <param name="classCount">C.</param>
     /// <returns>Name of the scores, (N).</returns>
-    public static string Add(OnnxGraph graph, AcceptanceScore score, OnnxBranches branches, int classCount)
+    public static string Add(OnnxGraph graph, OodScore score, OnnxBranches branches, int classCount)
     {
-        if (score.Specification is not { } specification)
+        if (score.Spec is not { } spec)
         {
             return branches.OwnScore();
         }
 
-        var build = graphs[specification.Kind.Name];
+        var build = graphs[spec.Name];
         var logits = branches.ClassLogits(Branch.Main);
 
         // Only the energy has one. It divides the logits first and multiplies the result.
-        var temperature = specification.Values.GetValueOrDefault(EnergyScore.Temperature.Name, 1);
+        var temperature = spec.Values.GetValueOrDefault(EnergyScore.Temperature.Name, 1);
         return temperature == 1
             ? build(graph, LogitParts.Of(graph, logits, classCount))
             : graph.Add(

@@ -3,6 +3,7 @@ using Google.Protobuf;
 using Pascl.Training.Backbones;
 using Pascl.Training.Checkpoints;
 using Pascl.Training.Data;
+using Pascl.Training.Evaluation;
 using Pascl.Training.Networks;
 
 namespace Pascl.Training.Deployment.Onnx;

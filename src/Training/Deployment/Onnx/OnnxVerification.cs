@@ -23,7 +23,7 @@ internal static class OnnxVerification
     {
         var expected = Predictions.Of(deployed.Network, images, BatchSize);
         EvaluationInputs.Check(images, expected);
-        var scores = deployed.Score.Of(expected);
+        var scores = deployed.Score.Of(images, expected);
         using var session = new OnnxSession(model);
         var agreement = new OnnxAgreement(images.Count, 0, 0, 0, 0);
         foreach (var chosen in Enumerable.Range(0, images.Count).Chunk(BatchSize))

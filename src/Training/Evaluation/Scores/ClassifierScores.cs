@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 namespace Pascl.Training.Evaluation.Scores;
 
 /// <summary>alpha |R (f - o)| - log sum_c exp(z_c): the length of what lies outside the directions in which training features vary, as one more logit.</summary>
-internal sealed class VirtualLogitScore() : ScoreKind(
+internal sealed class VirtualLogitScore() : ScoreSpec(
     "vim",
     "alpha |R' (f - o)| - log sum exp(z), o = -pinv(W) b, R the eigenvectors of (1/N) sum (f - o)(f - o)' of the training images but those of the D largest " +
     "eigenvalues, alpha = sum max z / sum |R' (f - o)| over the training images",
@@ -13,14 +13,14 @@ internal sealed class VirtualLogitScore() : ScoreKind(
     private static readonly ScoreParameter Dimension = new(
         "dimension", 0, "D, below the number of features d; 0 takes 1,000 where d is 2,048 or more, 512 from 768 on, and else d / 2", ScoreParameterRange.NonNegativeInteger);
 
-    public override ScoreNeeds Needs(ScoreSpecification specification) => base.Needs(specification) | ScoreNeeds.Classifier;
+    public override ScoreNeeds Needs => base.Needs | ScoreNeeds.Classifier;
 
-    public override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting)
+    protected internal override Func<FeaturePass, double[]> Scores(ScoreFitting fitting)
     {
         using var scope = NewDisposeScope();
         var training = fitting.TrainingPass;
         var width = training.Features.Width;
-        var dimension = DimensionOf((int)specification.Values[Dimension.Name], width);
+        var dimension = DimensionOf((int)this[Dimension], width);
         var weight = fitting.Classifier.WeightTensor(); // (C, d)
         var origin = -linalg.pinv(weight).matmul(fitting.Classifier.BiasTensor()); // (d)
         var covariance = zeros(width, width, ScalarType.Float64);
@@ -52,7 +52,7 @@ internal sealed class VirtualLogitScore() : ScoreKind(
 }
 
 /// <summary>Minus the energy's confidence times the mean of the best products with the training images' features, each of unit length times its own confidence.</summary>
-internal sealed class NearestNeighbourGuidanceScore() : ScoreKind(
+internal sealed class NearestNeighbourGuidanceScore() : ScoreSpec(
     "nnguide",
     "-e(f) mean of the k largest <f / |f|, e(f_i) f_i / |f_i|> over the training images i, e = log sum exp(z); of more than `bank` training images as many, evenly spread",
     "NNGuide: Park, Jung and Teoh, ICCV 2023",
@@ -62,12 +62,12 @@ internal sealed class NearestNeighbourGuidanceScore() : ScoreKind(
     private static readonly ScoreParameter Neighbour = new("k", 100, "how many neighbours", ScoreParameterRange.PositiveInteger);
     private static readonly ScoreParameter Bank = new("bank", 12_800, "most training images that are neighbours", ScoreParameterRange.PositiveInteger);
 
-    public override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting)
+    protected internal override Func<FeaturePass, double[]> Scores(ScoreFitting fitting)
     {
         var training = fitting.TrainingPass;
-        var (count, most) = (training.Features.Count, (int)specification.Values[Bank.Name]);
+        var (count, most) = (training.Features.Count, (int)this[Bank]);
         int[] bank = [.. Enumerable.Range(0, Math.Min(count, most)).Select(place => (int)((long)place * count / Math.Min(count, most)))];
-        var neighbours = Math.Min((int)specification.Values[Neighbour.Name], bank.Length);
+        var neighbours = Math.Min((int)this[Neighbour], bank.Length);
         var confidences = FeatureParts.Scores(training, normalised: false, (_, logits) => logits.logsumexp(1));
         return pass => FeatureParts.Scores(
             pass, normalised: true,
@@ -77,14 +77,14 @@ internal sealed class NearestNeighbourGuidanceScore() : ScoreKind(
 }
 
 /// <summary>Minus the distance to the decision boundaries of all other classes, relative to that from the mean of the training features.</summary>
-internal sealed class BoundaryDistanceScore() : ScoreKind(
+internal sealed class BoundaryDistanceScore() : ScoreSpec(
     "fdbd",
     "-sum_c |z_c - z_y| / |w_c - w_y| / |f - mu|, y = argmax z, mu the mean of the training features; classes with equal weights have the distance |z_c - z_y|",
     "fDBD: Liu and Qin, ICML 2024")
 {
-    public override ScoreNeeds Needs(ScoreSpecification specification) => ScoreNeeds.Logits | ScoreNeeds.Features | ScoreNeeds.TrainingFeatures | ScoreNeeds.Classifier;
+    public override ScoreNeeds Needs => ScoreNeeds.Logits | ScoreNeeds.Features | ScoreNeeds.TrainingFeatures | ScoreNeeds.Classifier;
 
-    public override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting)
+    protected internal override Func<FeaturePass, double[]> Scores(ScoreFitting fitting)
     {
         using var scope = NewDisposeScope();
         var weight = fitting.Classifier.WeightTensor(); // (C, d)
@@ -103,7 +103,7 @@ internal sealed class BoundaryDistanceScore() : ScoreKind(
 }
 
 /// <summary>Minus how far an image's feature points along the weights of its class, and minus a little of its length.</summary>
-internal sealed class CollapseScore() : ScoreKind(
+internal sealed class CollapseScore() : ScoreSpec(
     "nci",
     "-(<w_y, f - mu> / |f - mu| + alpha sum |f|), y = argmax z, mu the mean of the training features",
     "NCI: Liu and Qin, CVPR 2025",
@@ -111,11 +111,11 @@ internal sealed class CollapseScore() : ScoreKind(
 {
     private static readonly ScoreParameter Alpha = new("alpha", 1e-4, "weight of the feature's length", ScoreParameterRange.NonNegative);
 
-    public override ScoreNeeds Needs(ScoreSpecification specification) => ScoreNeeds.Logits | ScoreNeeds.Features | ScoreNeeds.TrainingFeatures | ScoreNeeds.Classifier;
+    public override ScoreNeeds Needs => ScoreNeeds.Logits | ScoreNeeds.Features | ScoreNeeds.TrainingFeatures | ScoreNeeds.Classifier;
 
-    public override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting)
+    protected internal override Func<FeaturePass, double[]> Scores(ScoreFitting fitting)
     {
-        var alpha = specification.Values[Alpha.Name];
+        var alpha = this[Alpha];
         using var scope = NewDisposeScope();
         var mean = FeatureParts.Values(FeatureParts.Mean(fitting.TrainingPass));
         return pass => FeatureParts.Scores(pass, normalised: false, (features, logits) =>
@@ -128,12 +128,12 @@ internal sealed class CollapseScore() : ScoreKind(
 }
 
 /// <summary>Minus the product with the mean feature of the predicted class's training images.</summary>
-internal sealed class StoredPatternScore() : ScoreKind(
+internal sealed class StoredPatternScore() : ScoreSpec(
     "she",
     "-<f, m_y>, y = argmax z, m_c the mean feature of the training images of class c that are predicted c, or of all of class c where none is",
     "SHE: Zhang et al., ICLR 2023")
 {
-    public override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting)
+    protected internal override Func<FeaturePass, double[]> Scores(ScoreFitting fitting)
     {
         using var scope = NewDisposeScope();
         var training = fitting.TrainingPass;
@@ -158,7 +158,7 @@ internal sealed class StoredPatternScore() : ScoreKind(
 }
 
 /// <summary>How far a prediction is from the nearest of the mean predictions of the classes.</summary>
-internal sealed class KullbackLeiblerScore() : ScoreKind(
+internal sealed class KullbackLeiblerScore() : ScoreSpec(
     "kl-matching",
     "min_c sum_k p_k log(p_k / q_ck), q_c the mean p of the training images that are predicted c; classes that are never predicted are left out",
     "Hendrycks et al., ICML 2022; the means from training images")
@@ -166,9 +166,9 @@ internal sealed class KullbackLeiblerScore() : ScoreKind(
     // Of a double, so that the logarithm is finite.
     private const double Least = 1e-300;
 
-    public override ScoreNeeds Needs(ScoreSpecification specification) => ScoreNeeds.Logits | ScoreNeeds.TrainingLogits;
+    public override ScoreNeeds Needs => ScoreNeeds.Logits | ScoreNeeds.TrainingLogits;
 
-    public override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting)
+    protected internal override Func<FeaturePass, double[]> Scores(ScoreFitting fitting)
     {
         using var scope = NewDisposeScope();
         var training = fitting.TrainingPass;

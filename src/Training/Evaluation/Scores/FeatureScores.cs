@@ -4,15 +4,15 @@ using static TorchSharp.torch;
 namespace Pascl.Training.Evaluation.Scores;
 
 /// <summary>min_c (f - mu_c)' Sigma^-1 (f - mu_c), see <see cref="ClassGaussians"/>; on f itself or on f / |f|.</summary>
-internal sealed class MahalanobisScore(bool normalised) : ScoreKind(
+internal sealed class MahalanobisScore(bool normalised) : ScoreSpec(
     normalised ? "mahalanobis-normalised" : "mahalanobis",
     $"min_c (u - mu_c)' Sigma^-1 (u - mu_c), u = {(normalised ? "f / max(|f|, 1e-12)" : "f")}; mu_c class means and Sigma = (1/N) sum (u - mu_y)(u - mu_y)' " +
     "of the training images; a singular Sigma gets 1e-6 tr(Sigma)/d on its diagonal, one of zeros is replaced by the identity",
     normalised ? "Mahalanobis++: Mueller and Hein, ICML 2025" : "Lee et al., NeurIPS 2018, last layer, inputs not perturbed")
 {
-    public override ScoreNeeds Needs(ScoreSpecification specification) => ScoreNeeds.Features | ScoreNeeds.TrainingFeatures;
+    public override ScoreNeeds Needs => ScoreNeeds.Features | ScoreNeeds.TrainingFeatures;
 
-    public override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting)
+    protected internal override Func<FeaturePass, double[]> Scores(ScoreFitting fitting)
     {
         var gaussians = ClassGaussians.Fit(fitting.TrainingPass, normalised);
         return pass => gaussians.SmallestDistances(pass.Features);
@@ -20,14 +20,14 @@ internal sealed class MahalanobisScore(bool normalised) : ScoreKind(
 }
 
 /// <summary>min_c d_c - d_0: the Mahalanobis distance less that to one normal distribution of all training images.</summary>
-internal sealed class RelativeMahalanobisScore(bool normalised) : ScoreKind(
+internal sealed class RelativeMahalanobisScore(bool normalised) : ScoreSpec(
     normalised ? "rmds-normalised" : "rmds",
     $"min_c d_c - d_0, d_c as {(normalised ? "mahalanobis-normalised" : "mahalanobis")}, d_0 with the mean and the covariance of all training images",
     $"Ren et al., 2021 (arXiv 2106.09022){(normalised ? "; normalised features: RMDS++ of Mueller and Hein, ICML 2025" : "")}")
 {
-    public override ScoreNeeds Needs(ScoreSpecification specification) => ScoreNeeds.Features | ScoreNeeds.TrainingFeatures;
+    public override ScoreNeeds Needs => ScoreNeeds.Features | ScoreNeeds.TrainingFeatures;
 
-    public override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting)
+    protected internal override Func<FeaturePass, double[]> Scores(ScoreFitting fitting)
     {
         var gaussians = ClassGaussians.Fit(fitting.TrainingPass, normalised);
         var background = ClassGaussians.Fit(fitting.TrainingPass, normalised, isOne: true);
@@ -36,7 +36,7 @@ internal sealed class RelativeMahalanobisScore(bool normalised) : ScoreKind(
 }
 
 /// <summary>The Mahalanobis distance of f / |f| with a ridge on the covariance, for long tails without outliers.</summary>
-internal sealed class HypersphericalMahalanobisScore() : ScoreKind(
+internal sealed class HypersphericalMahalanobisScore() : ScoreSpec(
     "hpm",
     "min_c (u - mu_c)' (Sigma + r tr(Sigma)/d I)^-1 (u - mu_c), u = f / max(|f|, 1e-12); mu_c not normalised again, Sigma over all training images",
     "after the abstract of arXiv 2605.17799; the size of the ridge is ours",
@@ -44,11 +44,11 @@ internal sealed class HypersphericalMahalanobisScore() : ScoreKind(
 {
     private static readonly ScoreParameter Ridge = new("ridge", 0.01, "r, the ridge as a share of the mean variance", ScoreParameterRange.NonNegative);
 
-    public override ScoreNeeds Needs(ScoreSpecification specification) => ScoreNeeds.Features | ScoreNeeds.TrainingFeatures;
+    public override ScoreNeeds Needs => ScoreNeeds.Features | ScoreNeeds.TrainingFeatures;
 
-    public override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting)
+    protected internal override Func<FeaturePass, double[]> Scores(ScoreFitting fitting)
     {
-        var gaussians = ClassGaussians.Fit(fitting.TrainingPass, normalised: true, ridge: specification.Values[Ridge.Name]);
+        var gaussians = ClassGaussians.Fit(fitting.TrainingPass, normalised: true, ridge: this[Ridge]);
         return pass => gaussians.SmallestDistances(pass.Features);
     }
 }
@@ -255,7 +255,7 @@ internal static class Neighbours
 }
 
 /// <summary>The distance of f / |f| to its k-th nearest neighbour among those of the training images.</summary>
-internal sealed class NearestNeighbourScore() : ScoreKind(
+internal sealed class NearestNeighbourScore() : ScoreSpec(
     "knn",
     "k-th smallest Euclidean distance of f / max(|f|, 1e-12) to those of the training images, the largest where there are fewer than k",
     "Sun et al., ICML 2022",
@@ -270,13 +270,13 @@ internal sealed class NearestNeighbourScore() : ScoreKind(
         "per-class", 0, "the first so many training images of each class are neighbours, which balances the classes; 0 takes all",
         ScoreParameterRange.NonNegativeInteger);
 
-    public override ScoreNeeds Needs(ScoreSpecification specification) => ScoreNeeds.Features | ScoreNeeds.TrainingFeatures;
+    public override ScoreNeeds Needs => ScoreNeeds.Features | ScoreNeeds.TrainingFeatures;
 
-    public override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting)
+    protected internal override Func<FeaturePass, double[]> Scores(ScoreFitting fitting)
     {
         var training = fitting.TrainingPass;
-        var chosen = Chosen(training.Images.Labels, training.Images.ClassCount, (int)specification.Values[PerClass.Name]);
-        var neighbour = Math.Min((int)specification.Values[Neighbour.Name], chosen.Length);
+        var chosen = Chosen(training.Images.Labels, training.Images.ClassCount, (int)this[PerClass]);
+        var neighbour = Math.Min((int)this[Neighbour], chosen.Length);
         return pass => Distances(pass.Features, training.Features, chosen, neighbour);
     }
 

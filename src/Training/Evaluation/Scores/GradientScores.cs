@@ -8,21 +8,21 @@ namespace Pascl.Training.Evaluation.Scores;
 /// - sum_j |f_j| * sum_c |p_c - 1/C|: the L1 norm of the gradient of the cross entropy to the uniform distribution with respect to the weights of the
 /// classifier, which is (p - 1/C) f', so that no gradient need be computed.
 /// </summary>
-internal sealed class GradNormScore() : ScoreKind(
+internal sealed class GradNormScore() : ScoreSpec(
     "gradnorm", "-(sum |f|) (sum |p - 1/C|)", "Huang, Geng and Li, NeurIPS 2021, in closed form for the last layer")
 {
-    public override ScoreNeeds Needs(ScoreSpecification specification) => ScoreNeeds.Logits | ScoreNeeds.Features;
+    public override ScoreNeeds Needs => ScoreNeeds.Logits | ScoreNeeds.Features;
 
     public override ScoreFit FittedTo => ScoreFit.Nothing;
 
-    public override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting)
+    protected internal override Func<FeaturePass, double[]> Scores(ScoreFitting fitting)
     {
         var uniform = fitting.Prior.Select(_ => 1.0 / fitting.Prior.Length).ToArray();
-        return pass => Scores(pass, uniform);
+        return pass => Of(pass, uniform);
     }
 
     /// <summary>The score with another distribution in the place of the uniform one.</summary>
-    internal static double[] Scores(FeaturePass pass, double[] reference)
+    internal static double[] Of(FeaturePass pass, double[] reference)
     {
         var scores = new double[pass.Features.Count];
         for (var i = 0; i < scores.Length; i++)
@@ -41,13 +41,13 @@ internal sealed class GradNormScore() : ScoreKind(
 }
 
 /// <summary>- |f|_2: out-of-distribution images have short features (Park, Chai, Yoon and Teoh, arXiv 2310.05316), the more so where training lengthens those of its images, as RNA does.</summary>
-internal sealed class FeatureNormScore() : ScoreKind("feature-norm", "-|f|", "Park, Chai, Yoon and Teoh, arXiv 2310.05316; an option of RNA's release")
+internal sealed class FeatureNormScore() : ScoreSpec("feature-norm", "-|f|", "Park, Chai, Yoon and Teoh, arXiv 2310.05316; an option of RNA's release")
 {
-    public override ScoreNeeds Needs(ScoreSpecification specification) => ScoreNeeds.Features;
+    public override ScoreNeeds Needs => ScoreNeeds.Features;
 
     public override ScoreFit FittedTo => ScoreFit.Nothing;
 
-    public override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting) => pass =>
+    protected internal override Func<FeaturePass, double[]> Scores(ScoreFitting fitting) => pass =>
     [
         .. Enumerable.Range(0, pass.Features.Count).Select(image =>
         {
@@ -63,54 +63,55 @@ internal sealed class FeatureNormScore() : ScoreKind("feature-norm", "-|f|", "Pa
 }
 
 /// <summary>- sum_j |f_j| * sum_c |p_c - pi_c|: GradNorm with the class prior in the place of the uniform distribution.</summary>
-internal sealed class GradNormPriorScore() : ScoreKind("gradnorm-prior", "-(sum |f|) (sum |p - pi|)", "RP+GradNorm of Jiang et al., ICML 2023")
+internal sealed class GradNormPriorScore() : ScoreSpec("gradnorm-prior", "-(sum |f|) (sum |p - pi|)", "RP+GradNorm of Jiang et al., ICML 2023")
 {
-    public override ScoreNeeds Needs(ScoreSpecification specification) => ScoreNeeds.Logits | ScoreNeeds.Features;
+    public override ScoreNeeds Needs => ScoreNeeds.Logits | ScoreNeeds.Features;
 
     public override ScoreFit FittedTo => ScoreFit.ClassShares;
 
-    public override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting) =>
-        pass => GradNormScore.Scores(pass, fitting.Prior);
+    protected internal override Func<FeaturePass, double[]> Scores(ScoreFitting fitting) =>
+        pass => GradNormScore.Of(pass, fitting.Prior);
 }
 
 /// <summary>1 - max_c softmax(z(x~) / T)_c with x~ of <see cref="InputPerturbation"/>.</summary>
-internal sealed class OdinScore() : ScoreKind(
+internal sealed class OdinScore() : ScoreSpec(
     "odin",
     "1 - max softmax(z(x~) / T), x~ = x - epsilon sign( dCE(z / T, argmax z) / dx ), sign 0 = 0, x in [0, 1], x~ not clipped",
     "Liang, Li and Srikant, ICLR 2018",
     InputPerturbation.Temperature,
     InputPerturbation.Epsilon(0.0014))
 {
-    public override ScoreNeeds Needs(ScoreSpecification specification) => InputPerturbation.Needs(specification);
+    public override ScoreNeeds Needs => InputPerturbation.Needs(this);
 
     public override ScoreFit FittedTo => ScoreFit.Nothing;
 
-    public override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting) =>
-        pass => Scores(specification, fitting, pass);
+    protected internal override Func<FeaturePass, double[]> Scores(ScoreFitting fitting) =>
+        pass => Of(this, fitting, pass);
 
-    internal static double[] Scores(ScoreSpecification specification, ScoreFitting fitting, FeaturePass pass)
+    /// <summary>1 - max softmax(z(x~) / T) with T and epsilon of a score that has both.</summary>
+    internal static double[] Of(ScoreSpec score, ScoreFitting fitting, FeaturePass pass)
     {
-        var temperature = specification.Values[InputPerturbation.Temperature.Name];
-        return InputPerturbation.Logits(fitting, pass, specification).Scores(logits => OodScores.MaximumSoftmax(logits, temperature));
+        var temperature = score[InputPerturbation.Temperature];
+        return InputPerturbation.Logits(fitting, pass, score).Scores(logits => Softmax.OneMinusMaximum(logits, temperature));
     }
 }
 
 /// <summary>- max_c softmax(z(x~) / T)_c * (1 - cos(p(x), pi)): ODIN counts less where the prediction looks like the class prior.</summary>
-internal sealed class OdinPriorScore() : ScoreKind(
+internal sealed class OdinPriorScore() : ScoreSpec(
     "odin-prior",
     "-max softmax(z(x~) / T) * (1 - cos(p, pi)), p of the unchanged image at T = 1",
     "RW+ODIN of Jiang et al., ICML 2023",
     InputPerturbation.Temperature,
     InputPerturbation.Epsilon(0))
 {
-    public override ScoreNeeds Needs(ScoreSpecification specification) => ScoreNeeds.Logits | InputPerturbation.Needs(specification);
+    public override ScoreNeeds Needs => ScoreNeeds.Logits | InputPerturbation.Needs(this);
 
     public override ScoreFit FittedTo => ScoreFit.ClassShares;
 
-    public override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting) => pass =>
+    protected internal override Func<FeaturePass, double[]> Scores(ScoreFitting fitting) => pass =>
     {
         var unlike = pass.Predictions.Main.Scores(logits => ClassPrior.Dissimilarity(Softmax.Of(logits), fitting.Prior));
-        return [.. OdinScore.Scores(specification, fitting, pass).Zip(unlike, (odin, factor) => (odin - 1) * factor)];
+        return [.. OdinScore.Of(this, fitting, pass).Zip(unlike, (odin, factor) => (odin - 1) * factor)];
     };
 }
 
@@ -129,12 +130,12 @@ internal static class InputPerturbation
         new(EpsilonName, usual, "step on the image, whose range is 1", ScoreParameterRange.NonNegative);
 
     /// <summary>What the logits after the step need: the network, for its gradients, where there is a step.</summary>
-    public static ScoreNeeds Needs(ScoreSpecification specification) => specification.Values[EpsilonName] > 0 ? ScoreNeeds.Network : ScoreNeeds.Logits;
+    public static ScoreNeeds Needs(ScoreSpec score) => score.Values[EpsilonName] > 0 ? ScoreNeeds.Network : ScoreNeeds.Logits;
 
     /// <summary>The main branch's logits of the images after the step; without a step those of the pass.</summary>
-    public static Logits Logits(ScoreFitting fitting, FeaturePass pass, ScoreSpecification specification)
+    public static Logits Logits(ScoreFitting fitting, FeaturePass pass, ScoreSpec score)
     {
-        var (temperature, epsilon) = (specification.Values[Temperature.Name], specification.Values[EpsilonName]);
+        var (temperature, epsilon) = (score[Temperature], score.Values[EpsilonName]);
         return epsilon == 0 && (!fitting.HasModel || fitting.Model.Head.Columns == fitting.Model.Head.ClassCount)
             ? pass.Predictions.Main
             : Logits(fitting.Model, ScoreFitting.Pixels(pass.Images), temperature, epsilon);
@@ -189,7 +190,7 @@ internal static class InputPerturbation
 /// </code>
 /// A: -log sum exp(W (f e^r) + b);  L: -log sum exp(r^2 z).
 /// </summary>
-internal sealed class AdaptiveScalingScore(bool ofLogits) : ScoreKind(
+internal sealed class AdaptiveScalingScore(bool ofLogits) : ScoreSpec(
     ofLogits ? "adascale-l" : "adascale-a",
     $"{(ofLogits ? "-log sum exp(r^2 z)" : "-log sum exp(W (f e^r) + b)")}, r = sum f / sum of the largest d - round(d p / 100) f, p = low + (1 - F(Q')) (high - low), " +
     "Q' = sum relu(f~) over the k1 largest f + lambda sum |f - f~| over the k2 largest; f~ of the image whose pixels of smallest |dz_y / dx| take a step along its sign",
@@ -214,20 +215,20 @@ internal sealed class AdaptiveScalingScore(bool ofLogits) : ScoreKind(
     private static readonly ScoreParameter Step = new(
         "epsilon", 0.5, "the step, in standard deviations of the network's input, or in the range [0, 1] where it is not normalised", ScoreParameterRange.Positive);
 
-    public override ScoreNeeds Needs(ScoreSpecification specification) => ScoreNeeds.Network;
+    public override ScoreNeeds Needs => ScoreNeeds.Network;
 
-    public override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting)
+    protected internal override Func<FeaturePass, double[]> Scores(ScoreFitting fitting)
     {
         var training = ScoreFitting.Pixels(fitting.Training);
         var count = Math.Min(training.Count, MostFitted);
         var chosen = training.Select(Enumerable.Range(0, count).Select(place => (int)((long)place * training.Count / count)));
-        var sorted = Movements(specification, fitting.Model, chosen);
+        var sorted = Movements(fitting.Model, chosen);
         Array.Sort(sorted);
-        var (low, high) = (specification.Values[Low.Name], specification.Values[High.Name]);
+        var (low, high) = (this[Low], this[High]);
         return pass =>
         {
-            var percentiles = Array.ConvertAll(Movements(specification, fitting.Model, ScoreFitting.Pixels(pass.Images)), moved => low + ((1 - Share(sorted, moved)) * (high - low)));
-            return Scores(pass, fitting, percentiles);
+            var percentiles = Array.ConvertAll(Movements(fitting.Model, ScoreFitting.Pixels(pass.Images)), moved => low + ((1 - Share(sorted, moved)) * (high - low)));
+            return Of(pass, fitting, percentiles);
         };
     }
 
@@ -244,7 +245,7 @@ internal sealed class AdaptiveScalingScore(bool ofLogits) : ScoreKind(
         return (double)from / sorted.Length;
     }
 
-    private double[] Scores(FeaturePass pass, ScoreFitting fitting, double[] percentiles)
+    private double[] Of(FeaturePass pass, ScoreFitting fitting, double[] percentiles)
     {
         var scores = new double[percentiles.Length];
         FeatureParts.ForEach(pass, normalised: false, (features, logits, first) =>
@@ -261,15 +262,15 @@ internal sealed class AdaptiveScalingScore(bool ofLogits) : ScoreKind(
     }
 
     // Q' of every image.
-    private static double[] Movements(ScoreSpecification specification, DualBranchNetwork model, ImageSet images)
+    private double[] Movements(DualBranchNetwork model, ImageSet images)
     {
         var movements = new List<double>(images.Count);
-        var (first, second, lambda) = (specification.Values[First.Name], specification.Values[Second.Name], specification.Values[Lambda.Name]);
+        var (first, second, lambda) = (this[First], this[Second], this[Lambda]);
         model.InEvaluationMode(() =>
         {
             EvaluationBatches.ForEach(images, Predictions.UsualBatchSize, model.parameters().First().device, batch =>
             {
-                var (features, moved) = Moved(specification, model, batch);
+                var (features, moved) = Moved(model, batch);
                 var ranks = LargestFeatures.Ranks(features);
                 var width = features.shape[1];
                 var correction = (moved.relu() * ranks.lt(Math.Max(1, (long)(width * first / 100)))).sum(1);
@@ -282,17 +283,17 @@ internal sealed class AdaptiveScalingScore(bool ofLogits) : ScoreKind(
     }
 
     // The features of a batch, and those of the images after the step, float64 on the CPU.
-    private static (Tensor Features, Tensor Moved) Moved(ScoreSpecification specification, DualBranchNetwork model, Tensor batch)
+    private (Tensor Features, Tensor Moved) Moved(DualBranchNetwork model, Tensor batch)
     {
         var inputs = batch.detach().requires_grad_(true);
         var output = model.forward(inputs, Branch.Main);
         var largest = output.Logits.narrow(1, 0, model.Head.ClassCount).amax([1]).sum();
         var gradient = autograd.grad([largest], [inputs])[0].reshape(batch.shape[0], -1);
         using var frozen = no_grad();
-        var count = (int)(gradient.shape[1] * specification.Values[Pixels.Name] / 100);
+        var count = (int)(gradient.shape[1] * this[Pixels] / 100);
         var (_, smallest) = gradient.abs().topk(count, dim: 1, largest: false, sorted: false);
         var mask = zeros_like(gradient).scatter_(1, smallest, ones_like(gradient));
-        var step = (gradient.sign() * mask * specification.Values[Step.Name]).reshape(batch.shape);
+        var step = (gradient.sign() * mask * this[Step]).reshape(batch.shape);
         if (model.Input.Normalisation is { } normalisation)
         {
             step = step * tensor(normalisation.StandardDeviation.ToArray()).reshape(1, -1, 1, 1).to(batch.device);

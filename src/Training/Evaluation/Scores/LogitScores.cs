@@ -3,65 +3,61 @@ using Pascl.Training.Networks;
 namespace Pascl.Training.Evaluation.Scores;
 
 /// <summary>A score of the logits of an image and the class prior alone.</summary>
-public abstract class LogitScoreKind : ScoreKind
+public abstract class LogitScore : ScoreSpec
 {
-    /// <summary>Describes the score, as <see cref="ScoreKind"/> does.</summary>
-    protected LogitScoreKind(string name, string definition, string source, params ScoreParameter[] parameters)
+    /// <summary>Describes the score, as <see cref="ScoreSpec"/> does.</summary>
+    protected LogitScore(string name, string definition, string source, params ScoreParameter[] parameters)
         : base(name, definition, source, parameters)
     {
     }
 
     /// <inheritdoc/>
-    public override bool IsOfLogits => true;
-
-    /// <inheritdoc/>
     public override ScoreFit FittedTo => ScoreFit.Nothing;
 
     /// <summary>The function from the logits of an image to its score.</summary>
-    /// <param name="specification">The values of the parameters.</param>
     /// <param name="prior">pi: the share of every class in the training images.</param>
-    public abstract OodScore OfLogits(ScoreSpecification specification, double[] prior);
+    public abstract Func<ReadOnlySpan<float>, double> OfLogits(double[] prior);
 
     /// <inheritdoc/>
-    public sealed override ScoreNeeds Needs(ScoreSpecification specification) => ScoreNeeds.Logits;
+    public sealed override ScoreNeeds Needs => ScoreNeeds.Logits;
 
     /// <inheritdoc/>
-    public sealed override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting)
+    protected internal sealed override Func<FeaturePass, double[]> Scores(ScoreFitting fitting)
     {
-        var score = OfLogits(specification, fitting.Prior);
+        var score = OfLogits(fitting.Prior);
         return pass => pass.Predictions.Main.Scores(score);
     }
 }
 
-/// <summary>1 - max_c p_c, see <see cref="OodScores.MaximumSoftmax(ReadOnlySpan{float})"/>.</summary>
-internal sealed class MaximumSoftmaxScore() : LogitScoreKind("msp", "1 - max p", "Hendrycks and Gimpel, ICLR 2017")
+/// <summary>1 - max_c p_c, see <see cref="Softmax.OneMinusMaximum"/>.</summary>
+internal sealed class MaximumSoftmaxScore() : LogitScore("msp", "1 - max p", "Hendrycks and Gimpel, ICLR 2017")
 {
-    public override OodScore OfLogits(ScoreSpecification specification, double[] prior) => OodScores.MaximumSoftmax;
+    public override Func<ReadOnlySpan<float>, double> OfLogits(double[] prior) => logits => Softmax.OneMinusMaximum(logits);
 }
 
 /// <summary>- max_c z_c.</summary>
-internal sealed class MaximumLogitScore() : LogitScoreKind("max-logit", "-max z", "Hendrycks et al., ICML 2022")
+internal sealed class MaximumLogitScore() : LogitScore("max-logit", "-max z", "Hendrycks et al., ICML 2022")
 {
-    public override OodScore OfLogits(ScoreSpecification specification, double[] prior) => logits => -logits[Softmax.IndexOfMaximum(logits)];
+    public override Func<ReadOnlySpan<float>, double> OfLogits(double[] prior) => logits => -logits[Softmax.IndexOfMaximum(logits)];
 }
 
 /// <summary>The free energy - T log sum_c exp(z_c / T).</summary>
-internal sealed class EnergyScore() : LogitScoreKind("energy", "-T log sum exp(z / T)", "Liu et al., NeurIPS 2020", Temperature)
+internal sealed class EnergyScore() : LogitScore("energy", "-T log sum exp(z / T)", "Liu et al., NeurIPS 2020", Temperature)
 {
     internal static readonly ScoreParameter Temperature = new("temperature", 1, "T", ScoreParameterRange.Positive);
 
-    public override OodScore OfLogits(ScoreSpecification specification, double[] prior)
+    public override Func<ReadOnlySpan<float>, double> OfLogits(double[] prior)
     {
-        var temperature = specification.Values[Temperature.Name];
-        return logits => OodScores.Energy(logits, temperature);
+        var temperature = this[Temperature];
+        return logits => Softmax.Energy(logits, temperature);
     }
 }
 
 /// <summary>The entropy of the prediction, - sum_c p_c log p_c with 0 log 0 = 0.</summary>
-internal sealed class EntropyScore() : LogitScoreKind(
+internal sealed class EntropyScore() : LogitScore(
     "entropy", "-sum p log p, 0 log 0 = 0", "predictive entropy, as in Lakshminarayanan et al., NeurIPS 2017")
 {
-    public override OodScore OfLogits(ScoreSpecification specification, double[] prior) => Entropy;
+    public override Func<ReadOnlySpan<float>, double> OfLogits(double[] prior) => Entropy;
 
     private static double Entropy(ReadOnlySpan<float> logits)
     {
@@ -81,7 +77,7 @@ internal sealed class EntropyScore() : LogitScoreKind(
 /// images do not tie.
 /// </summary>
 /// <param name="removesPrior">Whether p is softmax(z - log pi), the prediction for equally frequent classes.</param>
-internal sealed class GeneralisedEntropyScore(bool removesPrior) : LogitScoreKind(
+internal sealed class GeneralisedEntropyScore(bool removesPrior) : LogitScore(
     removesPrior ? "gen-prior" : "gen",
     $"sum over the M largest p of (p (1 - p))^gamma{(removesPrior ? ", p = softmax(z - log pi)" : "")}",
     $"GEN: Liu, Lochman and Zach, CVPR 2023{(removesPrior ? "; the prior removed as in Menon et al., ICLR 2021" : "")}",
@@ -93,9 +89,9 @@ internal sealed class GeneralisedEntropyScore(bool removesPrior) : LogitScoreKin
 
     public override ScoreFit FittedTo => removesPrior ? ScoreFit.ClassShares : ScoreFit.Nothing;
 
-    public override OodScore OfLogits(ScoreSpecification specification, double[] prior)
+    public override Func<ReadOnlySpan<float>, double> OfLogits(double[] prior)
     {
-        var (gamma, largest) = (specification.Values[Gamma.Name], (int)specification.Values[Largest.Name]);
+        var (gamma, largest) = (this[Gamma], (int)this[Largest]);
         double[] shift = removesPrior ? [.. prior.Select(share => Math.Log(share))] : new double[prior.Length];
         return logits =>
         {
@@ -120,19 +116,19 @@ internal sealed class GeneralisedEntropyScore(bool removesPrior) : LogitScoreKin
 }
 
 /// <summary>A score of the kind "minus a confidence" times (1 - cos(p, pi)): the confidence counts less where the prediction looks like the class prior.</summary>
-internal sealed class PriorReweightedScore(ScoreKind inner) : ScoreKind(
+internal sealed class PriorReweightedScore(ScoreSpec inner) : ScoreSpec(
     $"{inner.Name}-prior",
     $"{inner.Name} * (1 - cos(p, pi)); where {inner.Name} is positive the factor reverses the order",
     $"the reweighting (RW) of Jiang et al., ICML 2023, applied here to {inner.Name}",
     [.. inner.Parameters])
 {
-    public override ScoreNeeds Needs(ScoreSpecification specification) => inner.Needs(specification) | ScoreNeeds.Logits;
+    public override ScoreNeeds Needs => inner.Needs | ScoreNeeds.Logits;
 
     public override ScoreFit FittedTo => inner.FittedTo == ScoreFit.Nothing ? ScoreFit.ClassShares : inner.FittedTo;
 
-    public override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting)
+    protected internal override Func<FeaturePass, double[]> Scores(ScoreFitting fitting)
     {
-        var scores = inner.Fit(specification, fitting);
+        var scores = inner.With(Values).Scores(fitting);
         return pass =>
         [
             .. scores(pass).Zip(
@@ -184,11 +180,11 @@ internal static class ClassPrior
 }
 
 /// <summary>- max_c (p_c - pi_c): the reference of the maximum probability is the class prior and not the uniform distribution.</summary>
-internal sealed class MaximumSoftmaxPriorScore() : LogitScoreKind("msp-prior", "-max (p - pi)", "RP+MSP of Jiang et al., ICML 2023")
+internal sealed class MaximumSoftmaxPriorScore() : LogitScore("msp-prior", "-max (p - pi)", "RP+MSP of Jiang et al., ICML 2023")
 {
     public override ScoreFit FittedTo => ScoreFit.ClassShares;
 
-    public override OodScore OfLogits(ScoreSpecification specification, double[] prior) => logits =>
+    public override Func<ReadOnlySpan<float>, double> OfLogits(double[] prior) => logits =>
     {
         var highest = double.NegativeInfinity;
         var probabilities = Softmax.Of(logits);
@@ -202,19 +198,19 @@ internal sealed class MaximumSoftmaxPriorScore() : LogitScoreKind("msp-prior", "
 }
 
 /// <summary>- max_c z_c * (1 - cos(p, pi)): a high logit counts less where the prediction looks like the class prior.</summary>
-internal sealed class MaximumLogitPriorScore() : LogitScoreKind(
+internal sealed class MaximumLogitPriorScore() : LogitScore(
     "max-logit-prior",
     "-max z * (1 - cos(p, pi)); where max z is negative the factor reverses the order",
     "the reweighting (RW) of Jiang et al., ICML 2023, applied here to the maximum logit")
 {
     public override ScoreFit FittedTo => ScoreFit.ClassShares;
 
-    public override OodScore OfLogits(ScoreSpecification specification, double[] prior) => logits =>
+    public override Func<ReadOnlySpan<float>, double> OfLogits(double[] prior) => logits =>
         -logits[Softmax.IndexOfMaximum(logits)] * ClassPrior.Dissimilarity(Softmax.Of(logits), prior);
 }
 
 /// <summary>- T log sum_c exp(z_c / T) * (1 - cos(p, pi)): a low energy counts less where the prediction looks like the class prior.</summary>
-internal sealed class EnergyPriorScore() : LogitScoreKind(
+internal sealed class EnergyPriorScore() : LogitScore(
     "energy-prior",
     "-T log sum exp(z / T) * (1 - cos(p, pi)), p at T = 1; where the energy is positive the factor reverses the order",
     "RW+Energy of Jiang et al., ICML 2023",
@@ -222,10 +218,10 @@ internal sealed class EnergyPriorScore() : LogitScoreKind(
 {
     public override ScoreFit FittedTo => ScoreFit.ClassShares;
 
-    public override OodScore OfLogits(ScoreSpecification specification, double[] prior)
+    public override Func<ReadOnlySpan<float>, double> OfLogits(double[] prior)
     {
-        var temperature = specification.Values[EnergyScore.Temperature.Name];
-        return logits => OodScores.Energy(logits, temperature) * ClassPrior.Dissimilarity(Softmax.Of(logits), prior);
+        var temperature = this[EnergyScore.Temperature];
+        return logits => Softmax.Energy(logits, temperature) * ClassPrior.Dissimilarity(Softmax.Of(logits), prior);
     }
 }
 
@@ -233,14 +229,14 @@ internal sealed class EnergyPriorScore() : LogitScoreKind(
 /// - sum_c p_c log(p_c / pi_c). The entropy is log C minus the divergence of p from the uniform distribution; here the class prior takes the place of
 /// the latter.
 /// </summary>
-internal sealed class EntropyPriorScore() : LogitScoreKind(
+internal sealed class EntropyPriorScore() : LogitScore(
     "entropy-prior",
     "-sum p log(p / pi), 0 log 0 = 0",
     "the replaced reference (RP) of Jiang et al., ICML 2023, applied here to the entropy")
 {
     public override ScoreFit FittedTo => ScoreFit.ClassShares;
 
-    public override OodScore OfLogits(ScoreSpecification specification, double[] prior) => logits =>
+    public override Func<ReadOnlySpan<float>, double> OfLogits(double[] prior) => logits =>
     {
         var divergence = 0.0;
         var logarithms = Softmax.LogOf(logits);
@@ -270,63 +266,63 @@ internal static class ImbalanceTerm
     public static ScoreParameter Strength(double usual) => new(StrengthName, usual, "s", ScoreParameterRange.NonNegative);
 
     /// <summary>The term as a function of an image's logits.</summary>
-    public static OodScore Of(ScoreSpecification specification, double[] prior)
+    public static Func<ReadOnlySpan<float>, double> Of(ScoreSpec score, double[] prior)
     {
-        var strength = specification.Values[StrengthName];
+        var strength = score.Values[StrengthName];
         return logits => strength * ClassPrior.LogRarity(Softmax.Of(logits), prior);
     }
 }
 
 /// <summary>-( max_c p_c - 1/C + s log beta ), see <see cref="ImbalanceTerm"/>.</summary>
-internal sealed class MaximumSoftmaxImbalanceScore() : LogitScoreKind(
+internal sealed class MaximumSoftmaxImbalanceScore() : LogitScore(
     "msp-imood", $"-(max p - 1/C + {ImbalanceTerm.Definition})", ImbalanceTerm.Source, Strength)
 {
     private static readonly ScoreParameter Strength = ImbalanceTerm.Strength(0.1);
 
     public override ScoreFit FittedTo => ScoreFit.ClassShares;
 
-    public override OodScore OfLogits(ScoreSpecification specification, double[] prior)
+    public override Func<ReadOnlySpan<float>, double> OfLogits(double[] prior)
     {
-        var term = ImbalanceTerm.Of(specification, prior);
-        return logits => OodScores.MaximumSoftmax(logits) - 1 + (1.0 / logits.Length) - term(logits);
+        var term = ImbalanceTerm.Of(this, prior);
+        return logits => Softmax.OneMinusMaximum(logits) - 1 + (1.0 / logits.Length) - term(logits);
     }
 }
 
 /// <summary>-( log sum_c exp(z_c) + s log beta ), see <see cref="ImbalanceTerm"/>.</summary>
-internal sealed class EnergyImbalanceScore() : LogitScoreKind(
+internal sealed class EnergyImbalanceScore() : LogitScore(
     "energy-imood", $"-(log sum exp(z) + {ImbalanceTerm.Definition})", ImbalanceTerm.Source, Strength)
 {
     private static readonly ScoreParameter Strength = ImbalanceTerm.Strength(1);
 
     public override ScoreFit FittedTo => ScoreFit.ClassShares;
 
-    public override OodScore OfLogits(ScoreSpecification specification, double[] prior)
+    public override Func<ReadOnlySpan<float>, double> OfLogits(double[] prior)
     {
-        var term = ImbalanceTerm.Of(specification, prior);
-        return logits => OodScores.Energy(logits, 1) - term(logits);
+        var term = ImbalanceTerm.Of(this, prior);
+        return logits => Softmax.Energy(logits, 1) - term(logits);
     }
 }
 
 /// <summary>A score of the features, less s log beta of the logits, see <see cref="ImbalanceTerm"/>.</summary>
-internal sealed class FeatureImbalanceScore : ScoreKind
+internal sealed class FeatureImbalanceScore : ScoreSpec
 {
-    private readonly ScoreKind detector;
+    private readonly ScoreSpec detector;
 
     /// <param name="detector">The score; it must have no parameters of its own.</param>
     /// <param name="strength">The usual value of s, which makes up for the range of the score.</param>
-    public FeatureImbalanceScore(ScoreKind detector, double strength)
+    public FeatureImbalanceScore(ScoreSpec detector, double strength)
         : base(
             $"{detector.Name}-imood", $"{detector.Name} - {ImbalanceTerm.Definition}", ImbalanceTerm.Source, ImbalanceTerm.Strength(strength)) =>
         this.detector = detector;
 
-    public override ScoreNeeds Needs(ScoreSpecification specification) => detector.Needs(specification) | ScoreNeeds.Logits;
+    public override ScoreNeeds Needs => detector.Needs | ScoreNeeds.Logits;
 
     public override ScoreFit FittedTo => detector.FittedTo == ScoreFit.Nothing ? ScoreFit.ClassShares : detector.FittedTo;
 
-    public override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting)
+    protected internal override Func<FeaturePass, double[]> Scores(ScoreFitting fitting)
     {
-        var scores = detector.Fit(specification, fitting);
-        var term = ImbalanceTerm.Of(specification, fitting.Prior);
+        var scores = detector.Scores(fitting);
+        var term = ImbalanceTerm.Of(this, fitting.Prior);
         return pass => [.. scores(pass).Zip(pass.Predictions.Main.Scores(term), (score, added) => score - added)];
     }
 }

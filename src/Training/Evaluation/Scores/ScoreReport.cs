@@ -30,10 +30,10 @@ public sealed record ScoreReport
     /// <param name="fitting">What they are made ready on.</param>
     /// <exception cref="InputException">A score is not a number.</exception>
     public static ScoreReport Measure(
-        FeaturePass test, IReadOnlyList<FeaturePass> outOfDistribution, IReadOnlyList<ScoreSpecification> scores, ScoreFitting fitting) => new()
+        FeaturePass test, IReadOnlyList<FeaturePass> outOfDistribution, IReadOnlyList<ScoreSpec> scores, ScoreFitting fitting) => new()
         {
             TestImages = test.Images.Count,
-            Scores = [.. scores.Select(score => ScoreResult.Measure(score, score.Fit(fitting), test, outOfDistribution))],
+            Scores = [.. scores.Select(score => ScoreResult.Measure(score.Fit(fitting), score, test, outOfDistribution))],
         };
 
     /// <summary>Reads a report that <see cref="Write"/> wrote.</summary>
@@ -56,7 +56,7 @@ public sealed record ScoreReport
 }
 
 /// <summary>How well one score detects each out-of-distribution set.</summary>
-/// <param name="Name">The score, with those of its parameters that are not the usual ones; <see cref="ScoreSpecification.Parse"/> reads it.</param>
+/// <param name="Name">The score, with those of its parameters that are not the usual ones; <see cref="ScoreSpec.Parse"/> reads it.</param>
 /// <param name="Definition">What it is.</param>
 /// <param name="Source">Who defined it.</param>
 /// <param name="Parameters">The value of every parameter.</param>
@@ -85,26 +85,25 @@ public sealed record ScoreResult(
     /// <summary>What the score has from the training images. Null in a report of an earlier version.</summary>
     public ScoreFit? FittedTo { get; init; }
 
-    internal static ScoreResult Measure(
-        ScoreSpecification specification, Func<FeaturePass, double[]> score, FeaturePass test, IReadOnlyList<FeaturePass> outOfDistribution)
+    internal static ScoreResult Measure(OodScore score, ScoreSpec spec, FeaturePass test, IReadOnlyList<FeaturePass> outOfDistribution)
     {
-        var testScores = score(test);
-        var scored = outOfDistribution.Select(set => (set.Images, Scores: score(set))).ToLookup(set => set.Images.Group == SetGroup.Shift);
+        var testScores = score.Of(test);
+        var scored = outOfDistribution.Select(set => (set.Images, Scores: score.Of(set))).ToLookup(set => set.Images.Group == SetGroup.Shift);
         (LabelledSet Images, double[] Scores)[] sets = [.. scored[false]];
         var detection = DetectionBySet.Of(testScores, sets);
         return new(
-            specification.ToString(),
-            specification.Kind.Definition,
-            specification.Kind.Source,
-            specification.Values,
+            score.Name,
+            spec.Definition,
+            spec.Source,
+            spec.Values,
             detection.Sets,
             detection.Average)
         {
             Groups = detection.Groups,
             FullSpectrum = sets.Length > 0 && scored[true].Any() ? DetectionBySet.Of([.. testScores, .. scored[true].SelectMany(set => set.Scores)], sets) : null,
-            Constants = specification.Kind.Parameters.ToDictionary(
-                parameter => parameter.Name, parameter => specification.Values[parameter.Name] == parameter.Default ? Default : Given),
-            FittedTo = specification.Kind.FittedTo,
+            Constants = spec.Parameters.ToDictionary(
+                parameter => parameter.Name, parameter => spec[parameter] == parameter.Default ? Default : Given),
+            FittedTo = spec.FittedTo,
         };
     }
 }

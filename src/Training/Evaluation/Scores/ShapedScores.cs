@@ -5,16 +5,16 @@ namespace Pascl.Training.Evaluation.Scores;
 
 /// <summary>-log sum_c exp(z~_c): the energy of the logits that a changed feature, or a changed classifier, gives.</summary>
 internal abstract class ShapedEnergyScore(string name, string shaping, string source, params ScoreParameter[] parameters)
-    : ScoreKind(name, $"-log sum exp(W f~ + b), {shaping}", source, parameters)
+    : ScoreSpec(name, $"-log sum exp(W f~ + b), {shaping}", source, parameters)
 {
-    public sealed override Func<FeaturePass, double[]> Fit(ScoreSpecification specification, ScoreFitting fitting)
+    protected internal sealed override Func<FeaturePass, double[]> Scores(ScoreFitting fitting)
     {
-        var shape = Shape(specification, fitting);
+        var shape = Shape(fitting);
         return pass => FeatureParts.Scores(pass, normalised: false, (features, _) => -shape(features).logsumexp(1));
     }
 
     /// <summary>Makes the function from features, (rows, d), to logits, (rows, C). What it keeps is no tensor: a fitted score has no end.</summary>
-    protected abstract Func<Tensor, Tensor> Shape(ScoreSpecification specification, ScoreFitting fitting);
+    protected abstract Func<Tensor, Tensor> Shape(ScoreFitting fitting);
 
     /// <summary>W f + b.</summary>
     protected static Tensor Logits(LinearClassifier classifier, Tensor features) => features.matmul(classifier.WeightTensor().t()) + classifier.BiasTensor();
@@ -29,11 +29,11 @@ internal sealed class RectifiedActivationScore() : ShapedEnergyScore(
 {
     private static readonly ScoreParameter Percent = new("percentile", 90, "of the training features", ScoreParameterRange.Percentage);
 
-    public override ScoreNeeds Needs(ScoreSpecification specification) => ScoreNeeds.Features | ScoreNeeds.TrainingFeatures | ScoreNeeds.Classifier;
+    public override ScoreNeeds Needs => ScoreNeeds.Features | ScoreNeeds.TrainingFeatures | ScoreNeeds.Classifier;
 
-    protected override Func<Tensor, Tensor> Shape(ScoreSpecification specification, ScoreFitting fitting)
+    protected override Func<Tensor, Tensor> Shape(ScoreFitting fitting)
     {
-        var limit = Percentile.Of(fitting.TrainingPass.Features, specification.Values[Percent.Name]);
+        var limit = Percentile.Of(fitting.TrainingPass.Features, this[Percent]);
         return features => Logits(fitting.Classifier, features.clamp_max(limit));
     }
 }
@@ -47,15 +47,15 @@ internal sealed class DirectedSparsificationScore() : ShapedEnergyScore(
 {
     private static readonly ScoreParameter Percent = new("percentile", 90, "of the contributions", ScoreParameterRange.Percentage);
 
-    public override ScoreNeeds Needs(ScoreSpecification specification) => ScoreNeeds.Features | ScoreNeeds.TrainingFeatures | ScoreNeeds.Classifier;
+    public override ScoreNeeds Needs => ScoreNeeds.Features | ScoreNeeds.TrainingFeatures | ScoreNeeds.Classifier;
 
-    protected override Func<Tensor, Tensor> Shape(ScoreSpecification specification, ScoreFitting fitting)
+    protected override Func<Tensor, Tensor> Shape(ScoreFitting fitting)
     {
         using var scope = NewDisposeScope();
         var classifier = fitting.Classifier;
         var contributions = classifier.WeightTensor() * FeatureParts.Mean(fitting.TrainingPass); // (C, d)
         float[] values = [.. FeatureParts.Values(contributions).Select(value => (float)value)];
-        var limit = Percentile.Of(new Features(values, values.Length / classifier.Bias.Length), specification.Values[Percent.Name]);
+        var limit = Percentile.Of(new Features(values, values.Length / classifier.Bias.Length), this[Percent]);
         var sparse = classifier with { Weight = [.. classifier.Weight.Zip(values, (weight, contribution) => contribution > limit ? weight : 0)] };
         return features => Logits(sparse, features);
     }
@@ -92,13 +92,13 @@ internal sealed class ActivationShapingScore(ActivationShaping shaping) : Shaped
 {
     private const string PercentName = "percentile";
 
-    public override ScoreNeeds Needs(ScoreSpecification specification) => ScoreNeeds.Features | ScoreNeeds.Classifier;
+    public override ScoreNeeds Needs => ScoreNeeds.Features | ScoreNeeds.Classifier;
 
     public override ScoreFit FittedTo => ScoreFit.Nothing;
 
-    protected override Func<Tensor, Tensor> Shape(ScoreSpecification specification, ScoreFitting fitting)
+    protected override Func<Tensor, Tensor> Shape(ScoreFitting fitting)
     {
-        var percent = specification.Values[PercentName];
+        var percent = Values[PercentName];
         return features => Logits(fitting.Classifier, Shaped(features, LargestFeatures.Count((int)features.shape[1], percent)));
     }
 

@@ -125,11 +125,11 @@ public sealed class ClassifierScoresTests
     {
         var images = SmallNetworks.Images(6, 16, 16);
         var (pass, fitting) = (FeaturePass.Of(model, images), new ScoreFitting(model, Classified(20)));
-        var scaled = ScoreSpecification.Parse("scale:percentile=50").Fit(fitting)(pass);
+        var scaled = ScoreSpec.Parse("scale:percentile=50").Fit(fitting).Of(pass);
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(ScoreSpecification.Parse("adascale-a:low=50:high=50").Fit(fitting)(pass), Is.EqualTo(scaled).Within(1e-9));
-            var ofLogits = ScoreSpecification.Parse("adascale-l:low=50:high=50").Fit(fitting)(pass);
+            Assert.That(ScoreSpec.Parse("adascale-a:low=50:high=50").Fit(fitting).Of(pass), Is.EqualTo(scaled).Within(1e-9));
+            var ofLogits = ScoreSpec.Parse("adascale-l:low=50:high=50").Fit(fitting).Of(pass);
             for (var i = 0; i < images.Count; i++)
             {
                 var features = pass.Features[i].ToArray().Select(value => (double)value).ToArray();
@@ -145,13 +145,13 @@ public sealed class ClassifierScoresTests
     {
         var (images, fitting) = (SmallNetworks.Images(12, 16, 16), new ScoreFitting(model, Classified(40)));
         var pass = FeaturePass.Of(model, images);
-        var spread = ScoreSpecification.Parse("adascale-a:low=10:high=90").Fit(fitting)(pass);
-        var (least, most) = (ScoreSpecification.Parse("scale:percentile=10").Fit(fitting)(pass), ScoreSpecification.Parse("scale:percentile=90").Fit(fitting)(pass));
+        var spread = ScoreSpec.Parse("adascale-a:low=10:high=90").Fit(fitting).Of(pass);
+        var (least, most) = (ScoreSpec.Parse("scale:percentile=10").Fit(fitting).Of(pass), ScoreSpec.Parse("scale:percentile=90").Fit(fitting).Of(pass));
         using (Assert.EnterMultipleScope())
         {
             Assert.That(spread.Zip(least, (a, b) => a - b), Has.All.AtMost(1e-9), "the least pruned has the smallest confidence");
             Assert.That(spread.Zip(most, (a, b) => a - b), Has.All.AtLeast(-1e-9));
-            Assert.That(ScoreSpecification.Parse("adascale-a:low=10:high=90").Fit(fitting)(pass), Is.EqualTo(spread));
+            Assert.That(ScoreSpec.Parse("adascale-a:low=10:high=90").Fit(fitting).Of(pass), Is.EqualTo(spread));
         }
     }
 
@@ -186,7 +186,7 @@ public sealed class ClassifierScoresTests
         [.. features.Select(row => classifier.Bias.Select((bias, c) => bias + row.Select((f, j) => f * classifier.Weight[(c * row.Length) + j]).Sum()).ToArray())];
 
     private double[] Scores(string score, FeaturePass training, FeaturePass tested, LinearClassifier classifier) =>
-        ScoreSpecification.Parse(score).Fit(new ScoreFitting(model, training) { Classifier = classifier })(tested);
+        ScoreSpec.Parse(score).Fit(new ScoreFitting(model, training) { Classifier = classifier }).Of(tested);
 }
 
 /// <summary>The same from the definitions, with loops.</summary>

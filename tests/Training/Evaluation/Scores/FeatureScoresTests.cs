@@ -162,7 +162,7 @@ public sealed class FeatureScoresTests
     [TestCase("odin-prior")]
     [TestCase("gradnorm-imood")]
     public void a_deployed_model_cannot_compute_them(string score) => Assert.That(
-        () => ScoreSpecification.Parse(score).OfLogits([1, 2]),
+        () => ScoreSpec.Parse(score).OfLogits([1, 2]),
         Throws.TypeOf<Pascl.Training.InputException>().With.Message.Contains("more than an image's logits").And.Message.Contains("msp, max-logit"));
 
     /// <summary>Training images of two to four classes, each at least once, and some images to be scored.</summary>
@@ -179,5 +179,5 @@ public sealed class FeatureScoresTests
     private static double Rounding(double[] expected) => 1e-8 * (1 + expected.Max());
 
     private double[] Scores(string score, FeaturePass training, FeaturePass tested) =>
-        ScoreSpecification.Parse(score).Fit(new ScoreFitting(model, training))(tested);
+        ScoreSpec.Parse(score).Fit(new ScoreFitting(model, training)).Of(tested);
 }

@@ -1,6 +1,5 @@
 using CsCheck;
 using Pascl.Training.Evaluation.Scores;
-using Pascl.Training.Networks;
 
 namespace Pascl.Tests.Training.Evaluation.Scores;
 
@@ -81,7 +80,7 @@ public sealed class LogitScoresTests
                 }
 
                 Assert.That(
-                    ScoreKinds.All.Where(kind => kind.IsOfLogits).Select(kind => kind.Name),
+                    ScoreSpec.All.Where(score => score.IsOfLogits).Select(score => score.Name),
                     Is.EquivalentTo(expected.Keys.Select(score => score.Split(':')[0]).Distinct()), "scores that no equation here covers");
             });
         });
@@ -121,13 +120,13 @@ public sealed class LogitScoresTests
     [Test]
     public void huge_logits_have_a_finite_score_and_what_is_not_a_number_has_none() => Assert.Multiple(() =>
     {
-        foreach (var kind in ScoreKinds.All.Where(kind => kind.IsOfLogits))
+        foreach (var known in ScoreSpec.All.Where(score => score.IsOfLogits))
         {
-            var score = Score(kind.Name, counts);
-            Assert.That(double.IsFinite(score([3e38f, -3e38f, 0])), kind.Name);
-            Assert.That(score([float.NaN, 0, 0]), Is.NaN, kind.Name);
+            var score = Score(known.Name, counts);
+            Assert.That(double.IsFinite(score([3e38f, -3e38f, 0])), known.Name);
+            Assert.That(score([float.NaN, 0, 0]), Is.NaN, known.Name);
         }
     });
 
-    private static OodScore Score(string text, int[] trainingCounts) => ScoreSpecification.Parse(text).OfLogits(trainingCounts);
+    private static Func<ReadOnlySpan<float>, double> Score(string text, int[] trainingCounts) => ScoreSpec.Parse(text).OfLogits(trainingCounts);
 }

@@ -97,5 +97,5 @@ public sealed class OdinTests
         [.. model.state_dict().Values.Where(value => value.is_floating_point()).SelectMany(value => value.detach().data<float>().ToArray())];
 
     private double[] Scores(string score) =>
-        ScoreSpecification.Parse(score).Fit(new ScoreFitting(model, training))(FeaturePass.Of(model, training));
+        ScoreSpec.Parse(score).Fit(new ScoreFitting(model, training)).Of(FeaturePass.Of(model, training));
 }

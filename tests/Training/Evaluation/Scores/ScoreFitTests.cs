@@ -12,7 +12,7 @@ public sealed class ScoreFitTests
     private static readonly int[] labels = [0, 0, 0, 0, 1, 1, 2, 2];
     private static readonly int[] otherShares = [0, 1, 1, 2, 2, 2, 2, 2];
 
-    private static IEnumerable<string> Names => ScoreKinds.All.Select(kind => kind.Name);
+    private static IEnumerable<string> Names => ScoreSpec.All.Select(score => score.Name);
 
     [TestCaseSource(nameof(Names))]
     public void a_score_changes_with_what_it_is_fitted_to_and_with_nothing_else(string name)
@@ -23,7 +23,7 @@ public sealed class ScoreFitTests
         // Of so few features and pixels the usual percentages are none.
         var score = name.StartsWith("adascale", StringComparison.Ordinal) ? $"{name}:low=0:high=95:pixels=50" : name;
         var scores = Scores(Images(8, seed: 6, labels));
-        var expected = ScoreKinds.Find(name).FittedTo;
+        var expected = ScoreSpec.Parse(name).FittedTo;
         using (Assert.EnterMultipleScope())
         {
             Assert.That(Scores(Images(8, seed: 7, labels)).SequenceEqual(scores), Is.EqualTo(expected != ScoreFit.TrainingImages), "other images");
@@ -33,7 +33,7 @@ public sealed class ScoreFitTests
             }
         }
 
-        double[] Scores(ImageSet training) => ScoreSpecification.Parse(score).Fit(new ScoreFitting(network, training))(tested);
+        double[] Scores(ImageSet training) => ScoreSpec.Parse(score).Fit(new ScoreFitting(network, training)).Of(tested);
     }
 
     private static ImageSet Images(int count, int seed, int[] classes)

@@ -1,8 +1,8 @@
 using CsCheck;
 using Pascl.Training;
-using Pascl.Training.Deployment;
+using Pascl.Training.Evaluation;
 
-namespace Pascl.Tests.Training.Deployment;
+namespace Pascl.Tests.Training.Evaluation;
 
 public sealed class AcceptanceThresholdTests
 {
