@@ -157,7 +157,7 @@ internal sealed class RunCalibration
     private double[] Scores(ImageSet images)
     {
         var predictions = Predictions.Of(run.Network, images);
-        EvaluationInputs.Check(images, predictions);
+        predictions.Check(images);
         return score.Of(images, predictions);
     }
 }

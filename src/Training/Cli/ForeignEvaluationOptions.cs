@@ -40,7 +40,6 @@ internal sealed class ForeignEvaluationOptions
 
     private Option[] Own => [classifier, classes, score, rate, heldOut, name, seed];
 
-    /// <summary>Adds the options to a command.</summary>
     public void AddTo(Command command)
     {
         foreach (var option in Own.Prepend(features).Concat(model.Own.Prepend(model.Model)))

@@ -16,14 +16,12 @@ internal sealed class ForeignModelOptions
     private readonly RecipeOptions input = new(
         "--image-size", "--skip-broken", "--backbone-input", "--backbone-mean", "--backbone-deviation", "--backbone-channels", "--backbone-range");
 
-    /// <summary>The model.</summary>
     public Option<string> Model { get; } = new("--model")
     {
         HelpName = "MODEL.onnx",
         Description = "evaluate a published model on --images, in the place of RUN: its features, logits or both, read and kept as those of a frozen backbone are",
     };
 
-    /// <summary>The options that go with it.</summary>
     public Option[] Own => [features, logits, .. input.All];
 
     /// <summary>Runs the model.</summary>

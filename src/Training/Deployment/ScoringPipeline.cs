@@ -1,7 +1,5 @@
-using System.Buffers;
-using System.Text;
-using System.Text.Encodings.Web;
-using System.Text.Json;
+using System.Collections;
+using System.IO.Enumeration;
 using Pascl.Training.Data;
 using Pascl.Training.Data.Formats;
 
@@ -115,71 +113,146 @@ internal sealed class DecodedImages : IDisposable
     }
 }
 
-/// <summary>How a deployed model takes its pixels.</summary>
-public enum PixelType
+/// <summary>The images that paths name: files, folders, archives, folders in archives, and patterns. What a path lacks is said in the place of its images.</summary>
+internal static class ImageInputs
 {
-    /// <summary>Bytes from 0 to 255, as decoders give them.</summary>
-    UInt8,
+    private const string Expected = "expected an image, a folder, or an archive (.tar, .tar.gz, .tgz).";
 
-    /// <summary>float32 in [0, 1].</summary>
-    Float,
-}
+    /// <summary>The images in the order of the paths; those of a folder or an archive in ordinal order. A path is opened when its turn comes.</summary>
+    public static IEnumerable<ImageInput> Of(IEnumerable<string> paths) => paths.SelectMany(Of);
 
-/// <summary>A scored image as one JSON object, the same on the command line and from the server.</summary>
-internal static class ScoredImageJson
-{
-    // Names of files and classes stay readable; the text goes into no HTML.
-    private static readonly JsonWriterOptions options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
-
-    /// <summary>Appends images, one line each.</summary>
-    public static void AppendLines(StringBuilder text, IEnumerable<ScoredImage> images)
+    private static IEnumerable<ImageInput> Of(string path)
     {
-        var buffer = new ArrayBufferWriter<byte>();
-        using var json = new Utf8JsonWriter(buffer, options);
-        foreach (var image in images)
+        if (File.Exists(path) && !TarTree.IsArchiveName(path) && !PackedTree.IsPack(path))
         {
-            Write(json, image);
-            json.Flush();
-            text.Append(Encoding.UTF8.GetString(buffer.WrittenSpan)).Append('\n');
-            buffer.ResetWrittenCount();
-            json.Reset();
+            return [new ImageInput(path, () => Read(path))];
+        }
+
+        return GlobPattern.IsPattern(path) && !Path.Exists(path) ? Matching(path) : Below(path);
+    }
+
+    private static IEnumerable<ImageInput> Matching(string pattern)
+    {
+        var paths = GlobPattern.Match(pattern);
+        return paths.Count > 0 ? paths.SelectMany(Of) : [ImageInput.Missing(pattern, $"{pattern} matches nothing; {Expected}")];
+    }
+
+    private static ImageInput[] Below(string path)
+    {
+        try
+        {
+            var tree = FileTree.Open(path, Expected);
+            var names = tree.Files.Where(ImageFile.HasImageName);
+            return names.Any()
+                ? [.. names.Select(name => new ImageInput(tree.Describe(name), () => tree.Read(name)))]
+                : [ImageInput.Missing(path, $"{path} holds no images; expected files with the ending of a JPEG, PNG, BMP, WebP or GIF image.")];
+        }
+        catch (InputException exception)
+        {
+            return [ImageInput.Missing(path, exception.Message)];
         }
     }
 
-    /// <summary>Writes <c>{"source", "class", "probability", "score", "accepted"}</c>, or <c>{"source", "error"}</c>; an image without a name has no source.</summary>
-    public static void Write(Utf8JsonWriter json, ScoredImage image)
+    private static ReadOnlyMemory<byte> Read(string path)
     {
-        json.WriteStartObject();
-        if (image.Source is not null)
+        if (ImageFile.HasImageName(path))
         {
-            json.WriteString("source", image.Source);
+            return FolderTree.ReadFile(path);
         }
 
-        if (image.Score is { } score)
+        try
         {
-            json.WriteString("class", score.Class);
-            json.WriteNumber("probability", score.Probability);
-            json.WriteNumber("score", score.Score);
-            if (score.Accepted is { } accepted)
-            {
-                json.WriteBoolean("accepted", accepted);
-            }
-            else
-            {
-                json.WriteNull("accepted");
-            }
+            // /dev/stdin, for example, which is no ordinary file.
+            return File.ReadAllBytes(path);
         }
-        else
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            json.WriteString("error", image.Error);
+            throw new InputException($"{path} cannot be read: {exception.Message}", exception);
         }
-
-        json.WriteEndObject();
     }
 }
 
-/// <summary>One image and what became of it: its score, or why there is none.</summary>
-/// <param name="Source">Where it is from; null for an image without a name.</param>
-/// <param name="Score">What the model says; null where the image could not be read.</param>
-/// <param name="Error">What is wrong with the image, a sentence; null where nothing is.</param>
-internal sealed record ScoredImage(string? Source, ImageScore? Score, string? Error);
+/// <summary>Images of which some can be counted before they are scored. They are enumerated once, because an archive is read for it.</summary>
+internal sealed class CountedInputs(IEnumerable<ImageInput> inputs) : IEnumerable<ImageInput>, IDisposable
+{
+    private readonly IEnumerator<ImageInput> rest = inputs.GetEnumerator();
+    private readonly Queue<ImageInput> seen = [];
+
+    /// <summary>Whether there are so many.</summary>
+    public bool Has(int count)
+    {
+        while (seen.Count < count && rest.MoveNext())
+        {
+            seen.Enqueue(rest.Current);
+        }
+
+        return seen.Count >= count;
+    }
+
+    public IEnumerator<ImageInput> GetEnumerator()
+    {
+        while (seen.TryDequeue(out var input))
+        {
+            yield return input;
+        }
+
+        while (rest.MoveNext())
+        {
+            yield return rest.Current;
+        }
+    }
+
+    IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
+
+    public void Dispose() => rest.Dispose();
+}
+
+/// <summary>An image that is to be scored.</summary>
+/// <param name="Source">Where it is, as the user would write it.</param>
+/// <param name="Read">Reads its file; what cannot be read is an <see cref="InputException"/>.</param>
+internal sealed record ImageInput(string Source, Func<ReadOnlyMemory<byte>> Read)
+{
+    /// <summary>What stands for an image that is not there: reading it says why.</summary>
+    public static ImageInput Missing(string source, string sentence) => new(source, () => throw new InputException(sentence));
+}
+
+/// <summary>
+/// Paths with wildcards, for shells that do not expand them and for lists too long for a command line: <c>*</c> and <c>?</c> within a name, <c>**</c> for any
+/// number of folders. Microsoft.Extensions.FileSystemGlobbing has no <c>?</c> and gives no folders.
+/// </summary>
+internal static class GlobPattern
+{
+    private const string AnyFolders = "**";
+
+    // A link to a folder above would never end.
+    private static readonly EnumerationOptions withoutLinks = new() { AttributesToSkip = FileAttributes.ReparsePoint, RecurseSubdirectories = true };
+
+    public static bool IsPattern(string path) => path.AsSpan().ContainsAny('*', '?');
+
+    /// <summary>The files and folders that match, in ordinal order.</summary>
+    public static IReadOnlyList<string> Match(string pattern)
+    {
+        IEnumerable<string> found = [Path.IsPathRooted(pattern) ? "/" : ""];
+        foreach (var part in pattern.Split('/', StringSplitOptions.RemoveEmptyEntries))
+        {
+            found = found.SelectMany(folder => Step(folder, part));
+        }
+
+        return [.. found.Distinct().Order(StringComparer.Ordinal)];
+    }
+
+    private static IEnumerable<string> Step(string folder, string part)
+    {
+        if (part != AnyFolders && !IsPattern(part))
+        {
+            return Path.Combine(folder, part) is var path && Path.Exists(path) ? [path] : [];
+        }
+
+        var root = folder.Length == 0 ? "." : folder;
+        return !Directory.Exists(root) ? []
+            : part == AnyFolders ? Directory.EnumerateDirectories(root, "*", withoutLinks).Select(Shorten).Prepend(folder)
+            : Directory.EnumerateFileSystemEntries(root).Where(path => FileSystemName.MatchesSimpleExpression(part, Path.GetFileName(path), false)).Select(Shorten);
+
+        string Shorten(string path) => Path.Combine(folder, Path.GetRelativePath(root, path));
+    }
+}

@@ -60,3 +60,13 @@ public enum ExportFormat
     /// <summary>Two files for PyTorch, one per branch, in the layout of the authors' network.</summary>
     Pth,
 }
+
+/// <summary>How a deployed model takes its pixels.</summary>
+public enum PixelType
+{
+    /// <summary>Bytes from 0 to 255, as decoders give them.</summary>
+    UInt8,
+
+    /// <summary>float32 in [0, 1].</summary>
+    Float,
+}

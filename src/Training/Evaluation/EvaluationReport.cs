@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 using System.Text.Json.Serialization;
 using Pascl.Training.Data;
 using Pascl.Training.Networks;
@@ -75,27 +77,6 @@ public sealed record EvaluationReport
 /// <param name="TailClasses">Whether each class is a tail class of the loss; the others are head classes.</param>
 /// <param name="ShotRule">Where the lines between many, medium and few are drawn.</param>
 public sealed record EvaluationProtocol(IReadOnlyList<int> TrainingCounts, IReadOnlyList<bool> TailClasses, ShotRule ShotRule);
-
-/// <summary>What a method reads from the outputs of one branch for a set of images.</summary>
-/// <param name="Logits">The logits of the classes.</param>
-/// <param name="Scores">The method's out-of-distribution scores.</param>
-internal sealed record BranchReading(Logits Logits, double[] Scores)
-{
-    public static BranchReading Of(RowBuffer outputs, Readout readout, Branch branch, int classCount)
-    {
-        var count = outputs.Values.Length / outputs.Columns;
-        var logits = new float[count * classCount];
-        var scores = new double[count];
-        for (var i = 0; i < count; i++)
-        {
-            var row = outputs.Values.AsSpan(i * outputs.Columns, outputs.Columns);
-            scores[i] = readout.Score(row, branch);
-            readout.ClassLogits(row, branch, logits.AsSpan(i * classCount, classCount));
-        }
-
-        return new BranchReading(new Logits(logits, classCount), scores);
-    }
-}
 
 /// <summary>The evaluation of one out-of-distribution set.</summary>
 /// <param name="Name">The set's name.</param>
@@ -239,3 +220,95 @@ public sealed record DetectionFigures(IReadOnlyList<DetectionCurves> Curves, Sco
         ],
         ScoreHistogram.Of(test, outOfDistribution, tailClasses));
 }
+
+/// <summary>The mean over the out-of-distribution sets of a group, every set counting alike.</summary>
+/// <param name="Group">The group.</param>
+/// <param name="Sets">Names of its sets.</param>
+/// <param name="Result">The numbers.</param>
+public sealed record OodGroupReport(SetGroup Group, IReadOnlyList<string> Sets, OodResult Result);
+
+/// <summary>The classification of a set that shows the classes under a covariate shift.</summary>
+/// <param name="Name">The set's name.</param>
+/// <param name="Images">Number of images.</param>
+/// <param name="Classification">How well they are classified.</param>
+public sealed record ShiftedSetReport(string Name, int Images, LongTailMetrics Classification);
+
+/// <summary>How well one score detects each of several sets, on average over groups and over all.</summary>
+/// <param name="Sets">Detection of each set.</param>
+/// <param name="Groups">The mean over the sets of each group that has any.</param>
+/// <param name="Average">The mean over all sets, every set counting alike; null where there are none.</param>
+public sealed record DetectionBySet(IReadOnlyList<SetDetection> Sets, IReadOnlyList<GroupDetection> Groups, OodMetrics? Average)
+{
+    /// <summary>Measures detection.</summary>
+    /// <param name="inDistribution">Scores of the in-distribution images.</param>
+    /// <param name="sets">The out-of-distribution sets and their scores; an image with a class counts as in-distribution in its set.</param>
+    internal static DetectionBySet Of(double[] inDistribution, IReadOnlyList<(LabelledSet Images, double[] Scores)> sets)
+    {
+        SetDetection[] measured = [.. sets.Select(set => Detect(inDistribution, set.Images, set.Scores))];
+        return new(
+            measured,
+            SetGroups.Means(measured, set => set.Group, (group, members) => new GroupDetection(
+                group, [.. members.Select(set => set.Name)], OodMetrics.Mean([.. members.Select(set => set.Metrics)]))),
+            measured.Length == 0 ? null : OodMetrics.Mean([.. measured.Select(set => set.Metrics)]));
+    }
+
+    private static SetDetection Detect(double[] inDistribution, LabelledSet images, double[] scores)
+    {
+        var (outScores, furtherScores) = ScoredImages.Part(images, scores);
+        return new(
+            images.Name,
+            outScores.Length,
+            inDistribution.Length + furtherScores.Length,
+            OodMetrics.Compute(outScores, (double[])[.. inDistribution, .. furtherScores]))
+        {
+            Group = images.Group,
+        };
+    }
+}
+
+/// <summary>How well a score detects one out-of-distribution set.</summary>
+/// <param name="Name">The set's name.</param>
+/// <param name="OutOfDistributionImages">Images of the set that show none of the classes.</param>
+/// <param name="InDistributionImages">In-distribution images, with those of the set that show one of the classes.</param>
+/// <param name="Metrics">The numbers.</param>
+public sealed record SetDetection(string Name, int OutOfDistributionImages, int InDistributionImages, OodMetrics Metrics)
+{
+    /// <summary>The group of the set; null where nobody says.</summary>
+    public SetGroup? Group { get; init; }
+}
+
+/// <summary>How well a score detects the sets of a group, on average.</summary>
+/// <param name="Group">The group.</param>
+/// <param name="Sets">Names of its sets.</param>
+/// <param name="Metrics">The mean over the sets, every set counting alike.</param>
+public sealed record GroupDetection(SetGroup Group, IReadOnlyList<string> Sets, OodMetrics Metrics);
+
+/// <summary>Means over the sets of a group.</summary>
+internal static class SetGroups
+{
+    /// <summary>One for each group that has sets, in the order of <see cref="SetGroup"/>.</summary>
+    public static IReadOnlyList<TMean> Means<TSet, TMean>(IReadOnlyList<TSet> sets, Func<TSet, SetGroup?> groupOf, Func<SetGroup, TSet[], TMean> mean) =>
+    [
+        .. sets.Where(set => groupOf(set) is not null).GroupBy(set => groupOf(set)!.Value).OrderBy(members => members.Key)
+            .Select(members => mean(members.Key, [.. members])),
+    ];
+}
+
+/// <summary>A model of somebody else's, of which features and logits were evaluated.</summary>
+/// <param name="Name">What it is called in comparisons.</param>
+/// <param name="Seed">The seed of its training, by which comparisons tell several of a name apart.</param>
+/// <param name="TestLabels">SHA-256 of the labels of the test images (int32, little endian), by which comparisons tell other splits.</param>
+/// <param name="Files">Every file that went into the evaluation.</param>
+public sealed record ForeignModel(string Name, int Seed, string TestLabels, IReadOnlyList<InputFile> Files)
+{
+    internal static string HashOf(ReadOnlySpan<int> labels) => Convert.ToHexStringLower(SHA256.HashData(MemoryMarshal.AsBytes(labels)));
+}
+
+/// <summary>A file that went into an evaluation.</summary>
+/// <param name="Set">What it is to the evaluation: <c>training</c>, <c>test</c>, the name of a set, <c>classifier</c> or <c>model</c>.</param>
+/// <param name="File">Its name without the folder.</param>
+/// <param name="Bytes">Its length; null for images.</param>
+/// <param name="Sha256">SHA-256 of its bytes, in hexadecimal; of images the fingerprint of their pixels and labels.</param>
+/// <param name="Images">Rows of the set that the file belongs to; null for a file that is no set.</param>
+/// <param name="Contents">What was taken from it: array, type and shape.</param>
+public sealed record InputFile(string Set, string File, long? Bytes, string Sha256, int? Images, string Contents);

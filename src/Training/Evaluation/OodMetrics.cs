@@ -1,3 +1,5 @@
+using Pascl.Training.Data;
+
 namespace Pascl.Training.Evaluation;
 
 /// <summary>
@@ -96,3 +98,171 @@ public sealed record OodMetricsByGroup(OodMetrics Tail, OodMetrics Head, OodMetr
         OodMetrics.Mean([.. all.Select(groups => groups.Medium)]),
         OodMetrics.Mean([.. all.Select(groups => groups.Few)]));
 }
+
+/// <summary>Where the headline numbers of a set lie with 95 % certainty, if other images of the same kinds had been drawn.</summary>
+/// <param name="Auroc">Of the area under the ROC curve.</param>
+/// <param name="Fpr95">Of the false-positive rate at the recall nearest to 95 %.</param>
+public sealed record OodIntervals(ShareInterval Auroc, ShareInterval Fpr95)
+{
+    /// <summary>Replicates of every bootstrap.</summary>
+    internal const int Replicates = 400;
+
+    private const double Tail = 0.025;
+
+    // Poisson(1) by 8 bits of probability 2^-32 each: the largest weight that is drawn.
+    private const int MostWeight = 12;
+    private static readonly uint[] thresholds = PoissonThresholds();
+
+    /// <summary>
+    /// The bootstrap interval of percentiles (B. Efron, Annals of Statistics 7, 1979): 2.5 and 97.5 % of 400 replicates, in each of which every image counts as often as a
+    /// number drawn from the Poisson distribution of mean 1, for which the scores need to be sorted only once. The same images give the same interval.
+    /// </summary>
+    /// <param name="outOfDistribution">Scores of the out-of-distribution images, the positives.</param>
+    /// <param name="inDistribution">Scores of the in-distribution images.</param>
+    /// <returns>Null where there is nothing to draw from.</returns>
+    public static OodIntervals? Of(IReadOnlyList<double> outOfDistribution, IReadOnlyList<double> inDistribution)
+    {
+        if (outOfDistribution.Count == 0 || inDistribution.Count == 0)
+        {
+            return null;
+        }
+
+        var detection = new WeightedDetection(outOfDistribution, inDistribution);
+        var (areas, rates) = (new double[Replicates], new double[Replicates]);
+        Parallel.For(0, Replicates, replicate => (areas[replicate], rates[replicate]) = Replicate(detection, replicate));
+        return new OodIntervals(Between(areas), Between(rates));
+    }
+
+    private static (double Area, double Rate) Replicate(WeightedDetection detection, int replicate)
+    {
+        var weights = new byte[detection.Order.Length];
+        Draw(new RandomSequence(seed: 0, replicate, 0, RandomStream.Bootstrap), weights);
+        var metrics = detection.Of(weights);
+        return (metrics.Auroc, metrics.Fpr95);
+    }
+
+    /// <summary>Draws how often each image counts in a replicate, from the Poisson distribution of mean 1.</summary>
+    internal static void Draw(RandomSequence random, Span<byte> weights)
+    {
+        for (var i = 0; i < weights.Length; i++)
+        {
+            weights[i] = Poisson(random.Bits());
+        }
+    }
+
+    private static byte Poisson(uint bits)
+    {
+        byte weight = 0;
+        while (weight < MostWeight && bits >= thresholds[weight])
+        {
+            weight++;
+        }
+
+        return weight;
+    }
+
+    private static uint[] PoissonThresholds()
+    {
+        var (probability, sum) = (Math.Exp(-1), 0.0);
+        var all = new uint[MostWeight];
+        for (var weight = 0; weight < MostWeight; weight++)
+        {
+            sum += probability;
+            all[weight] = (uint)Math.Min(uint.MaxValue, sum * (1L << 32));
+            probability /= weight + 1;
+        }
+
+        return all;
+    }
+
+    /// <summary>2.5 and 97.5 % of the replicates. One without positives or negatives, possible where there are a handful of images, says nothing.</summary>
+    internal static ShareInterval Between(double[] values)
+    {
+        double[] sorted = [.. values.Where(double.IsFinite).Order()];
+        return sorted.Length == 0 ? new(0, 1) : new(sorted[(int)(Tail * (sorted.Length - 1))], sorted[(int)Math.Ceiling((1 - Tail) * (sorted.Length - 1))]);
+    }
+}
+
+/// <summary>
+/// Detection where every image counts a whole number of times: what a replicate of the bootstrap needs, without sorting the scores again. Ties and conventions are those of
+/// <see cref="OodMetrics"/>.
+/// </summary>
+internal sealed class WeightedDetection
+{
+    private const double Recall = 0.95;
+
+    private readonly double[] scores;
+    private readonly bool[] isPositive;
+    private readonly bool[] isTail;
+
+    /// <summary>Sorts the images by falling score.</summary>
+    /// <param name="outOfDistribution">Scores of the out-of-distribution images, the positives.</param>
+    /// <param name="inDistribution">Scores of the in-distribution images.</param>
+    /// <param name="tail">Whether each in-distribution image is a test image of a tail class; null for none.</param>
+    public WeightedDetection(IReadOnlyList<double> outOfDistribution, IReadOnlyList<double> inDistribution, IReadOnlyList<bool>? tail = null)
+    {
+        scores = [.. outOfDistribution, .. inDistribution];
+        Order = [.. Enumerable.Range(0, scores.Length)];
+        Array.Sort(scores, Order);
+        Array.Reverse(scores);
+        Array.Reverse(Order);
+        isPositive = Array.ConvertAll(Order, image => image < outOfDistribution.Count);
+        isTail = Array.ConvertAll(Order, image => image >= outOfDistribution.Count && (tail?[image - outOfDistribution.Count] ?? false));
+    }
+
+    /// <summary>The images by falling score: the number of each among the out-of-distribution images and then the others.</summary>
+    public int[] Order { get; }
+
+    /// <summary>The numbers, each not a number where there is nothing to count.</summary>
+    /// <param name="weights">How often each image counts, in <see cref="Order"/>.</param>
+    public WeightedMetrics Of(ReadOnlySpan<byte> weights)
+    {
+        var (positives, negatives, tails) = (0L, 0L, 0L);
+        for (var i = 0; i < weights.Length; i++)
+        {
+            positives += isPositive[i] ? weights[i] : 0;
+            negatives += isPositive[i] ? 0 : weights[i];
+            tails += isTail[i] ? weights[i] : 0;
+        }
+
+        if (positives == 0 || negatives == 0)
+        {
+            return new(double.NaN, double.NaN, double.NaN, double.NaN);
+        }
+
+        // One pass over the thresholds, falling; images of one score pass together.
+        var (area, tailArea, precision, rate, distance) = (0.0, 0.0, 0.0, 0.0, Recall);
+        var (found, wrong) = (0L, 0L);
+        for (var i = 0; i < scores.Length;)
+        {
+            var (foundHere, wrongHere, tailHere) = (0L, 0L, 0L);
+            for (var score = scores[i]; i < scores.Length && scores[i] == score; i++)
+            {
+                foundHere += isPositive[i] ? weights[i] : 0;
+                wrongHere += isPositive[i] ? 0 : weights[i];
+                tailHere += isTail[i] ? weights[i] : 0;
+            }
+
+            area += wrongHere * (found + (foundHere / 2.0));
+            tailArea += tailHere * (found + (foundHere / 2.0));
+            (found, wrong) = (found + foundHere, wrong + wrongHere);
+            precision += foundHere == 0 ? 0 : foundHere * (found / (double)(found + wrong));
+
+            // Of equally near recalls the higher, of equal ones the more false positives; nothing behind the first full recall (RocCurve).
+            var away = Math.Abs((found / (double)positives) - Recall);
+            if (found - foundHere < positives && away <= distance)
+            {
+                (rate, distance) = (wrong / (double)negatives, away);
+            }
+        }
+
+        return new(area / ((double)positives * negatives), precision / positives, rate, tailArea / ((double)positives * tails));
+    }
+}
+
+/// <summary>Detection of images that count several times.</summary>
+/// <param name="Auroc">Area under the ROC curve.</param>
+/// <param name="AuprOut">Average precision, out-of-distribution positive.</param>
+/// <param name="Fpr95">False-positive rate at the recall nearest to 0.95.</param>
+/// <param name="TailAuroc">Area under the ROC curve against the test images of the tail classes.</param>
+internal readonly record struct WeightedMetrics(double Auroc, double AuprOut, double Fpr95, double TailAuroc);

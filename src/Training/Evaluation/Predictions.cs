@@ -35,6 +35,33 @@ public sealed record Predictions(Logits Main, Logits Auxiliary)
     public double[] Scores(Branch branch) =>
         (branch == Branch.Main ? mainScores : auxiliaryScores) ?? this[branch].Scores(logits => Readout.Score(logits, branch));
 
+    /// <summary>Refuses what no score can be made of.</summary>
+    /// <param name="images">The images that were predicted, which messages name.</param>
+    /// <exception cref="InputException">A logit is not finite.</exception>
+    internal void Check(LabelledSet images)
+    {
+        foreach (var logits in (Logits[])[Main, Auxiliary])
+        {
+            if (logits.Count != images.Count)
+            {
+                throw new ArgumentException($"{images.Name} has {images.Count} images but {logits.Count} predictions; there must be one per image.");
+            }
+
+            for (var i = 0; i < logits.Count; i++)
+            {
+                foreach (var logit in logits[i])
+                {
+                    if (!float.IsFinite(logit))
+                    {
+                        throw new InputException(
+                            $"The model gives a logit of {logit} for {images.Source(i)} in {images.Name}, so it cannot be evaluated. " +
+                            "Its training diverged; train again with a lower learning rate.");
+                    }
+                }
+            }
+        }
+    }
+
     /// <summary>
     /// Runs a model over at least one image, in evaluation mode, unaugmented and in batches. Of several ranks each takes a share of the batches, and all get everything.
     /// </summary>
@@ -98,7 +125,6 @@ internal sealed class BatchShare(ProcessGroup ranks, int count, int batchSize)
 {
     private readonly int batches = (count + batchSize - 1) / batchSize;
 
-    /// <summary>The rank's first row.</summary>
     public int FirstRow => FirstRowOf(ranks.Share.Of(batches).First);
 
     /// <summary>Gives every rank the rows of all.</summary>
@@ -152,5 +178,168 @@ internal sealed class RowBuffer(int count, int first = 0)
         Begin(columns);
         values.CopyTo(Values.AsSpan((first * Columns) + filled));
         filled += values.Length;
+    }
+}
+
+/// <summary>Numbers for a set of images, one row per image in the set's order. A set can be without them: its rows then have no columns.</summary>
+public abstract class FloatRows
+{
+    private protected FloatRows(float[] values, int columns, string number, string column)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(columns);
+        if (values.Length % columns != 0)
+        {
+            throw new ArgumentException($"There are {values.Length} {number}, which is not a multiple of the {columns} {column}.");
+        }
+
+        Rows = new ArrayRows(values, values.Length / columns, columns);
+    }
+
+    private protected FloatRows(INumberRows rows) => Rows = rows;
+
+    /// <summary>Number of images.</summary>
+    public int Count => Rows.Count;
+
+    /// <summary>The row of image <paramref name="index"/>.</summary>
+    public ReadOnlySpan<float> this[int index] => Rows[index];
+
+    /// <summary>Where the numbers lie.</summary>
+    internal INumberRows Rows { get; }
+
+    private protected int Columns => Rows.Width;
+
+    /// <summary>Some rows, (count, columns) float64 on the CPU, in the current dispose scope.</summary>
+    internal torch.Tensor Part(int first, int count) => Gather(Enumerable.Range(first, count), count);
+
+    private torch.Tensor Gather(IEnumerable<int> images, int count)
+    {
+        var values = torch.empty([count, Columns], torch.float64);
+        Fill(values, images);
+        return values;
+    }
+
+    /// <summary>Writes the rows of some images into the first rows of a tensor, (at least as many, columns) float64 on the CPU.</summary>
+    internal void Fill(torch.Tensor target, IEnumerable<int> images)
+    {
+        var remaining = MemoryMarshal.Cast<byte, double>(target.bytes);
+        foreach (var image in images)
+        {
+            var row = this[image];
+            for (var column = 0; column < row.Length; column++)
+            {
+                remaining[column] = row[column];
+            }
+
+            remaining = remaining[row.Length..];
+        }
+    }
+}
+
+/// <summary>The features of one branch for a set of images: what its classifier sees, the average of the last stage over the image.</summary>
+public sealed class Features : FloatRows
+{
+    /// <summary>Wraps (images, width) row-major values.</summary>
+    /// <exception cref="ArgumentException">The values are not whole rows.</exception>
+    public Features(float[] values, int width)
+        : base(values, width, "features", "columns")
+    {
+    }
+
+    /// <summary>Wraps rows that lie anywhere.</summary>
+    internal Features(INumberRows rows)
+        : base(rows)
+    {
+    }
+
+    /// <summary>d, the number of features of an image.</summary>
+    public int Width => Columns;
+
+    /// <summary>The features of some images, in that order, copied.</summary>
+    internal Features Select(int[] images)
+    {
+        var values = new float[images.Length * Width];
+        foreach (var (place, image) in images.Index())
+        {
+            this[image].CopyTo(values.AsSpan(place * Width));
+        }
+
+        return new Features(values, Width);
+    }
+
+    /// <summary>Some rows, (count, Width) float64 on the CPU, in the current dispose scope.</summary>
+    /// <param name="first">The first row.</param>
+    /// <param name="count">How many.</param>
+    /// <param name="normalised">Whether each row f is replaced by f / max(|f|, 1e-12), so that a row of zeros stays as it is.</param>
+    internal torch.Tensor Part(int first, int count, bool normalised)
+    {
+        using var scope = torch.NewDisposeScope();
+        var rows = Part(first, count);
+        return (normalised ? torch.nn.functional.normalize(rows) : rows).MoveToOuterDisposeScope();
+    }
+}
+
+/// <summary>The logits of one branch for a set of images.</summary>
+public sealed class Logits : FloatRows
+{
+    /// <summary>Wraps (images, classCount) row-major values.</summary>
+    /// <exception cref="ArgumentException">The values are not whole rows.</exception>
+    public Logits(float[] values, int classCount)
+        : base(values, classCount, "logits", "classes")
+    {
+    }
+
+    /// <summary>Wraps rows that lie anywhere.</summary>
+    internal Logits(INumberRows rows)
+        : base(rows)
+    {
+    }
+
+    /// <summary>C, the number of classes.</summary>
+    public int ClassCount => Columns;
+
+    /// <summary>The class of every image: its highest logit, the first of equal ones.</summary>
+    public int[] Classes()
+    {
+        var classes = new int[Count];
+        for (var i = 0; i < classes.Length; i++)
+        {
+            classes[i] = Softmax.IndexOfMaximum(this[i]);
+        }
+
+        return classes;
+    }
+
+    /// <summary>The out-of-distribution score of every image.</summary>
+    /// <param name="score">From the logits of one image, (C), to its score.</param>
+    public double[] Scores(Func<ReadOnlySpan<float>, double> score)
+    {
+        var scores = new double[Count];
+        for (var i = 0; i < scores.Length; i++)
+        {
+            scores[i] = score(this[i]);
+        }
+
+        return scores;
+    }
+}
+
+/// <summary>What a method reads from the outputs of one branch for a set of images.</summary>
+/// <param name="Logits">The logits of the classes.</param>
+/// <param name="Scores">The method's out-of-distribution scores.</param>
+internal sealed record BranchReading(Logits Logits, double[] Scores)
+{
+    public static BranchReading Of(RowBuffer outputs, Readout readout, Branch branch, int classCount)
+    {
+        var count = outputs.Values.Length / outputs.Columns;
+        var logits = new float[count * classCount];
+        var scores = new double[count];
+        for (var i = 0; i < count; i++)
+        {
+            var row = outputs.Values.AsSpan(i * outputs.Columns, outputs.Columns);
+            scores[i] = readout.Score(row, branch);
+            readout.ClassLogits(row, branch, logits.AsSpan(i * classCount, classCount));
+        }
+
+        return new BranchReading(new Logits(logits, classCount), scores);
     }
 }

@@ -22,7 +22,7 @@ internal static class OnnxVerification
     public static OnnxAgreement Compare(byte[] model, DeployedModel deployed, PixelType input, ImageSet images)
     {
         var expected = Predictions.Of(deployed.Network, images, BatchSize);
-        EvaluationInputs.Check(images, expected);
+        expected.Check(images);
         var scores = deployed.Score.Of(images, expected);
         using var session = new OnnxSession(model);
         var agreement = new OnnxAgreement(images.Count, 0, 0, 0, 0);

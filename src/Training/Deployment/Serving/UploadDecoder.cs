@@ -124,7 +124,6 @@ internal sealed class DecodeLane : IDisposable
 
     public int Waiting => pending.Count;
 
-    /// <summary>Pixels that are being decoded.</summary>
     public long Pixels => Volatile.Read(ref pixels);
 
     /// <summary>Decodes a file when its turn comes, and frees it.</summary>
@@ -202,18 +201,14 @@ internal sealed class DecodeLane : IDisposable
     }
 }
 
-/// <summary>A file that waits to be decoded.</summary>
 internal sealed record PendingDecode(Upload Upload, long PixelCount, CancellationToken Cancellation)
 {
     // Continuations must not run on the thread that decodes.
     private readonly TaskCompletionSource<DecodedUpload> answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <summary>Ends with the image.</summary>
     public Task<DecodedUpload> Answer => answer.Task;
 
-    /// <summary>Hands the image to who waits for it.</summary>
     public void Finish(DecodedUpload image) => answer.TrySetResult(image);
 
-    /// <summary>Hands on why there is no image.</summary>
     public void Fail(Exception exception) => answer.TrySetException(exception);
 }

@@ -89,7 +89,6 @@ internal static class FeatureParts
         return scores;
     }
 
-    /// <summary>The labels of a part.</summary>
     public static Tensor Labels(FeaturePass pass, int first, long count) => tensor(pass.Images.Labels.Slice(first, (int)count).ToArray()).to(int64);
 
     /// <summary>The mean features of all images.</summary>

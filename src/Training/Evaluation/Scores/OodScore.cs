@@ -114,7 +114,6 @@ public sealed class ScoreFitting
         init => classifier = value;
     }
 
-    /// <summary>The pixels of a set.</summary>
     /// <exception cref="InputException">Only features and logits of its images are at hand.</exception>
     internal static ImageSet Pixels(LabelledSet images) =>
         images as ImageSet ?? throw new InputException($"The score needs the images of {images.Name}, of which only features and logits are at hand.");

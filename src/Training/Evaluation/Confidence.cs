@@ -1,6 +1,65 @@
 namespace Pascl.Training.Evaluation;
 
 /// <summary>
+/// How far stated probabilities are from what happens: images in <see cref="BinCount"/> bins of equal width by the probability of their
+/// predicted class, bin b = (b/15, (b+1)/15], that is ceil(15 p) - 1 within 0 to 14. Sources: Naeini, Cooper and Hauskrecht, AAAI 2015; Guo
+/// et al., ICML 2017.
+/// </summary>
+/// <param name="ExpectedCalibrationError">
+/// ECE = sum_b (n_b / n) |mean probability - share correct|; <see cref="double.NaN"/> without images.
+/// </param>
+/// <param name="Images">Images in each bin, n_b.</param>
+/// <param name="MeanProbability">Mean probability of each bin's images; NaN in an empty bin.</param>
+/// <param name="Accuracy">Share of each bin's images classified correctly; NaN in an empty bin.</param>
+public sealed record Calibration(double ExpectedCalibrationError, int[] Images, double[] MeanProbability, double[] Accuracy)
+{
+    /// <summary>Bins of a fifteenth each, as in Guo et al.</summary>
+    public const int BinCount = 15;
+
+    /// <summary>Bins the images and compares.</summary>
+    /// <param name="probabilities">Probability of the predicted class of each image, from 0 to 1.</param>
+    /// <param name="errors">Whether that class is wrong.</param>
+    /// <exception cref="ArgumentException">The numbers differ, or a probability is not from 0 to 1.</exception>
+    public static Calibration Compute(ReadOnlySpan<double> probabilities, ReadOnlySpan<bool> errors)
+    {
+        if (probabilities.Length != errors.Length)
+        {
+            throw new ArgumentException(
+                $"There are {probabilities.Length} probabilities but {errors.Length} answers; there must be one per image.");
+        }
+
+        var (images, sums, correct) = (new int[BinCount], new double[BinCount], new int[BinCount]);
+        for (var i = 0; i < probabilities.Length; i++)
+        {
+            if (!(probabilities[i] is >= 0 and <= 1))
+            {
+                throw new ArgumentException($"A probability is {probabilities[i]}; it must be from 0 to 1.");
+            }
+
+            var bin = Math.Clamp((int)Math.Ceiling(BinCount * probabilities[i]) - 1, 0, BinCount - 1);
+            images[bin]++;
+            sums[bin] += probabilities[i];
+            correct[bin] += errors[i] ? 0 : 1;
+        }
+
+        // (n_b / n) |sum / n_b - correct / n_b| without the division by n_b, which is 0 in an empty bin.
+        var gaps = sums.Zip(correct, (sum, right) => Math.Abs(sum - right)).Sum();
+        return new(
+            probabilities.Length == 0 ? double.NaN : gaps / probabilities.Length,
+            images,
+            [.. sums.Zip(images, (sum, count) => sum / count)],
+            [.. correct.Zip(images, (right, count) => right / (double)count)]);
+    }
+}
+
+/// <summary>Calibration of the class probabilities on all test images, and on those of the classes of each shot group.</summary>
+/// <param name="Overall">All test images.</param>
+/// <param name="Many">Test images of the many-shot classes, pooled.</param>
+/// <param name="Medium">Test images of the medium-shot classes, pooled.</param>
+/// <param name="Few">Test images of the few-shot classes, pooled.</param>
+public sealed record CalibrationByGroup(Calibration Overall, Calibration Many, Calibration Medium, Calibration Few);
+
+/// <summary>
 /// Accepts images one by one in order of rising score and counts the errors among the accepted. Coverage is the share accepted, risk the
 /// share of errors among them.
 /// </summary>
@@ -108,41 +167,4 @@ public sealed record SelectiveRisk(double Aurc, double ExcessAurc, double Augrc)
         OodMetrics.Mean(all, risk => risk.Aurc),
         OodMetrics.Mean(all, risk => risk.ExcessAurc),
         OodMetrics.Mean(all, risk => risk.Augrc));
-}
-
-/// <summary>
-/// CCR@FPR, the rate of test images that are classified correctly and surer than all but a share of the out-of-distribution images. Unlike
-/// an accuracy among the accepted, it falls with every correct image that is rejected. With m out-of-distribution images the threshold is
-/// the ceil(FPR m)-th lowest of their scores, and a test image must be strictly below it. Source: the evaluators of SC-OOD and OpenOOD.
-/// </summary>
-/// <param name="FalsePositiveRate">Share of out-of-distribution images that may be accepted.</param>
-/// <param name="Rate">Share of the test images that are correct and accepted; <see cref="double.NaN"/> without any.</param>
-public sealed record CorrectClassification(double FalsePositiveRate, double Rate)
-{
-    /// <summary>The rates reported: 0.0001, 0.001, 0.01 and 0.1.</summary>
-    public static IReadOnlyList<double> UsualRates { get; } = [0.0001, 0.001, 0.01, 0.1];
-
-    /// <summary>CCR at one rate.</summary>
-    /// <param name="falsePositiveRate">Share of out-of-distribution images that may be accepted, in (0, 1].</param>
-    /// <param name="curve">The curve whose positives are the out-of-distribution images.</param>
-    /// <param name="scores">Score of each test image.</param>
-    /// <param name="errors">Whether its class is wrong.</param>
-    public static CorrectClassification At(
-        double falsePositiveRate, RocCurve curve, ReadOnlySpan<double> scores, ReadOnlySpan<bool> errors)
-    {
-        var accepted = (int)Math.Ceiling(falsePositiveRate * curve.Positives);
-        // The k-th lowest of m scores is the (m - k + 1)-th highest.
-        var threshold = curve.FirstWithTruePositives(curve.Positives - accepted + 1).Threshold;
-        var count = 0;
-        for (var i = 0; i < scores.Length; i++)
-        {
-            count += !errors[i] && scores[i] < threshold ? 1 : 0;
-        }
-
-        return new(falsePositiveRate, count / (double)scores.Length);
-    }
-
-    /// <summary>Each rate's mean over several evaluations at the same false-positive rates.</summary>
-    public static CorrectClassification[] Mean(IReadOnlyList<IReadOnlyList<CorrectClassification>> evaluations) =>
-        [.. UsualRates.Select((rate, i) => new CorrectClassification(rate, OodMetrics.Mean(evaluations, rates => rates[i].Rate)))];
 }
