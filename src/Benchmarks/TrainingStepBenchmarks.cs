@@ -24,6 +24,7 @@ public class TrainingStepBenchmarks : IDisposable
 {
     private PlainTrainingStep plain = null!;
     private TrainingStepRun single = null!;
+    private TrainingStepRun pointwiseByLibrary = null!;
     private TrainingStepRun? brain;
 
     /// <summary>Channels of the first stage and N: the step sees N images in two views and N outliers.</summary>
@@ -43,12 +44,13 @@ public class TrainingStepBenchmarks : IDisposable
 
     private static bool HasBFloat16 => CpuFeatures.IsFastInBFloat16 || BenchmarkMachine.Torch.type == DeviceType.CUDA;
 
-    /// <summary>Builds the three loops from one seed and compares their first losses.</summary>
+    /// <summary>Builds the loops from one seed and compares their first losses.</summary>
     [GlobalSetup]
     public void Setup()
     {
         plain = new PlainTrainingStep(Workload);
         single = new TrainingStepRun(Workload, Precision.Float32);
+        pointwiseByLibrary = new TrainingStepRun(Workload, Precision.Float32, pointwiseByLibrary: true);
         brain = HasBFloat16 ? new TrainingStepRun(Workload, Precision.BFloat16) : null;
         var (ofPlain, expected) = (plain.Run(), single.Run());
         if (plain.JudgeConvolutions().Finding is { } finding)
@@ -60,18 +62,20 @@ public class TrainingStepBenchmarks : IDisposable
             Compare(nameof(plain), ofPlain, expected, allowed: 1e-4);
         }
 
+        Compare(nameof(pointwiseByLibrary), pointwiseByLibrary.Run(), expected, allowed: 1e-4);
         if (brain is not null)
         {
             Compare(nameof(brain), brain.Run(), expected, allowed: 2e-2);
         }
     }
 
-    /// <summary>Frees the three loops.</summary>
+    /// <summary>Frees the loops.</summary>
     [GlobalCleanup]
     public void Dispose()
     {
         plain.Dispose();
         single.Dispose();
+        pointwiseByLibrary.Dispose();
         brain?.Dispose();
         GC.SuppressFinalize(this);
     }
@@ -83,6 +87,10 @@ public class TrainingStepBenchmarks : IDisposable
     /// <summary>The step of <c>train</c> in float32.</summary>
     [Benchmark]
     public float Float32() => single.Run();
+
+    /// <summary>The same with 1x1 convolutions (shortcuts, bottlenecks) by libtorch's convolution instead of matrix products: what the product costs or brings.</summary>
+    [Benchmark]
+    public float PointwiseByLibrary() => pointwiseByLibrary.Run();
 
     /// <summary>The step of <c>train</c> in bfloat16.</summary>
     [Benchmark]

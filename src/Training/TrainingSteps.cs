@@ -28,6 +28,7 @@ internal sealed class TrainingSteps : IDisposable
     /// <param name="clock">Told when each part of a step begins, and of every batch that was prepared; null for nobody.</param>
     public TrainingSteps(TrainingPhase phase, DualBranchNetwork model, TrainingData data, ComputeDevice device, StepClock? clock = null)
     {
+        FreedMemory.Keep();
         (Phase, this.model, this.device, this.clock) = (phase, model, device, clock);
         var trained = model.MakeTrainable(phase.Trained, phase.Branch);
         Optimiser = new Optimiser(phase.Settings.Optimiser, trained, device.Kernels, name => DualBranchNetwork.IsInHead(name) ? 1 : phase.BackboneRate);

@@ -25,7 +25,7 @@ public sealed partial class ArchitectureTests
         ["Checkpoints"] = ["Data", "Devices", "Networks", "Optimisation", "Pickling"],
         ["Evaluation"] = ["Data", "Devices", "Networks", "Ranks"],
         ["Deployment"] = ["Backbones", "Checkpoints", "Data", "Evaluation", "Methods", "Networks", "Recipes"],
-        ["Intake"] = ["Backbones", "Checkpoints", "Data", "Deployment", "Evaluation", "Networks", "Recipes"],
+        ["Intake"] = ["Backbones", "Checkpoints", "Data", "Evaluation", "Networks", "Recipes"],
         ["Reporting"] = ["Checkpoints", "Data", "Devices", "Evaluation", "Networks", "Profiling", "Recipes"],
         ["Golden"] = ["Data", "Devices", "Evaluation", "Interop", "Losses", "Methods", "Networks", "Optimisation", "Recipes"],
     };

@@ -23,6 +23,7 @@ public sealed class ExtensionsTests
         using (Assert.EnterMultipleScope())
         {
             Assert.That(exported.Error, Does.Contain("This network cannot be exported as ONNX"));
+            Assert.That(Extensions($"serve {run}").Error, Does.Contain("serve needs the framework Microsoft.AspNetCore.App"), "its project names the libraries of the other commands alone");
             Assert.That(Extensions("train --id stripes:two --ood noise:gaussian --method focal").Error, Does.Contain("write stripes:N"));
             Assert.That(PasclProgram.Run($"evaluate {run}").Error, Does.Contain("There is no network plain").Or.Contain("There is no method focal"));
         }

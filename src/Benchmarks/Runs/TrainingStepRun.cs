@@ -23,7 +23,8 @@ internal sealed class TrainingStepRun : IDisposable
     /// <summary>Builds the network and enters the phase.</summary>
     /// <param name="workload">Sizes.</param>
     /// <param name="precision">Of the convolutions.</param>
-    public TrainingStepRun(StepWorkload workload, Precision precision)
+    /// <param name="pointwiseByLibrary">Computes 1x1 convolutions, which are matrix products in <c>train</c>, by libtorch's convolution.</param>
+    public TrainingStepRun(StepWorkload workload, Precision precision, bool pointwiseByLibrary = false)
     {
         var recipe = Recipe(workload, precision);
         int[] counts = [.. Enumerable.Repeat((workload.Images + workload.Classes - 1) / workload.Classes, workload.Classes)];
@@ -31,6 +32,11 @@ internal sealed class TrainingStepRun : IDisposable
         var phase = TrainingPhase.Representation(recipe, data, device);
         model = Trainer.CreateModel(recipe, workload.Classes, device);
         phase.Enter(model);
+        if (pointwiseByLibrary)
+        {
+            ComputePointwiseByLibrary(model);
+        }
+
         ConvolutionCheck.Run(model, workload.Size, workload.Size, phase.Convolutions); // as train does
         steps = new TrainingSteps(phase, model, data, device);
         sums = new LossSums(steps.Objective.TermNames.Count, null, device.Torch);
@@ -53,6 +59,14 @@ internal sealed class TrainingStepRun : IDisposable
         steps.Dispose();
         model.Dispose();
         device.Dispose();
+    }
+
+    private static void ComputePointwiseByLibrary(DualBranchNetwork model)
+    {
+        foreach (var convolution in model.modules().OfType<Convolution>().Where(convolution => convolution.Shape.Kernel == 1))
+        {
+            convolution.Compute = (_, input, weights) => nn.functional.conv2d(input, weights, strides: [convolution.Shape.Stride, convolution.Shape.Stride]);
+        }
     }
 
     private static Recipe Recipe(StepWorkload workload, Precision precision)

@@ -1,6 +1,12 @@
 using System.CommandLine;
+using System.Diagnostics;
+using System.Globalization;
+using System.Text;
+using Pascl.Training.Backbones;
 using Pascl.Training.Deployment;
 using Pascl.Training.Networks;
+using Pascl.Training.Ranks;
+using Spectre.Console;
 
 namespace Pascl.Training.Cli;
 
@@ -85,4 +91,121 @@ internal static class EngineOption
     }
 
     public static ScoringEngine Of(ParseResult result) => result.GetRequiredValue(option);
+}
+
+/// <summary><c>--rank-timeout</c>, which every command takes that several ranks do together, and what is special about being one of them.</summary>
+internal static class RankOption
+{
+    private static readonly Option<TimeSpan> option = new("--rank-timeout")
+    {
+        Description = "started by mpirun or srun, the longest time that a rank waits for the others before it names those that did not come",
+        DefaultValueFactory = _ => ProcessGroup.UsualTimeout,
+        CustomParser = Duration.Parse,
+        HelpName = "TIME",
+    };
+
+    /// <summary>Marks a command as one that ranks do together.</summary>
+    public static Command WithRanks(this Command command)
+    {
+        command.Options.Add(option);
+        return command;
+    }
+
+    /// <summary>
+    /// Meets the other ranks where the program was started with others. The first one speaks from then on; what another says on standard error begins with its name.
+    /// </summary>
+    /// <exception cref="InputException">The command is not done by several ranks.</exception>
+    public static void Join(ParseResult parsed)
+    {
+        var count = RankStarter.Count();
+        if (count == 1)
+        {
+            return;
+        }
+
+        if (!parsed.CommandResult.Command.Options.Contains(option))
+        {
+            throw new InputException($"{parsed.CommandResult.Command.Name} is done by one process, but {count} were started; start it without mpirun or srun.");
+        }
+
+        var ranks = ProcessGroup.Join();
+        ranks.Timeout = parsed.GetValue(option);
+        if (!ranks.IsFirst)
+        {
+            Console.SetOut(TextWriter.Null);
+            AnsiConsole.Console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(TextWriter.Null), Ansi = AnsiSupport.No });
+            Console.SetError(TextWriter.Synchronized(new NamedWriter($"{ranks.Name}: ", Console.Error)));
+        }
+    }
+
+    /// <summary>Begins every line with a name.</summary>
+    private sealed class NamedWriter(string name, TextWriter inner) : TextWriter
+    {
+        private readonly StringBuilder line = new();
+
+        public override Encoding Encoding => inner.Encoding;
+
+        public override void Write(char value)
+        {
+            if (value == '\n')
+            {
+                inner.WriteLine($"{name}{line}");
+                line.Clear();
+            }
+            else
+            {
+                line.Append(value);
+            }
+        }
+    }
+}
+
+/// <summary>The computing of features as the user sees it: a line for each set and view that is done, and every ten seconds.</summary>
+internal sealed class FeatureLines : IProgress<FeatureProgress>
+{
+    private static readonly TimeSpan interval = TimeSpan.FromSeconds(10);
+
+    private long last = Stopwatch.GetTimestamp();
+
+    public static FeatureListener Listener() => new(Console.WriteLine, new FeatureLines());
+
+    public void Report(FeatureProgress value)
+    {
+        if (value.Done == value.Total || Stopwatch.GetElapsedTime(last) >= interval)
+        {
+            last = Stopwatch.GetTimestamp();
+            Console.WriteLine(string.Create(
+                CultureInfo.InvariantCulture, $"features of {value.What}: {value.Done:N0} of {value.Total:N0} images, {value.ImagesPerSecond:0.#} images/s"));
+        }
+    }
+}
+
+/// <summary>Where the backbone of a run is now, which every command takes that runs its network.</summary>
+internal static class BackboneOption
+{
+    private static readonly Option<string> backbone = new("--backbone")
+    {
+        Description = "where the ONNX file of the run's frozen backbone is now, if it moved and is not in the run folder",
+    };
+
+    private static readonly Option<string> cache = new("--feature-cache") { Description = "folder where the backbone's features are kept, if not where they were" };
+
+    public static Option FileOption => backbone;
+
+    public static Option CacheOption => cache;
+
+    public static Command WithBackbone(this Command command, bool hasCache = false)
+    {
+        command.Options.Add(backbone);
+        if (hasCache)
+        {
+            command.Options.Add(cache);
+        }
+
+        return command;
+    }
+
+    public static string? File(ParseResult result) => result.GetValue(backbone);
+
+    public static string? Cache(ParseResult result) => result.GetValue(cache);
 }

@@ -54,7 +54,7 @@ public sealed class Detector : IDisposable
     {
         using var pixels = new PixelBlock(1, model.ImageSize, model.ImageSize);
         Decode(imageFile, pixels.Writable(0), "The image");
-        return Score(pixels)[0];
+        return model.Score(pixels)[0];
     }
 
     /// <summary>Scores an image file from where a stream is to its end.</summary>
@@ -81,7 +81,7 @@ public sealed class Detector : IDisposable
             Decode(imageFiles[i].Span, pixels.Writable(i), $"Image {i + 1}");
         }
 
-        return Score(pixels);
+        return model.Score(pixels);
     }
 
     /// <summary>Scores an image that is decoded already.</summary>
@@ -101,7 +101,7 @@ public sealed class Detector : IDisposable
         using var pixels = new PixelBlock(1, model.ImageSize, model.ImageSize);
         using var decoder = new ImageDecoder();
         decoder.Fit(rgb, width, height, pixels.Writable(0), model.ImageSize, model.Geometry);
-        return Score(pixels)[0];
+        return model.Score(pixels)[0];
     }
 
     /// <summary>Frees the network; no thread may score any more.</summary>
@@ -114,12 +114,5 @@ public sealed class Detector : IDisposable
         {
             throw new InputException($"{name} {fault}.");
         }
-    }
-
-    private ImageScore[] Score(PixelBlock pixels)
-    {
-        var noClass = new int[pixels.Count];
-        Array.Fill(noClass, ImageSet.NoClass);
-        return model.Score(new ImageSet("images", pixels, noClass, []));
     }
 }

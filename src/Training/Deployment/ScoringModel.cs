@@ -155,6 +155,15 @@ internal sealed class ScoringModel : IDisposable
         }
     }
 
+    /// <summary>Scores decoded images of <see cref="ImageSize"/> that have no names, in one batch.</summary>
+    /// <exception cref="InputException">The model gives logits that are not finite.</exception>
+    public ImageScore[] Score(PixelBlock pixels)
+    {
+        var noClass = new int[pixels.Count];
+        Array.Fill(noClass, ImageSet.NoClass);
+        return Score(new ImageSet("images", pixels, noClass, []));
+    }
+
     /// <summary>
     /// Scores images in one batch. What is beside an image changes its numbers in the last digits of the network's precision at most: sums are added in an order that
     /// may depend on the size of the batch and on the processor.

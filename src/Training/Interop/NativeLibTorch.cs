@@ -260,6 +260,33 @@ internal static partial class WaitPolicy
 }
 
 /// <summary>
+/// Memory that a training step frees stays with the process for the next step. By itself the C library gives every block above 32 MiB back to the system, and the next
+/// step asks for it anew: the system then clears it page by page, a fifth of the processor time of a step at width 16 (RESULTS.md).
+/// </summary>
+internal static unsafe class FreedMemory
+{
+    // M_TRIM_THRESHOLD and M_MMAP_MAX of glibc's malloc.h; -1 is no limit.
+    private const int TrimThreshold = -1;
+    private const int MostMappings = -4;
+
+    /// <summary>What people set who want it otherwise.</summary>
+    private static readonly string[] variables = ["GLIBC_TUNABLES", "MALLOC_MMAP_MAX_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"];
+
+    /// <summary>Keeps it from now on, unless the user set one of glibc's variables or the C library is another.</summary>
+    /// <returns>Whether it is kept.</returns>
+    public static bool Keep() => Keep(Environment.GetEnvironmentVariable);
+
+    /// <summary>The same with an environment of the caller's.</summary>
+    public static bool Keep(Func<string, string?> environment) =>
+        !variables.Any(name => environment(name) is not null)
+        && OperatingSystem.IsLinux()
+        && NativeLibrary.TryLoad("libc.so.6", out var library)
+        && NativeLibrary.TryGetExport(library, "mallopt", out var set)
+        && ((delegate* unmanaged<int, int, int>)set)(MostMappings, 0) == 1
+        && ((delegate* unmanaged<int, int, int>)set)(TrimThreshold, -1) == 1;
+}
+
+/// <summary>
 /// libtorch's switch for NNPACK, a library for float32 convolutions. On processors that NNPACK does not know, libtorch tries to start it at every convolution and
 /// writes a warning each time, so Pascl switches it off; it then computes alike on every processor, too. TorchSharp 0.107 does not offer the switch, so this calls
 /// <c>at::Context</c> of libtorch 2.10 by its mangled names.

@@ -83,14 +83,15 @@ public sealed class Convolution : Module<Tensor, Tensor>
     private Tensor LibraryConvolution(Tensor input, Tensor weights) => functional.conv2d(
         input, weights, strides: [Shape.Stride, Shape.Stride], padding: [Shape.Padding, Shape.Padding], groups: Shape.Groups);
 
-    // The positions that the kernel visits are rows, their channels columns.
+    // The positions that the kernel visits are rows, their channels columns. Channels come last before positions are left out: the gradient of a slice is made in the
+    // order of its dimensions, and one with channels first would be laid out anew by whatever takes it.
     private Tensor PositionProduct(Tensor input, Tensor weights)
     {
         using var scope = NewDisposeScope();
         var (images, height, width) = (input.shape[0], Shape.OutputSize(input.shape[2]), Shape.OutputSize(input.shape[3]));
-        var visited = Shape.Stride == 1 ? input : input.slice(2, 0, input.shape[2], Shape.Stride).slice(3, 0, input.shape[3], Shape.Stride);
-        var rows = visited.permute(0, 2, 3, 1).reshape(-1, Shape.InputChannels); // (N H' W', C)
-        var product = rows.matmul(weights.reshape(Shape.OutputChannels, Shape.InputChannels).t()); // (N H' W', O)
+        var positions = input.permute(0, 2, 3, 1); // (N, H, W, C)
+        var visited = Shape.Stride == 1 ? positions : positions.slice(1, 0, input.shape[2], Shape.Stride).slice(2, 0, input.shape[3], Shape.Stride);
+        var product = visited.reshape(-1, Shape.InputChannels).matmul(weights.reshape(Shape.OutputChannels, Shape.InputChannels).t()); // (N H' W', O)
         return product.reshape(images, height, width, Shape.OutputChannels).permute(0, 3, 1, 2).MoveToOuterDisposeScope();
     }
 

@@ -31,6 +31,26 @@ public sealed class NativeLibTorchTests
         });
     }
 
+    [Test]
+    public unsafe void a_large_block_is_no_mapping_of_its_own_once_freed_memory_is_kept()
+    {
+        if (!NativeLibrary.TryLoad("libc.so.6", out var library) || !NativeLibrary.TryGetExport(library, "mallopt", out _))
+        {
+            Assert.Ignore("the C library is not glibc");
+        }
+
+        Assert.That(FreedMemory.Keep(_ => null), Is.True);
+        var block = (nuint*)NativeMemory.Alloc(40 << 20); // above the largest threshold, 32 MiB
+        var isMapping = (block[-1] & 2) != 0; // IS_MMAPPED, in the word before a block
+        NativeMemory.Free(block);
+        Assert.That(isMapping, Is.False);
+    }
+
+    [TestCase("MALLOC_TRIM_THRESHOLD_")]
+    [TestCase("GLIBC_TUNABLES")]
+    public void what_the_user_set_for_the_c_library_stands(string variable) =>
+        Assert.That(FreedMemory.Keep(name => name == variable ? "1" : null), Is.False);
+
     [Long]
     [Test]
     public void a_copy_of_libtorch_named_by_the_variable_is_used_and_reported()

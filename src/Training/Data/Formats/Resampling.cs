@@ -1,3 +1,8 @@
+using System.Buffers;
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+
 namespace Pascl.Training.Data.Formats;
 
 /// <summary>
@@ -81,3 +86,188 @@ internal static class Resampling
 
     private readonly record struct Tap(int First, float[] Weights);
 }
+
+/// <summary>
+/// Resizes as Pillow does on 8-bit images, to the byte: a pass over the rows and one over the columns, with weights of 22 binary digits behind the point, each pass rounded to
+/// bytes. Reads four bytes a pixel, of which the last counts for nothing, and one pixel behind the last; computes only the part of the result that is wanted.
+/// </summary>
+/// <remarks>
+/// Source: Pillow 9.4, Resample.c. The weight of a source pixel is f((x + 1/2 - c) / s) with the centre c = from + (i + 1/2) (to - from) / outputs of output i and
+/// s = max(1, (to - from) / outputs), over the pixels whose centres are closer than the filter's radius times s to c; weights sum to 1.
+/// </remarks>
+internal static unsafe class PillowResampling
+{
+    /// <summary>Bytes of a source pixel.</summary>
+    public const int BytesPerPixel = 4;
+
+    private const int Precision = 22;
+
+    /// <summary>Resizes a part of a picture.</summary>
+    /// <param name="source">(rows, <paramref name="width"/>, 4) bytes, and four more.</param>
+    /// <param name="width">Columns of the whole picture.</param>
+    /// <param name="across">What becomes of the columns.</param>
+    /// <param name="down">What becomes of the rows.</param>
+    /// <param name="interpolation">The filter: one of Pillow's.</param>
+    /// <param name="target">(down.Count, across.Count, 3) bytes.</param>
+    public static void Resize(byte* source, int width, ResizedAxis across, ResizedAxis down, Interpolation interpolation, Span<byte> target)
+    {
+        var columns = new Taps(across, interpolation);
+        var rows = new Taps(down, interpolation);
+        var (firstRow, rowCount) = rows.Reach();
+        var stride = across.Count * BytesPerPixel;
+
+        // Room behind the last row, because eight bytes are read at a time.
+        var wide = ArrayPool<byte>.Shared.Rent((rowCount * stride) + Vector64<byte>.Count);
+        try
+        {
+            fixed (byte* intermediate = wide)
+            {
+                for (var row = 0; row < rowCount; row++)
+                {
+                    Across(source + ((long)(firstRow + row) * width * BytesPerPixel), columns, intermediate + (row * stride));
+                }
+
+                for (var row = 0; row < down.Count; row++)
+                {
+                    Down(intermediate + ((rows.First[row] - firstRow) * stride), stride, rows, row,
+                        target.Slice(row * across.Count * PixelBlock.Channels, across.Count * PixelBlock.Channels));
+                }
+            }
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(wide);
+        }
+    }
+
+    // Two source pixels at a time, each with its weight in four elements; a pixel too many has the weight 0.
+    private static void Across(byte* line, Taps taps, byte* to)
+    {
+        fixed (int* weights = taps.Weights)
+        {
+            for (var output = 0; output < taps.First.Length; output++, to += BytesPerPixel)
+            {
+                var from = line + (taps.First[output] * BytesPerPixel);
+                var weight = weights + (output * taps.Width * BytesPerPixel);
+                var sum = Vector256<int>.Zero;
+                for (var end = weight + (taps.Length[output] * BytesPerPixel); weight < end; weight += Vector256<int>.Count, from += 2 * BytesPerPixel)
+                {
+                    sum += Widened(from) * Vector256.Load(weight);
+                }
+
+                var pixel = sum.GetLower() + sum.GetUpper() + Vector128.Create(1 << (Precision - 1));
+                *(uint*)to = (uint)Bytes(pixel, pixel);
+            }
+        }
+    }
+
+    private static void Down(byte* from, int stride, Taps taps, int output, Span<byte> target)
+    {
+        var weights = taps.Weights.AsSpan(output * taps.Width * BytesPerPixel, taps.Length[output] * BytesPerPixel);
+        var written = 0;
+        for (var column = 0; column < stride; column += 2 * BytesPerPixel)
+        {
+            var sum = Vector256.Create(1 << (Precision - 1));
+            var pixels = from + column;
+            for (var i = 0; i < weights.Length; i += BytesPerPixel, pixels += stride)
+            {
+                sum += Widened(pixels) * Vector256.Create(weights[i]);
+            }
+
+            var two = Bytes(sum.GetLower(), sum.GetUpper());
+            Write(two, target, ref written);
+        }
+    }
+
+    private static void Write(ulong two, Span<byte> target, ref int written)
+    {
+        for (var pixel = 0; pixel < 2 && written < target.Length; pixel++, two >>= 32, written += PixelBlock.Channels)
+        {
+            (target[written], target[written + 1], target[written + 2]) = ((byte)two, (byte)(two >> 8), (byte)(two >> 16));
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<int> Widened(byte* pixels)
+    {
+        if (Avx2.IsSupported)
+        {
+            return Avx2.ConvertToVector256Int32(pixels);
+        }
+
+        var words = Vector128.WidenLower(Vector128.CreateScalar(*(ulong*)pixels).AsByte());
+        return Vector256.Create(Vector128.WidenLower(words), Vector128.WidenUpper(words)).AsInt32();
+    }
+
+    // The bytes that two pixels' sums round to, clipped.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static ulong Bytes(Vector128<int> first, Vector128<int> second)
+    {
+        var words = Vector128.Max(Vector128.NarrowWithSaturation(first >> Precision, second >> Precision), Vector128<short>.Zero).AsUInt16();
+        return Vector128.NarrowWithSaturation(words, words).AsUInt64().ToScalar();
+    }
+
+    /// <summary>For each wanted output the first source pixel, how many count, and their weights.</summary>
+    private sealed class Taps
+    {
+        public Taps(ResizedAxis axis, Interpolation interpolation)
+        {
+            var scale = (axis.To - axis.From) / axis.Outputs;
+            var stretch = Math.Max(scale, 1);
+            var radius = (interpolation == Interpolation.PillowBicubic ? 2 : 1) * stretch;
+            Width = ((int)Math.Ceiling(radius) * 2) + 2;
+            (First, Length, Weights) = (new int[axis.Count], new int[axis.Count], new int[axis.Count * Width * BytesPerPixel]);
+            Span<double> weights = new double[Width];
+            for (var i = 0; i < axis.Count; i++)
+            {
+                var centre = axis.From + ((axis.First + i + 0.5) * scale);
+                var first = Math.Max(axis.Low, (int)(centre - radius + 0.5));
+                var length = Math.Min(axis.High, (int)(centre + radius + 0.5)) - first;
+                var sum = 0.0;
+                for (var x = 0; x < length; x++)
+                {
+                    sum += weights[x] = Filter(interpolation, (x + first - centre + 0.5) * (1 / stretch));
+                }
+
+                (First[i], Length[i]) = (first, length);
+                for (var x = 0; x < length; x++)
+                {
+                    var weight = sum == 0 ? weights[x] : weights[x] / sum;
+                    Weights.AsSpan(((i * Width) + x) * BytesPerPixel, BytesPerPixel).Fill((int)((weight < 0 ? -0.5 : 0.5) + (weight * (1 << Precision))));
+                }
+            }
+        }
+
+        /// <summary>Weights of an output at most, an even number.</summary>
+        public int Width { get; }
+
+        public int[] First { get; }
+
+        public int[] Length { get; }
+
+        /// <summary>(outputs, Width, 4): each weight for the four bytes of a pixel.</summary>
+        public int[] Weights { get; }
+
+        /// <summary>The source pixels that count for any output: the first, and how many.</summary>
+        public (int First, int Count) Reach() => (First[0], First[^1] + Length[^1] - First[0]);
+
+        private static double Filter(Interpolation interpolation, double distance)
+        {
+            var x = Math.Abs(distance);
+            return interpolation == Interpolation.PillowBilinear ? Math.Max(0, 1 - x)
+                : x < 1 ? (((1.5 * x) - 2.5) * x * x) + 1
+                : x < 2 ? ((((x - 5) * x) + 8) * x - 4) * -0.5
+                : 0;
+        }
+    }
+}
+
+/// <summary>One axis of a resized picture.</summary>
+/// <param name="From">Where the part that is resized begins, in source pixels.</param>
+/// <param name="To">Where it ends.</param>
+/// <param name="Low">The first source pixel that may count.</param>
+/// <param name="High">The one behind the last.</param>
+/// <param name="Outputs">Pixels that the part is resized to.</param>
+/// <param name="First">The first of these that is wanted.</param>
+/// <param name="Count">How many are wanted.</param>
+internal readonly record struct ResizedAxis(double From, double To, int Low, int High, int Outputs, int First, int Count);

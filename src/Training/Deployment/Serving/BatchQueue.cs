@@ -81,7 +81,7 @@ internal sealed class BatchQueue : IDisposable
         try
         {
             using var pixels = new PixelBlock(1, model.ImageSize, model.ImageSize);
-            model.Score(new ImageSet("images", pixels, [ImageSet.NoClass], []));
+            model.Score(pixels);
         }
         catch (Exception)
         {
@@ -115,9 +115,7 @@ internal sealed class BatchQueue : IDisposable
             batch[i].Pixels.CopyTo(pixels.Writable(i));
         }
 
-        var noClass = new int[batch.Count];
-        Array.Fill(noClass, ImageSet.NoClass);
-        var scores = model.Score(new ImageSet("images", pixels, noClass, []));
+        var scores = model.Score(pixels);
         metrics.Scored(scores);
         for (var i = 0; i < batch.Count; i++)
         {
