@@ -148,7 +148,7 @@ internal sealed class RunCalibration
 
         foreach (var set in run.Images.OutOfDistribution)
         {
-            yield return set.Group == SetGroup.Shift ? InDistribution(set.Name, set, Scores(set)) : AcceptanceRow.Of(set.Name, isInDistribution: false, ScoredImages.Part(set, Scores(set)).OutOfDistribution, threshold);
+            yield return set.Group == SetGroup.Shift ? InDistribution(set.Name, set, Scores(set)) : AcceptanceRow.Of(set.Name, isInDistribution: false, DetectionBySet.Part(set, Scores(set)).OutOfDistribution, threshold);
         }
 
         AcceptanceRow InDistribution(string name, ImageSet images, double[] ofImages) => AcceptanceRow.OfClasses(name, images, ofImages, threshold, groups);

@@ -136,7 +136,7 @@ public sealed class Evaluator
 
     private static OodSetReport Detect(TestOutcome test, ScoredImages set)
     {
-        var (outScores, furtherScores) = ScoredImages.Part(set.Images, set.Scores);
+        var (outScores, furtherScores) = DetectionBySet.Part(set.Images, set.Scores);
         return new OodSetReport(
             set.Images.Name, outScores.Length, test.Scores.Length + furtherScores.Length, test.Detect(outScores, furtherScores))
         {

@@ -99,6 +99,74 @@ public sealed record OodMetricsByGroup(OodMetrics Tail, OodMetrics Head, OodMetr
         OodMetrics.Mean([.. all.Select(groups => groups.Few)]));
 }
 
+/// <summary>How well one score detects each of several sets, on average over groups and over all.</summary>
+/// <param name="Sets">Detection of each set.</param>
+/// <param name="Groups">The mean over the sets of each group that has any.</param>
+/// <param name="Average">The mean over all sets, every set counting alike; null where there are none.</param>
+public sealed record DetectionBySet(IReadOnlyList<SetDetection> Sets, IReadOnlyList<GroupDetection> Groups, OodMetrics? Average)
+{
+    /// <summary>The scores of the images that show none of the classes, and those of the images that show one.</summary>
+    internal static (double[] OutOfDistribution, double[] InDistribution) Part(LabelledSet images, double[] scores)
+    {
+        var labels = images.Labels.ToArray();
+        return ([.. scores.Where((_, i) => labels[i] == LabelledSet.NoClass)], [.. scores.Where((_, i) => labels[i] != LabelledSet.NoClass)]);
+    }
+
+    /// <summary>Measures detection.</summary>
+    /// <param name="inDistribution">Scores of the in-distribution images.</param>
+    /// <param name="sets">The out-of-distribution sets and their scores; an image with a class counts as in-distribution in its set.</param>
+    internal static DetectionBySet Of(double[] inDistribution, IReadOnlyList<(LabelledSet Images, double[] Scores)> sets)
+    {
+        SetDetection[] measured = [.. sets.Select(set => Detect(inDistribution, set.Images, set.Scores))];
+        return new(
+            measured,
+            SetGroups.Means(measured, set => set.Group, (group, members) => new GroupDetection(
+                group, [.. members.Select(set => set.Name)], OodMetrics.Mean([.. members.Select(set => set.Metrics)]))),
+            measured.Length == 0 ? null : OodMetrics.Mean([.. measured.Select(set => set.Metrics)]));
+    }
+
+    private static SetDetection Detect(double[] inDistribution, LabelledSet images, double[] scores)
+    {
+        var (outScores, furtherScores) = Part(images, scores);
+        return new(
+            images.Name,
+            outScores.Length,
+            inDistribution.Length + furtherScores.Length,
+            OodMetrics.Compute(outScores, (double[])[.. inDistribution, .. furtherScores]))
+        {
+            Group = images.Group,
+        };
+    }
+}
+
+/// <summary>How well a score detects one out-of-distribution set.</summary>
+/// <param name="Name">The set's name.</param>
+/// <param name="OutOfDistributionImages">Images of the set that show none of the classes.</param>
+/// <param name="InDistributionImages">In-distribution images, with those of the set that show one of the classes.</param>
+/// <param name="Metrics">The numbers.</param>
+public sealed record SetDetection(string Name, int OutOfDistributionImages, int InDistributionImages, OodMetrics Metrics)
+{
+    /// <summary>The group of the set; null where nobody says.</summary>
+    public SetGroup? Group { get; init; }
+}
+
+/// <summary>How well a score detects the sets of a group, on average.</summary>
+/// <param name="Group">The group.</param>
+/// <param name="Sets">Names of its sets.</param>
+/// <param name="Metrics">The mean over the sets, every set counting alike.</param>
+public sealed record GroupDetection(SetGroup Group, IReadOnlyList<string> Sets, OodMetrics Metrics);
+
+/// <summary>Means over the sets of a group.</summary>
+internal static class SetGroups
+{
+    /// <summary>One for each group that has sets, in the order of <see cref="SetGroup"/>.</summary>
+    public static IReadOnlyList<TMean> Means<TSet, TMean>(IReadOnlyList<TSet> sets, Func<TSet, SetGroup?> groupOf, Func<SetGroup, TSet[], TMean> mean) =>
+    [
+        .. sets.Where(set => groupOf(set) is not null).GroupBy(set => groupOf(set)!.Value).OrderBy(members => members.Key)
+            .Select(members => mean(members.Key, [.. members])),
+    ];
+}
+
 /// <summary>Where the headline numbers of a set lie with 95 % certainty, if other images of the same kinds had been drawn.</summary>
 /// <param name="Auroc">Of the area under the ROC curve.</param>
 /// <param name="Fpr95">Of the false-positive rate at the recall nearest to 95 %.</param>

@@ -8,13 +8,6 @@ namespace Pascl.Training.Evaluation;
 /// <param name="Predictions">The predicted class of each.</param>
 internal sealed record ScoredImages(LabelledSet Images, double[] Scores, int[] Predictions)
 {
-    /// <summary>The scores of the images that show none of the classes, and those of the images that show one.</summary>
-    public static (double[] OutOfDistribution, double[] InDistribution) Part(LabelledSet images, double[] scores)
-    {
-        var labels = images.Labels.ToArray();
-        return ([.. scores.Where((_, i) => labels[i] == ImageSet.NoClass)], [.. scores.Where((_, i) => labels[i] != ImageSet.NoClass)]);
-    }
-
     public WorstImage At(int index)
     {
         var label = Images.Labels[index];
@@ -86,7 +79,7 @@ public sealed record ScoreHistogram(double[] Edges, int[] Head, int[] Tail, IRea
     internal static ScoreHistogram Of(ScoredImages test, IReadOnlyList<ScoredImages> outOfDistribution, IReadOnlyList<bool> tailClasses)
     {
         var labels = test.Images.Labels.ToArray();
-        (string Name, double[] Scores)[] sets = [.. outOfDistribution.Select(set => (set.Images.Name, ScoredImages.Part(set.Images, set.Scores).OutOfDistribution))];
+        (string Name, double[] Scores)[] sets = [.. outOfDistribution.Select(set => (set.Images.Name, DetectionBySet.Part(set.Images, set.Scores).OutOfDistribution))];
         var (low, high) = Range([test.Scores, .. sets.Select(set => set.Scores)]);
         var width = (high - low) / BinCount;
         return new(

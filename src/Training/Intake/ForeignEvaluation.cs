@@ -94,7 +94,7 @@ internal sealed class ForeignEvaluation
         AcceptanceRow Row(LabelledSet images, double[] ofImages) => images == sets[0].Images
             ? AcceptanceRow.OfClasses("test images", images, ofImages, threshold, groups)
             : images.Group == SetGroup.Shift ? AcceptanceRow.OfClasses(images.Name, images, ofImages, threshold, groups)
-            : AcceptanceRow.Of(images.Name, isInDistribution: false, ScoredImages.Part(images, ofImages).OutOfDistribution, threshold);
+            : AcceptanceRow.Of(images.Name, isInDistribution: false, DetectionBySet.Part(images, ofImages).OutOfDistribution, threshold);
     }
 
     private static string Meaning(ScoreSpec score) => $"{score}: {score.Definition} ({score.Source}); higher = more out-of-distribution.";

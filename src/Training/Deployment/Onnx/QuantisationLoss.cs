@@ -38,7 +38,7 @@ internal static class QuantisationLoss
 
     private static QuantisedSet Detect(ImageSet set, double[] test, OnnxOutputs outputs)
     {
-        var (outScores, furtherScores) = ScoredImages.Part(set, Array.ConvertAll(outputs.Scores, score => (double)score));
+        var (outScores, furtherScores) = DetectionBySet.Part(set, Array.ConvertAll(outputs.Scores, score => (double)score));
         var metrics = OodMetrics.Compute(outScores, [.. test, .. furtherScores]);
         return new QuantisedSet(set.Name, metrics.Auroc, metrics.Fpr95);
     }
