@@ -52,7 +52,7 @@ public sealed class PythonSampleTests
 
     [Test]
     public void it_gives_the_scores_of_the_examples_and_says_which_file_is_no_image(
-        [Values("", " --input float", " --without-threshold", " --quantise int8 --out MODEL")] string options)
+        [Values("", " --input float", " --without-threshold", " --preprocess in-graph", " --quantise int8 --out MODEL")] string options)
     {
         var python = PythonWith("import numpy, PIL, onnxruntime");
         OnnxLibrary.Require();
