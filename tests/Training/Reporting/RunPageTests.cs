@@ -119,6 +119,19 @@ public sealed class RunPageTests
     public void values_that_lie_a_decade_apart_are_drawn_by_their_logarithm(double[] values, bool expected) =>
         Assert.That(PagePlot.NeedsLogarithm(values), Is.EqualTo(expected));
 
+    [TestCase(0.02, 3, "0.02", "0.1", "0.5", "2")]
+    [TestCase(1e-6, 30, "0.000001", "0.01", "10")]
+    public void a_logarithmic_axis_is_marked_with_the_values_themselves(double lowest, double highest, params string[] marks)
+    {
+        var plot = PagePlot.New("epoch", "loss");
+        plot.AddLine(0, "loss", [1, 2], [Math.Log10(highest), Math.Log10(lowest)]);
+        plot.SetLogarithmic(lowest, highest);
+        var figure = SvgFigure.Of(plot, "losses", "", "", new("", ["epoch"], [["1"]]));
+        string[] texts = [.. figure.Descendants().Where(element => element.Name.LocalName == "text").Select(text => text.Value)];
+        Assert.That(texts.Length, Is.Zero.Or.GreaterThan(marks.Length), "a machine without fonts has no texts");
+        Assert.That(texts.Length == 0 || marks.All(texts.Contains), string.Join(' ', texts));
+    }
+
     [TestCase(0, "0 of 3 epochs of the phase representation")]
     [TestCase(2, "2 of 3 epochs of the phase representation")]
     [TestCase(4, "1 of 2 epochs of the phase auxiliary-branch")]
