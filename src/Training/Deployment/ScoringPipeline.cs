@@ -123,6 +123,9 @@ public enum PixelType
 
     /// <summary>float32 in [0, 1].</summary>
     Float,
+
+    /// <summary>Bytes of decoded pictures of any size, which the graph itself resizes and crops.</summary>
+    Picture,
 }
 
 /// <summary>A scored image as one JSON object, the same on the command line and from the server.</summary>
