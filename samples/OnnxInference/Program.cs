@@ -59,6 +59,7 @@ internal sealed class Model : IDisposable
     private readonly RunOptions options = new();
     private readonly string[] classNames;
     private readonly Preparation preparation;
+    private readonly bool takesPictures;
     private readonly bool takesBytes;
     private readonly string[] outputs;
 
@@ -72,6 +73,7 @@ internal sealed class Model : IDisposable
             ? new Preparation(size, int.Parse(metadata["resize_side"]), interpolation == "bilinear" ? Preparation.Linear : Preparation.Cubic, IsFixedPoint: true)
             : new Preparation(size, size, Preparation.Cubic, IsFixedPoint: false);
         Tolerance = metadata["precision"] == "int8" ? 0.02 : 1e-4;
+        takesPictures = metadata.GetValueOrDefault("preprocess") == "in-graph";
         takesBytes = session.InputMetadata["images"].ElementType == typeof(byte);
         outputs = [.. wanted.Where(session.OutputMetadata.ContainsKey)];
     }
@@ -91,8 +93,8 @@ internal sealed class Model : IDisposable
             return null;
         }
 
-        var planes = preparation.Planes(decoded.GetPixelSpan(), decoded.Width, decoded.Height);
-        long[] shape = [1, 3, preparation.Size, preparation.Size];
+        var planes = takesPictures ? WithoutAlpha(decoded.GetPixelSpan()) : preparation.Planes(decoded.GetPixelSpan(), decoded.Width, decoded.Height);
+        long[] shape = takesPictures ? [1, decoded.Height, decoded.Width, 3] : [1, 3, preparation.Size, preparation.Size];
         using var images = takesBytes
             ? OrtValue.CreateTensorValueFromMemory(planes, shape)
             : OrtValue.CreateTensorValueFromMemory(Array.ConvertAll(planes, value => value / 255f), shape);
@@ -102,6 +104,17 @@ internal sealed class Model : IDisposable
         return new Answer(
             classNames[best], probabilities[best], results[1].GetTensorDataAsSpan<float>()[0],
             outputs.Length > 2 ? results[2].GetTensorDataAsSpan<bool>()[0] : null);
+    }
+
+    private static byte[] WithoutAlpha(ReadOnlySpan<byte> pixels)
+    {
+        var colours = new byte[pixels.Length / 4 * 3];
+        for (var i = 0; i < colours.Length; i++)
+        {
+            colours[i] = pixels[(i / 3 * 4) + (i % 3)];
+        }
+
+        return colours;
     }
 
     public void Dispose()

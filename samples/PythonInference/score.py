@@ -15,20 +15,25 @@ import numpy as np
 from PIL import Image, ImageOps
 
 
+def colours(image):
+    """The picture upright, in red, green and blue."""
+    return ImageOps.exif_transpose(image).convert("RGBA").convert("RGB")
+
+
 def cropped(image, size, side, interpolation):
     """(3, size, size) bytes: the shorter side resized to `side`, the square in the centre taken.
 
     For photographs as torchvision does with Pillow's filters. For small images (`cubic`) each colour goes through the filter in float32 and is rounded once.
     """
-    image = ImageOps.exif_transpose(image).convert("RGBA").convert("RGB")
+    image = colours(image)
     small = interpolation == "cubic"
     width, height = image.size
     lengths = [length * side / min(width, height) for length in (width, height)]
     columns, rows = (round(length) if small else int(length) for length in lengths)
     left, top = ((length - size) // 2 if small else round((length - size) / 2) for length in (columns, rows))
     if small:
-        colours = [colour.convert("F").resize((columns, rows), Image.BICUBIC) for colour in image.split()]
-        planes = np.clip(np.floor(np.stack([np.asarray(colour) for colour in colours]) + 0.5), 0, 255).astype(np.uint8)
+        resized = [colour.convert("F").resize((columns, rows), Image.BICUBIC) for colour in image.split()]
+        planes = np.clip(np.floor(np.stack([np.asarray(plane) for plane in resized]) + 0.5), 0, 255).astype(np.uint8)
     else:
         resized = image.resize((columns, rows), Image.BILINEAR if interpolation == "bilinear" else Image.BICUBIC)
         planes = np.asarray(resized).transpose(2, 0, 1)
@@ -49,15 +54,21 @@ class Model:
         self.interpolation = metadata.get("interpolation", "cubic")
         # In eight bits a number about halfway between two may become the other one on another processor.
         self.tolerance = 0.02 if metadata["precision"] == "int8" else 1e-4
+        self.takes_pictures = metadata.get("preprocess") == "in-graph"
         self.takes_bytes = self.session.get_inputs()[0].type == "tensor(uint8)"
         there = {output.name for output in self.session.get_outputs()}
         self.outputs = [name for name in ("probabilities", "ood_score", "accepted") if name in there]
 
+    def prepared(self, image):
+        """What the model takes: the picture as it is where its graph resizes, (1, height, width, 3), else the planes of its square."""
+        if self.takes_pictures:
+            return np.asarray(colours(image))[None]
+        images = cropped(image, self.size, self.side, self.interpolation)[None]
+        return images if self.takes_bytes else images / np.float32(255)
+
     def score(self, image):
         """Class, its probability, score, and whether it is accepted (None for a model without threshold)."""
-        images = cropped(image, self.size, self.side, self.interpolation)[None]
-        images = images if self.takes_bytes else images / np.float32(255)
-        found = dict(zip(self.outputs, self.session.run(self.outputs, {"images": images})))
+        found = dict(zip(self.outputs, self.session.run(self.outputs, {"images": self.prepared(image)})))
         best = int(found["probabilities"][0].argmax())
         accepted = bool(found["accepted"][0]) if "accepted" in found else None
         return self.class_names[best], float(found["probabilities"][0, best]), float(found["ood_score"][0]), accepted

@@ -24,11 +24,12 @@ public static class TrainingDataReader
         var options = new SyntheticOptions();
         var images = SyntheticImages.Create((ulong)recipe.Seed, options with { Size = recipe.ImageSize ?? options.Size });
         var (skipped, remarks) = (new List<string>(), new List<string>());
-        var outOfDistribution = recipe.Data.OutOfDistribution.Count == 0 || !withOutOfDistribution
+        var opened = recipe.Data.OutOfDistribution.Count == 0 || !withOutOfDistribution ? [] : Open(recipe.Data);
+        var outOfDistribution = opened.Count == 0
             ? images.OutOfDistribution
             : OutOfDistribution(
-                recipe.Data, Open(recipe.Data), images.Training, new ReadOptions(images.Training.Height, recipe.Data.SkipBroken) { Geometry = recipe.Input.Geometry }, skipped, remarks);
-        return Split(recipe, images.Training, images.Test, null, recipe.ReadsOutliers ? images.Outliers : null, outOfDistribution, skipped, remarks);
+                recipe.Data, opened, images.Training, new ReadOptions(images.Training.Height, recipe.Data.SkipBroken) { Geometry = recipe.Input.Geometry }, skipped, remarks);
+        return Split(recipe, images.Training, images.Test, null, recipe.ReadsOutliers ? images.Outliers : null, outOfDistribution, skipped, remarks) with { Lists = ListsOf(opened) };
     }
 
     private static TrainingData FromDisk(Recipe recipe, string path, bool withOutliers, bool withOutOfDistribution)
@@ -64,7 +65,8 @@ public static class TrainingDataReader
             RequireBatch(outliers, recipe);
         }
 
-        foreach (var dataset in new[] { inDistribution, outliers }.Concat(sets).OfType<Dataset>())
+        Dataset?[] opened = [inDistribution, outliers, .. sets];
+        foreach (var dataset in opened.OfType<Dataset>())
         {
             remarks.AddRange(dataset.Notes.Concat(dataset.Problems));
         }
@@ -75,8 +77,11 @@ public static class TrainingDataReader
         options = options with { ImageSize = read.Training.Height };
         var outlierImages = outliers is null ? null : Datasets.OutliersOf(outliers, data.Outliers!, options, skipped);
         var outOfDistribution = withOutOfDistribution ? OutOfDistribution(data, sets, read.Training, options, skipped, remarks) : [];
-        return Split(recipe, read.Training, read.Test, ValidationOf(data, read, remarks), outlierImages, outOfDistribution, skipped, remarks);
+        return Split(recipe, read.Training, read.Test, ValidationOf(data, read, remarks), outlierImages, outOfDistribution, skipped, remarks) with { Lists = ListsOf(opened) };
     }
+
+    // One list may name the images of several sets.
+    private static ListFingerprint[] ListsOf(IEnumerable<Dataset?> opened) => [.. opened.OfType<Dataset>().SelectMany(dataset => dataset.Lists).Distinct()];
 
     private static ImageSet? ValidationOf(DataRecipe data, InDistributionData read, List<string> remarks)
     {

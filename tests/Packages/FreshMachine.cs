@@ -25,7 +25,8 @@ internal sealed class FreshMachine : IDisposable
     /// <summary>Where the projects' packages are restored to.</summary>
     public string Packages => Path.Combine(folder.Path, "packages");
 
-    private string Feed => Path.Combine(folder.Path, "feed");
+    /// <summary>The folder that holds what was packed.</summary>
+    public string Feed => Path.Combine(folder.Path, "feed");
 
     private static string Configuration => AppContext.BaseDirectory.Contains($"{Path.DirectorySeparatorChar}Release{Path.DirectorySeparatorChar}", StringComparison.Ordinal)
         ? "Release"
@@ -85,6 +86,17 @@ internal sealed class FreshMachine : IDisposable
     /// <summary>Restores, builds and runs a project, and returns what it prints.</summary>
     public string Run(string project, params string[] arguments) => Succeed(Start(project, Packages, ["run", "--", .. arguments]));
 
+    /// <summary>Installs Pascl's command line as a tool, and returns its program.</summary>
+    public string InstallTool()
+    {
+        var tools = Path.Combine(folder.Path, "tools");
+        Succeed(Start(folder.Path, Packages, "tool", "install", "pascl", "--version", Version, "--tool-path", tools));
+        return Path.Combine(tools, "pascl");
+    }
+
+    /// <summary>Runs a program that was installed, on a machine whose packages are in a folder.</summary>
+    public (int ExitCode, string Output) RunInstalled(string program, string packages, params string[] arguments) => StartProgram(program, folder.Path, packages, arguments);
+
     /// <summary>Builds a project from the packages that were restored before.</summary>
     public (int ExitCode, string Output) Build(string project, params string[] properties) =>
         Start(project, Packages, ["build", "--no-restore", .. properties]);
@@ -97,9 +109,11 @@ internal sealed class FreshMachine : IDisposable
         return result.Output;
     }
 
-    private static (int ExitCode, string Output) Start(string directory, string? packages, params string[] arguments)
+    private static (int ExitCode, string Output) Start(string directory, string? packages, params string[] arguments) => StartProgram("dotnet", directory, packages, arguments);
+
+    private static (int ExitCode, string Output) StartProgram(string program, string directory, string? packages, string[] arguments)
     {
-        var start = new ProcessStartInfo("dotnet", arguments)
+        var start = new ProcessStartInfo(program, arguments)
         {
             WorkingDirectory = directory,
             RedirectStandardOutput = true,

@@ -1,3 +1,5 @@
+using Pascl.Training.Interop;
+
 namespace Pascl.Tests.Packages;
 
 /// <summary>The programs that the documentation shows, and programs of other languages, over the packages of <c>dotnet pack</c> on a machine without packages.</summary>
@@ -135,6 +137,30 @@ public sealed class PackageTests
         {
             Directory.Move(aside, present);
         }
+    }
+
+    [Long]
+    [Test, Order(5)]
+    public void the_command_line_is_a_tool_that_brings_no_libtorch_and_finds_it_in_the_folder_of_packages()
+    {
+        machine.Pack("Tool");
+        var packed = new DirectoryInfo(machine.Feed).GetFiles("pascl.*.nupkg");
+        Assert.That(packed.Sum(file => file.Length), Is.LessThan(30_000_000), "no libtorch and no libraries for Windows");
+        var tool = machine.InstallTool();
+        var empty = Path.Combine(machine.Feed, "no-packages");
+        var restored = Path.GetFullPath(Path.Combine(NativeLibTorch.EnsureLoaded().LibTorchFolder, "..", "..", "..", "..", ".."));
+        var help = machine.RunInstalled(tool, empty, "--help");
+        var check = machine.RunInstalled(tool, empty, "data", "check", Path.Combine(Repository.Samples, "cifar10-lt-jpeg.tar.gz"));
+        var refused = machine.RunInstalled(tool, empty, "profile", "--steps", "1", "--warm-up-steps", "0");
+        var profiled = machine.RunInstalled(tool, restored, "profile", "--steps", "1", "--warm-up-steps", "0", "--threads", "1");
+        Assert.Multiple(() =>
+        {
+            Assert.That((help.ExitCode, help.Output), Is.EqualTo((0, help.Output)).And.Matches<(int, string)>(one => one.Item2.Contains("export", StringComparison.Ordinal)));
+            Assert.That((check.ExitCode, check.Output), Is.EqualTo((0, check.Output)).And.Matches<(int, string)>(one => one.Item2.Contains("airplane", StringComparison.Ordinal)));
+            Assert.That(refused.ExitCode, Is.EqualTo(2), refused.Output);
+            Assert.That(refused.Output, Does.Contain("libtorch was not found in ").And.Contain("no-packages/libtorch-cpu-linux-x64/2.10.0").And.Contain("This tool comes without it").And.Contain("LIBTORCH_PATH"));
+            Assert.That(profiled.ExitCode, Is.Zero, profiled.Output);
+        });
     }
 
     private static string[] LibTorchIn(string project) => Directory.GetFiles(project, "libtorch*", SearchOption.AllDirectories);

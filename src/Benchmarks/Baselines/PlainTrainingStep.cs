@@ -9,7 +9,7 @@ namespace Pascl.Benchmarks.Baselines;
 
 /// <summary>
 /// The baseline of a training step: the same network and losses as one writes them in TorchSharp, by torch's operations, autograd and Adam, images and weights
-/// stored channels first, in float32.
+/// stored channels first, in float32, every convolution by libtorch's own.
 /// </summary>
 internal sealed class PlainTrainingStep : IDisposable
 {
@@ -28,6 +28,7 @@ internal sealed class PlainTrainingStep : IDisposable
         contrastive = new CleanContrastiveLoss(
             [.. Enumerable.Range(0, workload.Classes).Select(label => label >= (1 - StepWorkload.TailShare) * workload.Classes)], temperature: 0.07);
         model = NetworkDefinition.Find(workload.Network).Create(new NetworkSettings(new NetworkHead(workload.Classes), workload.Width, StepWorkload.Seed));
+        ComputePointwiseByLibrary(model);
         model.to(device);
         adam = optim.Adam(
             model.MakeTrainable(TrainableParameters.All, Branch.Main).Select(chosen => chosen.Parameter), StepWorkload.LearningRate, weight_decay: 5e-4);
@@ -36,6 +37,15 @@ internal sealed class PlainTrainingStep : IDisposable
     /// <summary>What this machine's libtorch makes of its convolutions, whose layout is not that of <c>train</c>.</summary>
     public ConvolutionReport JudgeConvolutions() =>
         ConvolutionCheck.Judge(model, images.shape[2], images.shape[3], new ConvolutionUse("plain", images.shape[0], InputGradient: true, WeightGradient: true));
+
+    /// <summary>Computes 1x1 convolutions, which the network makes matrix products of, by libtorch's convolution.</summary>
+    public static void ComputePointwiseByLibrary(DualBranchNetwork model)
+    {
+        foreach (var convolution in model.modules().OfType<Convolution>().Where(convolution => convolution.Shape.Kernel == 1))
+        {
+            convolution.Compute = (_, input, weights) => functional.conv2d(input, weights, strides: [convolution.Shape.Stride, convolution.Shape.Stride]);
+        }
+    }
 
     /// <summary>Takes a step and returns the loss before it.</summary>
     public float Run()

@@ -1,3 +1,4 @@
+using Pascl.Benchmarks.Baselines;
 using Pascl.Benchmarks.Measuring;
 using Pascl.Benchmarks.Workloads;
 using Pascl.Training;
@@ -34,7 +35,7 @@ internal sealed class TrainingStepRun : IDisposable
         phase.Enter(model);
         if (pointwiseByLibrary)
         {
-            ComputePointwiseByLibrary(model);
+            PlainTrainingStep.ComputePointwiseByLibrary(model);
         }
 
         ConvolutionCheck.Run(model, workload.Size, workload.Size, phase.Convolutions); // as train does
@@ -59,14 +60,6 @@ internal sealed class TrainingStepRun : IDisposable
         steps.Dispose();
         model.Dispose();
         device.Dispose();
-    }
-
-    private static void ComputePointwiseByLibrary(DualBranchNetwork model)
-    {
-        foreach (var convolution in model.modules().OfType<Convolution>().Where(convolution => convolution.Shape.Kernel == 1))
-        {
-            convolution.Compute = (_, input, weights) => nn.functional.conv2d(input, weights, strides: [convolution.Shape.Stride, convolution.Shape.Stride]);
-        }
     }
 
     private static Recipe Recipe(StepWorkload workload, Precision precision)

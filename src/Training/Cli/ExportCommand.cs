@@ -27,6 +27,20 @@ internal static class ExportCommand
         {
             Description = "pixels of an ONNX model: uint8 (0 to 255) or float (0 to 1)",
             DefaultValueFactory = _ => PixelType.UInt8,
+            CustomParser = result => result.Tokens[0].Value.ToLowerInvariant() switch
+            {
+                "uint8" => PixelType.UInt8,
+                "float" => PixelType.Float,
+                var other => throw new InputException($"--input takes uint8 or float, not '{other}'."),
+            },
+        };
+        var preprocess = new Option<string>("--preprocess")
+        {
+            Description = "who resizes and crops pictures for an ONNX model: outside (its user) or in-graph (the model, which takes the bytes of decoded pictures of any size)",
+            DefaultValueFactory = _ => OnnxModel.Outside,
+            CustomParser = result => result.Tokens[0].Value is OnnxModel.Outside or OnnxModel.InGraph
+                ? result.Tokens[0].Value
+                : throw new InputException($"--preprocess takes {OnnxModel.Outside} or {OnnxModel.InGraph}, not '{result.Tokens[0].Value}'."),
         };
         var score = new Option<string>("--score")
         {
@@ -41,13 +55,13 @@ internal static class ExportCommand
         {
             Description = "int8: the convolutions of an ONNX model in whole numbers of eight bits, with what that loses on the run's test and out-of-distribution sets; RUN/model-int8.onnx",
         };
-        Option[] onnxOnly = [input, score, withoutThreshold, images, quantise];
+        Option[] onnxOnly = [input, preprocess, score, withoutThreshold, images, quantise];
         var command = new Command(
             "export",
             "Writes a trained run for other programs: ONNX with both branches in one graph, verified by ONNX Runtime before the file appears; "
             + "or its weights as safetensors or for PyTorch.")
         {
-            run, format, output, input, score, withoutThreshold, images, quantise,
+            run, format, output, input, preprocess, score, withoutThreshold, images, quantise,
         };
         var force = OverwriteOption.AddTo(command);
         command.SetAction(result =>
@@ -58,18 +72,25 @@ internal static class ExportCommand
                 throw new InputException($"{given.Name} goes with --format onnx; the other formats hold weights alone.");
             }
 
+            var inGraph = result.GetRequiredValue(preprocess) == OnnxModel.InGraph;
+            if (inGraph && RecipeOptions.WasGiven(result, input) && result.GetRequiredValue(input) != PixelType.UInt8)
+            {
+                throw new InputException("--preprocess in-graph takes the bytes of pictures as they are decoded; leave out --input.");
+            }
+
             return RunExport.Write(
                 result.GetRequiredValue(run),
                 result.GetRequiredValue(format),
                 result.GetValue(output),
                 new OnnxSettings(
-                    result.GetRequiredValue(input), result.GetValue(score), result.GetValue(withoutThreshold), result.GetValue(images), result.GetValue(quantise)),
+                    inGraph ? PixelType.Picture : result.GetRequiredValue(input), result.GetValue(score), result.GetValue(withoutThreshold), result.GetValue(images), result.GetValue(quantise)),
                 result.GetValue(force),
                 BackboneOption.File(result),
                 ConvolutionOption.IsOn(result));
         });
         return command.WithBackbone().WithConvolutionCheck().WithExamples(
             "export runs/oe-1 --format onnx",
+            "export runs/oe-1 --format onnx --preprocess in-graph",
             "export runs/oe-1 --format onnx --input float --out deployed/model.onnx",
             "export runs/oe-1 --format onnx --without-threshold --score energy",
             "export runs/oe-1 --format onnx --quantise int8",
@@ -171,7 +192,7 @@ internal static class RunExport
         var deployed = new DeployedModel(model, info.ClassNames, images.Height, info.Geometry, score, threshold, info.Data);
         var (exact, agreement) = OnnxExport.Verify(deployed, settings.Input, images);
         Console.WriteLine(FormattableString.Invariant(
-            $"Verified by ONNX Runtime on {agreement.Images:N0} images of {images.Name}, {(threshold is null ? "" : "every decision and ")}with a largest difference of {agreement.Largest:0.0e+0} "));
+            $"Verified by ONNX Runtime on {images.Count:N0} images of {images.Name}{(agreement.Images > images.Count ? $" and {agreement.Images - images.Count} pictures of other sizes" : "")}, {(threshold is null ? "" : "every decision and ")}with a largest difference of {agreement.Largest:0.0e+0} "));
         Console.WriteLine(FormattableString.Invariant(
             $"  (logits {agreement.Logits:0.0e+0}, probabilities {agreement.Probabilities:0.0e+0}, {score.Name} {agreement.Scores:0.0e+0}; ")
             + FormattableString.Invariant($"allowed {OnnxAgreement.Allowed:0e+0})"));

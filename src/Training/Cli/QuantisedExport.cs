@@ -1,8 +1,8 @@
 using System.Text;
+using Google.Protobuf;
 using Pascl.Training.Data;
 using Pascl.Training.Deployment;
 using Pascl.Training.Deployment.Onnx;
-using Pascl.Training.Evaluation;
 using Pascl.Training.Reporting;
 using Spectre.Console;
 
@@ -30,7 +30,9 @@ internal static class QuantisedExport
             ? (heldOut, "images that the run held out (--validation)")
             : (run.Images.Training, "training images, because the run held none out (--validation)");
         var quantised = OnnxQuantisation.Of(deployed, input, images);
-        var report = QuantisationLoss.Of(float32, deployed, quantised, input, run.Images, description);
+        var squares = OnnxQuantisation.OfSquares(input);
+        var exact = squares == input ? float32 : OnnxModel.Create(deployed, squares).ToByteArray();
+        var report = QuantisationLoss.Of(exact, deployed, quantised, squares, run.Images, description);
         Console.WriteLine(QuantisationText.Chosen(report));
         QuantisationText.Write(AnsiConsole.Console, report);
         foreach (var sentence in QuantisationText.Sentences(report))
@@ -39,11 +41,7 @@ internal static class QuantisedExport
         }
 
         DurableFile.Replace(file, stream => stream.Write(quantised.Bytes));
-        OnnxExamples.Write(OnnxExamples.FileOf(file), quantised.Deployed, verifiedOn, set =>
-        {
-            var answers = OnnxQuantisation.Answers(quantised.Bytes, input, set, out _);
-            return (new Logits(answers.Logits, deployed.ClassNames.Count), Array.ConvertAll(answers.Scores, score => (double)score));
-        });
+        OnnxExamples.Write(OnnxExamples.FileOf(file), quantised, input, verifiedOn);
         DurableFile.Replace(RunFolder.QuantisationOf(file), stream => stream.Write(Encoding.UTF8.GetBytes(report.ToJson())));
         return [file, OnnxExamples.FileOf(file), RunFolder.QuantisationOf(file)];
     }

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
+using Pascl.Training.Data.Formats;
 
 namespace Pascl.Training.Data;
 
@@ -59,6 +60,15 @@ public sealed record SetFingerprint(string Set, int Images, string Pixels)
     public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Set} {Images:N0} images {(Pixels.Length > 0 ? Pixels : $"files {Files}")}");
 }
 
+/// <summary>A file that names images: a list of paths and labels, or annotations in JSON.</summary>
+/// <param name="File">Its name, without the folders above it.</param>
+/// <param name="Sha256">The SHA-256 of its bytes in hexadecimal, as <c>sha256sum</c> prints it.</param>
+public sealed record ListFingerprint(string File, string Sha256)
+{
+    /// <summary>That of a file in a tree.</summary>
+    internal static ListFingerprint Of(FileTree tree, string file) => new(FileTree.NameOf(file), Convert.ToHexStringLower(SHA256.HashData(tree.Read(file).Span)));
+}
+
 /// <summary>
 /// What tells a run's images from others, wherever they lie: how many there are, their classes, the files' names below the data set's own folder with their labels, in
 /// the order of the split, the seed of the split, and the pixels or the files of every set.
@@ -75,6 +85,9 @@ public sealed record DataFingerprint(int Training, int Validation, int Test, int
 
     /// <summary>The sets with the hashes of their pixels or files; empty in a file of an earlier version.</summary>
     public IReadOnlyList<SetFingerprint> Sets { get; init; } = [];
+
+    /// <summary>The lists that named images; empty where none did, and in a file of an earlier version. They are not compared: the images are.</summary>
+    public IReadOnlyList<ListFingerprint> Lists { get; init; } = [];
 
     /// <summary>The fingerprint of a run's images.</summary>
     /// <param name="data">The images.</param>
@@ -98,6 +111,7 @@ public sealed record DataFingerprint(int Training, int Validation, int Test, int
             data.Training.Count, data.Validation?.Count ?? 0, data.Test.Count, data.Training.ClassCount, Digits(hash), splitSeed)
         {
             Sets = [.. data.Sets.Select(set => SetFingerprint.Of(set.Role, set.Images))],
+            Lists = data.Lists,
         };
 
         void Append(string text) => hash.AppendData(Encoding.UTF8.GetBytes(text));
@@ -107,7 +121,7 @@ public sealed record DataFingerprint(int Training, int Validation, int Test, int
     public SetFingerprint? Of(string set) => Sets.FirstOrDefault(known => known.Set == set);
 
     /// <summary>Whether two fingerprints are of the same files in the same split, whatever their pixels.</summary>
-    public bool HasFilesOf(DataFingerprint other) => (this with { Sets = [] }) == (other with { Sets = [] });
+    public bool HasFilesOf(DataFingerprint other) => (this with { Sets = [], Lists = [] }) == (other with { Sets = [], Lists = [] });
 
     /// <summary>The sets that both know and that have other pixels or labels, or another number of images, in the one than in the other.</summary>
     public IEnumerable<(SetFingerprint Here, SetFingerprint There)> Differences(DataFingerprint other) =>

@@ -13,6 +13,9 @@ public sealed record TrainingData(
     /// <summary>What the user should know of how the images were read, one sentence for each point.</summary>
     public IReadOnlyList<string> Remarks { get; init; } = [];
 
+    /// <summary>The files that named images of any of the sets.</summary>
+    public IReadOnlyList<ListFingerprint> Lists { get; init; } = [];
+
     /// <summary>What is wrong with the images as a whole, one sentence for each point; filled where a training begins.</summary>
     public IReadOnlyList<string> Warnings { get; init; } = [];
 

@@ -69,4 +69,7 @@ public enum PixelType
 
     /// <summary>float32 in [0, 1].</summary>
     Float,
+
+    /// <summary>Bytes of decoded pictures of any size, which the graph itself resizes and crops.</summary>
+    Picture,
 }

@@ -10,7 +10,8 @@ namespace Pascl.Training.Interop;
 /// </summary>
 /// <remarks>
 /// libtorch comes from the folder named by <c>LIBTORCH_PATH</c>, else from <c>libtorch</c> beside the application (a published program), else from the
-/// application's own folder (a build with <c>-p:LibTorch=cuda</c>), else from the package folder that the build noted in <c>runtimeconfig.json</c>. The shim of TorchSharp 0.107.0 names a symbol version
+/// application's own folder (a build with <c>-p:LibTorch=cuda</c>), else from the package folder that the build noted in <c>runtimeconfig.json</c>, else (the tool of
+/// <c>dotnet tool install</c>) from NuGet's folder of packages. The shim of TorchSharp 0.107.0 names a symbol version
 /// (GLIBCXX_3.4.32) that the C++ library of Debian 12 and Ubuntu 22.04 does not have, although no code uses the symbol; there a copy in
 /// memory is loaded in which that need is optional.
 /// </remarks>
@@ -60,10 +61,18 @@ public static class NativeLibTorch
                 $"Name the lib folder of a libtorch 2.10, or {UseThePackaged}.");
         }
 
-        string?[] places = [Path.Combine(AppContext.BaseDirectory, "libtorch"), AppContext.BaseDirectory, AppContext.GetData("Pascl.LibTorchFolder") as string];
+        string?[] places = [Path.Combine(AppContext.BaseDirectory, "libtorch"), AppContext.BaseDirectory, AppContext.GetData("Pascl.LibTorchFolder") as string, Packaged()];
         return places.FirstOrDefault(HasLibTorch) ?? throw new InputException(
             $"libtorch was not found in {string.Join(" or ", places.OfType<string>())}. " +
-            $"Restore the packages again (dotnet restore), or let {PathVariable} name the lib folder of a libtorch 2.10.");
+            (Packaged() is null ? "Restore the packages again (dotnet restore), or let " : "This tool comes without it: restore a project that references Pascl.Training, or let ") +
+            $"{PathVariable} name the lib folder of a libtorch 2.10, such as torch/lib of a Python installation.");
+
+        static string? Packaged() => AppContext.GetData("Pascl.LibTorchPackage") is string package
+            ? Path.Combine(
+                Environment.GetEnvironmentVariable("NUGET_PACKAGES") is { Length: > 0 } packages ? packages
+                    : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".nuget", "packages"),
+                package)
+            : null;
 
         static bool HasLibTorch(string? folder) => folder is not null && File.Exists(Path.Combine(folder, "libtorch_cpu.so"));
     }

@@ -11,8 +11,10 @@ namespace Pascl.Training.Reporting;
 /// </summary>
 public static class ContactSheet
 {
+    /// <summary>Rows and columns of an image on the sheet.</summary>
+    internal const int Side = 128;
+
     private const int Columns = 5;
-    private const int Side = 128;
     private const int Gap = 8;
     private const int LineHeight = 15;
     private const int TileHeight = Side + (3 * LineHeight) + Gap;
@@ -42,6 +44,12 @@ public static class ContactSheet
         DurableFile.Replace(path, png.SaveTo);
     }
 
+    /// <summary>The left upper corner of an image on the sheet.</summary>
+    /// <param name="place">Its place among those of its kind.</param>
+    /// <param name="above">How many of the other kind are above it: the test images above out-of-distribution images, none above test images.</param>
+    internal static (int Left, int Top) CornerOf(int place, int above = 0) =>
+        (Gap + (place % Columns * (Side + Gap)), HeightOf(above) + TitleHeight + (place / Columns * TileHeight));
+
     private static int HeightOf(int images) => images == 0 ? 0 : TitleHeight + ((images + Columns - 1) / Columns * TileHeight);
 
     private static void Draw(
@@ -59,7 +67,7 @@ public static class ContactSheet
 
         foreach (var (i, image) in images.Index())
         {
-            var (left, top) = (Gap + (i % Columns * (Side + Gap)), TitleHeight + (i / Columns * TileHeight));
+            var (left, top) = CornerOf(i);
             DrawImage(canvas, setOf(image), image.Index, SKRect.Create(left, top, Side, Side));
             string[] caption =
             [

@@ -74,6 +74,10 @@ public sealed partial class ExportCommandTests
     [TestCase("--format onnx --without-threshold --images /no/such/images", "/no/such/images")]
     [TestCase("--format pth --score msp", "--score goes with --format onnx")]
     [TestCase("--format safetensors --input float", "--input goes with --format onnx")]
+    [TestCase("--format pth --preprocess in-graph", "--preprocess goes with --format onnx")]
+    [TestCase("--format onnx --without-threshold --preprocess in-graph --input float", "--preprocess in-graph takes the bytes of pictures", "leave out --input")]
+    [TestCase("--format onnx --without-threshold --preprocess inside", "inside", "outside", "in-graph")]
+    [TestCase("--format onnx --without-threshold --input picture", "picture", "uint8", "float")]
     [TestCase("--format torchscript", "torchscript")]
     [TestCase("--format pth --quantise int8", "--quantise goes with --format onnx")]
     [TestCase("--format onnx --without-threshold --quantise int4", "int4")]
@@ -285,13 +289,37 @@ public sealed partial class ExportCommandTests
     [Test]
     [Platform("Linux")]
     public void the_sample_gives_the_scores_of_the_examples_for_every_variant_of_a_model(
-        [Values("", " --input float", " --without-threshold", " --input float --without-threshold", " --quantise int8 --out MODEL")] string options)
+        [Values(
+            "", " --input float", " --without-threshold", " --input float --without-threshold", " --quantise int8 --out MODEL", " --preprocess in-graph",
+            " --preprocess in-graph --quantise int8 --out MODEL")] string options)
     {
         var run = Run(new ScoreThreshold("msp", 0.95, 0.4, 100));
         Assert.That(InProcess.Run($"export {run} --format onnx{options.Replace("MODEL", Path.Combine(run, "model.onnx"), StringComparison.Ordinal)}").Code, Is.Zero);
         var (code, output, error) = Sample(Path.Combine(run, "model.onnx"), "--examples");
         Assert.That(code, Is.Zero, output + error);
         Assert.That(output, Does.StartWith("10 examples: ").And.Contain("0 other decisions"));
+    }
+
+    // A picture that is no square, on the command line and by ONNX Runtime alone.
+    [TestCase("small")]
+    [TestCase("bilinear")]
+    [TestCase("bicubic")]
+    [Platform("Linux")]
+    public void a_model_that_takes_pictures_gives_the_score_and_the_class_of_the_command(string kind)
+    {
+        var geometry = kind == "small" ? ImageGeometry.SmallImages : new ImageGeometry(kind == "bilinear" ? Interpolation.PillowBilinear : Interpolation.PillowBicubic, 256.0 / 224);
+        var run = Run(new ScoreThreshold("msp", 0.95, 0.4, 100), recipe, geometry);
+        var (code, output, error) = InProcess.Run($"export {run} --format onnx --preprocess in-graph");
+        Assert.That(code, Is.Zero, error);
+        Assert.That(output, Does.Contain(" and 5 pictures of other sizes, every decision"));
+        var pixels = new byte[211 * 83 * 3];
+        new Random(1).NextBytes(pixels);
+        var picture = folder.Write("picture.png", TestImages.Png(211, 83, pixels));
+        using var scored = System.Text.Json.JsonDocument.Parse(PasclProgram.Run($"score {run} {picture}").Output);
+        var line = Sample(Path.Combine(run, "model.onnx"), picture).Output.Trim();
+        var match = SampleLine().Match(line);
+        Assert.That(match.Groups["class"].Value, Is.EqualTo(scored.RootElement.GetProperty("class").GetString()), line);
+        Assert.That(double.Parse(match.Groups["score"].Value), Is.EqualTo(scored.RootElement.GetProperty("score").GetDouble()).Within(2e-6), line);
     }
 
     // Images of 8 pixels: shorter side 9, square in the centre.

@@ -52,7 +52,7 @@ public sealed class PythonSampleTests
 
     [Test]
     public void it_gives_the_scores_of_the_examples_and_says_which_file_is_no_image(
-        [Values("", " --input float", " --without-threshold", " --quantise int8 --out MODEL")] string options)
+        [Values("", " --input float", " --without-threshold", " --preprocess in-graph", " --quantise int8 --out MODEL")] string options)
     {
         var python = PythonWith("import numpy, PIL, onnxruntime");
         OnnxLibrary.Require();
@@ -65,6 +65,43 @@ public sealed class PythonSampleTests
         (code, _, error) = Run(python, model, folder.Write("text.png", "no image"));
         Assert.That((code, error), Is.EqualTo((1, error)).And.Matches<(int, string)>(_ => error.Contains("text.png is no image", StringComparison.Ordinal)));
         Assert.That(Run(python).Code, Is.EqualTo(2));
+    }
+
+    // What stands for ONNX Runtime says whether it was given the picture as it is.
+    [Test]
+    public void it_gives_a_model_that_takes_pictures_the_picture_as_it_is()
+    {
+        var python = PythonWith("import numpy, PIL");
+        folder.Write(
+            "onnxruntime.py",
+            """
+            import types
+            import numpy as np
+
+            class InferenceSession:
+                def __init__(self, path, providers):
+                    self.metadata = {"class_names": '["a", "b"]', "image_size": "8", "precision": "float32", "preprocess": "in-graph"}
+
+                def get_modelmeta(self):
+                    return types.SimpleNamespace(custom_metadata_map=self.metadata)
+
+                def get_inputs(self):
+                    return [types.SimpleNamespace(type="tensor(uint8)")]
+
+                def get_outputs(self):
+                    return [types.SimpleNamespace(name=name) for name in ("logits", "probabilities", "ood_score")]
+
+                def run(self, outputs, given):
+                    images = given["images"]
+                    assert outputs == ["probabilities", "ood_score"] and images.dtype == np.uint8 and images.shape == (1, 61, 97, 3)
+                    return [np.array([[0.25, 0.75]]), np.array([float(np.arange(images.size) @ images.ravel().astype(np.int64))])]
+            """);
+        var pixels = new byte[97 * 61 * 3];
+        new Random(1).NextBytes(pixels);
+        var file = folder.Write("picture.png", TestImages.Png(97, 61, pixels));
+        var (code, output, error) = Start(python, [Script, "model.onnx", file], ("PYTHONPATH", folder.Path));
+        Assert.That(code, Is.Zero, error);
+        Assert.That(Encoding.UTF8.GetString(output), Is.EqualTo($"{file}: b (75.0%), score {pixels.Select((value, i) => (long)value * i).Sum()}.000000\n"));
     }
 
     private static string PythonWith(string imports)
@@ -90,10 +127,15 @@ public sealed class PythonSampleTests
 
     private static (int Code, byte[] Output, string Error) Run(string python, params string[] arguments) => Start(python, [Script, .. arguments]);
 
-    private static (int Code, byte[] Output, string Error) Start(string python, IEnumerable<string> arguments)
+    private static (int Code, byte[] Output, string Error) Start(string python, IEnumerable<string> arguments, params (string Name, string Value)[] environment)
     {
         var start = new ProcessStartInfo(python, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
         start.Environment["PYTHONDONTWRITEBYTECODE"] = "1";
+        foreach (var (name, value) in environment)
+        {
+            start.Environment[name] = value;
+        }
+
         using var process = Process.Start(start)!;
         var error = process.StandardError.ReadToEndAsync();
         using var output = new MemoryStream();

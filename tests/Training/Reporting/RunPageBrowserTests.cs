@@ -136,6 +136,14 @@ public sealed class RunPageBrowserTests
             page.Evaluate<double>($"Math.min(...[...document.querySelectorAll('figure svg text')].map(t => ({brightness})(t, 'fill')))"),
             Is.GreaterThan(600),
             $"{what}: texts of the figures");
+        Assert.That(
+            page.Evaluate<double>($"Math.min(765, ...[...document.querySelectorAll('.sheet div')].map(t => ({brightness})(t, 'color')))"),
+            Is.GreaterThan(600),
+            $"{what}: texts of the most wrong images");
+        Assert.That(
+            page.Texts("[...document.querySelectorAll('.sheet span')].filter(s => !getComputedStyle(s).backgroundImage.startsWith('url(\"data:image/png')).map(s => s.outerHTML)"),
+            Is.Empty,
+            what);
     }
 
     private static void AssertHasColours(byte[] png, int width, string what)

@@ -3,6 +3,7 @@ using Pascl.Training;
 using Pascl.Training.Checkpoints;
 using Pascl.Training.Evaluation;
 using Pascl.Training.Reporting;
+using Pascl.Training.Reporting.Html;
 using Pascl.Training.Reporting.Page;
 
 namespace Pascl.Tests.Training.Reporting;
@@ -35,7 +36,7 @@ public sealed class RunPageTests
         Assert.Multiple(() =>
         {
             Assert.That(FiguresOf(page), Is.EqualTo([.. trainingFigures, .. evaluationFigures]));
-            foreach (var figure in page.Descendants("figure").Where(figure => !figure.Descendants("img").Any()))
+            foreach (var figure in page.Descendants("figure"))
             {
                 Assert.That(figure.Element("details")?.Descendants("tbody").Single().Elements("tr").Count(), Is.GreaterThan(0), figure.Value);
             }
@@ -86,9 +87,49 @@ public sealed class RunPageTests
         Assert.Multiple(() =>
         {
             Assert.That(page.Descendants().Select(element => element.Name.LocalName), Has.None.EqualTo("script"));
-            Assert.That(page.Descendants("img").Attributes("src").Select(source => source.Value), Has.All.StartsWith("data:image/png;base64,"));
+            Assert.That(page.Descendants("img"), Is.Empty);
+            Assert.That(
+                page.Descendants().Attributes("style").Select(style => style.Value),
+                Has.All.Matches("^(--sheet: url\\(data:image/png;base64,[A-Za-z0-9+/=]+\\)|background-position: -\\d+px -\\d+px)$"));
             Assert.That(page.Descendants("th").Select(cell => cell.Value), Has.Some.StartsWith("<script>alert(1)</script>"));
         });
+    }
+
+    [Test]
+    public void the_most_wrong_images_are_parts_of_one_sheet_with_texts_of_the_page()
+    {
+        var folder = PageSamples.WriteEvaluated(parent, "run");
+        RunPage.Write(folder);
+        var report = EvaluationReport.Read(folder.Report);
+        using var sheet = SkiaSharp.SKBitmap.Decode(folder.Evaluation.Worst);
+        XElement[] lists = [.. Read(folder).Descendants("ul").Where(list => list.Attribute("class")?.Value == "sheet")];
+        Assert.That(lists.Select(list => list.Elements("li").Count()), Is.EqualTo((int[])[report.Worst.InDistribution.Count, report.Worst.OutOfDistribution.Count]));
+        Assert.That(lists[0].Elements("li").First().Elements("div").Select(line => line.Value).Last(), Is.EqualTo(report.Worst.InDistribution[0].Score.ToString("0.0000")));
+        var corners = lists.SelectMany(list => list.Descendants("span")).Select(picture => picture.Attribute("style")!.Value.Split('-', 'p').Where(part => int.TryParse(part, out _)).Select(int.Parse).ToArray()).ToArray();
+        Assert.That(corners, Is.Unique.And.All.Matches<int[]>(corner => corner[0] + ContactSheet.Side <= sheet.Width && corner[1] + ContactSheet.Side <= sheet.Height));
+        Assert.That(Array.ConvertAll(corners, corner => sheet.GetPixel(corner[0], corner[1] - 1)), Has.All.EqualTo(SkiaSharp.SKColors.White), "a picture begins here");
+    }
+
+    [TestCase(new[] { 0.1, 2 }, true)]
+    [TestCase(new[] { 0.3, 2 }, false)]
+    [TestCase(new[] { 0.0, 2 }, false)]
+    [TestCase(new[] { -1.0, 2 }, false)]
+    [TestCase(new[] { double.NaN, 2 }, false)]
+    [TestCase(new double[0], false)]
+    public void values_that_lie_a_decade_apart_are_drawn_by_their_logarithm(double[] values, bool expected) =>
+        Assert.That(PagePlot.NeedsLogarithm(values), Is.EqualTo(expected));
+
+    [TestCase(0.02, 3, "0.02", "0.1", "0.5", "2")]
+    [TestCase(1e-6, 30, "0.000001", "0.01", "10")]
+    public void a_logarithmic_axis_is_marked_with_the_values_themselves(double lowest, double highest, params string[] marks)
+    {
+        var plot = PagePlot.New("epoch", "loss");
+        plot.AddLine(0, "loss", [1, 2], [Math.Log10(highest), Math.Log10(lowest)]);
+        plot.SetLogarithmic(lowest, highest);
+        var figure = SvgFigure.Of(plot, "losses", "", "", new("", ["epoch"], [["1"]]));
+        string[] texts = [.. figure.Descendants().Where(element => element.Name.LocalName == "text").Select(text => text.Value)];
+        Assert.That(texts.Length, Is.Zero.Or.GreaterThan(marks.Length), "a machine without fonts has no texts");
+        Assert.That(texts.Length == 0 || marks.All(texts.Contains), string.Join(' ', texts));
     }
 
     [TestCase(0, "0 of 3 epochs of the phase representation")]

@@ -35,6 +35,9 @@ public abstract class Dataset
     /// <summary>How the layout was understood where it could be understood otherwise, one sentence for each point.</summary>
     public IReadOnlyList<string> Notes { get; init; } = [];
 
+    /// <summary>The files that named its images, where there are such.</summary>
+    public IReadOnlyList<ListFingerprint> Lists { get; init; } = [];
+
     /// <summary>What is there and cannot be read, or was left out, one sentence for each.</summary>
     public virtual IReadOnlyList<string> Problems => [];
 

@@ -43,6 +43,7 @@ internal sealed class ListDataset : FileDataset
         var notes = new List<string>();
         var names = NamesOf(tree, first, train, notes);
         var files = new Dictionary<string, IReadOnlyList<ImageFile>>();
+        var lists = new List<ListFingerprint>();
         Add(TrainPart, train);
         Add(ValidationPart, train is null ? null : validation);
         Add(TestPart, test);
@@ -55,6 +56,7 @@ internal sealed class ListDataset : FileDataset
             Tree = tree,
             Files = files,
             Notes = notes,
+            Lists = lists,
         };
 
         void Add(string part, ImageList? list)
@@ -63,6 +65,7 @@ internal sealed class ListDataset : FileDataset
             {
                 files[part] = Label(tree, list, names, isTraining: part == TrainPart);
                 notes.Add(Describe(tree, list));
+                lists.Add(ListFingerprint.Of(tree, list.File));
             }
         }
     }

@@ -63,6 +63,7 @@ internal sealed partial class ScoodDataset : FileDataset
                 Parts = [.. files.Keys],
                 Tree = tree,
                 Files = files,
+                Lists = [.. lists.Select(list => ListFingerprint.Of(tree, list))],
             }
             : throw new InputException(
                 $"{tree.Describe(benchmarkFolder)} has sc_label {largest}, but the benchmark has {names.Count} classes.");

@@ -7,7 +7,8 @@ namespace Pascl.Training.Deployment.Onnx;
 
 /// <summary>A graph under construction: every call adds a node or a constant and returns the name of its value.</summary>
 /// <param name="operatorSet">The version of the operators.</param>
-internal sealed class OnnxGraph(int operatorSet = OnnxModel.OperatorSet)
+/// <param name="prefix">What every name begins with: the names of a graph inside another are none of that one's.</param>
+internal sealed class OnnxGraph(int operatorSet = OnnxModel.OperatorSet, string prefix = "")
 {
     // From this version on all reductions take their dimensions as an input.
     private const int AxesAsInput = 18;
@@ -59,6 +60,36 @@ internal sealed class OnnxGraph(int operatorSet = OnnxModel.OperatorSet)
     /// <summary>Adds one float32 without dimensions.</summary>
     public string Scalar(float value) => Constant([value]);
 
+    /// <summary>Adds a vector of doubles.</summary>
+    public string Doubles(params double[] values) => AddConstant(DataType.Double, MemoryMarshal.AsBytes<double>(values), [values.Length]);
+
+    /// <summary>Adds one double without dimensions.</summary>
+    public string Double(double value) => AddConstant(DataType.Double, MemoryMarshal.AsBytes<double>([value]), []);
+
+    /// <summary>Converts values.</summary>
+    public string Cast(string values, DataType type) => Add("Cast", [values], "to", (long)type);
+
+    /// <summary>Exchanges dimensions: the first one is the one whose number comes first.</summary>
+    public string Transpose(string values, params long[] dimensions) => Add("Transpose", [values], ("perm", dimensions));
+
+    /// <summary>A state that every place of the first dimension of some values changes in turn.</summary>
+    /// <param name="state">What it is at the beginning; its shape stays.</param>
+    /// <param name="values">Values with the same length of their first dimension.</param>
+    /// <param name="step">Adds to the graph inside what becomes of the state at a place: from the state and the part of each of the values. It may read any value of this graph.</param>
+    /// <returns>Name of the state at the end.</returns>
+    public string Scan(string state, string[] values, Func<OnnxGraph, string, string[], string> step)
+    {
+        var place = $"{prefix}scan_{graph.Node.Count}/";
+        var inside = new OnnxGraph(operatorSet, place);
+        string[] names = [.. Enumerable.Range(0, values.Length + 1).Select(i => $"{place}input_{i}")];
+        inside.graph.Input.Add(names.Select(name => new ValueInfoProto { Name = name }));
+        inside.graph.Output.Add(new ValueInfoProto { Name = step(inside, names[0], names[1..]) });
+        var node = NewNode("Scan", [state, .. values]);
+        node.Attribute.Add(new AttributeProto { Name = "body", Type = AttributeProto.Types.AttributeType.Graph, G = inside.graph });
+        node.Attribute.Add(new AttributeProto { Name = "num_scan_inputs", Type = AttributeProto.Types.AttributeType.Int, I = values.Length });
+        return node.Output[0];
+    }
+
     /// <summary>Sums (N, columns) to (N).</summary>
     public string SumOfColumns(string values) => Add("ReduceSum", [values, Constant(1)], "keepdims", 0);
 
@@ -99,7 +130,7 @@ internal sealed class OnnxGraph(int operatorSet = OnnxModel.OperatorSet)
 
     private NodeProto NewNode(string operation, string[] inputs)
     {
-        var name = $"{operation}_{graph.Node.Count}";
+        var name = $"{prefix}{operation}_{graph.Node.Count}";
         var node = new NodeProto { Name = name, OpType = operation, Input = { inputs }, Output = { $"{name}:0" } };
         graph.Node.Add(node);
         return node;
@@ -107,7 +138,7 @@ internal sealed class OnnxGraph(int operatorSet = OnnxModel.OperatorSet)
 
     private string AddConstant(DataType type, ReadOnlySpan<byte> bytes, long[] shape)
     {
-        var name = $"constant_{graph.Initializer.Count}";
+        var name = $"{prefix}constant_{graph.Initializer.Count}";
         graph.Initializer.Add(new TensorProto { Name = name, DataType = type, Dims = { shape }, RawData = ByteString.CopyFrom(bytes) });
         return name;
     }

@@ -16,7 +16,7 @@ internal static class OnnxModel
     /// <summary>The version of the operators.</summary>
     public const int OperatorSet = 17;
 
-    /// <summary>(N, 3, H, W): the input.</summary>
+    /// <summary>(N, 3, H, W): the input. (N, H, W, 3) where the graph prepares pictures itself.</summary>
     public const string Images = "images";
 
     /// <summary>(N, C): the logits of the classes by the auxiliary branch.</summary>
@@ -30,6 +30,15 @@ internal static class OnnxModel
 
     /// <summary>(N): whether the score is at most the threshold.</summary>
     public const string Accepted = "accepted";
+
+    /// <summary>The metadata that say who resizes, crops and normalises: <see cref="InGraph"/> or <see cref="Outside"/>.</summary>
+    public const string Preprocessing = "preprocess";
+
+    /// <summary>The graph itself, from pictures of any size.</summary>
+    public const string InGraph = "in-graph";
+
+    /// <summary>Whoever runs the model.</summary>
+    public const string Outside = "outside";
 
     /// <summary>Name of the first dimension of everything.</summary>
     public const string Batch = "batch";
@@ -48,7 +57,10 @@ internal static class OnnxModel
         var backbone = OnnxBackbone.Of(deployed.Network);
         var operatorSet = backbone?.OperatorSet ?? OperatorSet;
         var graph = new OnnxGraph(operatorSet);
-        var pixels = AddInput(graph, input, backbone?.ImageSize, deployed.Network.Input.Normalisation is null ? arithmetic as QuantisedArithmetic : null);
+        var quantised = deployed.Network.Input.Normalisation is null ? arithmetic as QuantisedArithmetic : null;
+        var pixels = input == PixelType.Picture
+            ? Values(graph, AddPictures(graph, deployed), quantised)
+            : AddInput(graph, input, backbone?.ImageSize, quantised);
         var branches = new OnnxBranches(graph, pixels, deployed.Network, backbone, arithmetic);
         var logits = branches.ClassLogits(Branch.Auxiliary);
         var classCount = deployed.ClassNames.Count;
@@ -72,7 +84,7 @@ internal static class OnnxModel
             Graph = graph.Message,
             OpsetImport = { new OperatorSetIdProto { Version = operatorSet }, backbone?.OtherOperators ?? [] },
             Functions = { backbone?.Functions ?? [] },
-            MetadataProps = { Metadata(deployed, arithmetic).Select(entry => new StringStringEntryProto { Key = entry.Key, Value = entry.Value }) },
+            MetadataProps = { Metadata(deployed, arithmetic, input).Select(entry => new StringStringEntryProto { Key = entry.Key, Value = entry.Value }) },
         };
     }
 
@@ -99,7 +111,7 @@ internal static class OnnxModel
     }
 
     /// <summary>What the users of a model must know, as strings.</summary>
-    public static Dictionary<string, string> Metadata(DeployedModel deployed, OnnxArithmetic arithmetic)
+    public static Dictionary<string, string> Metadata(DeployedModel deployed, OnnxArithmetic arithmetic, PixelType input)
     {
         var metadata = new Dictionary<string, string>
         {
@@ -107,6 +119,7 @@ internal static class OnnxModel
             ["image_size"] = deployed.ImageSize.ToString(CultureInfo.InvariantCulture),
             ["score"] = deployed.Score.Name,
             ["precision"] = arithmetic.Name,
+            [Preprocessing] = input == PixelType.Picture ? InGraph : Outside,
             ["pascl_version"] = ProgramVersion.Number,
             ["pascl_commit"] = ProgramVersion.Commit,
             ["weights"] = WeightHash.Of(deployed.Network),
@@ -150,6 +163,16 @@ internal static class OnnxModel
         }
 
         graph.Input(Images, DataType.Uint8, "red, green and blue planes, bytes", Batch, 3, height, width);
-        return quantised?.Bytes(graph, Images) ?? graph.Add("Div", graph.Add("Cast", [Images], "to", (long)DataType.Float), graph.Scalar(byte.MaxValue));
+        return Values(graph, Images, quantised);
     }
+
+    // (N, 3, S, S) bytes.
+    private static string AddPictures(OnnxGraph graph, DeployedModel deployed)
+    {
+        graph.Input(Images, DataType.Uint8, "pictures of one size, red, green and blue bytes of each pixel", Batch, "height", "width", 3);
+        return new OnnxPreprocessing(graph, deployed.ImageSize, deployed.Geometry).Add(Images);
+    }
+
+    private static string Values(OnnxGraph graph, string bytes, QuantisedArithmetic? quantised) =>
+        quantised?.Bytes(graph, bytes) ?? graph.Add("Div", graph.Cast(bytes, DataType.Float), graph.Scalar(byte.MaxValue));
 }

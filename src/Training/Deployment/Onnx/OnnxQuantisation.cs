@@ -10,10 +10,11 @@ namespace Pascl.Training.Deployment.Onnx;
 
 /// <summary>A deployed model in eight bits.</summary>
 /// <param name="Bytes">The ONNX file.</param>
+/// <param name="OnSquares">The same for squares of the network's size, where the file prepares pictures itself.</param>
 /// <param name="Deployed">The model with the threshold of its own scores.</param>
 /// <param name="Share">The share of the activations within the ranges.</param>
 /// <param name="ImageCount">Images that the ranges were chosen on.</param>
-internal sealed record QuantisedModel(byte[] Bytes, DeployedModel Deployed, double Share, int ImageCount);
+internal sealed record QuantisedModel(byte[] Bytes, byte[] OnSquares, DeployedModel Deployed, double Share, int ImageCount);
 
 /// <summary>Chooses the ranges of a network's activations, and the threshold that belongs to the scores of the quantised model. The same images give the same bits.</summary>
 internal static class OnnxQuantisation
@@ -35,13 +36,18 @@ internal static class OnnxQuantisation
         }
     }
 
+    /// <summary>How a model takes squares that are prepared already.</summary>
+    public static PixelType OfSquares(PixelType input) => input == PixelType.Picture ? PixelType.UInt8 : input;
+
     /// <summary>Quantises a model.</summary>
     /// <param name="deployed">The model.</param>
-    /// <param name="input">Its pixels.</param>
+    /// <param name="given">Its pixels.</param>
     /// <param name="images">In-distribution images, at least one.</param>
     /// <exception cref="InputException">The outputs are not finite.</exception>
-    public static QuantisedModel Of(DeployedModel deployed, PixelType input, ImageSet images)
+    public static QuantisedModel Of(DeployedModel deployed, PixelType given, ImageSet images)
     {
+        // The images are squares already.
+        var input = OfSquares(given);
         var chosen = OnnxVerification.Choose(images, MostImages);
         var histograms = Observe(deployed, input, chosen);
         var exact = Answers(OnnxModel.Create(deployed, input), input, chosen);
@@ -61,10 +67,13 @@ internal static class OnnxQuantisation
         }
 
         var itsOwn = deployed with { Threshold = Threshold(deployed, best) };
-        return new QuantisedModel(Create(itsOwn, best).ToByteArray(), itsOwn, best, chosen.Count);
+        var onSquares = Create(itsOwn, best).ToByteArray();
+        return new QuantisedModel(given == input ? onSquares : CreateFor(given, itsOwn, best).ToByteArray(), onSquares, itsOwn, best, chosen.Count);
 
-        ModelProto Create(DeployedModel model, double share) =>
-            OnnxModel.Create(model, input, new QuantisedArithmetic(histograms.ToDictionary(place => place.Key, place => place.Value.Within(share))));
+        ModelProto Create(DeployedModel model, double share) => CreateFor(input, model, share);
+
+        ModelProto CreateFor(PixelType pixels, DeployedModel model, double share) =>
+            OnnxModel.Create(model, pixels, new QuantisedArithmetic(histograms.ToDictionary(place => place.Key, place => place.Value.Within(share))));
 
         // The scores move a little. The threshold that accepts as many of the images as the old one does of their scores in float32 moves with them.
         ScoreThreshold? Threshold(DeployedModel model, double share)

@@ -68,9 +68,11 @@ internal sealed class OnnxSession : IDisposable
 
     private IDisposableReadOnlyCollection<OrtValue> RunAll(ImageSet images, PixelType input)
     {
-        long[] shape = [images.Count, PixelBlock.Channels, images.Height, images.Width];
-        var planes = Planes(images);
-        using var pixels = input == PixelType.UInt8
+        long[] shape = input == PixelType.Picture
+            ? [images.Count, images.Height, images.Width, PixelBlock.Channels]
+            : [images.Count, PixelBlock.Channels, images.Height, images.Width];
+        var planes = input == PixelType.Picture ? [.. Enumerable.Range(0, images.Count).SelectMany(image => images.Pixels(image).ToArray())] : Planes(images);
+        using var pixels = input != PixelType.Float
             ? OrtValue.CreateTensorValueFromMemory(planes, shape)
             : OrtValue.CreateTensorValueFromMemory(Array.ConvertAll(planes, value => value / (float)byte.MaxValue), shape);
         using var options = new RunOptions();

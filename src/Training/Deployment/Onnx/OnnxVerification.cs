@@ -1,4 +1,5 @@
 using Pascl.Training.Data;
+using Pascl.Training.Data.Formats;
 using Pascl.Training.Evaluation;
 using Pascl.Training.Networks;
 
@@ -17,29 +18,62 @@ internal static class OnnxVerification
         ? images
         : images.Select(Enumerable.Range(0, most).Select(i => (int)((long)i * images.Count / most)));
 
-    /// <summary>Runs both over the images.</summary>
+    /// <summary>
+    /// Runs both over the images. For a model that prepares pictures itself every image is a picture that becomes a square first, and drawn ones follow that are larger, smaller
+    /// and no squares.
+    /// </summary>
     /// <exception cref="InputException">The network's logits are not finite.</exception>
     public static OnnxAgreement Compare(byte[] model, DeployedModel deployed, PixelType input, ImageSet images)
     {
-        var expected = Predictions.Of(deployed.Network, images, BatchSize);
-        expected.Check(images);
-        var scores = deployed.Score.Of(images, expected);
         using var session = new OnnxSession(model);
-        var agreement = new OnnxAgreement(images.Count, 0, 0, 0, 0);
-        foreach (var chosen in Enumerable.Range(0, images.Count).Chunk(BatchSize))
+        var agreement = new OnnxAgreement(0, 0, 0, 0, 0);
+        foreach (var given in Batches(deployed, input, images))
         {
-            var outputs = session.Run(images.Select(chosen), input);
-            agreement = agreement with
-            {
-                Logits = Math.Max(agreement.Logits, Largest(outputs.Logits, chosen.SelectMany(image => Doubles(expected.Auxiliary[image])))),
-                Probabilities = Math.Max(
-                    agreement.Probabilities, Largest(outputs.Probabilities, chosen.SelectMany(image => Softmax.Of(expected.Auxiliary[image])))),
-                Scores = Math.Max(agreement.Scores, Largest(outputs.Scores, chosen.Select(image => scores[image]))),
-                Decisions = agreement.Decisions + OtherDecisions(outputs, [.. chosen.Select(image => scores[image])], deployed),
-            };
+            var squares = input == PixelType.Picture ? Squares(given, deployed) : given;
+            var expected = Predictions.Of(deployed.Network, squares, BatchSize);
+            expected.Check(squares);
+            var scores = deployed.Score.Of(squares, expected);
+            var outputs = session.Run(given, input);
+            var all = Enumerable.Range(0, given.Count);
+            agreement = new OnnxAgreement(
+                agreement.Images + given.Count,
+                Math.Max(agreement.Logits, Largest(outputs.Logits, all.SelectMany(image => Doubles(expected.Auxiliary[image])))),
+                Math.Max(agreement.Probabilities, Largest(outputs.Probabilities, all.SelectMany(image => Softmax.Of(expected.Auxiliary[image])))),
+                Math.Max(agreement.Scores, Largest(outputs.Scores, scores)),
+                agreement.Decisions + OtherDecisions(outputs, scores, deployed));
         }
 
         return agreement;
+    }
+
+    private static IEnumerable<ImageSet> Batches(DeployedModel deployed, PixelType input, ImageSet images)
+    {
+        foreach (var chosen in Enumerable.Range(0, images.Count).Chunk(BatchSize))
+        {
+            yield return images.Select(chosen);
+        }
+
+        if (input == PixelType.Picture)
+        {
+            foreach (var (width, height) in OnnxExamples.PictureSizes(deployed.ImageSize))
+            {
+                var picture = new PixelBlock(1, height, width);
+                OnnxExamples.Draw(picture.Writable(0), width);
+                yield return new ImageSet($"a drawn picture of {width} x {height} pixels", picture, [ImageSet.NoClass], []);
+            }
+        }
+    }
+
+    private static ImageSet Squares(ImageSet pictures, DeployedModel deployed)
+    {
+        var squares = new PixelBlock(pictures.Count, deployed.ImageSize, deployed.ImageSize);
+        using var decoder = new ImageDecoder();
+        for (var i = 0; i < pictures.Count; i++)
+        {
+            decoder.Fit(pictures.Pixels(i), pictures.Width, pictures.Height, squares.Writable(i), deployed.ImageSize, deployed.Geometry);
+        }
+
+        return new ImageSet(pictures.Name, squares, [.. pictures.Labels], pictures.ClassNames);
     }
 
     private static double Largest(float[] actual, IEnumerable<double> expected) =>

@@ -7,7 +7,7 @@ namespace Pascl.Training.Deployment.Onnx;
 internal static class QuantisationLoss
 {
     /// <summary>Runs both over every image.</summary>
-    /// <param name="float32">The model in float32.</param>
+    /// <param name="float32">The model in float32, for squares of the network's size.</param>
     /// <param name="deployed">What it is.</param>
     /// <param name="quantised">The model in eight bits.</param>
     /// <param name="input">The pixels of both.</param>
@@ -17,7 +17,7 @@ internal static class QuantisationLoss
     {
         ImageSet[] sets = [.. images.OutOfDistribution.Where(set => set.Group != SetGroup.Shift && set.Count > 0)];
         return new QuantisationReport(
-            deployed.Score.Name, chosenOn, quantised.ImageCount, quantised.Share, Numbers(float32, deployed), Numbers(quantised.Bytes, quantised.Deployed));
+            deployed.Score.Name, chosenOn, quantised.ImageCount, quantised.Share, Numbers(float32, deployed), Numbers(quantised.OnSquares, quantised.Deployed));
 
         QuantisedNumbers Numbers(byte[] model, DeployedModel of)
         {

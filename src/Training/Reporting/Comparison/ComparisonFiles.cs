@@ -213,16 +213,16 @@ internal static class ComparisonPage
             yield return SvgFigure.Of(
                 ComparisonPlots.PerSet(comparison, metric),
                 metric.Key,
-                $"{metric.Title} as deployed; {(metric.HigherIsBetter ? "higher" : "lower")} is better. Lines: standard deviation over seeds.",
-                $"Bars of {metric.Title}, average over the sets: {Means(comparison, metric)}.",
+                $"{metric.Title} as deployed; {(metric.HigherIsBetter ? "higher" : "lower")} is better. Points: means; lines: standard deviation over seeds. The axis does not begin at 0.",
+                $"Points of {metric.Title}, average over the sets: {Means(comparison, metric)}.",
                 ComparisonTables.Detection(comparison, metric));
         }
 
         yield return SvgFigure.Of(
             ComparisonPlots.Accuracies(comparison),
             "accuracies",
-            "Accuracy on the test images as deployed; higher is better. Lines: standard deviation over seeds.",
-            $"Bars of accuracy on all test images: {Means(comparison, ComparedMetric.Accuracy)}.",
+            "Accuracy on the test images as deployed; higher is better. Points: means; lines: standard deviation over seeds. The axis does not begin at 0.",
+            $"Points of accuracy on all test images: {Means(comparison, ComparedMetric.Accuracy)}.",
             ComparisonTables.Accuracies(comparison));
     }
 
@@ -237,16 +237,16 @@ internal static class ComparisonPage
         ]);
 }
 
-/// <summary>The figures of a comparison: a bar for each method, as high as the mean, with the standard deviation over seeds.</summary>
+/// <summary>The figures of a comparison: a point for each method, as high as the mean, with the standard deviation over seeds. Bars from 0 would hide differences of a few points.</summary>
 internal static class ComparisonPlots
 {
-    /// <summary>Bars of a metric for every set and their average.</summary>
-    public static Plot PerSet(RunComparison comparison, ComparedMetric metric) => Bars(
+    /// <summary>A metric for every set and their average.</summary>
+    public static Plot PerSet(RunComparison comparison, ComparedMetric metric) => Points(
         comparison,
         $"{metric.Title}, %",
         [.. ComparisonTables.SetsAndGroups(comparison).Select(set => (set, new Quantity(Reading.Deployed, set, metric))), ("average", new(Reading.Deployed, null, metric))]);
 
-    public static Plot Accuracies(RunComparison comparison) => Bars(
+    public static Plot Accuracies(RunComparison comparison) => Points(
         comparison,
         "accuracy, %",
         [
@@ -254,35 +254,37 @@ internal static class ComparisonPlots
                 .Select(metric => (metric.Title, new Quantity(Reading.Deployed, null, metric))),
         ]);
 
-    private static Plot Bars(RunComparison comparison, string axis, (string Label, Quantity Quantity)[] groups)
+    private static Plot Points(RunComparison comparison, string axis, (string Label, Quantity Quantity)[] groups)
     {
         var plot = PagePlot.New("", axis);
         var count = comparison.Methods.Count;
+        var (lowest, highest) = (100.0, 0.0);
         foreach (var (m, method) in comparison.Methods.Index())
         {
-            // The colours repeat behind the sixth method; the order of the bars is that of the legend.
-            Bar[] ofMethod =
+            (double Place, double Mean, double Deviation)[] points =
             [
-                .. groups.Index().Select(group => Bar(comparison.Of(method, group.Item.Quantity), (group.Index * (count + 1)) + m)),
+                .. groups.Index().Select(group => (Place: (double)(group.Index * (count + 1)) + m, Summary: comparison.Of(method, group.Item.Quantity)))
+                    .Where(point => !double.IsNaN(point.Summary.Mean))
+                    .Select(point => (point.Place, 100 * point.Summary.Mean, double.IsNaN(point.Summary.StandardDeviation) ? 0 : 100 * point.Summary.StandardDeviation)),
             ];
-            var bars = plot.Add.Bars(ofMethod);
-            bars.Color = PagePlot.Colour(m);
-            bars.LegendText = HtmlPage.Clean(method.Name);
+            double[] places = Array.ConvertAll(points, point => point.Place), means = Array.ConvertAll(points, point => point.Mean);
+
+            // The colours repeat behind the sixth method; the order of the points is that of the legend.
+            var lines = plot.Add.ErrorBar(places, means, Array.ConvertAll(points, point => point.Deviation));
+            (lines.Color, lines.LineWidth) = (PagePlot.Colour(m), 2);
+            var markers = plot.Add.Markers(places, means, MarkerShape.FilledCircle, 9, PagePlot.Colour(m));
+            markers.LegendText = HtmlPage.Clean(method.Name);
+            lowest = points.Select(point => point.Mean - point.Deviation).Append(lowest).Min();
+            highest = points.Select(point => point.Mean + point.Deviation).Append(highest).Max();
         }
 
         plot.Axes.Bottom.SetTicks(
             [.. groups.Select((_, g) => (g * (count + 1)) + ((count - 1) / 2.0))], [.. groups.Select(group => HtmlPage.Clean(group.Label))]);
         plot.Axes.Bottom.MajorTickStyle.Length = 0;
-        plot.Axes.SetLimitsY(0, 100);
-        plot.HideGrid();
+        var margin = Math.Max(1, 0.08 * (highest - lowest));
+        plot.Axes.SetLimits(-1, groups.Length * (count + 1), lowest - margin, highest + margin);
+        plot.Grid.XAxisStyle.IsVisible = false;
         plot.ShowLegend(Edge.Bottom);
         return plot;
     }
-
-    private static Bar Bar(Summary summary, double position) => new()
-    {
-        Position = position,
-        Value = double.IsNaN(summary.Mean) ? 0 : 100 * summary.Mean,
-        Error = double.IsNaN(summary.StandardDeviation) ? 0 : 100 * summary.StandardDeviation,
-    };
 }

@@ -149,6 +149,8 @@ internal static class PageStyle
         summary:focus-visible { outline: 2px solid currentColor; }
         p, h1, h2, figcaption, summary { overflow-wrap: anywhere; }
         figure svg { width: 100%; height: auto; color: var(--ink); }
-        img { display: block; }
+        .sheet { display: grid; grid-template-columns: repeat(auto-fill, 128px); gap: 0.75rem; list-style: none; margin: 0; padding: 0; font-size: 0.8rem; line-height: 1.3; }
+        .sheet li { overflow-wrap: anywhere; }
+        .sheet span { display: block; width: 128px; height: 128px; background-image: var(--sheet); background-repeat: no-repeat; print-color-adjust: exact; }
         """;
 }

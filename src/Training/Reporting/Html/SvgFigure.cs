@@ -126,6 +126,24 @@ internal static class PagePlot
         line.LegendText = HtmlPage.Clean(name);
     }
 
+    /// <summary>Whether values lie farther apart than a decade, so that the small ones would all be on the bottom of a linear axis; never where one is not above 0.</summary>
+    public static bool NeedsLogarithm(IReadOnlyCollection<double> values) => values.Count > 0 && values.Min() is > 0 and var lowest && values.Max() > 10 * lowest;
+
+    /// <summary>Writes powers of ten at the left, for values that are drawn by their logarithm to the base 10; with twice and five times them where they are few.</summary>
+    /// <param name="plot">The plot.</param>
+    /// <param name="lowest">The lowest value, above 0.</param>
+    /// <param name="highest">The highest value.</param>
+    public static void SetLogarithmic(this Plot plot, double lowest, double highest)
+    {
+        var (first, last) = ((int)Math.Floor(Math.Log10(lowest)), (int)Math.Ceiling(Math.Log10(highest)));
+        double[] steps = last - first <= 3 ? [1, 2, 5] : [1];
+        double[] marks = [.. Enumerable.Range(first, last - first + 1).SelectMany(power => steps.Select(step => step * Math.Pow(10, power)))];
+        plot.Axes.Left.TickGenerator = new NumericManual(
+            Array.ConvertAll(marks, Math.Log10), Array.ConvertAll(marks, mark => mark.ToString("0.###############", CultureInfo.InvariantCulture)));
+        var margin = 0.05 * Math.Log10(highest / lowest);
+        plot.Axes.SetLimitsY(Math.Log10(lowest) - margin, Math.Log10(highest) + margin);
+    }
+
     /// <summary>An empty plot over epochs.</summary>
     /// <param name="left">The name of the other axis.</param>
     /// <param name="epochs">How many there are.</param>

@@ -116,6 +116,10 @@ internal static class ModelCard
         {
             yield return ["Pascl", $"{made.PasclVersion}, commit {made.PasclCommit}, {made.Written}"];
             yield return ["weights, SHA-256", made.Weights ?? "still in training"];
+            foreach (var list in made.Data?.Lists ?? [])
+            {
+                yield return [$"list {list.File}, SHA-256", list.Sha256];
+            }
         }
 
         foreach (var (part, value) in record.Machine.Where(part => part.Key is "processor" or "computes on" or "libtorch"))

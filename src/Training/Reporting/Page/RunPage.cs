@@ -131,7 +131,11 @@ internal static class RecipeSection
             .. made.Data is not { } data ? [] : (string[][])
             [
                 ["images", data.ToString()],
-                .. data.Sets.Select(set => (string[])[set.Set, string.Create(CultureInfo.InvariantCulture, $"{set.Images:N0} images, pixels and labels {set.Pixels}")]),
+                .. data.Sets.Select(set => (string[])
+                [
+                    set.Set, string.Create(CultureInfo.InvariantCulture, $"{set.Images:N0} images, {(set.Pixels.Length > 0 ? $"pixels and labels {set.Pixels}" : $"files and labels {set.Files}")}"),
+                ]),
+                .. data.Lists.Select(list => (string[])[$"list {list.File}, SHA-256", list.Sha256]),
             ],
         ]);
 }
@@ -145,7 +149,7 @@ internal static class WorstSection
         yield return HtmlPage.Section(
             "Most wrong images",
             [
-                .. picture is null ? [] : (XElement[])[Picture(worst, picture)],
+                .. picture is null ? [] : (XElement[])[Pictures(report, picture)],
                 HtmlPage.Details(List(report, "test images of the highest score", worst.InDistribution)),
                 .. worst.OutOfDistribution.Count == 0
                     ? []
@@ -153,18 +157,37 @@ internal static class WorstSection
             ]);
     }
 
-    private static XElement Picture(WorstImages worst, byte[] picture) => new(
-        "figure",
-        HtmlPage.Wide(
-            "Picture of the most wrong images",
-            new XElement(
-                "img",
-                new XAttribute("src", $"data:image/png;base64,{Convert.ToBase64String(picture)}"),
-                new XAttribute(
-                    "alt",
-                    $"{worst.InDistribution.Count} test images that look most out-of-distribution to the model, then {worst.OutOfDistribution.Count} " +
-                    "out-of-distribution images that look most familiar; the lists below name each of them."))),
-        new XElement("figcaption", "The test images of the highest score, and below them the OOD images of the lowest."));
+    // The sheet is in the page once, and every image shows its part of it. What is said of them is text of the page, in its colours.
+    private static XElement Pictures(EvaluationReport report, byte[] sheet)
+    {
+        var worst = report.Worst;
+        return new XElement(
+            "div",
+            new XAttribute("style", $"--sheet: url(data:image/png;base64,{Convert.ToBase64String(sheet)})"),
+            Of("Test images of the highest score", worst.InDistribution, above: 0),
+            worst.OutOfDistribution.Count == 0 ? null : Of("Out-of-distribution images of the lowest score", worst.OutOfDistribution, above: worst.InDistribution.Count));
+
+        object[] Of(string title, IReadOnlyList<WorstImage> images, int above) =>
+            [HtmlPage.Paragraph(title), new XElement("ul", new XAttribute("class", "sheet"), images.Select((image, place) => Tile(image, ContactSheet.CornerOf(place, above))))];
+
+        XElement Tile(WorstImage image, (int Left, int Top) corner)
+        {
+            string[] lines =
+            [
+                image.Label is { } label ? report.ClassNames[label] : image.Set,
+                $"as {report.ClassNames[image.Prediction]}",
+                image.Score.ToString("0.0000", CultureInfo.InvariantCulture),
+            ];
+            return new(
+                "li",
+                new XElement(
+                    "span",
+                    new XAttribute("role", "img"),
+                    new XAttribute("aria-label", HtmlPage.Clean($"image of {lines[0]}, taken for {report.ClassNames[image.Prediction]}")),
+                    new XAttribute("style", string.Create(CultureInfo.InvariantCulture, $"background-position: -{corner.Left}px -{corner.Top}px"))),
+                lines.Select(line => new XElement("div", HtmlPage.Clean(line))));
+        }
+    }
 
     private static TextTable List(EvaluationReport report, string title, IReadOnlyList<WorstImage> images) => new(
         title,

@@ -61,16 +61,23 @@ internal static class TrainingSection
         var plot = PagePlot.OverEpochs("loss", epochs.Length);
         var (first, last) = (epochs[0], epochs[^1]);
         string[] names = [.. last.Losses.Keys];
-        foreach (var (number, name) in names.Index())
+        (double[] X, double[] Y)[] curves = [.. names.Select(name => Curve(phase, epochs, record, step => step.Losses[name], epoch => epoch.Losses[name]))];
+        double[] values = [.. curves.SelectMany(curve => curve.Y)];
+        var isLogarithmic = PagePlot.NeedsLogarithm(values);
+        foreach (var (number, (x, y)) in curves.Index())
         {
-            var (x, y) = Curve(phase, epochs, record, step => step.Losses[name], epoch => epoch.Losses[name]);
-            plot.AddLine(number, name, x, y);
+            plot.AddLine(number, names[number], x, isLogarithmic ? Array.ConvertAll(y, Math.Log10) : y);
+        }
+
+        if (isLogarithmic)
+        {
+            plot.SetLogarithmic(values.Min(), values.Max());
         }
 
         return SvgFigure.Of(
             plot.WithLegend(),
             $"losses-{phase}",
-            $"Losses of the phase {phase}: the one that is minimised, and its parts.",
+            $"Losses of the phase {phase}: the one that is minimised, and its parts.{(isLogarithmic ? " The axis is logarithmic." : "")}",
             $"Lines over {epochs.Length} epochs. From the first to the last: " +
             string.Join(", ", names.Select(name => $"{name} {Text(first.Losses[name])} to {Text(last.Losses[name])}")) + ".",
             new(

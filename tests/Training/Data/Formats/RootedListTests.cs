@@ -1,5 +1,6 @@
 using Pascl.Training;
 using Pascl.Training.Data;
+using Pascl.Training.Data.Formats;
 using Pascl.Training.Recipes;
 
 namespace Pascl.Tests.Training.Data.Formats;
@@ -67,6 +68,10 @@ public sealed class RootedListTests
         }
 
         Assert.That(Of(elsewhere.Path).HasFilesOf(Of(images.Path)));
+        Assert.That(
+            Of(elsewhere.Path).Lists,
+            Is.EqualTo(Of(images.Path).Lists).And.EquivalentTo(Directory.EnumerateFiles(lists.Path, "ImageNet_LT_*.txt").Select(file =>
+                new ListFingerprint(Path.GetFileName(file), Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(File.ReadAllBytes(file)))))));
 
         DataFingerprint Of(string root)
         {
@@ -102,6 +107,7 @@ public sealed class RootedListTests
         Assert.That(read.Training.ClassNames is ["Apis mellifera", "Parus major"]);
         Assert.That((Reds(read.Training), read.Training.Labels[0], read.Training.Labels[1]), Is.EqualTo(("ca", 0, 1)));
         Assert.That((Reds(read.Test!), read.Validation), Is.EqualTo(("e", (ImageSet?)null)), "what is not annotated tests nothing");
+        Assert.That(Dataset.Open(path, Below.Root).Lists.Select(list => list.File), Is.EqualTo((string[])["train2018.json", "val2018.json"]));
     }
 
     [TestCase("train/n1/a.JPEG 0\ntrain/n9/y.JPEG 1\ntrain/n9/z.JPEG 1\n", "line 2, names train/n9/y.JPEG", "1 others of the 3 images", "--root")]

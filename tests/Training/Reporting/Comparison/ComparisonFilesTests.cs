@@ -101,7 +101,7 @@ public sealed class ComparisonFilesTests
     }
 
     [Test]
-    public void every_figure_is_described_and_draws_a_bar_for_each_method_and_set()
+    public void every_figure_is_described_and_draws_a_point_for_each_method_and_set()
     {
         var figures = XDocument.Parse(Text("html")).Descendants("figure").ToArray();
         var svgs = figures.Select(figure => figure.Elements().First()).ToArray();
@@ -113,9 +113,10 @@ public sealed class ComparisonFilesTests
                 svgs.Select(svg => svg.Descendants().Count(element => (string?)element.Attribute("fill") == "#E69F00")),
                 Has.All.GreaterThanOrEqualTo(2));
             Assert.That(
-                svgs[0].Descendants().Count(element => element.Name.LocalName == "path" && element.Parent!.Name.LocalName == "g"),
+                svgs[0].Descendants().Where(element => element.Name.LocalName == "path" && element.Parent!.Name.LocalName == "g").Sum(path => ((string)path.Attribute("d")!).Count(letter => letter == 'M')),
                 Is.GreaterThanOrEqualTo(6),
-                "a line of the standard deviation on each bar");
+                "a line of the standard deviation on each point");
+            Assert.That(svgs[0].Descendants().Count(element => (string?)element.Attribute("fill") == "#E69F00"), Is.EqualTo(3 + 1), "points of a method and its mark in the legend");
             var ids = svgs.SelectMany(svg => svg.Descendants().Attributes("id")).Select(id => id.Value).ToArray();
             Assert.That(ids, Is.Unique);
             Assert.That(
