@@ -1,5 +1,9 @@
 using System.Collections.Concurrent;
+using System.Runtime.CompilerServices;
 using System.Runtime.ExceptionServices;
+using System.Runtime.InteropServices;
+using Pascl.Kernels.Device;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Pascl.Training.Interop;
@@ -184,5 +188,179 @@ public static class KernelGradients
     {
         tensors.ForEach(tensor => tensor.Dispose());
         tensors.Clear();
+    }
+}
+
+/// <summary>The memory of tensors as kernels and vector code see it: no copy, and checked before a kernel can misread it.</summary>
+/// <remarks>
+/// A view does not keep its tensor alive. Torch's allocators reuse memory in the order of the stream, so the tensor has to live until the launch, not until
+/// its end.
+/// </remarks>
+internal static partial class TensorMemory
+{
+    /// <summary>A tensor of one dimension, or a scalar, whose elements follow one another.</summary>
+    /// <exception cref="ArgumentException">Another type, number of dimensions, device or layout; the message names the tensor and what is needed.</exception>
+    public static DeviceVector<T> Vector<T>(Tensor tensor, KernelDevice device, [CallerArgumentExpression(nameof(tensor))] string name = "")
+        where T : unmanaged
+    {
+        Require(tensor.dim() < 2, tensor, name, "a vector");
+        return Elements<T>(tensor, device, name);
+    }
+
+    /// <summary>All elements of a contiguous tensor of any number of dimensions, in their order.</summary>
+    /// <exception cref="ArgumentException">Another type, device or layout; the message has the tensor's name and what is needed.</exception>
+    public static DeviceVector<T> Elements<T>(Tensor tensor, KernelDevice device, [CallerArgumentExpression(nameof(tensor))] string name = "")
+        where T : unmanaged
+    {
+        Require<T>(tensor, device, name);
+        Require(tensor.is_contiguous(), tensor, name, "contiguous");
+        return new DeviceVector<T>(DataPointer(tensor.Handle), tensor.numel());
+    }
+
+    /// <summary>All elements of a tensor without gaps in the order of its memory, which is the same for all tensors with its strides.</summary>
+    /// <exception cref="ArgumentException">Another type, device or layout; the message has the tensor's name and what is needed.</exception>
+    public static DeviceVector<T> Dense<T>(Tensor tensor, ReadOnlySpan<long> strides, KernelDevice device, [CallerArgumentExpression(nameof(tensor))] string name = "")
+        where T : unmanaged
+    {
+        Require<T>(tensor, device, name);
+        return HasStrides(tensor, strides)
+            ? new DeviceVector<T>(DataPointer(tensor.Handle), tensor.numel())
+            : throw Refusal(tensor, name, $"laid out with strides ({string.Join(", ", strides.ToArray())})");
+    }
+
+    /// <summary>Whether a tensor has these strides, those of dimensions with one element aside: they lead nowhere.</summary>
+    public static bool HasStrides(Tensor tensor, ReadOnlySpan<long> strides)
+    {
+        var (sizes, actual) = (tensor.shape, tensor.stride());
+        for (var dimension = 0; dimension < sizes.Length; dimension++)
+        {
+            if (sizes[dimension] > 1 && actual[dimension] != strides[dimension])
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    /// <summary>A tensor of two dimensions; the elements of a row follow one another, and rows do not overlap.</summary>
+    /// <exception cref="ArgumentException">Another type, number of dimensions, device or layout; the message names the tensor and what is needed.</exception>
+    public static DeviceMatrix<T> Matrix<T>(Tensor tensor, KernelDevice device, [CallerArgumentExpression(nameof(tensor))] string name = "")
+        where T : unmanaged
+    {
+        Require<T>(tensor, device, name);
+        Require(tensor.dim() == 2, tensor, name, "a matrix");
+        var (rows, columns) = (checked((int)tensor.shape[0]), checked((int)tensor.shape[1]));
+        var rowStride = rows < 2 || columns == 0 ? columns : tensor.stride(0);
+        Require((columns < 2 || rows == 0 || tensor.stride(1) == 1) && rowStride >= columns, tensor, name, "a matrix whose rows are contiguous");
+        return new DeviceMatrix<T>(DataPointer(tensor.Handle), rows, columns, checked((int)rowStride));
+    }
+
+    /// <summary>A contiguous tensor of two dimensions on the CPU.</summary>
+    /// <exception cref="ArgumentException">Another type, number of dimensions, device or layout; the message names the tensor and what is needed.</exception>
+    public static HostMatrix<T> HostMatrix<T>(Tensor tensor, [CallerArgumentExpression(nameof(tensor))] string name = "")
+        where T : unmanaged
+    {
+        Require(tensor.dtype == TypeOf<T>(), tensor, name, TypeOf<T>().ToString());
+        Require(tensor.dim() == 2 && tensor.is_contiguous() && tensor.device_type == DeviceType.CPU, tensor, name, "a contiguous matrix on the CPU");
+        return new HostMatrix<T>(DataPointer(tensor.Handle), checked((int)tensor.shape[1]));
+    }
+
+    private static void Require<T>(Tensor tensor, KernelDevice device, string name)
+        where T : unmanaged
+    {
+        var isElement = tensor.dtype == TypeOf<T>() || (typeof(T) == typeof(byte) && tensor.dtype == ScalarType.Bool);
+        if (!isElement)
+        {
+            throw Refusal(tensor, name, TypeOf<T>().ToString());
+        }
+
+        // Asked of every argument of every launch, so a refusal alone makes text.
+        var isThere = device.UsesHostMemory ? tensor.device_type == DeviceType.CPU : tensor.device_type == DeviceType.CUDA && tensor.device_index == device.Index;
+        if (!isThere)
+        {
+            throw Refusal(tensor, name, $"on the device of {(device.UsesHostMemory ? "the simulator, which is the CPU" : device.Name)}");
+        }
+    }
+
+    private static void Require(bool holds, Tensor tensor, string name, string needed)
+    {
+        if (!holds)
+        {
+            throw Refusal(tensor, name, needed);
+        }
+    }
+
+    private static ArgumentException Refusal(Tensor tensor, string name, string needed) => new(
+        $"{name} is a {tensor.dtype} tensor ({string.Join(", ", tensor.shape)}) with strides ({string.Join(", ", tensor.stride())}) " +
+        $"on {tensor.device}; it must be {needed}.",
+        name);
+
+    private static ScalarType TypeOf<T>() => default(T) switch
+    {
+        double => ScalarType.Float64,
+        float => ScalarType.Float32,
+        ILGPU.Half or Half => ScalarType.Float16,
+        Kernels.BFloat16 or ushort => ScalarType.BFloat16,
+        long => ScalarType.Int64,
+        int => ScalarType.Int32,
+        byte => ScalarType.Byte,
+        _ => throw new NotSupportedException($"Kernels do not read tensors as {typeof(T).Name}."),
+    };
+
+    // The address of the first element, with the storage's offset; any type, any device.
+    [LibraryImport("LibTorchSharp", EntryPoint = "THSTensor_data")]
+    private static partial nint DataPointer(nint tensor);
+}
+
+/// <summary>The rows of a tensor in the host's memory, of any size; a span alone ends at 2^31 elements. Lives no longer than the tensor.</summary>
+internal readonly unsafe struct HostMatrix<T>(nint address, int columns)
+    where T : unmanaged
+{
+    /// <summary>The elements of a row, to read and to write.</summary>
+    public Span<T> Row(int row) => new((T*)address + ((long)row * columns), columns);
+}
+
+/// <summary>
+/// How a step brings the host's numbers to a device: through pinned memory, so that the host does not wait until the device comes to the copy. A copy from ordinary
+/// memory, which <c>tensor.to(device)</c> and <c>torch.tensor(values, device)</c> make, waits for all that was launched before. Torch keeps the pinned memory until the
+/// copy is done.
+/// </summary>
+internal static class HostUpload
+{
+    /// <summary>Numbers as a vector on a device, in the current dispose scope.</summary>
+    public static Tensor Vector(ReadOnlySpan<long> values, torch.Device device)
+    {
+        var host = empty(values.Length, int64);
+        values.CopyTo(MemoryMarshal.Cast<byte, long>(host.bytes));
+        return To(host, device);
+    }
+
+    /// <summary>Numbers as a vector of float64 on a device, in the current dispose scope.</summary>
+    public static Tensor Vector(ReadOnlySpan<double> values, torch.Device device)
+    {
+        var host = empty(values.Length, float64);
+        values.CopyTo(MemoryMarshal.Cast<byte, double>(host.bytes));
+        return To(host, device);
+    }
+
+    /// <summary>Numbers as a vector of int64 on a device, in the current dispose scope.</summary>
+    public static Tensor Vector(int[] values, torch.Device device) => Vector(Array.ConvertAll(values, value => (long)value), device);
+
+    /// <summary>
+    /// A tensor of the host's in memory from which a device copies while the host goes on, so that <see cref="To"/> has no more to do; the tensor itself where it needs none.
+    /// </summary>
+    public static Tensor Prepare(Tensor tensor, torch.Device device) =>
+        device.type == DeviceType.CUDA && tensor.device_type == DeviceType.CPU ? tensor.pin_memory() : tensor;
+
+    /// <summary>A tensor on a device, in the current dispose scope; the tensor itself where it is there.</summary>
+    public static Tensor To(Tensor tensor, torch.Device device)
+    {
+        if (tensor.device_type == device.type && (device.type == DeviceType.CPU || device.index < 0 || tensor.device_index == device.index))
+        {
+            return tensor;
+        }
+
+        return Prepare(tensor, device).to(device, non_blocking: tensor.device_type == DeviceType.CPU);
     }
 }
