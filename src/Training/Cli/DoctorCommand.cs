@@ -10,8 +10,8 @@ using Pascl.Training.Networks;
 using SkiaSharp;
 using Spectre.Console;
 using TorchSharp;
-using Parameter = TorchSharp.Modules.Parameter;
 using static TorchSharp.torch;
+using Parameter = TorchSharp.Modules.Parameter;
 
 namespace Pascl.Training.Cli;
 
