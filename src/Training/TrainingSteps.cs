@@ -13,12 +13,16 @@ namespace Pascl.Training;
 /// <summary>The steps of one phase: batch, model, loss, gradients, optimiser. <see cref="Trainer"/> runs them, and <c>profile</c> measures them.</summary>
 internal sealed class TrainingSteps : IDisposable
 {
+    // Often enough that memory stays near what a step needs; the step after it, which is slower by a quarter, does not count.
+    private const int StepsBetweenGivingBack = 16;
+
     private readonly DualBranchNetwork model;
     private readonly ComputeDevice device;
     private readonly StepClock? clock;
     private readonly BatchLoader loader;
     private readonly ProcessGroup ranks = ProcessGroup.Current;
     private readonly GradientSums gradients;
+    private readonly bool keepsFreedMemory;
 
     /// <summary>Prepares the first step of a phase that the network has entered.</summary>
     /// <param name="phase">What is trained, and how.</param>
@@ -28,7 +32,7 @@ internal sealed class TrainingSteps : IDisposable
     /// <param name="clock">Told when each part of a step begins, and of every batch that was prepared; null for nobody.</param>
     public TrainingSteps(TrainingPhase phase, DualBranchNetwork model, TrainingData data, ComputeDevice device, StepClock? clock = null)
     {
-        FreedMemory.Keep();
+        keepsFreedMemory = FreedMemory.Keep();
         (Phase, this.model, this.device, this.clock) = (phase, model, device, clock);
         var trained = model.MakeTrainable(phase.Trained, phase.Branch);
         Optimiser = new Optimiser(phase.Settings.Optimiser, trained, device.Kernels, name => DualBranchNetwork.IsInHead(name) ? 1 : phase.BackboneRate);
@@ -76,6 +80,11 @@ internal sealed class TrainingSteps : IDisposable
             {
                 Optimiser.LearningRate = Phase.Settings.LearningRate(finished++, PerEpoch);
                 Take(batch, sums);
+            }
+
+            if (keepsFreedMemory && finished % StepsBetweenGivingBack == 0)
+            {
+                FreedMemory.GiveBack();
             }
 
             clock?.Begin(StepPart.Report);

@@ -11,6 +11,11 @@ internal static partial class ResidentMemory
     private const string ClearReferences = "/proc/self/clear_refs";
     private const string ResetPeak = "5";
 
+    // M_TRIM_THRESHOLD, M_MMAP_THRESHOLD and M_MMAP_MAX of glibc's malloc.h.
+    private const int TrimThreshold = -1;
+    private const int MappingThreshold = -3;
+    private const int MostMappings = -4;
+
     /// <summary>Now.</summary>
     public static long Current => Read(Status, "VmRSS:");
 
@@ -29,11 +34,26 @@ internal static partial class ResidentMemory
         return Current;
     }
 
+    /// <summary>
+    /// Lets glibc give large freed blocks back to the system again, which a training step of ours stops: what a program does that asks for nothing. The thresholds are those
+    /// that glibc comes to by itself after the first large blocks.
+    /// </summary>
+    public static void GiveFreedBlocksBack()
+    {
+        _ = Set(MappingThreshold, 32 << 20);
+        _ = Set(TrimThreshold, 64 << 20);
+        _ = Set(MostMappings, 65536);
+        _ = Trim(0);
+    }
+
     private static long Read(string file, string name)
     {
         var line = File.ReadLines(file).First(line => line.StartsWith(name, StringComparison.Ordinal));
         return long.Parse(line[name.Length..].Replace("kB", "", StringComparison.Ordinal), CultureInfo.InvariantCulture) << 10;
     }
+
+    [LibraryImport("libc", EntryPoint = "mallopt")]
+    private static partial int Set(int parameter, int value);
 
     [LibraryImport("libc", EntryPoint = "malloc_trim")]
     private static partial int Trim(nuint keep);

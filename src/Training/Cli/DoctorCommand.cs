@@ -222,6 +222,7 @@ internal static class MachineReport
             ("CPU", $"{CpuModel()} ({string.Join(", ", CpuFeatures.Names.DefaultIfEmpty("no vector features"))})"),
             ("cores", $"{Environment.ProcessorCount}, torch computes with {torch.get_num_threads()} threads"),
             ("waiting threads", native.WaitPolicy),
+            ("freed memory", FreedMemory.Status),
             ("memory", $"{GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / (double)(1L << 30):0.0} GiB"),
             ("TorchSharp", $"{typeof(torch).Assembly.GetName().Version?.ToString(3)}, {native.ShimPath}: {native.Status}"),
             ("libtorch", $"{LibTorchBuild.Version} ({LibTorchBuild.CpuCapability}), {native.LibTorchFolder}"),

@@ -270,29 +270,57 @@ internal static partial class WaitPolicy
 
 /// <summary>
 /// Memory that a training step frees stays with the process for the next step. By itself the C library gives every block above 32 MiB back to the system, and the next
-/// step asks for it anew: the system then clears it page by page, a fifth of the processor time of a step at width 16 (RESULTS.md).
+/// step asks for it anew: the system then clears it page by page, a quarter of the processor time of a step at width 16 (RESULTS.md).
 /// </summary>
-internal static unsafe class FreedMemory
+internal static unsafe partial class FreedMemory
 {
     // M_TRIM_THRESHOLD and M_MMAP_MAX of glibc's malloc.h; -1 is no limit.
     private const int TrimThreshold = -1;
     private const int MostMappings = -4;
 
+    /// <summary>NON_MAIN_ARENA, in the word before a block.</summary>
+    private const nuint IsOfAnArena = 4;
+
     /// <summary>What people set who want it otherwise.</summary>
     private static readonly string[] variables = ["GLIBC_TUNABLES", "MALLOC_MMAP_MAX_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"];
 
-    /// <summary>Keeps it from now on, unless the user set one of glibc's variables or the C library is another.</summary>
-    /// <returns>Whether it is kept.</returns>
-    public static bool Keep() => Keep(Environment.GetEnvironmentVariable);
+    /// <summary>What becomes of it while the calling thread trains, and why, for people.</summary>
+    public static string Status => Obstacle() ?? "kept by the process while it trains (set by Pascl)";
 
-    /// <summary>The same with an environment of the caller's.</summary>
-    public static bool Keep(Func<string, string?> environment) =>
-        !variables.Any(name => environment(name) is not null)
-        && OperatingSystem.IsLinux()
-        && NativeLibrary.TryLoad("libc.so.6", out var library)
-        && NativeLibrary.TryGetExport(library, "mallopt", out var set)
-        && ((delegate* unmanaged<int, int, int>)set)(MostMappings, 0) == 1
-        && ((delegate* unmanaged<int, int, int>)set)(TrimThreshold, -1) == 1;
+    /// <summary>
+    /// Keeps it from now on, where the calling thread, which is to train, allocates in the heap that grows as a whole: that of the program's main thread. The arenas of
+    /// other threads consist of pieces of 64 MiB, in which large blocks that were freed are often not found again.
+    /// </summary>
+    /// <returns>Whether it is kept.</returns>
+    public static bool Keep() => Obstacle() is null && Set(MostMappings, 0) && Set(TrimThreshold, -1);
+
+    /// <summary>
+    /// Gives what is free at the moment back after all. Between two calls the heap grows: freed blocks fall into pieces that the next large block does not fit in, because
+    /// libtorch asks for aligned ones.
+    /// </summary>
+    public static void GiveBack() => _ = Trim(0);
+
+    private static string? Obstacle() =>
+        variables.FirstOrDefault(name => Environment.GetEnvironmentVariable(name) is not null) is { } variable ? $"as {variable} says (set by the user)"
+        : Option() == 0 ? "left to the C library, which is not glibc"
+        : IsInArena() ? "given back to the system, because this is not the main thread"
+        : null;
+
+    private static bool Set(int option, int value) => ((delegate* unmanaged<int, int, int>)Option())(option, value) == 1;
+
+    private static nint Option() =>
+        OperatingSystem.IsLinux() && NativeLibrary.TryLoad("libc.so.6", out var library) && NativeLibrary.TryGetExport(library, "mallopt", out var set) ? set : 0;
+
+    private static bool IsInArena()
+    {
+        var block = (nuint*)NativeMemory.Alloc(1 << 16); // below every threshold, so no mapping of its own
+        var word = block[-1];
+        NativeMemory.Free(block);
+        return (word & IsOfAnArena) != 0;
+    }
+
+    [LibraryImport("libc", EntryPoint = "malloc_trim")]
+    private static partial int Trim(nuint keep);
 }
 
 /// <summary>

@@ -95,13 +95,14 @@ public static class ConvolutionCheck
 
         var images = visited[0].Convolution;
         var channelsLast = ChannelsLast.IsLayoutOf(images.Weight);
+        using var numbers = new Numbers(network.Precision);
         foreach (var group in visited.GroupBy(place => (place.Convolution.Shape, place.Height, place.Width)))
         {
             var convolution = group.First().Convolution;
             var isBehindAnother = group.Any(place => place.Convolution != images);
             var needed = uses.Select(use => use with { InputGradient = use.ImageGradient || (use.InputGradient && isBehindAnother) }).Distinct();
             results.AddRange(CheckWays(
-                convolution, use => Measure(convolution, group.Key.Height, group.Key.Width, use, network.Precision, channelsLast), [.. needed]));
+                convolution, use => Measure(convolution, group.Key.Height, group.Key.Width, use, numbers, channelsLast), [.. needed]));
             foreach (var (other, _, _) in group)
             {
                 other.Way = convolution.Way;
@@ -120,8 +121,8 @@ public static class ConvolutionCheck
     {
         var visited = network.Convolutions(height, width).DistinctBy(place => (place.Convolution.Shape, place.Height, place.Width)).ToArray();
         var channelsLast = ChannelsLast.IsLayoutOf(visited[0].Convolution.Weight);
-        return new ConvolutionReport(
-            [.. visited.Select(place => Measure(place.Convolution, place.Height, place.Width, use, network.Precision, channelsLast))]);
+        using var numbers = new Numbers(network.Precision);
+        return new ConvolutionReport([.. visited.Select(place => Measure(place.Convolution, place.Height, place.Width, use, numbers, channelsLast))]);
     }
 
     /// <summary>Compares one convolution as it is computed on the device of its weights.</summary>
@@ -134,17 +135,24 @@ public static class ConvolutionCheck
     public static ConvolutionResult Measure(
         Convolution convolution, long height, long width, ConvolutionUse use, Precision precision, bool channelsLast = true)
     {
+        using var numbers = new Numbers(precision);
+        return Measure(convolution, height, width, use, numbers, channelsLast);
+    }
+
+    private static ConvolutionResult Measure(Convolution convolution, long height, long width, ConvolutionUse use, Numbers numbers, bool channelsLast)
+    {
         using var scope = NewDisposeScope();
+        var precision = numbers.Precision;
         var shape = convolution.Shape;
         var device = convolution.Weight.device;
         var (outputHeight, outputWidth) = (shape.OutputSize(height), shape.OutputSize(width));
-        var input = Draw(1, use.Images * height * width * shape.InputChannels, precision);
-        var weights = Draw(2, convolution.Weight.numel(), precision);
-        var outputGradient = Draw(3, use.InputGradient || use.WeightGradient ? use.Images * outputHeight * outputWidth * shape.OutputChannels : 0, precision);
-        var reference = new ConvolutionReference(shape, use.Images, height, width, input, weights, outputGradient);
-        var x = Place(input, use.Images, height, width, shape.InputChannels);
-        var g = outputGradient.Length == 0 ? null : Place(outputGradient, use.Images, outputHeight, outputWidth, shape.OutputChannels);
-        var w = Laid(tensor(weights).reshape(convolution.Weight.shape)).to(device);
+        var input = numbers.Of(1, use.Images * height * width * shape.InputChannels);
+        var weights = numbers.Of(2, convolution.Weight.numel());
+        var outputGradient = numbers.Of(3, use.InputGradient || use.WeightGradient ? use.Images * outputHeight * outputWidth * shape.OutputChannels : 0);
+        var reference = new ConvolutionReference(shape, use.Images, height, width, input.Values, weights.Values, outputGradient.Values);
+        var x = Place(input.Tensor, use.Images, height, width, shape.InputChannels);
+        var g = Place(outputGradient.Tensor, outputGradient.Tensor.numel() == 0 ? 0 : use.Images, outputHeight, outputWidth, shape.OutputChannels);
+        var w = Laid(weights.Tensor.reshape(convolution.Weight.shape)).to(device);
         var output = new Comparison(Positions(use.Images * outputHeight * outputWidth, shape.OutputChannels), All(reference.Output), reference.OutputTerms);
         var inputGradient = use.InputGradient
             ? new Comparison(Positions(use.Images * height * width, shape.InputChannels), All(reference.InputGradient), reference.InputGradientTerms)
@@ -159,8 +167,8 @@ public static class ConvolutionCheck
             shape, height, width, use, convolution.Way, output.Deviation(precision), inputGradient?.Deviation(precision), weightGradient?.Deviation(precision));
 
         // Images and activations come in the type that the layer before gives.
-        Tensor Place(float[] values, params long[] imagesByChannel) =>
-            Laid(tensor(values).reshape(imagesByChannel).permute(0, 3, 1, 2)).to(precision == Precision.BFloat16 ? bfloat16 : float32).to(device);
+        Tensor Place(Tensor values, params long[] imagesByChannel) =>
+            Laid(values.reshape(imagesByChannel).permute(0, 3, 1, 2)).to(precision == Precision.BFloat16 ? bfloat16 : float32).to(device);
 
         Tensor Laid(Tensor values) => channelsLast ? ChannelsLast.Of(values) : values.contiguous();
 
@@ -182,7 +190,7 @@ public static class ConvolutionCheck
                 return;
             }
 
-            var gradients = autograd.grad([result], sources, [g!]);
+            var gradients = autograd.grad([result], sources, [g]);
             inputGradient?.Add(gradients[0].permute(0, 2, 3, 1));
             weightGradient?.Add(gradients[^1]);
         }
@@ -209,29 +217,6 @@ public static class ConvolutionCheck
                 : throw new InputException(
                     $"On this machine libtorch computes the convolution {wrong.Shape} wrongly in every way that Pascl knows ({ConvolutionReport.Describe(wrong)}). "
                     + "Let the environment variable ONEDNN_MAX_CPU_ISA be AVX2 or SSE41, use another --precision, or let LIBTORCH_PATH name another libtorch 2.10.");
-        }
-    }
-
-    // Multiples of 2^-7 or 2^-10 in (-1, 1), by a hash of the place (SplitMix64's mixing), so that all cores can draw.
-    private static float[] Draw(ulong stream, long count, Precision precision)
-    {
-        const int Together = 1 << 16;
-        var values = new float[count];
-        var levels = precision == Precision.BFloat16 ? 1u << 7 : 1u << 10;
-        Parallel.For(0, (count + Together - 1) / Together, chunk => Fill(values, chunk * Together, Math.Min(count, (chunk + 1) * Together), stream << 56, levels));
-        return values;
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Fill(float[] values, long first, long end, ulong stream, uint levels)
-    {
-        for (var i = first; i < end; i++)
-        {
-            var mixed = (stream + (ulong)i + 1) * 0x9E3779B97F4A7C15;
-            mixed = (mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9;
-            mixed = (mixed ^ (mixed >> 27)) * 0x94D049BB133111EB;
-            var level = (int)(((mixed >> 32) * ((2 * levels) - 1)) >> 32) - (int)(levels - 1);
-            values[i] = (float)level / levels;
         }
     }
 
@@ -263,6 +248,61 @@ public static class ConvolutionCheck
 
         static long[] Ends(long channels) =>
             [.. Range(channels).Where(channel => channel == channels - 1 || Blocks.Any(block => channel % block == 0 || channel % block == block - 1))];
+    }
+
+    /// <summary>
+    /// The factors of all convolutions: multiples of 2^-7 or 2^-10 in (-1, 1), by a hash of the place (SplitMix64's mixing), so that all cores can draw. A stream is drawn
+    /// again only where a convolution needs more of it than those before.
+    /// </summary>
+    private sealed class Numbers(Precision precision) : IDisposable
+    {
+        private readonly Dictionary<ulong, (float[] Values, Tensor Tensor)> drawn = [];
+
+        /// <summary>Of the arithmetic that they are for.</summary>
+        public Precision Precision => precision;
+
+        /// <summary>The first numbers of a stream: an array that may have more, and a tensor that has as many, in the current dispose scope.</summary>
+        public (float[] Values, Tensor Tensor) Of(ulong stream, long count)
+        {
+            if (!drawn.TryGetValue(stream, out var numbers) || numbers.Values.Length < count)
+            {
+                numbers.Tensor?.Dispose();
+                var values = Draw(stream, count);
+                drawn[stream] = numbers = (values, tensor(values).DetachFromDisposeScope());
+            }
+
+            return (numbers.Values, numbers.Tensor.narrow(0, 0, count));
+        }
+
+        public void Dispose()
+        {
+            foreach (var (_, tensor) in drawn.Values)
+            {
+                tensor.Dispose();
+            }
+        }
+
+        private float[] Draw(ulong stream, long count)
+        {
+            const int Together = 1 << 16;
+            var values = new float[count];
+            var levels = precision == Precision.BFloat16 ? 1u << 7 : 1u << 10;
+            Parallel.For(0, (count + Together - 1) / Together, chunk => Fill(values, chunk * Together, Math.Min(count, (chunk + 1) * Together), stream << 56, levels));
+            return values;
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        private static void Fill(float[] values, long first, long end, ulong stream, uint levels)
+        {
+            for (var i = first; i < end; i++)
+            {
+                var mixed = (stream + (ulong)i + 1) * 0x9E3779B97F4A7C15;
+                mixed = (mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9;
+                mixed = (mixed ^ (mixed >> 27)) * 0x94D049BB133111EB;
+                var level = (int)(((mixed >> 32) * ((2 * levels) - 1)) >> 32) - (int)(levels - 1);
+                values[i] = (float)level / levels;
+            }
+        }
     }
 
     /// <summary>Some true values of one result, and the largest difference from them so far.</summary>

@@ -31,26 +31,6 @@ public sealed class NativeLibTorchTests
         });
     }
 
-    [Test]
-    public unsafe void a_large_block_is_no_mapping_of_its_own_once_freed_memory_is_kept()
-    {
-        if (!NativeLibrary.TryLoad("libc.so.6", out var library) || !NativeLibrary.TryGetExport(library, "mallopt", out _))
-        {
-            Assert.Ignore("the C library is not glibc");
-        }
-
-        Assert.That(FreedMemory.Keep(_ => null), Is.True);
-        var block = (nuint*)NativeMemory.Alloc(40 << 20); // above the largest threshold, 32 MiB
-        var isMapping = (block[-1] & 2) != 0; // IS_MMAPPED, in the word before a block
-        NativeMemory.Free(block);
-        Assert.That(isMapping, Is.False);
-    }
-
-    [TestCase("MALLOC_TRIM_THRESHOLD_")]
-    [TestCase("GLIBC_TUNABLES")]
-    public void what_the_user_set_for_the_c_library_stands(string variable) =>
-        Assert.That(FreedMemory.Keep(name => name == variable ? "1" : null), Is.False);
-
     [Long]
     [Test]
     public void a_copy_of_libtorch_named_by_the_variable_is_used_and_reported()
@@ -246,6 +226,40 @@ public sealed class WaitPolicyTests
             Assert.That(inForce, Has.All.Matches<string>(setting => error.Contains(setting, StringComparison.Ordinal)), error);
             Assert.That(output, Does.Match($@"waiting threads +{name}={value} \(set by the user\)"));
         });
+    }
+}
+
+/// <summary>What becomes of the memory that a step frees. Each case is a process of its own, because the tests' threads are not its main thread.</summary>
+[Platform("Linux")]
+public sealed class FreedMemoryTests
+{
+    private const string Doctor = "doctor --check-convolutions off";
+
+    [Test]
+    public void it_stays_with_the_process_where_the_main_thread_trains()
+    {
+        var (code, output, error) = PasclProgram.Run(Doctor);
+        Assert.That(code, Is.Zero, error);
+        Assert.That(output, Does.Match(@"freed memory +(kept by the process while it trains \(set by Pascl\)|left to the C library, which is not glibc|as \w+ says)"));
+    }
+
+    [TestCase("MALLOC_TRIM_THRESHOLD_", "131072")]
+    [TestCase("GLIBC_TUNABLES", "glibc.malloc.tcache_count=7")]
+    public void what_the_user_set_for_the_c_library_stands(string name, string value)
+    {
+        var (code, output, error) = PasclProgram.Run(Doctor, (name, value));
+        Assert.That(code, Is.Zero, error);
+        Assert.That(output, Does.Match($@"freed memory +as {name} says \(set by the user\)"));
+    }
+
+    [Test]
+    public unsafe void it_is_not_kept_by_a_thread_with_an_arena_of_its_own()
+    {
+        var block = (nuint*)NativeMemory.Alloc(1 << 16);
+        var isMain = (block[-1] & 4) == 0;
+        NativeMemory.Free(block);
+        Assume.That(isMain, Is.False, "with many threads, some share the main thread's");
+        Assert.That(FreedMemory.Keep(), Is.False);
     }
 }
 
