@@ -39,25 +39,25 @@ public sealed class JavaScriptSampleTests
     [TearDown]
     public void DeleteFolder() => folder.Dispose();
 
+    // In one test each: where Node lacks something, every case would be one more that is left out.
     [Test]
-    public void it_gives_the_scores_of_the_examples_for_every_variant_of_a_model(
-        [Values(
-            "", " --input float", " --without-threshold", " --quantise int8 --out MODEL", " --preprocess in-graph", " --preprocess in-graph --quantise int8 --out MODEL")] string options)
+    public void it_gives_the_scores_of_the_examples_for_every_variant_of_a_model()
     {
-        var model = Export(ImageGeometry.SmallImages, options);
-        var (code, output, error) = Start("score.js", model, "--examples");
-        Assert.That(code, Is.Zero, output + error);
-        Assert.That(output, Does.StartWith("10 examples: ").And.Contain("0 other decisions"));
-        Assert.That(Largest(output), Is.LessThan(1e-5), "the same bytes");
+        foreach (var options in (string[])
+            ["", " --input float", " --without-threshold", " --quantise int8 --out MODEL", " --preprocess in-graph", " --preprocess in-graph --quantise int8 --out MODEL"])
+        {
+            Assert.That(Examples(ImageGeometry.SmallImages, options), Does.StartWith("10 examples: ").And.Contain("0 other decisions"), options);
+        }
     }
 
     [Test]
-    public void it_resizes_for_photographs_too(
-        [Values(Interpolation.PillowBilinear, Interpolation.PillowBicubic)] Interpolation interpolation, [Values("", " --preprocess in-graph")] string options)
+    public void it_resizes_for_photographs_too()
     {
-        var (code, output, error) = Start("score.js", Export(new ImageGeometry(interpolation, 256.0 / 224), options), "--examples");
-        Assert.That(code, Is.Zero, output + error);
-        Assert.That(Largest(output), Is.LessThan(1e-5), "the same bytes");
+        foreach (var interpolation in (Interpolation[])[Interpolation.PillowBilinear, Interpolation.PillowBicubic])
+        {
+            Examples(new ImageGeometry(interpolation, 256.0 / 224), "");
+            Examples(new ImageGeometry(interpolation, 256.0 / 224), " --preprocess in-graph");
+        }
     }
 
     [Test]
@@ -67,6 +67,16 @@ public sealed class JavaScriptSampleTests
         Assert.That((code, error), Is.EqualTo((2, "Usage: node score.js MODEL IMAGE... or node score.js MODEL --examples\n")));
         (code, _, error) = Start("score.js", Export(ImageGeometry.SmallImages, ""), folder.Write("text.png", "no image"), "/no/such/image.png");
         Assert.That((code, error), Is.EqualTo((1, error)).And.Matches<(int, string)>(_ => error.Contains("text.png is no image: ") && error.Contains("image.png is no image: ENOENT")));
+    }
+
+    private string Examples(ImageGeometry geometry, string options)
+    {
+        DeleteFolder();
+        CreateFolder();
+        var (code, output, error) = Start("score.js", Export(geometry, options), "--examples");
+        Assert.That(code, Is.Zero, output + error);
+        Assert.That(Largest(output), Is.LessThan(1e-5), "the same bytes");
+        return output;
     }
 
     private static double Largest(string output) => double.Parse(output.Split("largest difference of a score ")[1].Split(',')[0]);

@@ -50,21 +50,26 @@ public sealed class PythonSampleTests
         }
     }
 
+    // In one test: where Python lacks something, every variant would be one more that is left out.
     [Test]
-    public void it_gives_the_scores_of_the_examples_and_says_which_file_is_no_image(
-        [Values("", " --input float", " --without-threshold", " --preprocess in-graph", " --quantise int8 --out MODEL")] string options)
+    public void it_gives_the_scores_of_the_examples_of_every_variant_and_says_which_file_is_no_image()
     {
         var python = PythonWith("import numpy, PIL, onnxruntime");
         OnnxLibrary.Require();
-        var run = DeployedRun.OfItsImages(folder, TinyTraining.Recipe with { Width = 4 }, new ScoreThreshold("msp", 0.95, 0.4, 100));
-        var model = Path.Combine(run, "model.onnx");
-        Assert.That(PasclProgram.Run($"export {run} --format onnx{options.Replace("MODEL", model, StringComparison.Ordinal)}").ExitCode, Is.Zero);
-        var (code, output, error) = Run(python, model, "--examples");
-        Assert.That(code, Is.Zero, error);
-        Assert.That(Encoding.UTF8.GetString(output), Does.StartWith("10 examples: ").And.Contain("0 other decisions"));
-        (code, _, error) = Run(python, model, folder.Write("text.png", "no image"));
-        Assert.That((code, error), Is.EqualTo((1, error)).And.Matches<(int, string)>(_ => error.Contains("text.png is no image", StringComparison.Ordinal)));
-        Assert.That(Run(python).Code, Is.EqualTo(2));
+        foreach (var options in (string[])["", " --input float", " --without-threshold", " --preprocess in-graph", " --quantise int8 --out MODEL"])
+        {
+            DeleteFolder();
+            CreateFolder();
+            var run = DeployedRun.OfItsImages(folder, TinyTraining.Recipe with { Width = 4 }, new ScoreThreshold("msp", 0.95, 0.4, 100));
+            var model = Path.Combine(run, "model.onnx");
+            Assert.That(PasclProgram.Run($"export {run} --format onnx{options.Replace("MODEL", model, StringComparison.Ordinal)}").ExitCode, Is.Zero);
+            var (code, output, error) = Run(python, model, "--examples");
+            Assert.That(code, Is.Zero, error);
+            Assert.That(Encoding.UTF8.GetString(output), Does.StartWith("10 examples: ").And.Contain("0 other decisions"), options);
+            (code, _, error) = Run(python, model, folder.Write("text.png", "no image"));
+            Assert.That((code, error), Is.EqualTo((1, error)).And.Matches<(int, string)>(_ => error.Contains("text.png is no image", StringComparison.Ordinal)));
+            Assert.That(Run(python).Code, Is.EqualTo(2));
+        }
     }
 
     // What stands for ONNX Runtime says whether it was given the picture as it is.
