@@ -270,16 +270,13 @@ internal static partial class WaitPolicy
 
 /// <summary>
 /// Memory that a training step frees stays with the process for the next step. By itself the C library gives every block above 32 MiB back to the system, and the next
-/// step asks for it anew: the system then clears it page by page, a quarter of the processor time of a step at width 16 (RESULTS.md).
+/// step asks for it anew: the system then clears it page by page, a tenth of the time of a step at width 16 and more beside other work (RESULTS.md).
 /// </summary>
 internal static unsafe partial class FreedMemory
 {
     // M_TRIM_THRESHOLD and M_MMAP_MAX of glibc's malloc.h; -1 is no limit.
     private const int TrimThreshold = -1;
     private const int MostMappings = -4;
-
-    /// <summary>NON_MAIN_ARENA, in the word before a block.</summary>
-    private const nuint IsOfAnArena = 4;
 
     /// <summary>What people set who want it otherwise.</summary>
     private static readonly string[] variables = ["GLIBC_TUNABLES", "MALLOC_MMAP_MAX_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"];
@@ -288,7 +285,7 @@ internal static unsafe partial class FreedMemory
     public static string Status => Obstacle() ?? "kept by the process while it trains (set by Pascl)";
 
     /// <summary>
-    /// Keeps it from now on, where the calling thread, which is to train, allocates in the heap that grows as a whole: that of the program's main thread. The arenas of
+    /// Keeps it from now on, where the calling thread, which is to train, is the program's main thread: that allocates in the heap that grows as a whole. The arenas of
     /// other threads consist of pieces of 64 MiB, in which large blocks that were freed are often not found again.
     /// </summary>
     /// <returns>Whether it is kept.</returns>
@@ -303,7 +300,7 @@ internal static unsafe partial class FreedMemory
     private static string? Obstacle() =>
         variables.FirstOrDefault(name => Environment.GetEnvironmentVariable(name) is not null) is { } variable ? $"as {variable} says (set by the user)"
         : Option() == 0 ? "left to the C library, which is not glibc"
-        : IsInArena() ? "given back to the system, because this is not the main thread"
+        : ThreadId() != Environment.ProcessId ? "given back to the system, because this is not the main thread"
         : null;
 
     private static bool Set(int option, int value) => ((delegate* unmanaged<int, int, int>)Option())(option, value) == 1;
@@ -311,13 +308,8 @@ internal static unsafe partial class FreedMemory
     private static nint Option() =>
         OperatingSystem.IsLinux() && NativeLibrary.TryLoad("libc.so.6", out var library) && NativeLibrary.TryGetExport(library, "mallopt", out var set) ? set : 0;
 
-    private static bool IsInArena()
-    {
-        var block = (nuint*)NativeMemory.Alloc(1 << 16); // below every threshold, so no mapping of its own
-        var word = block[-1];
-        NativeMemory.Free(block);
-        return (word & IsOfAnArena) != 0;
-    }
+    [LibraryImport("libc", EntryPoint = "gettid")]
+    private static partial int ThreadId();
 
     [LibraryImport("libc", EntryPoint = "malloc_trim")]
     private static partial int Trim(nuint keep);

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Pascl.Benchmarks.Measuring;
 using Pascl.Training.Interop;
 using static TorchSharp.torch;
 
@@ -140,7 +141,8 @@ public sealed class KernelFunctionTests
     {
         using var scope = NewDisposeScope();
 
-        // 33 MiB each: above the limit from which the C library returns freed memory to the system, so that resident memory counts tensors.
+        // 33 MiB each: above the limit from which the C library returns freed memory to the system, so that resident memory counts tensors. A training in this process before may have ended that.
+        ResidentMemory.GiveFreedBlocksBack();
         var (x, w) = (rand(33, 512, 512).requires_grad_(), rand(33, 512, 512).requires_grad_());
         Repeat(x, w, 1);
         var bytes = Resident();
