@@ -13,7 +13,7 @@ namespace Pascl.Training;
 /// <summary>The steps of one phase: batch, model, loss, gradients, optimiser. <see cref="Trainer"/> runs them, and <c>profile</c> measures them.</summary>
 internal sealed class TrainingSteps : IDisposable
 {
-    // Often enough that memory stays near what a step needs; the step after it, which is slower by a quarter, does not count.
+    // Often enough that memory stays near what a step needs; the one step after it has its memory cleared anew.
     private const int StepsBetweenGivingBack = 16;
 
     private readonly DualBranchNetwork model;

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
+using Pascl.Training.Interop;
 
 namespace Pascl.Benchmarks.Measuring;
 
@@ -29,7 +30,7 @@ internal static partial class ResidentMemory
     public static long StartAgain()
     {
         GC.Collect();
-        _ = Trim(0);
+        FreedMemory.GiveBack();
         File.WriteAllText(ClearReferences, ResetPeak);
         return Current;
     }
@@ -43,7 +44,7 @@ internal static partial class ResidentMemory
         _ = Set(MappingThreshold, 32 << 20);
         _ = Set(TrimThreshold, 64 << 20);
         _ = Set(MostMappings, 65536);
-        _ = Trim(0);
+        FreedMemory.GiveBack();
     }
 
     private static long Read(string file, string name)
@@ -54,7 +55,4 @@ internal static partial class ResidentMemory
 
     [LibraryImport("libc", EntryPoint = "mallopt")]
     private static partial int Set(int parameter, int value);
-
-    [LibraryImport("libc", EntryPoint = "malloc_trim")]
-    private static partial int Trim(nuint keep);
 }

@@ -292,7 +292,7 @@ internal static unsafe partial class FreedMemory
     public static bool Keep() => Obstacle() is null && Set(MostMappings, 0) && Set(TrimThreshold, -1);
 
     /// <summary>
-    /// Gives what is free at the moment back after all. Between two calls the heap grows: freed blocks fall into pieces that the next large block does not fit in, because
+    /// Gives what is free at the moment back. While it is kept, the heap grows between two calls: freed blocks fall into pieces that the next large block does not fit in, because
     /// libtorch asks for aligned ones.
     /// </summary>
     public static void GiveBack() => _ = Trim(0);
