@@ -190,15 +190,15 @@ internal static class ChromeTrace
         private void Span(string name, long start, long end, int thread)
         {
             Begin("X", name, thread);
-            json.WriteNumber("ts", Microseconds(origin, start));
-            json.WriteNumber("dur", Microseconds(start, end));
+            json.WriteNumber("ts", Microseconds(start));
+            json.WriteNumber("dur", Microseconds(end) - Microseconds(start));
             json.WriteEndObject();
         }
 
         private void Instant(string name, long time, int thread)
         {
             Begin("i", name, thread);
-            json.WriteNumber("ts", Microseconds(origin, time));
+            json.WriteNumber("ts", Microseconds(time));
             json.WriteString("s", "t");
             json.WriteEndObject();
         }
@@ -221,7 +221,8 @@ internal static class ChromeTrace
             json.WriteNumber("tid", thread);
         }
 
-        private static double Microseconds(long from, long to) => Stopwatch.GetElapsedTime(from, to).TotalMicroseconds;
+        // To the nanosecond and in decimals, so that one span ends exactly where the next begins.
+        private decimal Microseconds(long time) => Math.Round((time - origin) * 1_000_000m / Stopwatch.Frequency, 3);
     }
 }
 
