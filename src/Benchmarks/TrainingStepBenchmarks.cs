@@ -99,7 +99,7 @@ public class TrainingStepBenchmarks : IDisposable
     [Benchmark]
     public float Float32() => single.Run();
 
-    /// <summary>The same with 1x1 convolutions (shortcuts, bottlenecks) by libtorch's convolution instead of matrix products: what the product costs or brings.</summary>
+    /// <summary>The same with strided 1x1 convolutions (shortcuts) by libtorch's convolution instead of matrix products: what the product costs or brings.</summary>
     [Benchmark]
     public float PointwiseByLibrary() => pointwiseByLibrary.Run();
 

@@ -85,15 +85,17 @@ public sealed class TrainerTests
             Assert.That(EarlyStopping.IsOver(history, "first", null) || EarlyStopping.IsOver(history, "second", 1), Is.False);
         }
 
-        var recipe = TinyTraining.Recipe with { Patience = 1, Data = TinyTraining.Recipe.Data with { ValidationFraction = 0.2 }, Representation = TinyTraining.Recipe.Representation with { Epochs = 8 } };
-        var (data, first) = (TrainingDataReader.Read(recipe), 0);
+        // An accuracy of n images cannot rise more than n times in a row.
+        const int HeldOut = 12;
+        var recipe = TinyTraining.Recipe with { Patience = 1, Representation = TinyTraining.Recipe.Representation with { Epochs = HeldOut + 2 } };
+        var (data, first) = (TinyTraining.Few with { Validation = TinyTraining.Data.Training.Select(Enumerable.Range(0, HeldOut)) }, 0);
         using (var folder = RunFolder.Create("patient", Path.Combine(parent.Path, "patient")))
         {
             using var trainer = new Trainer(recipe, data, folder);
             trainer.Run();
             first = trainer.History.Count(epoch => epoch.Phase == TrainingPhase.RepresentationName);
-            Assert.That(first, Is.LessThan(8).And.GreaterThan(1));
-            Assert.That(trainer.IsFinished);
+            var over = Enumerable.Range(1, HeldOut + 2).First(epochs => EarlyStopping.IsOver(trainer.History.Take(epochs), TrainingPhase.RepresentationName, 1));
+            Assert.That((first, trainer.IsFinished), Is.EqualTo((over, true)));
         }
 
         using var again = RunFolder.Resume(Path.Combine(parent.Path, "patient"));

@@ -39,12 +39,12 @@ internal sealed class PlainTrainingStep : IDisposable
         ConvolutionCheck.Judge(model, images.shape[2], images.shape[3], new ConvolutionUse("plain", images.shape[0], InputGradient: true, WeightGradient: true));
 
     /// <summary>
-    /// Computes 1x1 convolutions, which the network makes matrix products of, by libtorch's convolution, except of fewer than 16 channels: oneDNN up to 3.7 writes outside
+    /// Computes strided 1x1 convolutions, which the network makes matrix products of, by libtorch's convolution, except of fewer than 16 channels: oneDNN up to 3.7 writes outside
     /// its memory there (github.com/uxlfoundation/oneDNN/issues/6035).
     /// </summary>
     public static void ComputePointwiseByLibrary(DualBranchNetwork model)
     {
-        foreach (var convolution in model.modules().OfType<Convolution>().Where(convolution => convolution.Shape is { Kernel: 1, InputChannels: >= 16 }))
+        foreach (var convolution in model.modules().OfType<Convolution>().Where(convolution => convolution.Shape is { Kernel: 1, Stride: > 1, InputChannels: >= 16 }))
         {
             convolution.Compute = (_, input, weights) => functional.conv2d(input, weights, strides: [convolution.Shape.Stride, convolution.Shape.Stride]);
         }

@@ -24,7 +24,7 @@ internal sealed class TrainingStepRun : IDisposable
     /// <summary>Builds the network and enters the phase.</summary>
     /// <param name="workload">Sizes.</param>
     /// <param name="precision">Of the convolutions.</param>
-    /// <param name="pointwiseByLibrary">Computes 1x1 convolutions, which are matrix products in <c>train</c>, by libtorch's convolution.</param>
+    /// <param name="pointwiseByLibrary">Computes strided 1x1 convolutions, which are matrix products in <c>train</c>, by libtorch's convolution.</param>
     public TrainingStepRun(StepWorkload workload, Precision precision, bool pointwiseByLibrary = false)
     {
         var recipe = Recipe(workload, precision);

@@ -151,7 +151,7 @@ internal static class ConvolutionDoctor
         return ExitCode.Done;
     }
 
-    // The networks' own in the ways that they are computed, then what others have: strided 1x1 and grouped convolutions of libtorch.
+    // The networks' own in the ways that they are computed, then what others have: 1x1 and grouped convolutions of libtorch.
     private static IEnumerable<(ConvolutionShape Shape, long Size, ConvolutionWay Way, Precision Precision)> Cases()
     {
         foreach (var precision in Precisions())
@@ -167,6 +167,7 @@ internal static class ConvolutionDoctor
 
             foreach (var width in Widths)
             {
+                yield return (new ConvolutionShape(width, 4 * width, Kernel: 1), Size, ConvolutionWay.Library, precision);
                 yield return (new ConvolutionShape(width, 2 * width, Kernel: 1, Stride: 2), Size, ConvolutionWay.Library, precision);
                 yield return (new ConvolutionShape(4 * width, 4 * width, Kernel: 3, Stride: 2, Groups: width), Size / 4, ConvolutionWay.Library, precision);
                 yield return (new ConvolutionShape(4 * width, 4 * width, Kernel: 3, Stride: 1, Groups: 4 * width), Size / 4, ConvolutionWay.Library, precision);

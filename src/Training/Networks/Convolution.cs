@@ -42,8 +42,8 @@ public sealed record ConvolutionShape(long InputChannels, long OutputChannels, l
 /// Its entry of <c>state_dict</c> is <c>weight</c>, (output channels, input channels / groups, kernel, kernel), as in PyTorch's <c>Conv2d</c>.
 /// </summary>
 /// <remarks>
-/// A 1x1 convolution is always a matrix product: with channels last that is one product of the library for matrices, as fast, and the strided primitive of oneDNN up
-/// to 3.7 writes outside its memory for fewer than 16 input channels (github.com/uxlfoundation/oneDNN/issues/6035).
+/// A strided 1x1 convolution is always a matrix product of the positions that it visits: as fast with channels last, and the primitive of oneDNN up to 3.7 writes outside
+/// its memory for fewer than 16 input channels (github.com/uxlfoundation/oneDNN/issues/6035).
 /// </remarks>
 public sealed class Convolution : Module<Tensor, Tensor>
 {
@@ -54,7 +54,7 @@ public sealed class Convolution : Module<Tensor, Tensor>
         : base(nameof(Convolution))
     {
         Shape = shape;
-        Way = IsPointwise ? ConvolutionWay.MatrixProduct : ConvolutionWay.Library;
+        Way = IsPointwise && shape.Stride > 1 ? ConvolutionWay.MatrixProduct : ConvolutionWay.Library;
         weight = Parameter(zeros(shape.OutputChannels, shape.InputChannels / shape.Groups, shape.Kernel, shape.Kernel));
         weight.DetachFromDisposeScope();
         Compute = (way, input, weights) => way == ConvolutionWay.Library ? LibraryConvolution(input, weights)
