@@ -3,6 +3,7 @@ using Pascl.Training.Checkpoints;
 using Pascl.Training.Data;
 using Pascl.Training.Devices;
 using Pascl.Training.Evaluation;
+using Pascl.Training.Interop;
 using Pascl.Training.Methods;
 using Pascl.Training.Networks;
 using Pascl.Training.Profiling;
@@ -167,6 +168,7 @@ public sealed class Trainer : IDisposable
         if (Convolutions is null)
         {
             using var mark = folder.Mark("the check of its convolutions");
+            FreedMemory.Keep();
             var training = phases[position.Phase..].Where(phase => phase.Settings.Epochs > 0).Select(phase => phase.Convolutions);
             var evaluation = ConvolutionUse.Evaluation([data.Test, .. data.OutOfDistribution, .. data.Validation is { } held ? [held] : Array.Empty<ImageSet>()], Predictions.UsualBatchSize);
             Convolutions = ConvolutionCheck.Run(Model, data.Training.Height, data.Training.Width, [.. training, .. evaluation]);

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Runtime.CompilerServices;
 using Pascl.Training.Data;
 using Pascl.Training.Devices;
 using static TorchSharp.torch;
@@ -14,6 +13,22 @@ namespace Pascl.Training.Networks;
 /// <param name="WeightGradient">Whether the convolutions are trained.</param>
 public sealed record ConvolutionUse(string Name, long Images, bool ImageGradient = false, bool InputGradient = false, bool WeightGradient = false)
 {
+    /// <summary>Those that compute something that no other does: a convolution does not know what its values are for.</summary>
+    internal static ConvolutionUse[] WithoutCovered(IEnumerable<ConvolutionUse> uses)
+    {
+        List<ConvolutionUse> kept = [];
+        foreach (var use in uses.Where(use => !kept.Exists(other => Covers(other, use))))
+        {
+            kept.RemoveAll(other => Covers(use, other));
+            kept.Add(use);
+        }
+
+        return [.. kept];
+
+        static bool Covers(ConvolutionUse one, ConvolutionUse other) =>
+            one.Images == other.Images && (one.InputGradient || !other.InputGradient) && (one.WeightGradient || !other.WeightGradient);
+    }
+
     /// <summary>The batches of an evaluation; with <paramref name="imageGradient"/> also those of a score that moves the images along their gradients.</summary>
     internal static IEnumerable<ConvolutionUse> Evaluation(IEnumerable<ImageSet> sets, int batchSize, bool imageGradient = false) =>
         EvaluationBatches.Sizes(sets, batchSize).Select(images => new ConvolutionUse("evaluation", images, imageGradient));
@@ -95,14 +110,14 @@ public static class ConvolutionCheck
 
         var images = visited[0].Convolution;
         var channelsLast = ChannelsLast.IsLayoutOf(images.Weight);
-        using var numbers = new Numbers(network.Precision);
+        using var factors = new ConvolutionFactors(network.Precision);
         foreach (var group in visited.GroupBy(place => (place.Convolution.Shape, place.Height, place.Width)))
         {
             var convolution = group.First().Convolution;
             var isBehindAnother = group.Any(place => place.Convolution != images);
-            var needed = uses.Select(use => use with { InputGradient = use.ImageGradient || (use.InputGradient && isBehindAnother) }).Distinct();
+            var needed = uses.Select(use => use with { InputGradient = use.ImageGradient || (use.InputGradient && isBehindAnother) });
             results.AddRange(CheckWays(
-                convolution, use => Measure(convolution, group.Key.Height, group.Key.Width, use, numbers, channelsLast), [.. needed]));
+                convolution, use => Measure(convolution, group.Key.Height, group.Key.Width, use, factors, channelsLast), ConvolutionUse.WithoutCovered(needed)));
             foreach (var (other, _, _) in group)
             {
                 other.Way = convolution.Way;
@@ -121,8 +136,8 @@ public static class ConvolutionCheck
     {
         var visited = network.Convolutions(height, width).DistinctBy(place => (place.Convolution.Shape, place.Height, place.Width)).ToArray();
         var channelsLast = ChannelsLast.IsLayoutOf(visited[0].Convolution.Weight);
-        using var numbers = new Numbers(network.Precision);
-        return new ConvolutionReport([.. visited.Select(place => Measure(place.Convolution, place.Height, place.Width, use, numbers, channelsLast))]);
+        using var factors = new ConvolutionFactors(network.Precision);
+        return new ConvolutionReport([.. visited.Select(place => Measure(place.Convolution, place.Height, place.Width, use, factors, channelsLast))]);
     }
 
     /// <summary>Compares one convolution as it is computed on the device of its weights.</summary>
@@ -135,20 +150,18 @@ public static class ConvolutionCheck
     public static ConvolutionResult Measure(
         Convolution convolution, long height, long width, ConvolutionUse use, Precision precision, bool channelsLast = true)
     {
-        using var numbers = new Numbers(precision);
-        return Measure(convolution, height, width, use, numbers, channelsLast);
+        using var factors = new ConvolutionFactors(precision);
+        return Measure(convolution, height, width, use, factors, channelsLast);
     }
 
-    private static ConvolutionResult Measure(Convolution convolution, long height, long width, ConvolutionUse use, Numbers numbers, bool channelsLast)
+    private static ConvolutionResult Measure(Convolution convolution, long height, long width, ConvolutionUse use, ConvolutionFactors factors, bool channelsLast)
     {
         using var scope = NewDisposeScope();
-        var precision = numbers.Precision;
-        var shape = convolution.Shape;
-        var device = convolution.Weight.device;
+        var (precision, shape, device) = (factors.Precision, convolution.Shape, convolution.Weight.device);
         var (outputHeight, outputWidth) = (shape.OutputSize(height), shape.OutputSize(width));
-        var input = numbers.Of(1, use.Images * height * width * shape.InputChannels);
-        var weights = numbers.Of(2, convolution.Weight.numel());
-        var outputGradient = numbers.Of(3, use.InputGradient || use.WeightGradient ? use.Images * outputHeight * outputWidth * shape.OutputChannels : 0);
+        var input = factors.Of(1, use.Images * height * width * shape.InputChannels);
+        var weights = factors.Of(2, convolution.Weight.numel());
+        var outputGradient = factors.Of(3, use.InputGradient || use.WeightGradient ? use.Images * outputHeight * outputWidth * shape.OutputChannels : 0);
         var reference = new ConvolutionReference(shape, use.Images, height, width, input.Values, weights.Values, outputGradient.Values);
         var x = Place(input.Tensor, use.Images, height, width, shape.InputChannels);
         var g = Place(outputGradient.Tensor, outputGradient.Tensor.numel() == 0 ? 0 : use.Images, outputHeight, outputWidth, shape.OutputChannels);
@@ -248,61 +261,6 @@ public static class ConvolutionCheck
 
         static long[] Ends(long channels) =>
             [.. Range(channels).Where(channel => channel == channels - 1 || Blocks.Any(block => channel % block == 0 || channel % block == block - 1))];
-    }
-
-    /// <summary>
-    /// The factors of all convolutions: multiples of 2^-7 or 2^-10 in (-1, 1), by a hash of the place (SplitMix64's mixing), so that all cores can draw. A stream is drawn
-    /// again only where a convolution needs more of it than those before.
-    /// </summary>
-    private sealed class Numbers(Precision precision) : IDisposable
-    {
-        private readonly Dictionary<ulong, (float[] Values, Tensor Tensor)> drawn = [];
-
-        /// <summary>Of the arithmetic that they are for.</summary>
-        public Precision Precision => precision;
-
-        /// <summary>The first numbers of a stream: an array that may have more, and a tensor that has as many, in the current dispose scope.</summary>
-        public (float[] Values, Tensor Tensor) Of(ulong stream, long count)
-        {
-            if (!drawn.TryGetValue(stream, out var numbers) || numbers.Values.Length < count)
-            {
-                numbers.Tensor?.Dispose();
-                var values = Draw(stream, count);
-                drawn[stream] = numbers = (values, tensor(values).DetachFromDisposeScope());
-            }
-
-            return (numbers.Values, numbers.Tensor.narrow(0, 0, count));
-        }
-
-        public void Dispose()
-        {
-            foreach (var (_, tensor) in drawn.Values)
-            {
-                tensor.Dispose();
-            }
-        }
-
-        private float[] Draw(ulong stream, long count)
-        {
-            const int Together = 1 << 16;
-            var values = new float[count];
-            var levels = precision == Precision.BFloat16 ? 1u << 7 : 1u << 10;
-            Parallel.For(0, (count + Together - 1) / Together, chunk => Fill(values, chunk * Together, Math.Min(count, (chunk + 1) * Together), stream << 56, levels));
-            return values;
-        }
-
-        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        private static void Fill(float[] values, long first, long end, ulong stream, uint levels)
-        {
-            for (var i = first; i < end; i++)
-            {
-                var mixed = (stream + (ulong)i + 1) * 0x9E3779B97F4A7C15;
-                mixed = (mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9;
-                mixed = (mixed ^ (mixed >> 27)) * 0x94D049BB133111EB;
-                var level = (int)(((mixed >> 32) * ((2 * levels) - 1)) >> 32) - (int)(levels - 1);
-                values[i] = (float)level / levels;
-            }
-        }
     }
 
     /// <summary>Some true values of one result, and the largest difference from them so far.</summary>

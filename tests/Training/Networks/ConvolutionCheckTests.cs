@@ -131,6 +131,18 @@ public sealed class ConvolutionCheckTests
 
     // A network of three channels has two convolutions of one shape, and the images' own needs no gradient.
     [Test]
+    public void a_batch_whose_values_another_use_computes_too_is_checked_once()
+    {
+        ConvolutionUse training = new("training", 3, InputGradient: true, WeightGradient: true), other = new("finetuning", 5, InputGradient: true);
+        ConvolutionUse[] covered = [new("evaluation", 3), new("frozen", 3), new("again", 5, InputGradient: true)];
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(ConvolutionUse.WithoutCovered([.. covered[..2], training, other, .. covered]), Is.EquivalentTo([training, other]));
+            Assert.That(ConvolutionUse.WithoutCovered([new("a", 3, InputGradient: true), new("b", 3, WeightGradient: true), new("c", 4)]), Has.Length.EqualTo(3));
+        }
+    }
+
+    [Test]
     public void every_use_of_every_distinct_convolution_is_checked_once([Values(3, 4)] int width)
     {
         using var network = new DualBranchResNet(ResNetDepth.ResNet18, 3, width);
