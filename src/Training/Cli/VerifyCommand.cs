@@ -67,6 +67,12 @@ internal static class VerifyCommand
                     $"{folder.Root} has another recipe: {string.Join(", ", differences.Take(MostDifferences))}{(differences.Count > MostDifferences ? $", and {differences.Count - MostDifferences} more" : "")}.");
             }
 
+            if (expected.Data is { } images && folder.ReadProvenance()?.Data is { } own && !own.IsSameAs(images))
+            {
+                string[] sets = [.. own.Differences(images).Select(pair => pair.Here.Set)];
+                Console.WriteLine($"{folder.Root} was trained or tested on other images ({(sets.Length > 0 ? string.Join(", ", sets) : "other files or another split")}): {own} instead of {images}.");
+            }
+
             Console.WriteLine($"{folder.Root}: {verification.Sentence()}");
             passed &= verification.Passed;
         }
@@ -80,7 +86,7 @@ internal static class VerifyCommand
     /// </summary>
     public static void WriteOf(RunFolder folder, Recipe recipe)
     {
-        if (folder.IsWritten && Expectations.OfPreset(recipe.Preset) is { } expected && expected.IsOf(recipe))
+        if (folder.IsWritten && Expectations.OfPreset(recipe.Preset) is { } expected && expected.IsOf(recipe, folder.ReadProvenance()?.Data))
         {
             var verification = Verification.Of(RunNumbers.Of(folder), expected);
             Console.WriteLine($"{(verification.Passed ? "Verified" : "Not verified")}: {verification.Sentence()}");

@@ -123,6 +123,9 @@ public sealed record DataFingerprint(int Training, int Validation, int Test, int
     /// <summary>Whether two fingerprints are of the same files in the same split, whatever their pixels.</summary>
     public bool HasFilesOf(DataFingerprint other) => (this with { Sets = [], Lists = [] }) == (other with { Sets = [], Lists = [] });
 
+    /// <summary>Whether two fingerprints are of the same images by everything that is known of both.</summary>
+    public bool IsSameAs(DataFingerprint other) => HasFilesOf(other) && !Differences(other).Any();
+
     /// <summary>The sets that both know and that have other pixels or labels, or another number of images, in the one than in the other.</summary>
     public IEnumerable<(SetFingerprint Here, SetFingerprint There)> Differences(DataFingerprint other) =>
         from set in Sets

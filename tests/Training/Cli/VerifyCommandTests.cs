@@ -1,7 +1,9 @@
 using Pascl.Tests.Training.Evaluation;
 using Pascl.Training;
 using Pascl.Training.Cli;
+using Pascl.Training.Data;
 using Pascl.Training.Recipes;
+using Pascl.Training.Reporting.Verification;
 
 namespace Pascl.Tests.Training.Cli;
 
@@ -86,6 +88,25 @@ public sealed class VerifyCommandTests
     }
 
     [Test]
+    public void runs_on_files_are_expected_to_have_the_same_images()
+    {
+        var path = Path.Combine(folder.Path, "photographs.json");
+        string[] seeds = [OnFiles("seed-0", "a"), OnFiles("seed-1", "a")];
+        var (code, _, error) = InProcess.Run($"verify {string.Join(' ', seeds)} --write {path}");
+        Assert.That((code, error), Is.EqualTo((0, "")));
+        var other = OnFiles("seed-2", "b");
+        var (expected, recipe) = (Expectations.Read(path), RecipeFile.Read(RunFolder.At(seeds[0]).Recipe));
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(InProcess.Run($"verify {seeds[1]} --expected {path}").Output, Does.Not.Contain("other images"));
+            Assert.That(InProcess.Run($"verify {other} --expected {path}").Output, Does.Contain($"{other} was trained or tested on other images (training): 9 training"));
+            Assert.That(expected.IsOf(recipe, Images("a")));
+            Assert.That(expected.IsOf(recipe, Images("b")) || expected.IsOf(recipe, null), Is.False);
+            Refused($"verify {seeds[0]} {other} --write {path}.new", seeds[0], other, "other images");
+        }
+    }
+
+    [Test]
     [Long]
     [Platform("Linux")]
     public void the_quickstart_is_verified_at_its_end()
@@ -103,6 +124,24 @@ public sealed class VerifyCommandTests
     }
 
     private string At(string name) => Path.Combine(folder.Path, name);
+
+    private static DataFingerprint Images(string pixels) => new(9, 0, 4, 2, "f", 0) { Sets = [new SetFingerprint(SetFingerprint.Training, 9, pixels)] };
+
+    // A trained run that says to be of images in files.
+    private string OnFiles(string run, string pixels)
+    {
+        var (from, to) = (RunFolder.At(At(run)), At($"{run}-{pixels}"));
+        Directory.CreateDirectory(to);
+        foreach (var file in (string[])[from.Checkpoint, from.Report])
+        {
+            File.Copy(file, Path.Combine(to, Path.GetFileName(file)));
+        }
+
+        var recipe = RecipeFile.Read(from.Recipe);
+        File.WriteAllText(RunFolder.At(to).Recipe, RecipeFile.Write(recipe with { Data = recipe.Data with { InDistribution = "photographs" } }));
+        RunFolder.At(to).WriteProvenance(Provenance.Now(Images(pixels), [], null));
+        return to;
+    }
 
     // Trained for real; the report is a made-up one, which no seed changes.
     private string Train(string name, int seed, double learningRate = 3e-3, string preset = "quickstart")

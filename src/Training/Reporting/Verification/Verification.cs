@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Pascl.Training.Checkpoints;
+using Pascl.Training.Data;
 using Pascl.Training.Evaluation;
 using Pascl.Training.Recipes;
 using Pascl.Training.Reporting.Comparison;
@@ -108,6 +109,9 @@ public sealed record Expectations
     /// <summary>The recipe of the runs without seed, places and machine.</summary>
     public required JsonElement Recipe { get; init; }
 
+    /// <summary>The images of the runs; null where each seed drew its own.</summary>
+    public DataFingerprint? Data { get; init; }
+
     /// <summary>By number: mean, and standard deviation of the sample (divisor n - 1).</summary>
     public required OrderedDictionary<string, double[]> Numbers { get; init; }
 
@@ -116,7 +120,7 @@ public sealed record Expectations
     public int Count => Seeds.Length;
 
     /// <summary>Measures finished runs that differ by their seeds alone.</summary>
-    /// <exception cref="InputException">They are fewer than two, or of several recipes, or not finished.</exception>
+    /// <exception cref="InputException">They are fewer than two, or of several recipes or images, or not finished.</exception>
     internal static Expectations Of(IReadOnlyList<string> folders)
     {
         if (folders.Count < 2)
@@ -142,12 +146,20 @@ public sealed record Expectations
             }
         }
 
+        var recipe = RecipeFile.Read(RunFolder.At(runs[0].Folder).Recipe);
+        var data = recipe.Data.InDistribution is null ? null : runs[0].Data;
+        if (data is not null && runs.FirstOrDefault(run => run.Data is { } own && !own.IsSameAs(data)) is { } other)
+        {
+            throw new InputException($"{runs[0].Folder} and {other.Folder} were trained or tested on other images, {data} and {other.Data}, so they have no mean.");
+        }
+
         var provenance = RunFolder.At(runs[0].Folder).ReadProvenance();
         return new Expectations
         {
             Pascl = $"{provenance?.PasclVersion ?? "unknown"} {provenance?.PasclCommit ?? "unknown"}",
             Seeds = [.. methods[0].Seeds],
-            Recipe = JsonSerializer.Deserialize<JsonElement>(RecipeFile.Write(ComparedMethod.WithoutSeed(RecipeFile.Read(RunFolder.At(runs[0].Folder).Recipe)))),
+            Recipe = JsonSerializer.Deserialize<JsonElement>(RecipeFile.Write(ComparedMethod.WithoutSeed(recipe))),
+            Data = data,
             Numbers = new(numbers[0].Keys.Select(name =>
             {
                 var summary = new Summary([.. numbers.Select(own => own[name])]);
@@ -179,9 +191,11 @@ public sealed record Expectations
     /// <exception cref="InputException">It cannot be written.</exception>
     internal void Write(string path) => ReportJson.Write(path, this);
 
-    /// <summary>Whether a run of a recipe on the built-in images is to come to these numbers.</summary>
-    internal bool IsOf(Recipe recipe) =>
-        recipe.Data is { InDistribution: null, Outliers: null, OutOfDistribution.Count: 0 } && Differences(recipe).Count == 0;
+    /// <summary>Whether a run of a recipe is to come to these numbers: on the same images, or on built-in ones where each seed draws its own.</summary>
+    /// <param name="recipe">The recipe.</param>
+    /// <param name="data">The run's images; null where they are not known.</param>
+    internal bool IsOf(Recipe recipe, DataFingerprint? data) => Differences(recipe).Count == 0
+        && (Data is null ? recipe.Data is { InDistribution: null, Outliers: null, OutOfDistribution.Count: 0 } : data is not null && Data.IsSameAs(data));
 
     /// <summary>The values in which a recipe is another one, as sentences have them.</summary>
     internal IReadOnlyList<string> Differences(Recipe recipe)
