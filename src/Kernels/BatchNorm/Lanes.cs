@@ -40,7 +40,6 @@ internal interface ILanes<TSelf>
     /// </summary>
     static abstract TSelf Pass(TSelf values, TSelf gates);
 
-    /// <summary>Their sum.</summary>
     float Sum();
 
     /// <summary>One of them.</summary>

@@ -180,10 +180,8 @@ internal sealed class PtxBlock
     /// <summary>Row by row.</summary>
     public int Number { get; }
 
-    /// <summary>Its warps.</summary>
     public PtxWarp[] Warps { get; }
 
-    /// <summary>Its shared memory.</summary>
     public PtxSharedMemory Shared { get; }
 
     /// <summary>Lets all threads pass a barrier once all have come, and finds those that never will.</summary>

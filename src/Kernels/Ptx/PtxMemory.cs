@@ -140,7 +140,6 @@ internal sealed class PtxSharedMemory
         InFlight,
     }
 
-    /// <summary>The bytes.</summary>
     public Span<byte> At(long address, int count) => bytes.AsSpan((int)address, count);
 
     /// <summary>Checks an access of a thread.</summary>

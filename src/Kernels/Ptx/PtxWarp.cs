@@ -47,7 +47,6 @@ internal sealed class PtxWarp
     /// <summary>Its number in the block.</summary>
     public int Index { get; }
 
-    /// <summary>Its block.</summary>
     public PtxBlock Block { get; private set; } = null!;
 
     /// <summary>Rows of 32 lanes; a value has 64 bits, of which narrow types use the low ones.</summary>
@@ -65,7 +64,6 @@ internal sealed class PtxWarp
     /// <summary>Whether lanes can go on without another warp.</summary>
     public bool IsReady => groups.Exists(group => group.State == GroupState.Ready);
 
-    /// <summary>The lanes of a row.</summary>
     public Span<ulong> Lanes(int row) => Registers.AsSpan(row * Size, Size);
 
     /// <summary>Starts the kernel's first instruction in a block.</summary>

@@ -149,7 +149,6 @@ internal sealed class HappensBefore(int threads)
     /// <summary>The next moment.</summary>
     public long Next() => ++Now;
 
-    /// <summary>A block begins.</summary>
     public void Begin(int block) => blocks[block] = new BlockClock(threads);
 
     /// <summary>A block has ended; what it released remains.</summary>

@@ -33,7 +33,6 @@ internal static class StandardOutput
     }
 }
 
-/// <summary>Nobody reads the output any more.</summary>
 internal sealed class NoReaderException(IOException cause) : IOException("Nobody reads the output any more.", cause);
 
 /// <summary>The writing end of a pipe.</summary>

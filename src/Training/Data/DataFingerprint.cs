@@ -65,7 +65,6 @@ public sealed record SetFingerprint(string Set, int Images, string Pixels)
 /// <param name="Sha256">The SHA-256 of its bytes in hexadecimal, as <c>sha256sum</c> prints it.</param>
 public sealed record ListFingerprint(string File, string Sha256)
 {
-    /// <summary>That of a file in a tree.</summary>
     internal static ListFingerprint Of(FileTree tree, string file) => new(FileTree.NameOf(file), Convert.ToHexStringLower(SHA256.HashData(tree.Read(file).Span)));
 }
 

@@ -10,7 +10,6 @@ internal abstract class NumPyArrays : ArrayFile
 {
     private const int PartBytes = 1 << 22;
 
-    /// <summary>The headers.</summary>
     public required IReadOnlyDictionary<string, NpyArray> Headers { get; init; }
 
     /// <inheritdoc/>

@@ -43,7 +43,6 @@ public sealed class FrozenBackboneNetwork : DualBranchNetwork
     /// <summary>The model and what is known of it, to be stored with the run.</summary>
     public BackboneSettings Backbone => backbone.Settings;
 
-    /// <summary>The model.</summary>
     internal FrozenBackbone Model => backbone;
 
     /// <summary>None: those of the model are not libtorch's.</summary>

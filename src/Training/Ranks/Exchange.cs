@@ -60,7 +60,6 @@ internal record struct ExchangeTally
     /// <summary>How long it waited for the results.</summary>
     public TimeSpan Wait { get; private set; }
 
-    /// <summary>Counts an operation.</summary>
     public void Count(long bytes) => (Operations, Bytes) = (Operations + 1, Bytes + bytes);
 
     /// <summary>Counts a wait.</summary>
