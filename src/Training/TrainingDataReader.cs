@@ -75,7 +75,10 @@ public static class TrainingDataReader
         var read = Datasets.InDistributionOf(inDistribution, path, options);
         var skipped = read.Skipped.ToList();
         options = options with { ImageSize = read.Training.Height };
-        var outlierImages = outliers is null ? null : Datasets.OutliersOf(outliers, data.Outliers!, options, skipped);
+
+        // Which images are broken must be known before some of the others are drawn.
+        var drawn = outliers is null || options.SkipBroken ? null : DrawnOutliers(recipe, outliers.Count(Dataset.TrainPart));
+        var outlierImages = outliers is null ? null : Datasets.OutliersOf(outliers, data.Outliers!, options, skipped, drawn);
         var outOfDistribution = withOutOfDistribution ? OutOfDistribution(data, sets, read.Training, options, skipped, remarks) : [];
         return Split(recipe, read.Training, read.Test, ValidationOf(data, read, remarks), outlierImages, outOfDistribution, skipped, remarks) with { Lists = ListsOf(opened) };
     }
@@ -167,15 +170,18 @@ public static class TrainingDataReader
             (training, validation) = HoldOut.Split(training, data.ValidationFraction, seed);
         }
 
-        if (outliers is not null && data.MaximumOutliers is { } maximum && maximum < outliers.Count)
+        if (outliers is not null && DrawnOutliers(recipe, outliers.Count) is { } drawn)
         {
-            outliers = outliers.Select(data.SplitSeed is null
-                ? Enumerable.Range(0, maximum)
-                : EpochOrder.Permutation(outliers.Count, seed, 0, RandomStream.HoldOut).Take(maximum).Order());
+            outliers = outliers.Select(drawn);
         }
 
         return new TrainingData(training, validation, tests, outliers, outOfDistribution, skipped) { Remarks = remarks };
     }
+
+    // Some of the outliers where there are more than the recipe takes; null for all.
+    private static IReadOnlyList<int>? DrawnOutliers(Recipe recipe, int count) => recipe.Data.MaximumOutliers is { } maximum && maximum < count
+        ? [.. recipe.Data.SplitSeed is null ? Enumerable.Range(0, maximum) : EpochOrder.Permutation(count, (ulong)recipe.SplitSeed, 0, RandomStream.HoldOut).Take(maximum).Order()]
+        : null;
 
     private static void CheckSets(List<ImageSet> sets, int classCount)
     {

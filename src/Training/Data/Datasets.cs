@@ -88,10 +88,17 @@ public static class Datasets
         }
     }
 
-    internal static ImageSet OutliersOf(Dataset dataset, string path, ReadOptions options, ICollection<string> skipped)
+    /// <param name="dataset">The images.</param>
+    /// <param name="path">Where they are, as the user said it.</param>
+    /// <param name="options">Image size and what to do about broken images.</param>
+    /// <param name="skipped">Receives one sentence for each broken image that was left out.</param>
+    /// <param name="chosen">The places of those that are wanted; null for all.</param>
+    internal static ImageSet OutliersOf(Dataset dataset, string path, ReadOptions options, ICollection<string> skipped, IReadOnlyList<int>? chosen = null)
     {
         RequireOutliers(dataset, path);
-        return WithoutClasses(dataset.Read(Dataset.TrainPart, NameOf(path), options, skipped));
+        return WithoutClasses(chosen is null
+            ? dataset.Read(Dataset.TrainPart, NameOf(path), options, skipped)
+            : dataset.Read(Dataset.TrainPart, NameOf(path), chosen, options, skipped));
     }
 
     /// <summary>Throws where a data set has no images that may be trained on.</summary>

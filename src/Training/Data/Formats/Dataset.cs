@@ -104,6 +104,15 @@ public abstract class Dataset
     /// <param name="skipped">Receives one sentence for each image left out.</param>
     public abstract ImageSet Read(string part, string name, ReadOptions options, ICollection<string> skipped);
 
+    /// <summary>Reads some images of a part; a data set whose images are files decodes no others.</summary>
+    /// <param name="part">One of <see cref="Parts"/>.</param>
+    /// <param name="name">Name of the set that is returned.</param>
+    /// <param name="chosen">Their places in the part, each below <see cref="Count(string)"/>.</param>
+    /// <param name="options">Image size; broken images are not to be left out, because places are those of all.</param>
+    /// <param name="skipped">Receives one sentence for each image left out.</param>
+    public virtual ImageSet Read(string part, string name, IReadOnlyList<int> chosen, ReadOptions options, ICollection<string> skipped) =>
+        Read(part, name, options, skipped).Select(chosen);
+
     /// <summary>How many images of a part have each size, most frequent first.</summary>
     public abstract IReadOnlyList<(int Width, int Height, int Count)> Sizes(string part);
 
@@ -141,6 +150,9 @@ internal abstract class FileDataset : Dataset
 
     public override ImageSet Read(string part, string name, ReadOptions options, ICollection<string> skipped) =>
         ImageFiles.Read(name, Tree, Files[part], ClassNames, options, skipped);
+
+    public override ImageSet Read(string part, string name, IReadOnlyList<int> chosen, ReadOptions options, ICollection<string> skipped) =>
+        ImageFiles.Read(name, Tree, [.. chosen.Select(place => Files[part][place])], ClassNames, options, skipped);
 
     public override int Count(string part) => Files[part].Count;
 

@@ -276,6 +276,36 @@ public sealed class FolderDatasetTests
         Assert.That(Datasets.ReadInDistribution(folder.Path, new ReadOptions(20)).Training.Width, Is.EqualTo(20));
     }
 
+    [Test]
+    public void of_outliers_that_are_more_than_wanted_those_that_are_drawn_are_decoded_alone()
+    {
+        using var folder = new TemporaryFolder();
+        WriteTwoClasses(folder, "id/train", "id/test");
+        string[] files = [.. Enumerable.Range(10, 20).Select(number => $"outliers/{number}.png")];
+        foreach (var (number, file) in files.Index())
+        {
+            folder.Write(file, TestImages.Plain(8, 8, (byte)(10 * number)));
+        }
+
+        var recipe = TinyTraining.Recipe with
+        {
+            OutlierBatchSize = 2,
+            Data = new DataRecipe { InDistribution = $"{folder.Path}/id", Outliers = $"{folder.Path}/outliers", ImageSize = 8, SplitSeed = 3 },
+        };
+        Recipe few = recipe with { Data = recipe.Data with { MaximumOutliers = 5 } }, skipping = few with { Data = few.Data with { SkipBroken = true } };
+        var (all, drawn) = (TrainingDataReader.Read(recipe).Outliers!, TrainingDataReader.Read(few).Outliers!);
+        int[] places = [.. Enumerable.Range(0, drawn.Count).Select(image => Array.FindIndex(files, file => drawn.Source(image).EndsWith(file, StringComparison.Ordinal)))];
+        Assert.That(SetFingerprint.Of("drawn", drawn), Is.EqualTo(SetFingerprint.Of("drawn", all.Select(places))), "the same images as of all");
+        Assert.That(places, Has.Length.EqualTo(5).And.Ordered.And.Not.EqualTo(Enumerable.Range(0, 5)));
+
+        folder.Write(files[Enumerable.Range(0, 20).Except(places).First()], "");
+        Assert.That(SetFingerprint.Of("drawn", TrainingDataReader.Read(few).Outliers!), Is.EqualTo(SetFingerprint.Of("drawn", drawn)), "a broken file that is not drawn");
+        Assert.That(TrainingDataReader.Read(skipping).Outliers!.Count, Is.EqualTo(5), "drawn of those that are not broken");
+        folder.Write(files[places[0]], "");
+        Assert.That(() => TrainingDataReader.Read(few), Throws.TypeOf<InputException>().With.Message.Contains(files[places[0]]));
+        Assert.That(TrainingDataReader.Read(skipping).Outliers!.Count, Is.EqualTo(5));
+    }
+
     private static void WriteTwoClasses(TemporaryFolder folder, params string[] parts)
     {
         foreach (var part in parts)
