@@ -171,7 +171,8 @@ internal static class TrainingRun
             passes[run.Images.Test],
             [.. run.Images.OutOfDistribution.Select(set => passes[set])],
             scores,
-            new ScoreFitting(run.Network, run.Images.Training));
+            new ScoreFitting(run.Network, run.Images.Training),
+            Protocol(run.Recipe, run.Images).TailClasses);
         ScoreTable.Write(AnsiConsole.Console, report);
         return report;
     }

@@ -125,6 +125,7 @@ internal static class ReportConventions
         ["scores.constants"] = "How each parameter's value was chosen: default, or given (--scores NAME:PARAMETER=VALUE). Nothing is chosen by the test or the out-of-distribution images.",
         ["scores.fittedTo"] =
             "What else the score has from the training images, in whole and unaugmented: nothing, classShares (the share of each class), or trainingImages (their features or logits).",
+        ["scores.tail"] = "The mean over the sets against the test images of the tail classes of the loss alone; null where there are no sets.",
         ["data"] = All["data"],
     }.Concat(All.Where(entry => entry.Key is "numbers" or "average" or "groups" or "fullSpectrum" || entry.Key.EndsWith("Images", StringComparison.Ordinal)
         || entry.Key.StartsWith("metrics.", StringComparison.Ordinal))).ToDictionary();

@@ -49,7 +49,7 @@ internal sealed class ForeignEvaluation
 
     /// <summary>Compares scores; the tables, groups and full-spectrum rows are those of a run.</summary>
     public ScoreReport Compare(IReadOnlyList<ScoreSpec> scores) =>
-        ScoreReport.Measure(outputs.Test, outputs.Sets, scores, fitting) with { IsOfBranch = false };
+        ScoreReport.Measure(outputs.Test, outputs.Sets, scores, fitting, protocol.TailClasses) with { IsOfBranch = false };
 
     /// <summary>Every number, with one score.</summary>
     /// <param name="score">The score.</param>

@@ -86,11 +86,12 @@ public sealed record TextTable(string Title, IReadOnlyList<string> Columns, IRea
 internal static class ScoreTable
 {
     private const string Average = "average";
+    private const string Tail = "average, tail";
 
     /// <summary>Prints the tables.</summary>
     public static void Write(IAnsiConsole console, ScoreReport report)
     {
-        string[] columns = [.. report.Scores[0].Sets.Select(set => set.Name), .. report.Scores[0].Groups.Select(group => GroupText.Of(group.Group)), Average];
+        string[] columns = [.. report.Scores[0].Sets.Select(set => set.Name), .. report.Scores[0].Groups.Select(group => GroupText.Of(group.Group)), Average, .. report.Scores[0].Tail is null ? Array.Empty<string>() : [Tail]];
         ReportTable.WidenFor(console, report.Scores.Select(score => score.Name), columns);
         Write("AUROC", metrics => metrics.Auroc);
         Write("AUPR", metrics => metrics.AuprOut);
@@ -102,7 +103,8 @@ internal static class ScoreTable
             foreach (var score in report.Scores)
             {
                 var average = score.Average is { } mean ? number(mean) : double.NaN;
-                table.AddRow(score.Name, [.. score.Sets.Select(set => number(set.Metrics)), .. score.Groups.Select(group => number(group.Metrics)), average]);
+                var tail = score.Tail is { } rare ? (double[])[number(rare)] : [];
+                table.AddRow(score.Name, [.. score.Sets.Select(set => number(set.Metrics)), .. score.Groups.Select(group => number(group.Metrics)), average, .. tail]);
             }
 
             table.Write($"{metric} of each score{(report.IsOfBranch ? " of the main branch" : "")}, out-of-distribution positive, %");

@@ -49,9 +49,10 @@ public sealed class ScoreCommandsTests
             Assert.That(report.Scores, Has.All.Matches<ScoreResult>(score => score.Sets.Select(set => set.Name).SequenceEqual(["near", "far"])));
             Assert.That(report.Scores, Has.All.Matches<ScoreResult>(score => score.Average!.Auroc is >= 0 and <= 1));
             Assert.That(report.Scores[0].Sets.Select(set => set.Metrics), Is.EqualTo(ordinary.Sets.Select(set => set.Result.Metrics)), "the report's score");
+            Assert.That(report.Scores[0].Tail, Is.EqualTo(ordinary.Average!.Groups.Tail), "and the report's tail");
             Assert.That(report.Scores[0].Sets.Select(set => set.OutOfDistributionImages), Is.All.EqualTo(600));
             Assert.That(report.Conventions, Contains.Key("metrics.auroc").And.ContainKey("symbols"));
-            Assert.That(output, Does.Contain("AUROC of each score").And.Contain("AUPR of each score").And.Contain("FPR95 of each score"));
+            Assert.That(output, Does.Contain("AUROC of each score").And.Contain("AUPR of each score").And.Contain("FPR95 of each score").And.Contain("average, tail"));
             Assert.That(output, Does.Match($"knn +{Percent(report, "knn", 0)} +{Percent(report, "knn", 1)} "));
         }
     }

@@ -28,12 +28,13 @@ public sealed record ScoreReport
     /// </param>
     /// <param name="scores">The scores.</param>
     /// <param name="fitting">What they are made ready on.</param>
+    /// <param name="tailClasses">Whether each class is a tail class; null where detection of tail images is not asked for.</param>
     /// <exception cref="InputException">A score is not a number.</exception>
     public static ScoreReport Measure(
-        FeaturePass test, IReadOnlyList<FeaturePass> outOfDistribution, IReadOnlyList<ScoreSpec> scores, ScoreFitting fitting) => new()
+        FeaturePass test, IReadOnlyList<FeaturePass> outOfDistribution, IReadOnlyList<ScoreSpec> scores, ScoreFitting fitting, IReadOnlyList<bool>? tailClasses = null) => new()
         {
             TestImages = test.Images.Count,
-            Scores = [.. scores.Select(score => ScoreResult.Measure(score.Fit(fitting), score, test, outOfDistribution))],
+            Scores = [.. scores.Select(score => ScoreResult.Measure(score.Fit(fitting), score, test, outOfDistribution, tailClasses))],
         };
 
     /// <summary>Reads a report that <see cref="Write"/> wrote.</summary>
@@ -73,6 +74,9 @@ public sealed record ScoreResult(
     /// <summary>The mean over the sets of each group; empty where no set has one.</summary>
     public IReadOnlyList<GroupDetection> Groups { get; init; } = [];
 
+    /// <summary>The mean over the sets against the test images of the tail classes alone. Null where there are no sets, and in a report of an earlier version.</summary>
+    public OodMetrics? Tail { get; init; }
+
     /// <summary>Test images and covariate-shifted ones together against each set; null where there are no shifted sets.</summary>
     public DetectionBySet? FullSpectrum { get; init; }
 
@@ -85,9 +89,10 @@ public sealed record ScoreResult(
     /// <summary>What the score has from the training images. Null in a report of an earlier version.</summary>
     public ScoreFit? FittedTo { get; init; }
 
-    internal static ScoreResult Measure(OodScore score, ScoreSpec spec, FeaturePass test, IReadOnlyList<FeaturePass> outOfDistribution)
+    internal static ScoreResult Measure(OodScore score, ScoreSpec spec, FeaturePass test, IReadOnlyList<FeaturePass> outOfDistribution, IReadOnlyList<bool>? tailClasses)
     {
         var testScores = score.Of(test);
+        double[] tailScores = [.. testScores.Where((_, image) => tailClasses?[test.Images.Labels[image]] == true)];
         var scored = outOfDistribution.Select(set => (set.Images, Scores: score.Of(set))).ToLookup(set => set.Images.Group == SetGroup.Shift);
         (LabelledSet Images, double[] Scores)[] sets = [.. scored[false]];
         var detection = DetectionBySet.Of(testScores, sets);
@@ -100,6 +105,8 @@ public sealed record ScoreResult(
             detection.Average)
         {
             Groups = detection.Groups,
+            Tail = tailClasses is null || sets.Length == 0 ? null
+                : OodMetrics.Mean([.. sets.Select(set => OodMetrics.Compute(DetectionBySet.Part(set.Images, set.Scores).OutOfDistribution, tailScores))]),
             FullSpectrum = sets.Length > 0 && scored[true].Any() ? DetectionBySet.Of([.. testScores, .. scored[true].SelectMany(set => set.Scores)], sets) : null,
             Constants = spec.Parameters.ToDictionary(
                 parameter => parameter.Name, parameter => spec[parameter] == parameter.Default ? Default : Given),
