@@ -12,7 +12,7 @@ using Pascl.Training.Networks;
 namespace Pascl.Tests.Training.Deployment;
 
 /// <summary>A run scored by ONNX Runtime beside the same run scored by libtorch.</summary>
-public sealed class NetworkEngineTests
+public sealed class EngineChoiceTests
 {
     private TemporaryFolder folder = null!;
 
