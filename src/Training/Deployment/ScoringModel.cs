@@ -226,6 +226,32 @@ internal sealed class OnnxEngine : INetworkEngine
 internal sealed record DeployedModel(
     DualBranchNetwork Network, IReadOnlyList<string> ClassNames, int ImageSize, ImageGeometry Geometry, OodScore Score, ScoreThreshold? Threshold, DataFingerprint? Data = null);
 
+/// <summary>The files in which a trained network leaves the house.</summary>
+public enum ExportFormat
+{
+    /// <summary>One graph with both branches, for any runtime of ONNX.</summary>
+    Onnx,
+
+    /// <summary>The weights of both branches in one file.</summary>
+    Safetensors,
+
+    /// <summary>Two files for PyTorch, one per branch, in the layout of the authors' network.</summary>
+    Pth,
+}
+
+/// <summary>How a deployed model takes its pixels.</summary>
+public enum PixelType
+{
+    /// <summary>Bytes from 0 to 255, as decoders give them.</summary>
+    UInt8,
+
+    /// <summary>float32 in [0, 1].</summary>
+    Float,
+
+    /// <summary>Bytes of decoded pictures of any size, which the graph itself resizes and crops.</summary>
+    Picture,
+}
+
 /// <summary>What a deployed model says about one image.</summary>
 /// <param name="Class">Name of the most probable class, by the auxiliary branch.</param>
 /// <param name="Probability">Softmax probability of that class.</param>
