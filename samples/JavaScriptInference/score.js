@@ -6,6 +6,9 @@ import { readFileSync } from 'node:fs';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import sharp from 'sharp';
 
+// From version 1.29 on ONNX Runtime sends what it runs to its maker, unless this is set before its first model is loaded.
+process.env.ORT_DISABLE_TELEMETRY ??= '1';
+
 /** What `pascl export` wrote about a model. ONNX Runtime does not give it in JavaScript, so it is read from the file: entries of field 14, texts of key (1) and value (2). */
 function metadataOf(file) {
   const found = {};

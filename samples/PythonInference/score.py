@@ -14,6 +14,9 @@ import sys
 import numpy as np
 from PIL import Image, ImageOps
 
+# From version 1.29 on ONNX Runtime sends what it runs to its maker, unless this is set before it is loaded.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 
 def colours(image):
     """The picture upright, in red, green and blue."""

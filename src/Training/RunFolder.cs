@@ -3,6 +3,7 @@ using System.Reflection;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using Pascl.Training.Checkpoints;
 using Pascl.Training.Data;
 using Pascl.Training.Evaluation;
 using Pascl.Training.Reporting;
@@ -178,7 +179,19 @@ public sealed class RunFolder : IDisposable
 
     /// <summary>Writes <see cref="Threshold"/>, whole or not at all.</summary>
     /// <exception cref="InputException">It could not be written.</exception>
-    public void WriteThreshold(AcceptanceTable table) => Write(Threshold, table.ToJson());
+    public void WriteThreshold(AcceptanceTable table)
+    {
+        if (IsWritten)
+        {
+            table.Write(Threshold);
+        }
+    }
+
+    /// <summary>Reads <see cref="Threshold"/>; null where no threshold was chosen for the weights, or there is no table of it.</summary>
+    /// <param name="chosen">The threshold of the checkpoint, which is that of its weights.</param>
+    /// <exception cref="InputException">The file is damaged, or the table of another threshold.</exception>
+    public AcceptanceTable? ReadThreshold(ScoreThreshold? chosen) =>
+        chosen is null || !File.Exists(Threshold) ? null : AcceptanceTable.Read(Threshold, chosen.Score, chosen.Value);
 
     /// <summary>Writes <see cref="Provenance"/>, whole or not at all.</summary>
     /// <exception cref="InputException">It could not be written.</exception>

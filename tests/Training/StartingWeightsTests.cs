@@ -3,7 +3,6 @@ using Pascl.Training;
 using Pascl.Training.Checkpoints;
 using Pascl.Training.Checkpoints.PyTorch;
 using Pascl.Training.Data;
-using Pascl.Training.Deployment;
 using Pascl.Training.Methods;
 using Pascl.Training.Networks;
 using Pascl.Training.Recipes;

@@ -1,7 +1,9 @@
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Serialization;
 using Google.Protobuf;
+using Microsoft.ML.OnnxRuntime;
 
 namespace Pascl.Training.Backbones;
 
@@ -177,4 +179,39 @@ internal static class BackboneFile
 
     private static InputException NoModel(string path, Exception? exception = null) =>
         new($"The backbone {path} is no ONNX model; export one (see docs/backbones.md) and name its .onnx file with --backbone.", exception!);
+}
+
+/// <summary>
+/// ONNX Runtime as every part of this program loads it. From version 1.29 on its builds for Linux send what is run, and on which machine, to their maker, and keep an identifier in the cache
+/// folder, unless a variable says otherwise before it begins (microsoft/onnxruntime, pull request 27379); so the variable is set here. A user who sets it is heard.
+/// </summary>
+internal static partial class OnnxRuntime
+{
+    /// <summary>The variable; 1 where nothing is to be sent.</summary>
+    public const string TelemetryVariable = "ORT_DISABLE_TELEMETRY";
+
+    // .NET keeps variables of its own; native code sees only those of the C library.
+    static OnnxRuntime() => _ = Set(TelemetryVariable, "1", overwrite: 0);
+
+    /// <summary>Its version, on which the last digits of what it computes depend.</summary>
+    public static string Version => OrtEnv.Instance().GetVersionString();
+
+    /// <summary>Loads a model.</summary>
+    /// <param name="load">Makes the session.</param>
+    /// <exception cref="InputException">ONNX Runtime's library is not beside the program.</exception>
+    public static InferenceSession Load(Func<InferenceSession> load)
+    {
+        try
+        {
+            return load();
+        }
+        catch (Exception exception) when (exception.GetBaseException() is DllNotFoundException)
+        {
+            throw new InputException(
+                "ONNX Runtime's library (libonnxruntime.so) is not beside this program, and no ONNX file is run or verified without it. Use a build that has it.", exception);
+        }
+    }
+
+    [LibraryImport("libc", EntryPoint = "setenv", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int Set(string name, string value, int overwrite);
 }

@@ -159,7 +159,7 @@ internal sealed class FeatureCache
         return string.Create(
             CultureInfo.InvariantCulture,
             $"""
-            pascl features {Version}, ONNX Runtime {FrozenBackbone.RuntimeVersion} on {RuntimeInformation.ProcessArchitecture}
+            pascl features {Version}, ONNX Runtime {OnnxRuntime.Version} on {RuntimeInformation.ProcessArchitecture}
             backbone {settings.Sha256} {settings.Output}{(settings.LogitsOutput is { } logits ? $" {logits}" : "")} {backbone.ImageSize}
             input {settings.Channels} {scale:R} {string.Join(' ', mean.Select(value => value.ToString("R", CultureInfo.InvariantCulture)))} {string.Join(' ', deviation.Select(value => value.ToString("R", CultureInfo.InvariantCulture)))}
             images {images.Count} {images.Height} {images.Width} {fingerprint}

@@ -39,9 +39,6 @@ internal sealed class FrozenBackbone : IDisposable
     /// <summary>What the model takes and gives.</summary>
     public BackboneGraph Graph => graph;
 
-    /// <summary>The version of ONNX Runtime, on which the last digits of the features depend.</summary>
-    public static string RuntimeVersion => OrtEnv.Instance().GetVersionString();
-
     /// <summary>Opens a model and runs it on a grey image.</summary>
     /// <param name="settings">The file, and what was found in it before; it must still be so.</param>
     /// <exception cref="InputException">There is no such file, it is another one than before, or no model of images to features.</exception>
@@ -126,14 +123,12 @@ internal sealed class FrozenBackbone : IDisposable
     {
         try
         {
-            // Images are what runs in parallel.
-            using var options = new SessionOptions { IntraOpNumThreads = 1, InterOpNumThreads = 1, LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR };
-            return new InferenceSession(path, options);
-        }
-        catch (Exception exception) when (exception.GetBaseException() is DllNotFoundException)
-        {
-            throw new InputException(
-                "ONNX Runtime's library (libonnxruntime.so) is not beside this program, and a backbone is run by it. Use a build that has it.", exception);
+            return OnnxRuntime.Load(() =>
+            {
+                // Images are what runs in parallel.
+                using var options = new SessionOptions { IntraOpNumThreads = 1, InterOpNumThreads = 1, LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR };
+                return new InferenceSession(path, options);
+            });
         }
         catch (OnnxRuntimeException exception)
         {

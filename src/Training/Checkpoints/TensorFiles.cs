@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Collections.ObjectModel;
 using System.Text;
 using Pascl.Training.Checkpoints.PyTorch;
+using Pascl.Training.Data.Formats;
 using TorchSharp;
 
 namespace Pascl.Training.Checkpoints;
@@ -124,29 +125,12 @@ internal static class WeightFileKind
     public const int BytesNeeded = 512;
 
     private const int LongestQuote = 40;
-    private const int TarMagic = 257;
 
     // A dictionary of the library of LevelDB, with which TensorFlow lists the tensors of a checkpoint, ends with this number.
     private const ulong TensorFlowIndex = 0xdb4775248b80fb57;
 
-    private static readonly (byte[] Start, string What)[] beginnings =
-    [
-        ("version https://git-lfs"u8.ToArray(), "is a pointer of Git LFS, not the file itself; get that with git lfs pull"),
-        ([0x1f, 0x8b], "is compressed with gzip; unpack it"),
-        ("BZh"u8.ToArray(), "is compressed with bzip2; unpack it"),
-        ([0xfd, (byte)'7', (byte)'z', (byte)'X', (byte)'Z'], "is compressed with xz; unpack it"),
-        ([0x28, 0xb5, 0x2f, 0xfd], "is compressed with zstd; unpack it"),
-        ([(byte)'7', (byte)'z', 0xbc, 0xaf], "is a 7z archive; unpack it"),
-        ("Rar!"u8.ToArray(), "is a RAR archive; unpack it"),
-        ([0x89, (byte)'H', (byte)'D', (byte)'F'], "is an HDF5 file, in which Keras and MATLAB store weights and PyTorch does not"),
-        ([0x93, (byte)'N', (byte)'U', (byte)'M', (byte)'P', (byte)'Y'], "is a NumPy array"),
-        ("GGUF"u8.ToArray(), "is a GGUF file, in which llama.cpp stores language models"),
-        ("%PDF"u8.ToArray(), "is a PDF document"),
-        ([0x89, (byte)'P', (byte)'N', (byte)'G'], "is a PNG image"),
-        ([0xff, 0xd8, 0xff], "is a JPEG image"),
-        ([0x7f, (byte)'E', (byte)'L', (byte)'F'], "is a program"),
-        ([8, 1, 0x12], "seems to be a SavedModel of TensorFlow"),
-    ];
+    // The number of its schema, 1, and its only graph.
+    private static ReadOnlySpan<byte> SavedModel => [8, 1, 0x12];
 
     /// <summary>Refuses a file that is certainly neither of PyTorch nor safetensors, nor a damaged one of them.</summary>
     /// <param name="path">The file.</param>
@@ -183,22 +167,14 @@ internal static class WeightFileKind
             return "is empty";
         }
 
-        if (start.StartsWith("PK"u8))
+        if (TorchFile.IsArchive(start) || IsSafetensors(start))
         {
             return null;
         }
 
-        foreach (var (beginning, what) in beginnings)
+        if (FileKind.Of(start) is { } kind)
         {
-            if (start.StartsWith(beginning))
-            {
-                return what;
-            }
-        }
-
-        if (start.Length >= TarMagic + 5 && start[TarMagic..].StartsWith("ustar"u8))
-        {
-            return "is a tar archive; unpack it, and if PyTorch before 0.1.10 wrote it, load it there and write it again with torch.save";
+            return $"is {kind.Name}{Advice(kind)}";
         }
 
         if (Text(start) is { } text)
@@ -206,7 +182,7 @@ internal static class WeightFileKind
             return $"begins with the text \"{text}\"";
         }
 
-        // The length of its header, and the header.
+        // A damaged safetensors file, which is told what is wrong with it, or too little to say anything.
         if (start.Length <= 8 || start[8] == '{')
         {
             return null;
@@ -215,10 +191,25 @@ internal static class WeightFileKind
         return IsPickle(start) ? "is a pickle that torch.save did not write; load it in Python, and write it again with torch.save"
             : end.Length == 8 && BinaryPrimitives.ReadUInt64LittleEndian(end) == TensorFlowIndex ? "is a checkpoint of TensorFlow"
             : start[4..].StartsWith("TFL3"u8) ? "is a model of TensorFlow Lite"
+            : start.StartsWith(SavedModel) ? "seems to be a SavedModel of TensorFlow"
             : start[0] == 8 && start[1] < 0x80 && start[2] is 0x12 or 0x1a or 0x22 or 0x3a or 0x42
                 ? "seems to be an ONNX model, which holds no state dictionary"
             : $"begins with the bytes {Convert.ToHexString(start[..8])}";
     }
+
+    // The length of a header below 4 GiB, and the header. A length may have the bytes of any short signature.
+    private static bool IsSafetensors(ReadOnlySpan<byte> start) => start.Length > 8 && start[8] == '{' && BinaryPrimitives.ReadUInt64LittleEndian(start) <= uint.MaxValue;
+
+    private static string Advice(FileKind kind) =>
+        kind == FileKind.Tar ? "; unpack it, and if PyTorch before 0.1.10 wrote it, load it there and write it again with torch.save"
+        : kind == FileKind.Hdf5 ? ", in which Keras and MATLAB store weights and PyTorch does not"
+        : kind == FileKind.Gguf ? ", in which llama.cpp stores language models"
+        : kind.Group switch
+        {
+            FileGroup.Archive => "; unpack it",
+            FileGroup.Pointer => ", not the file itself; get that with git lfs pull",
+            _ => "",
+        };
 
     // The first line, where the beginning is text. A safetensors file has zeros in its first eight bytes.
     private static string? Text(ReadOnlySpan<byte> start)

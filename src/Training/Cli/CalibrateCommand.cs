@@ -119,6 +119,7 @@ internal sealed class RunCalibration
             score.Name, threshold, rate, scores.Length, ShareInterval.OfFuture(scores.Count(score => score <= threshold), scores.Length), [.. Rows(threshold, chosen, scores)]);
         Checkpoint.Store(run.Folder.Checkpoint, new ScoreThreshold(score.Name, rate, threshold, scores.Length, run.Recipe.Precision));
         run.Folder.WriteThreshold(table);
+        AddToReport(table);
         Console.WriteLine($"Chosen on {chosen.Images.Count:N0} {chosen.Description}.");
         if (chosen.Warning is { } warning)
         {
@@ -131,6 +132,24 @@ internal sealed class RunCalibration
         AcceptanceText.Write(AnsiConsole.Console, table);
         Console.WriteLine($"Stored in {run.Folder.Checkpoint} and {run.Folder.Threshold}");
         RunPage.TryWrite(run.Folder, Console.Error);
+    }
+
+    // An evaluation that comes later takes it from the folder.
+    private void AddToReport(AcceptanceTable table)
+    {
+        if (!File.Exists(run.Folder.Report))
+        {
+            return;
+        }
+
+        try
+        {
+            (EvaluationReport.Read(run.Folder.Report) with { Threshold = table }).Write(run.Folder.Report);
+        }
+        catch (InputException exception)
+        {
+            Console.Error.WriteLine($"Note: the threshold is not in the run's report. {exception.Message}");
+        }
     }
 
     private IEnumerable<AcceptanceRow> Rows(double threshold, CalibrationImages chosen, double[] scores)

@@ -4,6 +4,7 @@ using System.Text;
 using System.Text.Json;
 using Google.Protobuf;
 using Pascl.Training.Checkpoints;
+using Pascl.Training.Checkpoints.PyTorch;
 using Pascl.Training.Data;
 using Pascl.Training.Deployment;
 using Pascl.Training.Deployment.Onnx;

@@ -1,4 +1,5 @@
 using Pascl.Training.Backbones;
+using Pascl.Training.Checkpoints;
 using Pascl.Training.Data;
 using Pascl.Training.Evaluation;
 using Pascl.Training.Evaluation.Scores;
@@ -248,12 +249,27 @@ internal static class TrainingRun
             return;
         }
 
-        report.Write(files.Report);
+        (report with { Threshold = ThresholdOf(folder) }).Write(files.Report);
         evaluation.Images().Write(files.Images);
         ContactSheet.Write(files.Worst, report.Worst, data.Test, data.OutOfDistribution);
         scores?.Write(files.Scores);
         new EvaluationFigures { Detection = evaluation.Figures(), Features = features }.Write(files.Figures);
         RunPage.Write(folder, files);
+    }
+
+    // The checkpoint has it as long as its weights are those that it was chosen for.
+    private static AcceptanceTable? ThresholdOf(RunFolder folder)
+    {
+        using var checkpoint = Checkpoint.Open(folder.Checkpoint);
+        try
+        {
+            return folder.ReadThreshold(checkpoint.Info.Threshold);
+        }
+        catch (InputException exception)
+        {
+            Console.Error.WriteLine($"Note: the threshold is not in the report. {exception.Message}");
+            return null;
+        }
     }
 
     // The first rank opens the folder and holds its lock; the others follow it there.

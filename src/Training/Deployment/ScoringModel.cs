@@ -2,9 +2,11 @@ using System.Buffers;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using Google.Protobuf;
 using Pascl.Training.Checkpoints;
 using Pascl.Training.Data;
 using Pascl.Training.Deployment.Onnx;
+using Pascl.Training.Evaluation;
 using Pascl.Training.Evaluation.Scores;
 using Pascl.Training.Methods;
 using Pascl.Training.Networks;
@@ -20,12 +22,13 @@ namespace Pascl.Training.Deployment;
 internal sealed class ScoringModel : IDisposable
 {
     private readonly Run run;
+    private readonly IReadOnlyList<string> classNames;
     private readonly OodScore score;
     private INetworkEngine engine;
 
     private ScoringModel(Run run)
     {
-        this.run = run;
+        (this.run, classNames, Threshold, Geometry) = (run, run.Info.ClassNames, run.Info.Threshold?.Value, run.Info.Geometry);
         engine = new TorchEngine(run.Network);
         score = ScoreOf(run.Info.Threshold?.Score, run.Info, run.Recipe);
 
@@ -40,20 +43,20 @@ internal sealed class ScoringModel : IDisposable
     public int ImageSize { get; }
 
     /// <summary>How images become squares of that size.</summary>
-    public ImageGeometry Geometry => run.Info.Geometry;
+    public ImageGeometry Geometry { get; }
 
     /// <summary>The score, as <c>calibrate --score</c> takes it; the method's own where there is no threshold.</summary>
     public string ScoreName => score.Name;
 
     /// <summary>The highest score that is accepted; null where none was chosen.</summary>
-    public double? Threshold => run.Info.Threshold?.Value;
+    public double? Threshold { get; }
 
     /// <summary>What the model is; the checkpoint file is read for its hash.</summary>
     /// <exception cref="InputException">The checkpoint file cannot be read any more.</exception>
     public ModelDescription Description => new(
         System.IO.Path.GetFileName(System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(Path))),
         run.Recipe.Method,
-        run.Info.ClassNames,
+        classNames,
         ImageSize,
         ScoreName,
         Threshold,
@@ -100,41 +103,8 @@ internal sealed class ScoringModel : IDisposable
     /// <exception cref="InputException">ONNX Runtime is wanted and cannot compute this network, or computes something else than libtorch.</exception>
     public string? Use(ScoringEngine wanted, int batchSize)
     {
-        if (wanted == ScoringEngine.Torch)
-        {
-            return null;
-        }
-
-        OnnxEngine? onnx = null;
-        try
-        {
-            onnx = OnnxEngine.WhyNot(run.Network) is { } why ? throw new InputException($"{why}.") : new OnnxEngine(run.Network, torch.get_num_threads());
-            var found = EngineComparison.Of(engine, onnx, score, ImageSize, batchSize, isTimed: wanted == ScoringEngine.Auto);
-            if (!(found.Difference <= OnnxAgreement.Allowed))
-            {
-                throw new InputException(FormattableString.Invariant($"it differs from libtorch by {found.Difference:0.0e+0} on this machine ({OnnxAgreement.Allowed:0e+0} is allowed)."));
-            }
-
-            if (wanted == ScoringEngine.Onnx || found.OnnxRate > found.TorchRate)
-            {
-                engine = onnx;
-                onnx = null;
-            }
-
-            return wanted == ScoringEngine.Onnx ? null : found.Sentence(torch.get_num_threads());
-        }
-        catch (InputException exception) when (wanted == ScoringEngine.Auto)
-        {
-            return $"Engine: libtorch; not ONNX Runtime, because {exception.Message}";
-        }
-        catch (InputException exception)
-        {
-            throw new InputException($"The run in {Path} cannot be scored by ONNX Runtime: {exception.Message} Take the engine torch.", exception);
-        }
-        finally
-        {
-            onnx?.Dispose();
-        }
+        (engine, var sentence) = EngineChoice.Of(wanted, engine, run, score, ImageSize, batchSize);
+        return sentence;
     }
 
     /// <summary>Compares the network's convolutions on this machine with double precision: of one image, of two, and of a full batch.</summary>
@@ -182,7 +152,7 @@ internal sealed class ScoringModel : IDisposable
         var scores = score.Of(images, predictions);
         var classes = predictions.Auxiliary.Classes();
         return [.. classes.Select((label, i) => new ImageScore(
-            run.Info.ClassNames[label], Softmax.Of(predictions.Auxiliary[i])[label], scores[i], Threshold is { } threshold ? scores[i] <= threshold : null))];
+            classNames[label], Softmax.Of(predictions.Auxiliary[i])[label], scores[i], Threshold is { } threshold ? scores[i] <= threshold : null))];
     }
 
     public void Dispose()
@@ -190,6 +160,59 @@ internal sealed class ScoringModel : IDisposable
         engine.Dispose();
         run.Dispose();
     }
+}
+
+/// <summary>Computes both branches of a network for images in one batch. Several threads may use it.</summary>
+internal interface INetworkEngine : IDisposable
+{
+    /// <summary>What both branches say.</summary>
+    Predictions Predict(ImageSet images);
+}
+
+/// <summary>A network by libtorch.</summary>
+internal sealed class TorchEngine(DualBranchNetwork network) : INetworkEngine
+{
+    public Predictions Predict(ImageSet images) => Predictions.Of(network, images, images.Count);
+
+    // The network is the run's.
+    public void Dispose()
+    {
+    }
+}
+
+/// <summary>A network by ONNX Runtime: its convolutions with BatchNorm folded into them. What is read from the outputs of the classifiers is computed as for libtorch.</summary>
+internal sealed class OnnxEngine : INetworkEngine
+{
+    private static readonly Dictionary<Branch, string> names = Enum.GetValues<Branch>().ToDictionary(branch => branch, branch => branch.ToString());
+
+    private readonly DualBranchNetwork network;
+    private readonly OnnxSession session;
+
+    /// <summary>Makes the graph in memory.</summary>
+    /// <param name="network">A network that <see cref="WhyNot"/> has nothing against.</param>
+    /// <param name="threads">Threads that share the work of one batch.</param>
+    /// <exception cref="InputException">ONNX Runtime's library is not beside the program.</exception>
+    public OnnxEngine(DualBranchNetwork network, int threads) =>
+        (this.network, session) = (network, new OnnxSession(OnnxModel.CreateBranches(network, names).ToByteArray(), threads));
+
+    /// <summary>Why a network is computed by libtorch alone; null where it is not.</summary>
+    public static string? WhyNot(DualBranchNetwork network) => network switch
+    {
+        _ when network.parameters().First().device_type != DeviceType.CPU => "the network is on a GPU",
+        { Precision: not Devices.Precision.Float32 } => "the run's threshold was chosen in bfloat16, by an earlier version (pascl calibrate chooses it anew)",
+        FrozenBackboneNetwork => "its frozen backbone is run by ONNX Runtime already",
+        _ when network.Fold(Branch.Main) is null => "the network has no form without BatchNorm",
+        _ => null,
+    };
+
+    public Predictions Predict(ImageSet images)
+    {
+        var rows = names.ToDictionary(name => name.Value, _ => new RowBuffer(images.Count));
+        session.Run(images, PixelType.UInt8, (name, values) => rows[name].Append(values, values.Length / images.Count));
+        return Predictions.Read(network, rows[names[Branch.Main]], rows[names[Branch.Auxiliary]]);
+    }
+
+    public void Dispose() => session.Dispose();
 }
 
 /// <summary>What leaves the house: a network, and what its users must know of it.</summary>
@@ -202,6 +225,32 @@ internal sealed class ScoringModel : IDisposable
 /// <param name="Data">What tells the images that it was trained and tested on from others; null where that is not known.</param>
 internal sealed record DeployedModel(
     DualBranchNetwork Network, IReadOnlyList<string> ClassNames, int ImageSize, ImageGeometry Geometry, OodScore Score, ScoreThreshold? Threshold, DataFingerprint? Data = null);
+
+/// <summary>The files in which a trained network leaves the house.</summary>
+public enum ExportFormat
+{
+    /// <summary>One graph with both branches, for any runtime of ONNX.</summary>
+    Onnx,
+
+    /// <summary>The weights of both branches in one file.</summary>
+    Safetensors,
+
+    /// <summary>Two files for PyTorch, one per branch, in the layout of the authors' network.</summary>
+    Pth,
+}
+
+/// <summary>How a deployed model takes its pixels.</summary>
+public enum PixelType
+{
+    /// <summary>Bytes from 0 to 255, as decoders give them.</summary>
+    UInt8,
+
+    /// <summary>float32 in [0, 1].</summary>
+    Float,
+
+    /// <summary>Bytes of decoded pictures of any size, which the graph itself resizes and crops.</summary>
+    Picture,
+}
 
 /// <summary>What a deployed model says about one image.</summary>
 /// <param name="Class">Name of the most probable class, by the auxiliary branch.</param>

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using MathNet.Numerics.Distributions;
 using Pascl.Training.Data;
 
@@ -13,15 +12,25 @@ namespace Pascl.Training.Evaluation;
 /// <param name="Rows">The sets.</param>
 public sealed record AcceptanceTable(string Score, double Threshold, double Asked, int Images, ShareInterval Expected, IReadOnlyList<AcceptanceRow> Rows)
 {
-    private static readonly JsonSerializerOptions readable = new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.CamelCase };
+    private const string Command = "calibrate RUN";
 
-    /// <summary>Reads what <see cref="ToJson"/> gave.</summary>
-    /// <exception cref="JsonException">The text is something else.</exception>
-    public static AcceptanceTable FromJson(string json) =>
-        JsonSerializer.Deserialize<AcceptanceTable>(json, readable) ?? throw new JsonException("It holds no table.");
+    /// <summary>Reads a file that <see cref="Write"/> wrote.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="score">The score that the threshold is one of.</param>
+    /// <param name="threshold">The threshold.</param>
+    /// <exception cref="InputException">The file is missing, something else, or the table of another threshold.</exception>
+    public static AcceptanceTable Read(string path, string score, double threshold)
+    {
+        var table = ReportJson.Read<AcceptanceTable>(path, new("table of a threshold", "the table of a threshold", "rows", "it has no rows.", 1, Command));
+        return table.Rows.Contains(null!) ? throw new InputException($"{path} is damaged: one of its rows is null. Write it anew: {Command}.")
+            : (table.Score, table.Threshold) == (score, threshold) ? table
+            : throw new InputException(FormattableString.Invariant(
+                $"{path} is of the threshold {table.Threshold:R} on {table.Score}, but that of the checkpoint is {threshold:R} on {score}. Write it anew: {Command}."));
+    }
 
-    /// <summary>The table as indented JSON.</summary>
-    public string ToJson() => JsonSerializer.Serialize(this, readable);
+    /// <summary>Writes the table as JSON. The file appears whole or not at all; an earlier one stays until then.</summary>
+    /// <exception cref="InputException">The file cannot be written.</exception>
+    public void Write(string path) => ReportJson.Write(path, this);
 }
 
 /// <summary>What a threshold accepts of a set.</summary>

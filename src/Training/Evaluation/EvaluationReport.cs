@@ -42,7 +42,7 @@ public sealed record EvaluationReport
     /// <summary>What made the features and logits, where it was no run of Pascl's; null for a run.</summary>
     public ForeignModel? Model { get; init; }
 
-    /// <summary>What a threshold accepts, where one was chosen in the evaluation itself; that of a run is in its own file.</summary>
+    /// <summary>What the threshold accepts: that of the run's weights, or the one that the evaluation of another model chose; null where there is none.</summary>
     public AcceptanceTable? Threshold { get; init; }
 
     /// <summary>How many images each set has, and hashes of its list: what tells these images from others. Null in a report of an earlier version.</summary>

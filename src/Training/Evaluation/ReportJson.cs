@@ -191,6 +191,12 @@ internal static class ReportConventions
         ["correctClassification"] =
             "CCR@FPR: share of all test images that are classified correctly and have a score below the ceil(falsePositiveRate m)-th lowest " +
             "score of the set's m out-of-distribution images (SC-OOD, OpenOOD).",
+        ["threshold"] =
+            "What the threshold of calibrate (--tpr, of another model) accepts, an image being accepted when its threshold.score <= threshold.threshold; null where none was chosen for " +
+            "these weights. asked: share of in-distribution images to accept, images: by which it was chosen, expected: where the share accepted of new ones lies with 95 % certainty.",
+        ["threshold.rows"] =
+            "The images that it was chosen on (these images), the test images, and each set as calibrate had it: share accepted, its interval of Clopper and Pearson (95 %), and many, " +
+            "medium, few as everywhere.",
         ["confusion"] = "Test images by class (row) and predicted class (column), in label order.",
         ["reliability.expectedCalibrationError"] =
             "Sum over 15 bins of (images / all images) |mean probability - share correct|; the probability is the class branch's for the " +

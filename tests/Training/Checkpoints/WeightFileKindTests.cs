@@ -33,6 +33,9 @@ public sealed class WeightFileKindTests
     [TestCase("894844460d0a1a0a0000", "HDF5")]
     [TestCase("934e554d505901007600", "NumPy")]
     [TestCase("ffd8ffe000104a464946", "JPEG")]
+    [TestCase("49492a00080000001000", "is a TIFF image")]
+    [TestCase("7f454c46020101000000", "is a program")]
+    [TestCase("526172211a0701003392", "is a RAR archive; unpack it")]
     [TestCase("08071207707974000000312e", "ONNX")]
     [TestCase("0801120b0a096b65726173", "TensorFlow")]
     [TestCase("1c00000054464c3314002000", "TensorFlow Lite")]
@@ -56,6 +59,18 @@ public sealed class WeightFileKindTests
     [Test]
     public void a_damaged_safetensors_file_is_still_one() =>
         Refuses([255, 255, 255, 255, 255, 255, 255, 63, (byte)'{', (byte)'}'], "is not a whole safetensors file: it claims a header of");
+
+    // The length of the header comes first: 0x8b1f begins like gzip, 0x0aff like JPEG XL, 0x120108 like a SavedModel of TensorFlow.
+    [TestCase(0x8b1f)]
+    [TestCase(0x0aff)]
+    [TestCase(0x120108)]
+    public void a_safetensors_file_is_one_whatever_the_length_of_its_header_looks_like(int length)
+    {
+        var header = """{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}""".PadRight(length);
+        var path = folder.Write("weights.safetensors", [.. BitConverter.GetBytes((long)length), .. Encoding.ASCII.GetBytes(header), 0, 0, 0, 0]);
+        using var file = TensorFiles.Open(path);
+        Assert.That(file.Tensors.Keys, Is.EqualTo(["a"]));
+    }
 
     private void Refuses(byte[] content, string expected)
     {

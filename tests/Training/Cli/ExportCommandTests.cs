@@ -5,6 +5,7 @@ using Pascl.Tests.Training.Deployment;
 using Pascl.Training;
 using Pascl.Training.Backbones;
 using Pascl.Training.Checkpoints;
+using Pascl.Training.Checkpoints.PyTorch;
 using Pascl.Training.Data;
 using Pascl.Training.Deployment.Onnx;
 using Pascl.Training.Evaluation;
@@ -249,7 +250,7 @@ public sealed partial class ExportCommandTests
     {
         using var network = SmallNetworks.Create(2, classCount: 3);
         var path = Path.Combine(folder.Path, "three.safetensors");
-        Pascl.Training.Deployment.WeightExport.WriteSafetensors(path, network, new Dictionary<string, string>());
+        WeightExport.WriteSafetensors(path, network, new Dictionary<string, string>());
         var (code, _, error) = InProcess.Run($"import {path} {Options}");
         Assert.That(code, Is.EqualTo(2));
         Assert.That(error, Does.Contain("knows 3 classes, but"));

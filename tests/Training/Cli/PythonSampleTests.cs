@@ -56,16 +56,19 @@ public sealed class PythonSampleTests
     {
         var python = PythonWith("import numpy, PIL, onnxruntime");
         OnnxLibrary.Require();
-        foreach (var options in (string[])["", " --input float", " --without-threshold", " --preprocess in-graph", " --quantise int8 --out MODEL"])
+        var photographs = new ImageGeometry(Interpolation.PillowBilinear, 256.0 / 224);
+        foreach (var (options, geometry) in ((string, ImageGeometry?)[])[
+            ("", null), (" --input float", null), (" --without-threshold", null), (" --preprocess in-graph", null), (" --quantise int8 --out MODEL", null),
+            ("", photographs), (" --preprocess in-graph", photographs), (" --preprocess in-graph --quantise int8 --out MODEL", photographs)])
         {
             DeleteFolder();
             CreateFolder();
-            var run = DeployedRun.OfItsImages(folder, TinyTraining.Recipe with { Width = 4 }, new ScoreThreshold("msp", 0.95, 0.4, 100));
+            var run = DeployedRun.OfItsImages(folder, TinyTraining.Recipe with { Width = 4 }, new ScoreThreshold("msp", 0.95, 0.4, 100), geometry);
             var model = Path.Combine(run, "model.onnx");
             Assert.That(PasclProgram.Run($"export {run} --format onnx{options.Replace("MODEL", model, StringComparison.Ordinal)}").ExitCode, Is.Zero);
             var (code, output, error) = Run(python, model, "--examples");
-            Assert.That(code, Is.Zero, error);
-            Assert.That(Encoding.UTF8.GetString(output), Does.StartWith("10 examples: ").And.Contain("0 other decisions"), options);
+            Assert.That(code, Is.Zero, $"{options} {geometry}: {Encoding.UTF8.GetString(output)}{error}");
+            Assert.That(Encoding.UTF8.GetString(output), Does.StartWith("10 examples: ").And.Contain("0 other decisions"), $"{options} {geometry}");
             (code, _, error) = Run(python, model, folder.Write("text.png", "no image"));
             Assert.That((code, error), Is.EqualTo((1, error)).And.Matches<(int, string)>(_ => error.Contains("text.png is no image", StringComparison.Ordinal)));
             Assert.That(Run(python).Code, Is.EqualTo(2));

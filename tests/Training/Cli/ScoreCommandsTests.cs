@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Pascl.Training;
 using Pascl.Training.Checkpoints;
@@ -104,7 +105,7 @@ public sealed class ScoreCommandsTests
             Assert.That(output, Does.Contain($"{data.Validation.Count} training images that the run held out").And.Not.Contain("Warning"));
             Assert.That(output, Does.Match(@"these images +accepted +\d+ +9\d\.\d\d").And.Match(@"test images +accepted +600 +\d"));
             Assert.That(output, Does.Match(@"near +rejected +600 +\d").And.Match(@"far +rejected +600 +\d"));
-            var table = AcceptanceTable.FromJson(File.ReadAllText(run.Threshold));
+            var table = run.ReadThreshold(after.Threshold)!;
             Assert.That((table.Score, table.Threshold, table.Images), Is.EqualTo((after.Threshold.Score, after.Threshold.Value, after.Threshold.Images)));
             Assert.That(table.Rows.Select(row => row.Set), Is.EqualTo((string[])["these images", "test images", "near", "far"]));
             Assert.That(table.Rows[0].Accepted, Is.EqualTo(scores.Count(score => score <= table.Threshold) / (double)scores.Length).Within(1e-9));
@@ -114,6 +115,40 @@ public sealed class ScoreCommandsTests
 
         Succeed($"calibrate {Validated}");
         Assert.That(Info(run).Threshold, Is.EqualTo(new ScoreThreshold("msp", 0.95, Info(run).Threshold!.Value, data.Validation!.Count, Precision.Float32)));
+    }
+
+    [Test]
+    public void the_runs_report_has_the_table_of_its_threshold_as_long_as_there_is_one()
+    {
+        Run("reported", 0);
+        using var run = RunFolder.Open(Path.Combine(folder.Path, "reported"));
+        Succeed($"evaluate {run.Root}");
+        var before = File.ReadAllText(run.Report);
+        Assert.That(EvaluationReport.Read(run.Report).Threshold, Is.Null);
+
+        Succeed($"calibrate {run.Root}");
+        var calibrated = File.ReadAllText(run.Report);
+        var table = EvaluationReport.Read(run.Report).Threshold!;
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(table with { Rows = [] }, Is.EqualTo(run.ReadThreshold(Info(run).Threshold)! with { Rows = [] }));
+            Assert.That(table.Rows, Is.EqualTo(run.ReadThreshold(Info(run).Threshold)!.Rows));
+            Assert.That(WithoutThreshold(calibrated), Is.EqualTo(WithoutThreshold(before)), "calibrate changes nothing else");
+        }
+
+        Succeed($"evaluate {run.Root}");
+        Assert.That(File.ReadAllText(run.Report), Is.EqualTo(calibrated), "an evaluation takes it from the folder");
+
+        Checkpoint.Store(run.Checkpoint, Info(run).Threshold! with { Score = "energy" });
+        var (_, output, error) = PasclProgram.Run($"evaluate {run.Root}");
+        Assert.That(error, Does.Contain("Note: the threshold is not in the report.").And.Contain("on energy. Write it anew: calibrate RUN."), output);
+        Assert.That(File.ReadAllText(run.Report), Is.EqualTo(before));
+
+        File.WriteAllText(run.Report, "{}");
+        (var code, output, error) = PasclProgram.Run($"calibrate {run.Root}");
+        Assert.That(code, Is.Zero, output + error);
+        Assert.That(error, Does.Contain("Note: the threshold is not in the run's report.").And.Contain("report.json is not an evaluation report"));
+        Assert.That(File.ReadAllText(run.Report), Is.EqualTo("{}"), "what cannot be read is left as it is");
     }
 
     [Test]
@@ -241,6 +276,13 @@ public sealed class ScoreCommandsTests
     {
         using var checkpoint = Checkpoint.Open(run.Checkpoint);
         return checkpoint.Info;
+    }
+
+    private static string WithoutThreshold(string report)
+    {
+        var json = JsonNode.Parse(report)!.AsObject();
+        json.Remove("threshold");
+        return json.ToJsonString();
     }
 
     private static string Percent(ScoreReport report, string score, int set) =>

@@ -146,8 +146,8 @@ public sealed class OnnxPreprocessingTests
         var graph = new OnnxGraph(operatorSet);
         graph.Input("pictures", DataType.Uint8, "", "batch", "height", "width", 3);
         graph.Output(new OnnxPreprocessing(graph, size, geometry).Add("pictures"), "squares", DataType.Uint8, "", "batch", 3, size, size);
-        return new InferenceSession(
-            new ModelProto { IrVersion = 8, Graph = graph.Message, OpsetImport = { new OperatorSetIdProto { Version = operatorSet } } }.ToByteArray());
+        return OnnxRuntime.Load(() => new InferenceSession(
+            new ModelProto { IrVersion = 8, Graph = graph.Message, OpsetImport = { new OperatorSetIdProto { Version = operatorSet } } }.ToByteArray()));
     }
 
     private static byte[] Squares(InferenceSession session, byte[] pictures, long[] shape)

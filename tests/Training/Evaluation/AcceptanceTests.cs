@@ -76,7 +76,10 @@ public sealed class AcceptanceTableTests
     {
         var table = new AcceptanceTable("msp", 0.1 + 0.2, 0.95, 55, ShareInterval.OfFuture(53, 55),
             [AcceptanceRow.Of("test images", true, [0.1, 0.2, 0.4, 0.3], 0.3).With(new ShotShares(0.5, 0.25, double.NaN, 1)), AcceptanceRow.Of("far", false, [1, 2], 0.3)]);
-        var read = AcceptanceTable.FromJson(table.ToJson());
+        using var folder = new TemporaryFolder();
+        var file = Path.Combine(folder.Path, "threshold.json");
+        table.Write(file);
+        var read = AcceptanceTable.Read(file, "msp", 0.1 + 0.2);
         using (Assert.EnterMultipleScope())
         {
             Assert.That(read with { Rows = [] }, Is.EqualTo(table with { Rows = [] }));
@@ -86,5 +89,26 @@ public sealed class AcceptanceTableTests
             Assert.That(AcceptanceText.Expected(table), Does.StartWith("Warning: 95 % was asked; chosen on 55 images, the threshold accepts between 87"));
             Assert.That(AcceptanceText.Expected(table with { Expected = new(0.94, 0.96) }), Does.StartWith("95 % was asked"));
         }
+    }
+
+    [TestCase("", "energy", 0.3, "is of the threshold 0.3 on msp, but that of the checkpoint is 0.3 on energy. Write it anew: calibrate RUN.")]
+    [TestCase("", "msp", 0.30000000000000004, "but that of the checkpoint is 0.30000000000000004 on msp")]
+    [TestCase("rows", "msp", 0.3, "it has no rows")]
+    [TestCase("[\n", "msp", 0.3, "is damaged: one of its rows is null")]
+    [TestCase("0.95", "msp", 0.3, "is not the table of a threshold")]
+    public void a_table_of_another_threshold_or_a_damaged_one_is_refused(string damage, string score, double threshold, string expected)
+    {
+        using var folder = new TemporaryFolder();
+        var file = Path.Combine(folder.Path, "threshold.json");
+        new AcceptanceTable("msp", 0.3, 0.95, 2, ShareInterval.OfFuture(1, 2), [AcceptanceRow.Of("far", false, [1, 2], 0.3)]).Write(file);
+        Assert.That(() => AcceptanceTable.Read(file, "msp", 0.3), Throws.Nothing);
+        if (damage.Length > 0)
+        {
+            var text = File.ReadAllText(file);
+            Assert.That(text, Does.Contain(damage));
+            File.WriteAllText(file, text.Replace(damage, damage switch { "rows" => "lines", "[\n" => "[null,\n", _ => "\"most\"" }, StringComparison.Ordinal));
+        }
+
+        Assert.That(() => AcceptanceTable.Read(file, score, threshold), Throws.TypeOf<InputException>().With.Message.Contains(expected));
     }
 }

@@ -55,7 +55,7 @@ internal abstract class FileTree
                 return TarTree.IsArchiveName(archive)
                     ? new TarTree(archive, path[archive.Length..].Trim('/'))
                     : throw new InputException(
-                        ForeignFile.KindOf(archive) is { IsArchive: true } kind
+                        FileKind.Of(archive) is { Group: FileGroup.Archive } kind
                             ? $"{archive} is {kind.Name}, which is not read; unpack it, or make a .tar of it."
                             : ListNames.IsList(archive) ? $"{archive} is a file that cannot be read as a data set by itself; if it is a list of images, say where its paths start from with --root."
                             : $"{archive} is a file that cannot be read as a data set; {expected}");

@@ -34,6 +34,17 @@ internal sealed class FolderDataset : FileDataset
                 + $"{FileTree.NameOf(layout.Test)}{(layout.Validation is { } validation ? $", choosing the epoch on {FileTree.NameOf(validation)}" : "")}."));
         }
 
+        if (layout.Validation is { } chooses)
+        {
+            notes.Add(
+                $"{tree.Describe(chooses)} ({images.Count(image => IsBelow(chooses, image)):N0} images) holds the validation images, which choose the epoch unless --validation-list is false "
+                + "or --validation holds out others.");
+        }
+        else if (layout.Test is { } tested && validationNames.Contains(FileTree.NameOf(tested), StringComparer.OrdinalIgnoreCase))
+        {
+            notes.Add($"{tree.Describe(tested)} ({images.Count(image => IsBelow(tested, image)):N0} images) is what is tested on, because there is no folder test.");
+        }
+
         return Create(tree, images, layout, notes);
     }
 

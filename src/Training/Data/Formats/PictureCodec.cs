@@ -84,7 +84,7 @@ internal sealed unsafe class PictureCodec : IDisposable
         codec = SKCodec.Create(data);
         if (codec is null)
         {
-            return ForeignFile.Describe(file);
+            return FileKind.WhyNoImage(file);
         }
 
         origin = OriginOf(codec, file);

@@ -72,9 +72,9 @@ internal sealed class TarTree : FileTree
         try
         {
             using var file = File.OpenRead(path);
-            var compressed = file.ReadByte() == 0x1f && file.ReadByte() == 0x8b;
-            file.Position = 0;
-            if (!compressed && ForeignFile.KindOf(path) is { IsArchive: true } kind && !kind.Name.EndsWith("tar archive", StringComparison.Ordinal))
+            var kind = FileKind.Of(path);
+            var compressed = kind == FileKind.Gzip;
+            if (!compressed && kind is { Group: FileGroup.Archive } && kind != FileKind.Tar)
             {
                 throw new InputException($"{path} is {kind.Name}, in spite of its name; unpack it, or make a .tar or .tar.gz of what it holds.");
             }

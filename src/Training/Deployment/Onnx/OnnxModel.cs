@@ -191,7 +191,7 @@ internal sealed class OnnxSession : IDisposable
     /// <exception cref="InputException">ONNX Runtime's library is not beside the program.</exception>
     public OnnxSession(byte[] model, int threads = 0, string? optimisedFile = null)
     {
-        try
+        session = OnnxRuntime.Load(() =>
         {
             using var options = new SessionOptions { IntraOpNumThreads = threads };
             if (optimisedFile is not null)
@@ -200,13 +200,8 @@ internal sealed class OnnxSession : IDisposable
                 (options.OptimizedModelFilePath, options.LogSeverityLevel) = (optimisedFile, OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR);
             }
 
-            session = new InferenceSession(model, options);
-        }
-        catch (Exception exception) when (exception.GetBaseException() is DllNotFoundException)
-        {
-            throw new InputException("ONNX Runtime's library (libonnxruntime.so) is not beside this program. Use a build that has it; without it no ONNX file can be verified, nor run.", exception);
-        }
-
+            return new InferenceSession(model, options);
+        });
         outputs = [.. session.OutputMetadata.Keys];
     }
 

@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -22,13 +24,13 @@ internal sealed class ScoringServer : IAsyncDisposable
     /// <summary>Who sends more slowly than that, after five seconds, is cut off.</summary>
     public const int LeastBytesPerSecond = 1024;
 
+    private const string ModelPath = "/v1/model";
+    private const string MetricsPath = "/metrics";
     private const string Limited = "score";
     private const string Defects = "Microsoft.AspNetCore.Diagnostics";
 
     // What Kestrel keeps of a body that nobody reads yet; its own 1 MiB would be more than all else that a waiting connection has.
     private const int ConnectionBuffer = 64 << 10;
-
-    private static readonly string[] secured = [ScorePath, "/v1/model", "/metrics"];
 
     private readonly ServeSettings settings;
     private readonly ModelDescription description;
@@ -103,7 +105,7 @@ internal sealed class ScoringServer : IAsyncDisposable
 
         // Defects only. The framework also logs what a sender did wrong, and an address in use, which the command says in a sentence.
         builder.Logging.AddConsole(console => console.LogToStandardErrorThreshold = LogLevel.Trace)
-            .AddFilter((category, level) => level >= LogLevel.Error && category?.StartsWith(Defects, StringComparison.Ordinal) == true);
+            .SetMinimumLevel(LogLevel.None).AddFilter(Defects, LogLevel.Error);
         builder.Services.AddRoutingCore().AddProblemDetails().AddSingleton<IHostLifetime, SilentLifetime>();
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = settings.Timeout);
         builder.Services.AddRequestTimeouts(timeouts => timeouts.AddPolicy(Limited, new RequestTimeoutPolicy
@@ -121,34 +123,15 @@ internal sealed class ScoringServer : IAsyncDisposable
         app.Use(log.Note);
         app.UseExceptionHandler();
         app.UseStatusCodePages();
-        app.Use(Guard);
+        app.Use(new CallerGuard(settings, [ScorePath, ModelPath, MetricsPath]).Admit);
         app.UseRouting();
         app.UseRequestTimeouts();
         app.MapPost(ScorePath, endpoint.Answer).WithRequestTimeout(Limited);
         app.MapRead("/healthz", () => Say(queue.IsAlive));
         app.MapRead("/readyz", () => Say(queue.IsAlive && !draining));
-        app.MapRead("/metrics", WriteMetrics);
-        app.MapRead("/v1/model", () => Results.Json(new ServedModel(description, settings), ModelDescription.JsonOptions));
+        app.MapRead(MetricsPath, WriteMetrics);
+        app.MapRead(ModelPath, () => Results.Json(new ServedModel(description, settings), ModelDescription.JsonOptions));
         ServerPage.Map(app);
-    }
-
-    private Task Guard(HttpContext context, RequestDelegate next)
-    {
-        context.Response.Headers.XContentTypeOptions = "nosniff";
-        if (!HostNames.Admit(context.Request, settings.Hosts))
-        {
-            return Problems.Answer(context, new RequestRefusal(
-                StatusCodes.Status421MisdirectedRequest, "The server is not called by the name in the Host header; --hosts says which names it has."));
-        }
-
-        if (secured.Contains(context.Request.Path.Value, StringComparer.OrdinalIgnoreCase) && !settings.Keys.Admit(context.Request))
-        {
-            context.Response.Headers.WWWAuthenticate = "Bearer";
-            return Problems.Answer(context, new RequestRefusal(
-                StatusCodes.Status401Unauthorized, "An API key of this server is needed: send the header 'Authorization: Bearer KEY' or 'X-API-Key: KEY'."));
-        }
-
-        return next(context);
     }
 
     private static IResult Say(bool good) =>
@@ -158,6 +141,74 @@ internal sealed class ScoringServer : IAsyncDisposable
     {
         context.Response.ContentType = "text/plain; version=0.0.4; charset=utf-8";
         return metrics.WriteTo(context.Response.Body, context.RequestAborted);
+    }
+}
+
+/// <summary>Addresses to listen on as users write them, and what keeps a server from listening there.</summary>
+internal static class ListenAddress
+{
+    private const string Expected = "expected http://HOST:PORT, as in http://127.0.0.1:8080, or http://0.0.0.0:8080 for every address of this machine";
+
+    /// <summary>Reads addresses with ; between.</summary>
+    /// <returns>The addresses as the server takes them: with numbers in the place of names, because it would take a name for every address of the machine.</returns>
+    /// <exception cref="InputException">One cannot be listened on, whatever the machine; or its name has no address.</exception>
+    public static IReadOnlyList<string> Parse(string text)
+    {
+        string[] addresses = [.. text.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)];
+        return addresses.Length == 0 ? throw new InputException($"--urls names no address; {Expected}.") : [.. addresses.Select(Check)];
+    }
+
+    /// <summary>Says in a sentence why a server could not listen; null for an exception of another kind.</summary>
+    public static string? Explain(Exception exception, IEnumerable<string> addresses)
+    {
+        var socket = exception as SocketException ?? exception.InnerException as SocketException ?? exception.InnerException?.InnerException as SocketException;
+        var place = string.Join(" or ", addresses);
+        return socket?.SocketErrorCode switch
+        {
+            null => null,
+            SocketError.AddressAlreadyInUse => $"Cannot listen on {place}: address already in use. Stop the other program, or choose another port with --urls.",
+            SocketError.AddressNotAvailable =>
+                $"Cannot listen on {place}: this machine has no such address. In a container take http://0.0.0.0:PORT with --urls, which is every address of it.",
+            SocketError.AccessDenied =>
+                $"Cannot listen on {place}: permission denied. Ports below 1024 are for the administrator; choose another port with --urls.",
+            SocketError.AddressFamilyNotSupported => $"Cannot listen on {place}: this machine has no network of that kind (IPv6?).",
+            _ => $"Cannot listen on {place}: {socket.Message}.",
+        };
+    }
+
+    private static string Check(string address)
+    {
+        if (address.StartsWith("https:", StringComparison.OrdinalIgnoreCase))
+        {
+            throw new InputException(
+                $"'{address}' is not an address to listen on; {Expected}. The server has no certificate; a proxy in front of it can speak TLS.");
+        }
+
+        if (!Uri.TryCreate(address, UriKind.Absolute, out var uri) || uri.Scheme != Uri.UriSchemeHttp || uri.PathAndQuery != "/" || uri.Fragment.Length + uri.UserInfo.Length > 0)
+        {
+            throw new InputException($"'{address}' is not an address to listen on; {Expected}. Ports go from 0, which takes a free one, to 65535.");
+        }
+
+        return uri.HostNameType == UriHostNameType.Dns ? $"http://{Resolve(uri)}:{uri.Port}" : address;
+    }
+
+    private static string Resolve(Uri uri)
+    {
+        if (uri.IsLoopback)
+        {
+            return uri.Port == 0 ? IPAddress.Loopback.ToString() : uri.Host;
+        }
+
+        try
+        {
+            var addresses = Dns.GetHostAddresses(uri.Host);
+            var address = addresses.FirstOrDefault(address => address.AddressFamily == AddressFamily.InterNetwork) ?? addresses[0];
+            return address.AddressFamily == AddressFamily.InterNetworkV6 ? $"[{address}]" : address.ToString();
+        }
+        catch (Exception exception) when (exception is SocketException or IndexOutOfRangeException or ArgumentException)
+        {
+            throw new InputException($"Cannot listen on {uri.OriginalString}: the name {uri.Host} has no address here; {Expected}.", exception);
+        }
     }
 }
 

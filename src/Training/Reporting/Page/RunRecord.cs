@@ -19,8 +19,7 @@ internal sealed class RunRecord
         var checkpoint = ReadWhere(folder.Checkpoint, "so there are no curves of finished epochs", Info);
         Recipe = File.Exists(folder.Recipe) || checkpoint is null ? RecipeFile.Read(folder.Recipe) : RecipeFile.Parse(checkpoint.Recipe, folder.Checkpoint);
         Threshold = checkpoint?.Threshold;
-        Acceptance = Threshold is null || !File.Exists(folder.Threshold) ? null
-            : ReadWhere(folder.Threshold, "", path => AcceptanceTable.FromJson(File.ReadAllText(path)));
+        Acceptance = File.Exists(folder.Threshold) ? ReadWhere(folder.Threshold, "", _ => folder.ReadThreshold(Threshold)) : null;
         var quantisation = RunFolder.QuantisationOf(folder.QuantisedModel);
         Quantisation = File.Exists(quantisation) ? ReadWhere(quantisation, "", path => QuantisationReport.FromJson(File.ReadAllText(path))) : null;
         Provenance = folder.ReadProvenance();
@@ -112,7 +111,7 @@ internal sealed class RunRecord
     /// <summary>Whether nothing is left of a phase.</summary>
     public bool IsOver(string phase, PhaseRecipe settings) => Finished(phase) >= settings.Epochs || EarlyStopping.IsOver(Epochs, phase, Recipe.Patience);
 
-    private T? ReadWhere<T>(string path, string consequence, Func<string, T> read)
+    private T? ReadWhere<T>(string path, string consequence, Func<string, T?> read)
         where T : class
     {
         if (!File.Exists(path))

@@ -3,7 +3,6 @@ using Pascl.Tests.Training.Deployment;
 using Pascl.Training;
 using Pascl.Training.Checkpoints;
 using Pascl.Training.Checkpoints.PyTorch;
-using Pascl.Training.Deployment;
 using Pascl.Training.Networks;
 using TorchSharp;
 

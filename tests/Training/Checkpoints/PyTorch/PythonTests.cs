@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Pascl.Tests.Training.Deployment;
 using Pascl.Training.Checkpoints.PyTorch;
-using Pascl.Training.Deployment;
 using TorchSharp;
 
 namespace Pascl.Tests.Training.Checkpoints.PyTorch;

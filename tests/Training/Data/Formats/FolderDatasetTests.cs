@@ -52,7 +52,8 @@ public sealed class FolderDatasetTests
     public void a_validation_folder_serves_as_test_part_only_where_there_is_no_other()
     {
         using var folder = new TemporaryFolder();
-        WriteTwoClasses(folder, "train", "val");
+        WriteTwoClasses(folder, "train", "Val");
+        Assert.That(Dataset.Open(folder.Path).Notes, Is.EqualTo((string[])[$"{folder.Path}/Val (2 images) is what is tested on, because there is no folder test."]));
         Assert.That(Datasets.ReadInDistribution(folder.Path, options).Test!.Count, Is.EqualTo(2));
         WriteTwoClasses(folder, "test");
         folder.Write("test/a/2.png", red);
@@ -133,7 +134,10 @@ public sealed class FolderDatasetTests
         Assert.Multiple(() =>
         {
             Assert.That(dataset.ClassNames, Is.EqualTo(names));
-            Assert.That(dataset.Notes, Is.EqualTo((string[])[$"{folder.Path}/unlabeled (1 images) is not used: training is on train, testing on test, choosing the epoch on val."]));
+            Assert.That(dataset.Notes, Is.EqualTo((string[])[
+                $"{folder.Path}/unlabeled (1 images) is not used: training is on train, testing on test, choosing the epoch on val.",
+                $"{folder.Path}/val (2 images) holds the validation images, which choose the epoch unless --validation-list is false or --validation holds out others.",
+            ]));
         });
     }
 

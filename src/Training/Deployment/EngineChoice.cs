@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using Google.Protobuf;
 using Pascl.Training.Data;
 using Pascl.Training.Deployment.Onnx;
 using Pascl.Training.Evaluation;
@@ -22,57 +21,57 @@ public enum ScoringEngine
     Onnx,
 }
 
-/// <summary>Computes both branches of a network for images in one batch. Several threads may use it.</summary>
-internal interface INetworkEngine : IDisposable
+/// <summary>What computes a deployed network on this machine, chosen once before anything is scored.</summary>
+internal static class EngineChoice
 {
-    /// <summary>What both branches say.</summary>
-    Predictions Predict(ImageSet images);
-}
-
-/// <summary>A network by libtorch.</summary>
-internal sealed class TorchEngine(DualBranchNetwork network) : INetworkEngine
-{
-    public Predictions Predict(ImageSet images) => Predictions.Of(network, images, images.Count);
-
-    // The network is the run's.
-    public void Dispose()
+    /// <summary>Chooses.</summary>
+    /// <param name="wanted">What the user wants.</param>
+    /// <param name="libtorch">libtorch with the run's network.</param>
+    /// <param name="run">The run.</param>
+    /// <param name="score">The score that must agree.</param>
+    /// <param name="imageSize">Rows and columns of its images.</param>
+    /// <param name="batchSize">Images of a full batch, by which both are measured.</param>
+    /// <returns>The engine; and what was chosen and why, a sentence, null where nothing was to be chosen.</returns>
+    /// <exception cref="InputException">ONNX Runtime is wanted and cannot compute this network, or computes something else than libtorch.</exception>
+    public static (INetworkEngine Engine, string? Sentence) Of(ScoringEngine wanted, INetworkEngine libtorch, Run run, OodScore score, int imageSize, int batchSize)
     {
+        if (wanted == ScoringEngine.Torch)
+        {
+            return (libtorch, null);
+        }
+
+        OnnxEngine? onnx = null;
+        try
+        {
+            var threads = torch.get_num_threads();
+            onnx = OnnxEngine.WhyNot(run.Network) is { } why ? throw new InputException($"{why}.") : new OnnxEngine(run.Network, threads);
+            var found = EngineComparison.Of(libtorch, onnx, score, imageSize, batchSize, isTimed: wanted == ScoringEngine.Auto);
+            if (!(found.Difference <= OnnxAgreement.Allowed))
+            {
+                throw new InputException(FormattableString.Invariant($"it differs from libtorch by {found.Difference:0.0e+0} on this machine ({OnnxAgreement.Allowed:0e+0} is allowed)."));
+            }
+
+            INetworkEngine chosen = libtorch;
+            if (wanted == ScoringEngine.Onnx || found.OnnxRate > found.TorchRate)
+            {
+                (chosen, onnx) = (onnx, null);
+            }
+
+            return (chosen, wanted == ScoringEngine.Onnx ? null : found.Sentence(threads));
+        }
+        catch (InputException exception) when (wanted == ScoringEngine.Auto)
+        {
+            return (libtorch, $"Engine: libtorch; not ONNX Runtime, because {exception.Message}");
+        }
+        catch (InputException exception)
+        {
+            throw new InputException($"The run in {run.Folder.Root} cannot be scored by ONNX Runtime: {exception.Message} Take the engine torch.", exception);
+        }
+        finally
+        {
+            onnx?.Dispose();
+        }
     }
-}
-
-/// <summary>A network by ONNX Runtime: its convolutions with BatchNorm folded into them. What is read from the outputs of the classifiers is computed as for libtorch.</summary>
-internal sealed class OnnxEngine : INetworkEngine
-{
-    private static readonly Dictionary<Branch, string> names = Enum.GetValues<Branch>().ToDictionary(branch => branch, branch => branch.ToString());
-
-    private readonly DualBranchNetwork network;
-    private readonly OnnxSession session;
-
-    /// <summary>Makes the graph in memory.</summary>
-    /// <param name="network">A network that <see cref="WhyNot"/> has nothing against.</param>
-    /// <param name="threads">Threads that share the work of one batch.</param>
-    /// <exception cref="InputException">ONNX Runtime's library is not beside the program.</exception>
-    public OnnxEngine(DualBranchNetwork network, int threads) =>
-        (this.network, session) = (network, new OnnxSession(OnnxModel.CreateBranches(network, names).ToByteArray(), threads));
-
-    /// <summary>Why a network is computed by libtorch alone; null where it is not.</summary>
-    public static string? WhyNot(DualBranchNetwork network) => network switch
-    {
-        _ when network.parameters().First().device_type != DeviceType.CPU => "the network is on a GPU",
-        { Precision: not Devices.Precision.Float32 } => "the run's threshold was chosen in bfloat16, by an earlier version (pascl calibrate chooses it anew)",
-        FrozenBackboneNetwork => "its frozen backbone is run by ONNX Runtime already",
-        _ when network.Fold(Branch.Main) is null => "the network has no form without BatchNorm",
-        _ => null,
-    };
-
-    public Predictions Predict(ImageSet images)
-    {
-        var rows = names.ToDictionary(name => name.Value, _ => new RowBuffer(images.Count));
-        session.Run(images, PixelType.UInt8, (name, values) => rows[name].Append(values, values.Length / images.Count));
-        return Predictions.Read(network, rows[names[Branch.Main]], rows[names[Branch.Auxiliary]]);
-    }
-
-    public void Dispose() => session.Dispose();
 }
 
 /// <summary>Two engines side by side on drawn images: how far their outputs differ, and how many images each takes in a second.</summary>

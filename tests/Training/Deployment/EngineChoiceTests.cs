@@ -12,7 +12,7 @@ using Pascl.Training.Networks;
 namespace Pascl.Tests.Training.Deployment;
 
 /// <summary>A run scored by ONNX Runtime beside the same run scored by libtorch.</summary>
-public sealed class NetworkEngineTests
+public sealed class EngineChoiceTests
 {
     private TemporaryFolder folder = null!;
 
@@ -56,6 +56,20 @@ public sealed class NetworkEngineTests
             }
         });
         Assert.That(onnx.Score(images.Select([])), Is.Empty);
+    }
+
+    // It would keep an identifier of the machine and what is to be sent in the cache folder; in a process of its own, because a process decides once. Programs of continuous integration send nothing.
+    [Test]
+    [Platform("Linux")]
+    public void onnx_runtime_sends_nothing_about_its_use_and_keeps_nothing_for_it()
+    {
+        var run = DeployedRun.Write(folder, "run", new ScoreThreshold("energy", 0.9, -1.1, 100));
+        var picture = folder.Write("picture.png", Data.Formats.TestImages.Plain(8, 8, 100));
+        var home = Directory.CreateDirectory(Path.Combine(folder.Path, "home")).FullName;
+        var (code, output, error) = PasclProgram.Run(
+            $"score {run} {picture} --engine onnx", ("HOME", home), ("XDG_CACHE_HOME", Path.Combine(home, "cache")), ("CI", ""));
+        Assert.That((code, error), Is.EqualTo((0, "")), output);
+        Assert.That(Directory.GetFiles(home, "*", SearchOption.AllDirectories), Is.Empty);
     }
 
     [Test]
