@@ -191,7 +191,13 @@ internal static partial class OnnxRuntime
     public const string TelemetryVariable = "ORT_DISABLE_TELEMETRY";
 
     // .NET keeps variables of its own; native code sees only those of the C library.
-    static OnnxRuntime() => _ = Set(TelemetryVariable, "1", overwrite: 0);
+    static OnnxRuntime()
+    {
+        if (OperatingSystem.IsLinux())
+        {
+            _ = Set(TelemetryVariable, "1", overwrite: 0);
+        }
+    }
 
     /// <summary>Its version, on which the last digits of what it computes depend.</summary>
     public static string Version => OrtEnv.Instance().GetVersionString();
