@@ -22,8 +22,8 @@ internal static class PhotographLoading
         var dataset = Dataset.Open(path);
         var images = dataset.Read(dataset.Parts[0], "photographs", Options, []);
         using var loader = Loader(images, Math.Min(10, images.Count), views);
-        Run(loader, 1, _ => { });
-        write($"{images.Count} photographs, {views} views: {Run(loader, 1 + (LeastImages / images.Count), _ => { })}");
+        Run(loader, 1 + (3000 / images.Count), _ => { });
+        write($"{images.Count} photographs, {views} views: {Run(loader, 1 + (2000 / images.Count), _ => { })}");
     }
 
     /// <summary>One epoch of 115,846 generated photographs of 1,000 classes, 1,280 to 5 of each: the profile of ImageNet-LT.</summary>
