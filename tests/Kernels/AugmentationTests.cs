@@ -31,7 +31,6 @@ public sealed class AugmentationTests
         foreach (var red in all)
         {
             Expect(default(PixelVectors.ToGrey), red);
-            Expect(new PixelVectors.BlendWith(255 - red, red / 128f), red);
             Expect(new PixelVectors.Saturate(red / 128f), red);
             Expect(new PixelVectors.ShiftHue(red - 128), red);
         }

@@ -37,7 +37,7 @@ public static class Augmentation
         Crop(MemoryMarshal.Cast<byte, Rgb>(source), height, width, parameters, pixels);
         for (var order = parameters.JitterOrder; order != 0; order = AugmentationParameters.Rest(order))
         {
-            Adjust(pixels, AugmentationParameters.First(order), parameters);
+            Adjust(scratch, pixels, AugmentationParameters.First(order), parameters);
         }
 
         if (parameters.Greyscale != 0)
@@ -93,15 +93,15 @@ public static class Augmentation
         }
     }
 
-    private static void Adjust(Span<Rgb> pixels, ColourOperation operation, in AugmentationParameters parameters)
+    private static void Adjust(Span<byte> bytes, Span<Rgb> pixels, ColourOperation operation, in AugmentationParameters parameters)
     {
         switch (operation)
         {
             case ColourOperation.Brightness:
-                PixelVectors.Apply(pixels, new PixelVectors.BlendWith(0, parameters.Brightness));
+                BlendWith(0, parameters.Brightness, bytes);
                 break;
             case ColourOperation.Contrast:
-                PixelVectors.Apply(pixels, new PixelVectors.BlendWith(MeanLuminance(pixels), parameters.Contrast));
+                BlendWith(MeanLuminance(pixels), parameters.Contrast, bytes);
                 break;
             case ColourOperation.Saturation:
                 PixelVectors.Apply(pixels, new PixelVectors.Saturate(parameters.Saturation));
@@ -109,6 +109,21 @@ public static class Augmentation
             case ColourOperation.Hue:
                 PixelVectors.Apply(pixels, new PixelVectors.ShiftHue(parameters.HueShift));
                 break;
+        }
+    }
+
+    // A blend with one grey maps every byte alike: 256 blends make a table for the whole image.
+    private static void BlendWith(int grey, float factor, Span<byte> bytes)
+    {
+        Span<byte> table = stackalloc byte[256];
+        for (var value = 0; value < table.Length; value++)
+        {
+            table[value] = AugmentationArithmetic.Blend(grey, value, factor);
+        }
+
+        foreach (ref var value in bytes)
+        {
+            value = table[value];
         }
     }
 
@@ -221,15 +236,6 @@ internal static class PixelVectors
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<int> Packed(Vector256<int> red, Vector256<int> green, Vector256<int> blue) => red | (green << 8) | (blue << 16);
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<int> Blend(Vector256<int> from, Vector256<int> to, Vector256<float> factor)
-    {
-        // Two roundings, as in the scalar form.
-        var product = Vector256.ConvertToSingle(to - from) * factor;
-        var sum = Vector256.ConvertToInt32Native(Vector256.ConvertToSingle(from) + product);
-        return Vector256.Min(Vector256.Max(sum, Vector256<int>.Zero), Vector256.Create(255));
-    }
-
     // Where the quotient of integers is no whole number it is farther from one than the rounding of the division moves it, so cutting it is exact: for dividends below 2^24,
     // which a float32 holds, and quotients of a byte.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -245,19 +251,6 @@ internal static class PixelVectors
         public Vector256<int> Of(Vector256<int> red, Vector256<int> green, Vector256<int> blue) => Luminance(red, green, blue) * 0x010101;
     }
 
-    /// <summary>A blend of every pixel with one grey.</summary>
-    public readonly struct BlendWith(int grey, float factor) : IOperation
-    {
-        public Rgb Of(Rgb pixel) => AugmentationArithmetic.Blend(grey, pixel, factor);
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public Vector256<int> Of(Vector256<int> red, Vector256<int> green, Vector256<int> blue)
-        {
-            var (from, by) = (Vector256.Create(grey), Vector256.Create(factor));
-            return Packed(Blend(from, red, by), Blend(from, green, by), Blend(from, blue, by));
-        }
-    }
-
     /// <summary>A blend of every pixel with its luminance.</summary>
     public readonly struct Saturate(float factor) : IOperation
     {
@@ -266,8 +259,17 @@ internal static class PixelVectors
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public Vector256<int> Of(Vector256<int> red, Vector256<int> green, Vector256<int> blue)
         {
-            var (from, by) = (Luminance(red, green, blue), Vector256.Create(factor));
-            return Packed(Blend(from, red, by), Blend(from, green, by), Blend(from, blue, by));
+            var from = Luminance(red, green, blue);
+            return Packed(Blend(from, red), Blend(from, green), Blend(from, blue));
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private Vector256<int> Blend(Vector256<int> from, Vector256<int> to)
+        {
+            // Two roundings, as in the scalar form.
+            var product = Vector256.ConvertToSingle(to - from) * factor;
+            var sum = Vector256.ConvertToInt32Native(Vector256.ConvertToSingle(from) + product);
+            return Vector256.Min(Vector256.Max(sum, Vector256<int>.Zero), Vector256.Create(255));
         }
     }
 
