@@ -27,6 +27,41 @@ internal static class PhotographLoading
         write($"{images.Count} photographs, {views} views, then: {Run(loader, 1 + (LeastImages / images.Count), _ => { })}");
     }
 
+    /// <summary>What the parts of a view take, on one thread, after the runtime has compiled.</summary>
+    public static void Stages(string path, Action<string> write)
+    {
+        var tree = FileTree.Open(path);
+        string[] names = [.. tree.Files.Where(ImageFile.HasImageName).Take(LeastImages)];
+        byte[][] files = [.. names.Select(name => tree.Read(name).ToArray())];
+        var pixels = new byte[Size * Size * PixelBlock.Channels];
+        var (scratch, view, draw) = (new byte[pixels.Length], new float[pixels.Length], 0);
+        using var decoder = new ImageDecoder();
+        write("Microseconds for an image, " + string.Join(", ", new (string Name, Action<int> Stage)[]
+        {
+            ("reading", image => tree.Read(names[image])),
+            ("decoding the whole", image => decoder.DecodeWhole(files[image], out _, out _)),
+            ("decoding and resizing a crop", image => decoder.DecodeCrops(files[image], pixels, Size, (_, width, height) => RandomResizedCrop.Photographs.Draw(width, height, 1, draw++, image, 1))),
+            ("flip, colours and floats", image => Augmentation.Apply(
+                pixels, Size, Size, AugmentationParameters.Draw(AugmentationSettings.Photographs, Size, Size, 1, draw++, image, 1), view, scratch)),
+        }.Select(stage => string.Create(CultureInfo.InvariantCulture, $"{stage.Name}: {Microseconds(stage.Stage):0}"))));
+
+        double Microseconds(Action<int> stage)
+        {
+            Repeat(ImagesAtStart);
+            var cpu = Environment.CpuUsage.TotalTime;
+            Repeat(LeastImages);
+            return (Environment.CpuUsage.TotalTime - cpu).TotalMicroseconds / LeastImages;
+
+            void Repeat(int count)
+            {
+                for (var i = 0; i < count; i++)
+                {
+                    stage(i % files.Length);
+                }
+            }
+        }
+    }
+
     /// <summary>One epoch of 115,846 generated photographs of 1,000 classes, 1,280 to 5 of each: the profile of ImageNet-LT.</summary>
     public static void OfImageNetSize(Action<string> write)
     {
