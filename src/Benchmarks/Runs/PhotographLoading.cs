@@ -14,8 +14,11 @@ namespace Pascl.Benchmarks.Runs;
 internal static class PhotographLoading
 {
     private const int Size = 224;
-    private const int ImagesAtStart = 3000;
-    private const int LeastImages = 2000;
+    private const int MostFiles = 2000;
+
+    // Of the processor, in which the runtime compiles, and which are measured then.
+    private static readonly TimeSpan start = TimeSpan.FromSeconds(4);
+    private static readonly TimeSpan least = TimeSpan.FromSeconds(3);
 
     /// <summary>Epochs of the images of a folder, and before them those in which the runtime still compiles: they are written, too, and are what a short run pays.</summary>
     public static void OfFolder(string path, int views, Action<string> write)
@@ -23,15 +26,15 @@ internal static class PhotographLoading
         var dataset = Dataset.Open(path);
         var images = dataset.Read(dataset.Parts[0], "photographs", Options, []);
         using var loader = Loader(images, Math.Min(10, images.Count), views);
-        write($"{images.Count} photographs, {views} views, the first {ImagesAtStart:N0}: {Run(loader, 1 + (ImagesAtStart / images.Count), _ => { })}");
-        write($"{images.Count} photographs, {views} views, then: {Run(loader, 1 + (LeastImages / images.Count), _ => { })}");
+        write($"{images.Count} photographs, {views} views, at the start: {Run(loader, start, _ => { })}");
+        write($"{images.Count} photographs, {views} views, then: {Run(loader, least, _ => { })}");
     }
 
     /// <summary>What the parts of a view take, on one thread, after the runtime has compiled.</summary>
     public static void Stages(string path, Action<string> write)
     {
         var tree = FileTree.Open(path);
-        string[] names = [.. tree.Files.Where(ImageFile.HasImageName).Take(LeastImages)];
+        string[] names = [.. tree.Files.Where(ImageFile.HasImageName).Take(MostFiles)];
         byte[][] files = [.. names.Select(name => tree.Read(name).ToArray())];
         var pixels = new byte[Size * Size * PixelBlock.Channels];
         var (scratch, view, draw) = (new byte[pixels.Length], new float[pixels.Length], 0);
@@ -47,17 +50,21 @@ internal static class PhotographLoading
 
         double Microseconds(Action<int> stage)
         {
-            Repeat(ImagesAtStart);
-            var cpu = Environment.CpuUsage.TotalTime;
-            Repeat(LeastImages);
-            return (Environment.CpuUsage.TotalTime - cpu).TotalMicroseconds / LeastImages;
+            Repeat(start / 4);
+            return Repeat(least / 3);
 
-            void Repeat(int count)
+            double Repeat(TimeSpan least)
             {
-                for (var i = 0; i < count; i++)
+                var (cpu, count, spent) = (Environment.CpuUsage.TotalTime, 0, TimeSpan.Zero);
+                for (; spent < least; spent = Environment.CpuUsage.TotalTime - cpu)
                 {
-                    stage(i % files.Length);
+                    for (var image = 0; image < files.Length; image++, count++)
+                    {
+                        stage(image);
+                    }
                 }
+
+                return spent.TotalMicroseconds / count;
             }
         }
     }
@@ -73,7 +80,7 @@ internal static class PhotographLoading
         var images = ImageFiles.Read("generated", tree, files, [.. Enumerable.Range(0, Classes).Select(label => $"class {label}")], Options, []);
         write($"{images.Count:N0} images of {images.ClassCount:N0} classes, {counts.Max()} to {counts.Min()}; decoded when wanted: {images.IsStreamed}");
         using var loader = Loader(images, batchSize: 128, views: 1);
-        write(Run(loader, epochs: 1, write));
+        write(Run(loader, TimeSpan.Zero, write));
     }
 
     private static ReadOptions Options => new(Size) { Geometry = ImageGeometry.Photographs, NeedsWholeImages = true };
@@ -88,10 +95,11 @@ internal static class PhotographLoading
         Workers = Environment.ProcessorCount,
     });
 
-    private static string Run(BatchLoader loader, int epochs, Action<string> write)
+    // Whole epochs, one at least, until the processor has worked so long.
+    private static string Run(BatchLoader loader, TimeSpan least, Action<string> write)
     {
         var (cpu, wall, step, most, count) = (Environment.CpuUsage.TotalTime, Stopwatch.StartNew(), 0, 0L, 0L);
-        foreach (var batch in Enumerable.Range(0, epochs).SelectMany(epoch => loader.Epoch(epoch)))
+        foreach (var batch in Batches())
         {
             count += batch.ClassifiedCount;
             batch.Dispose();
@@ -103,10 +111,27 @@ internal static class PhotographLoading
             }
         }
 
-        var seconds = (Environment.CpuUsage.TotalTime - cpu).TotalSeconds;
+        var seconds = Spent().TotalSeconds;
         return string.Create(
             CultureInfo.InvariantCulture,
             $"{count / seconds:0} images per second of one core ({1000 * seconds / count:0.00} ms each), {count / wall.Elapsed.TotalSeconds:0} by the clock, at most {most >> 20:N0} MiB");
+
+        IEnumerable<Batch> Batches()
+        {
+            var epoch = 0;
+            do
+            {
+                foreach (var batch in loader.Epoch(epoch))
+                {
+                    yield return batch;
+                }
+
+                epoch++;
+            }
+            while (Spent() < least);
+        }
+
+        TimeSpan Spent() => Environment.CpuUsage.TotalTime - cpu;
     }
 
     // Class c of C has n_max (1 - c / (C - 1))^p images, at least n_min; p by bisection.
