@@ -44,6 +44,7 @@ switch (args)
     case ["photographs", var folder]:
         PhotographLoading.OfFolder(folder, views: 1, Console.WriteLine);
         PhotographLoading.OfFolder(folder, views: 2, Console.WriteLine);
+        PhotographLoading.Stages(folder, Console.WriteLine);
         return 0;
 }
 

@@ -60,6 +60,28 @@ public sealed class AugmentationTests
     }
 
     [Test]
+    public void a_crop_at_any_offset_equals_the_reference([Values(-9, -5, -1, 0, 2, 4, 9)] int left, [Values(-4, 0, 1, 3)] int top, [Values(0, 1)] int flip)
+    {
+        var (source, view, parameters) = (Bytes(3 * 5 * 3, 1), new float[3 * 5 * 3], new AugmentationParameters { Top = top, Left = left, Flip = flip });
+        Augmentation.Apply(source, 3, 5, parameters, view, new byte[view.Length]);
+        Assert.That(view, Is.EqualTo(AugmentationReference.Apply(source, 3, 5, parameters)));
+    }
+
+    [TestCase(0)]
+    [TestCase(9)]
+    [TestCase(10)]
+    [TestCase((1 << 24) + 13)]
+    public void the_sum_of_luminance_is_that_of_all_pixels(int count)
+    {
+        var pixels = new Rgb[count];
+        Array.Fill(pixels, new Rgb(255, 255, 255));
+        pixels.AsSpan(count / 2).Fill(new Rgb(200, 7, 90));
+        Assert.That(
+            PixelVectors.SumOfLuminance(pixels),
+            Is.EqualTo((255L * (count / 2)) + ((long)AugmentationReference.Luminance(200, 7, 90) * (count - (count / 2)))));
+    }
+
+    [Test]
     public void a_crop_that_leaves_the_image_is_black()
     {
         var view = new float[2 * 2 * 3];

@@ -14,16 +14,59 @@ namespace Pascl.Benchmarks.Runs;
 internal static class PhotographLoading
 {
     private const int Size = 224;
-    private const int LeastImages = 300;
+    private const int MostFiles = 2000;
 
-    /// <summary>An epoch of the images of a folder, after one that is not counted.</summary>
+    // Of the processor, in which the runtime compiles, and which are measured then.
+    private static readonly TimeSpan start = TimeSpan.FromSeconds(4);
+    private static readonly TimeSpan least = TimeSpan.FromSeconds(3);
+
+    /// <summary>Epochs of the images of a folder, and before them those in which the runtime still compiles: they are written, too, and are what a short run pays.</summary>
     public static void OfFolder(string path, int views, Action<string> write)
     {
         var dataset = Dataset.Open(path);
         var images = dataset.Read(dataset.Parts[0], "photographs", Options, []);
         using var loader = Loader(images, Math.Min(10, images.Count), views);
-        Run(loader, 1, _ => { });
-        write($"{images.Count} photographs, {views} views: {Run(loader, 1 + (LeastImages / images.Count), _ => { })}");
+        write($"{images.Count} photographs, {views} views, at the start: {Run(loader, start, _ => { })}");
+        write($"{images.Count} photographs, {views} views, then: {Run(loader, least, _ => { })}");
+    }
+
+    /// <summary>What the parts of a view take, on one thread, after the runtime has compiled.</summary>
+    public static void Stages(string path, Action<string> write)
+    {
+        var tree = FileTree.Open(path);
+        string[] names = [.. tree.Files.Where(ImageFile.HasImageName).Take(MostFiles)];
+        byte[][] files = [.. names.Select(name => tree.Read(name).ToArray())];
+        var pixels = new byte[Size * Size * PixelBlock.Channels];
+        var (scratch, view, draw) = (new byte[pixels.Length], new float[pixels.Length], 0);
+        using var decoder = new ImageDecoder();
+        write("Microseconds for an image, " + string.Join(", ", new (string Name, Action<int> Stage)[]
+        {
+            ("reading", image => tree.Read(names[image])),
+            ("decoding the whole", image => decoder.DecodeWhole(files[image], out _, out _)),
+            ("decoding and resizing a crop", image => decoder.DecodeCrops(files[image], pixels, Size, (_, width, height) => RandomResizedCrop.Photographs.Draw(width, height, 1, draw++, image, 1))),
+            ("flip, colours and floats", image => Augmentation.Apply(
+                pixels, Size, Size, AugmentationParameters.Draw(AugmentationSettings.Photographs, Size, Size, 1, draw++, image, 1), view, scratch)),
+        }.Select(stage => string.Create(CultureInfo.InvariantCulture, $"{stage.Name}: {Microseconds(stage.Stage):0}"))));
+
+        double Microseconds(Action<int> stage)
+        {
+            Repeat(start / 4);
+            return Repeat(least / 3);
+
+            double Repeat(TimeSpan least)
+            {
+                var (cpu, count, spent) = (Environment.CpuUsage.TotalTime, 0, TimeSpan.Zero);
+                for (; spent < least; spent = Environment.CpuUsage.TotalTime - cpu)
+                {
+                    for (var image = 0; image < files.Length; image++, count++)
+                    {
+                        stage(image);
+                    }
+                }
+
+                return spent.TotalMicroseconds / count;
+            }
+        }
     }
 
     /// <summary>One epoch of 115,846 generated photographs of 1,000 classes, 1,280 to 5 of each: the profile of ImageNet-LT.</summary>
@@ -37,7 +80,7 @@ internal static class PhotographLoading
         var images = ImageFiles.Read("generated", tree, files, [.. Enumerable.Range(0, Classes).Select(label => $"class {label}")], Options, []);
         write($"{images.Count:N0} images of {images.ClassCount:N0} classes, {counts.Max()} to {counts.Min()}; decoded when wanted: {images.IsStreamed}");
         using var loader = Loader(images, batchSize: 128, views: 1);
-        write(Run(loader, epochs: 1, write));
+        write(Run(loader, TimeSpan.Zero, write));
     }
 
     private static ReadOptions Options => new(Size) { Geometry = ImageGeometry.Photographs, NeedsWholeImages = true };
@@ -52,27 +95,43 @@ internal static class PhotographLoading
         Workers = Environment.ProcessorCount,
     });
 
-    private static string Run(BatchLoader loader, int epochs, Action<string> write)
+    // Whole epochs, one at least, until the processor has worked so long.
+    private static string Run(BatchLoader loader, TimeSpan least, Action<string> write)
     {
-        using var process = Process.GetCurrentProcess();
-        var (cpu, wall, step, most, count) = (process.TotalProcessorTime, Stopwatch.StartNew(), 0, 0L, 0L);
-        foreach (var batch in Enumerable.Range(0, epochs).SelectMany(epoch => loader.Epoch(epoch)))
+        var (cpu, wall, step, most, count) = (Environment.CpuUsage.TotalTime, Stopwatch.StartNew(), 0, 0L, 0L);
+        foreach (var batch in Batches())
         {
             count += batch.ClassifiedCount;
             batch.Dispose();
-            process.Refresh();
-            most = Math.Max(most, process.WorkingSet64);
+            var memory = Environment.WorkingSet;
+            most = Math.Max(most, memory);
             if (++step % Math.Max(1, loader.StepsPerEpoch / 10) == 0)
             {
-                write(string.Create(CultureInfo.InvariantCulture, $"  step {step:N0} of {loader.StepsPerEpoch:N0}: {process.WorkingSet64 >> 20:N0} MiB"));
+                write(string.Create(CultureInfo.InvariantCulture, $"  step {step:N0} of {loader.StepsPerEpoch:N0}: {memory >> 20:N0} MiB"));
             }
         }
 
-        process.Refresh();
-        var seconds = (process.TotalProcessorTime - cpu).TotalSeconds;
+        var seconds = Spent().TotalSeconds;
         return string.Create(
             CultureInfo.InvariantCulture,
             $"{count / seconds:0} images per second of one core ({1000 * seconds / count:0.00} ms each), {count / wall.Elapsed.TotalSeconds:0} by the clock, at most {most >> 20:N0} MiB");
+
+        IEnumerable<Batch> Batches()
+        {
+            var epoch = 0;
+            do
+            {
+                foreach (var batch in loader.Epoch(epoch))
+                {
+                    yield return batch;
+                }
+
+                epoch++;
+            }
+            while (Spent() < least);
+        }
+
+        TimeSpan Spent() => Environment.CpuUsage.TotalTime - cpu;
     }
 
     // Class c of C has n_max (1 - c / (C - 1))^p images, at least n_min; p by bisection.

@@ -68,20 +68,27 @@ public static class Augmentation
         }
     }
 
+    // AugmentationArithmetic.SourceIndex by rows: a mirrored row is the mirror of the one that is not.
     private static void Crop(ReadOnlySpan<Rgb> source, int height, int width, in AugmentationParameters parameters, Span<Rgb> view)
     {
-        if (parameters is { Top: 0, Left: 0, Flip: 0 })
-        {
-            source.CopyTo(view);
-            return;
-        }
-
+        var first = Math.Clamp(-parameters.Left, 0, width);
+        var end = Math.Clamp(width - parameters.Left, first, width);
         for (var row = 0; row < height; row++)
         {
-            for (var column = 0; column < width; column++)
+            var line = view.Slice(row * width, width);
+            var sourceRow = row + parameters.Top;
+            if ((uint)sourceRow >= (uint)height)
             {
-                var index = AugmentationArithmetic.SourceIndex(row, column, height, width, parameters);
-                view[(row * width) + column] = index < 0 ? Rgb.Black : source[index];
+                line.Clear();
+                continue;
+            }
+
+            line[..first].Clear();
+            source.Slice((sourceRow * width) + Math.Clamp(first + parameters.Left, 0, width), end - first).CopyTo(line[first..]);
+            line[end..].Clear();
+            if (parameters.Flip != 0)
+            {
+                line.Reverse();
             }
         }
     }
@@ -120,24 +127,24 @@ public static class Augmentation
         }
     }
 
-    private static int MeanLuminance(ReadOnlySpan<Rgb> pixels)
-    {
-        var sum = 0L;
-        foreach (var pixel in pixels)
-        {
-            sum += AugmentationArithmetic.Luminance(pixel);
-        }
-
-        return AugmentationArithmetic.MeanLuminance(sum, pixels.Length);
-    }
+    private static int MeanLuminance(ReadOnlySpan<Rgb> pixels) => AugmentationArithmetic.MeanLuminance(PixelVectors.SumOfLuminance(pixels), pixels.Length);
 }
 
 /// <summary>
-/// <see cref="AugmentationArithmetic"/> of eight pixels at a time, in the elements of vectors: the same integers and the same roundings, so the same bytes. On a CPU without
+/// <see cref="AugmentationArithmetic"/> of eight pixels at a time, in the elements of vectors: the same bytes, for every colour. On a CPU without
 /// such vectors, and for the pixels that are left over, the scalar form computes.
 /// </summary>
 internal static class PixelVectors
 {
+    private const int Pixels = 8;
+    private const int HalfBytes = 12;
+
+    // A half is read as sixteen bytes, of which four belong to the pixels behind it.
+    private const int PixelsRead = Pixels + 2;
+
+    // Sums of luminance in 32 bits hold for so many pixels.
+    private const int PixelsOfSum = 1 << 24;
+
     /// <summary>What is done with a pixel, and with eight whose red, green and blue are the lowest, second and third byte of an element.</summary>
     public interface IOperation
     {
@@ -155,24 +162,12 @@ internal static class PixelVectors
         var i = 0;
         if (Vector256.IsHardwareAccelerated)
         {
-            var bytes = MemoryMarshal.AsBytes(pixels);
-            ref var first = ref MemoryMarshal.GetReference(bytes);
-            var mask = Vector256.Create(255);
-
-            // Four bytes are read and written for three, from left to right; so the last eight pixels need one more behind them.
-            for (; i + 8 < pixels.Length; i += 8)
+            ref var first = ref MemoryMarshal.GetReference(MemoryMarshal.AsBytes(pixels));
+            for (; i + PixelsRead <= pixels.Length; i += Pixels)
             {
                 ref var place = ref Unsafe.Add(ref first, 3 * i);
-                var packed = Vector256.Create(
-                    Four(ref place, 0), Four(ref place, 3), Four(ref place, 6), Four(ref place, 9), Four(ref place, 12), Four(ref place, 15), Four(ref place, 18), Four(ref place, 21));
-                var behind = Unsafe.Add(ref place, 24);
-                var result = operation.Of(packed & mask, (packed >> 8) & mask, (packed >> 16) & mask);
-                for (var pixel = 0; pixel < 8; pixel++)
-                {
-                    Unsafe.WriteUnaligned(ref Unsafe.Add(ref place, 3 * pixel), result.GetElement(pixel));
-                }
-
-                Unsafe.Add(ref place, 24) = behind;
+                var (red, green, blue) = Load(ref place);
+                Store(operation.Of(red, green, blue), ref place);
             }
         }
 
@@ -182,22 +177,77 @@ internal static class PixelVectors
         }
     }
 
-    private static int Four(ref byte place, int offset) => Unsafe.ReadUnaligned<int>(ref Unsafe.Add(ref place, offset));
+    /// <summary>The sum of <see cref="AugmentationArithmetic.Luminance"/> over the pixels.</summary>
+    public static long SumOfLuminance(ReadOnlySpan<Rgb> pixels)
+    {
+        var sum = 0L;
+        for (; pixels.Length > PixelsOfSum; pixels = pixels[PixelsOfSum..])
+        {
+            sum += SumOfLuminance(pixels[..PixelsOfSum]);
+        }
 
+        var i = 0;
+        if (Vector256.IsHardwareAccelerated)
+        {
+            ref var first = ref MemoryMarshal.GetReference(MemoryMarshal.AsBytes(pixels));
+            var sums = Vector256<int>.Zero;
+            for (; i + PixelsRead <= pixels.Length; i += Pixels)
+            {
+                var (red, green, blue) = Load(ref Unsafe.Add(ref first, 3 * i));
+                sums += Luminance(red, green, blue);
+            }
+
+            var (lower, upper) = Vector256.Widen(sums);
+            sum += Vector256.Sum(lower + upper);
+        }
+
+        for (; i < pixels.Length; i++)
+        {
+            sum += AugmentationArithmetic.Luminance(pixels[i]);
+        }
+
+        return sum;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static (Vector256<int> Red, Vector256<int> Green, Vector256<int> Blue) Load(ref readonly byte place)
+    {
+        var places = Vector128.Create((byte)0, 1, 2, 255, 3, 4, 5, 255, 6, 7, 8, 255, 9, 10, 11, 255);
+        var packed = Vector256.Create(
+            Vector128.Shuffle(Vector128.LoadUnsafe(in place), places), Vector128.Shuffle(Vector128.LoadUnsafe(in place, HalfBytes), places)).AsInt32();
+        var mask = Vector256.Create(255);
+        return (packed & mask, (packed >>> 8) & mask, packed >>> 16);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Store(Vector256<int> packed, ref byte place)
+    {
+        var places = Vector128.Create((byte)0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 255, 255, 255, 255);
+        Vector128.Shuffle(packed.GetLower().AsByte(), places).StoreUnsafe(ref place);
+        var upper = Vector128.Shuffle(packed.GetUpper().AsByte(), places);
+        upper.GetLower().StoreUnsafe(ref place, HalfBytes);
+        Unsafe.WriteUnaligned(ref Unsafe.Add(ref place, HalfBytes + 8), upper.AsInt32().GetElement(2));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<int> Luminance(Vector256<int> red, Vector256<int> green, Vector256<int> blue) =>
         ((red * 19595) + (green * 38470) + (blue * 7471) + Vector256.Create(0x8000)) >>> 16;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<int> Packed(Vector256<int> red, Vector256<int> green, Vector256<int> blue) => red | (green << 8) | (blue << 16);
 
-    // Where the quotient of integers is no whole number it is farther from one than the rounding of the division moves it, so cutting it is exact.
+    // Where the quotient of integers is no whole number it is farther from one than the rounding of the division moves it, so cutting it is exact: for dividends below 2^24,
+    // which a float32 holds, and quotients of a byte.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<int> Quotient(Vector256<int> dividend, Vector256<int> divisor) =>
-        Vector256.ConvertToInt32(Vector256.ConvertToSingle(dividend) / Vector256.ConvertToSingle(divisor));
+        Vector256.ConvertToInt32Native(Vector256.ConvertToSingle(dividend) / Vector256.ConvertToSingle(divisor));
 
     /// <summary><see cref="AugmentationArithmetic.Greyscale"/>.</summary>
     public readonly struct ToGrey : IOperation
     {
         public Rgb Of(Rgb pixel) => AugmentationArithmetic.Greyscale(pixel);
 
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public Vector256<int> Of(Vector256<int> red, Vector256<int> green, Vector256<int> blue) => Luminance(red, green, blue) * 0x010101;
     }
 
@@ -206,17 +256,19 @@ internal static class PixelVectors
     {
         public Rgb Of(Rgb pixel) => AugmentationArithmetic.Blend(AugmentationArithmetic.Luminance(pixel), pixel, factor);
 
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public Vector256<int> Of(Vector256<int> red, Vector256<int> green, Vector256<int> blue)
         {
             var from = Luminance(red, green, blue);
             return Packed(Blend(from, red), Blend(from, green), Blend(from, blue));
         }
 
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         private Vector256<int> Blend(Vector256<int> from, Vector256<int> to)
         {
             // Two roundings, as in the scalar form.
             var product = Vector256.ConvertToSingle(to - from) * factor;
-            var sum = Vector256.ConvertToInt32(Vector256.ConvertToSingle(from) + product);
+            var sum = Vector256.ConvertToInt32Native(Vector256.ConvertToSingle(from) + product);
             return Vector256.Min(Vector256.Max(sum, Vector256<int>.Zero), Vector256.Create(255));
         }
     }
@@ -226,55 +278,45 @@ internal static class PixelVectors
     {
         public Rgb Of(Rgb pixel) => AugmentationArithmetic.ShiftHue(pixel, shift);
 
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public Vector256<int> Of(Vector256<int> red, Vector256<int> green, Vector256<int> blue)
         {
             var (hue, saturation, value) = FromColours(red, green, blue);
             return ToColours((hue + Vector256.Create(shift)) & Vector256.Create(255), saturation, value);
         }
 
-        // As Hsv.From, with tables in vectors.
+        // As Hsv.From, with tables in vectors. A sixth is a division in float32 here and a product in float64 there: the bytes are the same for every colour.
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         private static (Vector256<int> Hue, Vector256<int> Saturation, Vector256<int> Value) FromColours(Vector256<int> red, Vector256<int> green, Vector256<int> blue)
         {
             var max = Vector256.Max(Vector256.Max(red, green), blue);
             var min = Vector256.Min(Vector256.Min(red, green), blue);
             var range = max - min;
             var order = ((red - green) >>> 31 << 2) | ((green - blue) >>> 31 << 1) | ((red - blue) >>> 31);
-            var start = Vector256.Shuffle(Vector256.Create(1, -1, -1, 5, 1, 3, -1, 3), order);
-            var direction = Vector256.Shuffle(Vector256.Create(-1, -1, 1, -1, 1, -1, -1, 1), order);
+            var start = Vector256.ShuffleNative(Vector256.Create(1f, -1, -1, 5, 1, 3, -1, 3), order);
+            var wraps = Vector256.ShuffleNative(Vector256.Create(0f, 1, 1, 0, 0, 0, 1, 0), order);
+            var direction = Vector256.ShuffleNative(Vector256.Create(-1, -1, 1, -1, 1, -1, -1, 1), order);
             var middle = red + green + blue - max - min;
-            var distance = Vector256.ConvertToSingle(direction * (max - middle)) / Vector256.ConvertToSingle(range);
-            var sixths = Vector256.ConvertToSingle(start) + distance;
-            var wraps = Vector256.ConvertToSingle(start >>> 31);
-            var (lower, upper) = Vector256.Widen(sixths);
-            var (lowerWraps, upperWraps) = Vector256.Widen(wraps);
-            var turns = Vector256.Narrow((lower * (1 / 6.0)) + lowerWraps, (upper * (1 / 6.0)) + upperWraps);
-            var hue = Vector256.ConvertToInt32(turns * 255f) & Vector256.Create(255);
+            var sixths = start + (Vector256.ConvertToSingle(direction * (max - middle)) / Vector256.ConvertToSingle(range));
+            var hue = Vector256.ConvertToInt32Native(((sixths / 6f) + wraps) * 255f) & Vector256.Create(255);
             var isGrey = Vector256.Equals(range, Vector256<int>.Zero);
             return (Vector256.AndNot(hue, isGrey), Vector256.AndNot(Quotient(range * 255, max), isGrey), max);
         }
 
-        // As Hsv.ToRgb; a shift to one of three places is a product.
+        // As Hsv.ToRgb, numerators and denominators halved; a shift to one of three places is a product, and so is a division of 16 bits by 255.
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         private static Vector256<int> ToColours(Vector256<int> hue, Vector256<int> saturation, Vector256<int> value)
         {
-            const int red = 1, green = 1 << 8, blue = 1 << 16;
+            const int red = 1, green = 1 << 8, blue = 1 << 16, by255 = 0x8081, places = 23;
             var full = Vector256.Create(255);
-            var sixth = (hue * 6 * 0x8081) >>> 23;
+            var sixth = (hue * (6 * by255)) >>> places;
             var fraction = (hue * 6) - (sixth * 255);
             var fall = fraction ^ ((~sixth & Vector256<int>.One) * 255);
-            var low = Quotient((value * 2 * (full - saturation)) + full, Vector256.Create(510));
-            var middle = Middle(((value * 2) * (Vector256.Create(255 * 255) - (saturation * fall))) + Vector256.Create(255 * 255));
-            return (value * Vector256.Shuffle(Vector256.Create(red, green, green, blue, blue, red, red, 0), sixth))
-                + (low * Vector256.Shuffle(Vector256.Create(blue, blue, red, red, green, green, blue, 0), sixth))
-                + (middle * Vector256.Shuffle(Vector256.Create(green, red, blue, green, red, blue, green, 0), sixth));
-        }
-
-        // The dividend is too large for a float32, whose quotient may be one off.
-        private static Vector256<int> Middle(Vector256<int> dividend)
-        {
-            var divisor = Vector256.Create(2 * 255 * 255);
-            var quotient = Quotient(dividend, divisor);
-            var rest = dividend - (quotient * divisor);
-            return quotient + (rest >> 31) + ((divisor - Vector256<int>.One - rest) >>> 31);
+            var low = (((value * (full - saturation)) + Vector256.Create(255 / 2)) * by255) >>> places;
+            var middle = Quotient((value * (Vector256.Create(255 * 255) - (saturation * fall))) + Vector256.Create(255 * 255 / 2), Vector256.Create(255 * 255));
+            return (value * Vector256.ShuffleNative(Vector256.Create(red, green, green, blue, blue, red, red, 0), sixth))
+                + (low * Vector256.ShuffleNative(Vector256.Create(blue, blue, red, red, green, green, blue, 0), sixth))
+                + (middle * Vector256.ShuffleNative(Vector256.Create(green, red, blue, green, red, blue, green, 0), sixth));
         }
     }
 }

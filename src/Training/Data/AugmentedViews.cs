@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Runtime.InteropServices;
 using Pascl.Kernels;
 using Pascl.Kernels.Device;
@@ -66,7 +67,11 @@ internal sealed class HostViews(ImageSet images, BatchPlan plan) : AugmentedView
     {
         var (height, width) = (images.Height, images.Width);
         var length = height * width * PixelBlock.Channels;
-        var (scratch, parts) = (new byte[length], new byte[plan.Crop is null ? images.IsStreamed ? length : 0 : views * length]);
+
+        // The views before colours are changed, and one of them while they are.
+        using var memory = MemoryPool<byte>.Shared.Rent((views + 1) * length);
+        var parts = memory.Memory.Span[..(views * length)];
+        var scratch = memory.Memory.Span.Slice(views * length, length);
         var values = MemoryMarshal.Cast<byte, float>(destination.bytes);
         var chosen = order.AsSpan(first, (int)destination.shape[0] / views);
         for (var i = 0; i < chosen.Length; i++)
@@ -78,12 +83,12 @@ internal sealed class HostViews(ImageSet images, BatchPlan plan) : AugmentedView
             }
             else if (images.IsStreamed)
             {
-                images.Read(image, parts);
+                images.Read(image, parts[..length]);
             }
 
             for (var view = 0; view < views; view++)
             {
-                var source = plan.Crop is not null ? parts.AsSpan(view * length, length) : images.IsStreamed ? parts : images.Pixels(image);
+                var source = plan.Crop is not null ? parts.Slice(view * length, length) : images.IsStreamed ? parts[..length] : images.Pixels(image);
                 var parameters = AugmentationParameters.Draw(plan.Augmentation, height, width, plan.Seed, epoch, image, firstStream + view);
                 Augmentation.Apply(source, height, width, parameters, values.Slice(((view * chosen.Length) + i) * length, length), scratch);
             }

@@ -101,6 +101,7 @@ internal static unsafe class PillowResampling
     public const int BytesPerPixel = 4;
 
     private const int Precision = 22;
+    private const int RowsAtOnce = 4;
 
     /// <summary>Resizes a part of a picture.</summary>
     /// <param name="source">(rows, <paramref name="width"/>, 4) bytes, and four more.</param>
@@ -116,15 +117,15 @@ internal static unsafe class PillowResampling
         var (firstRow, rowCount) = rows.Reach();
         var stride = across.Count * BytesPerPixel;
 
-        // Room behind the last row, because eight bytes are read at a time.
-        var wide = ArrayPool<byte>.Shared.Rent((rowCount * stride) + Vector64<byte>.Count);
+        // Room behind the last row, because eight pixels are read at a time.
+        var wide = ArrayPool<byte>.Shared.Rent((rowCount * stride) + Vector256<byte>.Count);
         try
         {
             fixed (byte* intermediate = wide)
             {
-                for (var row = 0; row < rowCount; row++)
+                for (var row = 0; row < rowCount; row += RowsAtOnce)
                 {
-                    Across(source + ((long)(firstRow + row) * width * BytesPerPixel), columns, intermediate + (row * stride));
+                    Across(source + ((long)(firstRow + row) * width * BytesPerPixel), width * BytesPerPixel, columns, intermediate + (row * stride), Math.Min(RowsAtOnce, rowCount - row));
                 }
 
                 for (var row = 0; row < down.Count; row++)
@@ -140,52 +141,79 @@ internal static unsafe class PillowResampling
         }
     }
 
-    // Two source pixels at a time, each with its weight in four elements; a pixel too many has the weight 0.
-    private static void Across(byte* line, Taps taps, byte* to)
+    // Two source pixels at a time, each with its weight in four elements, of four rows; a pixel too many has the weight 0, and a row too many is the last one again.
+    private static void Across(byte* line, long stride, Taps taps, byte* to, int rows)
     {
+        var row = taps.First.Length * BytesPerPixel;
+        var (second, third, fourth) = (Math.Min(1, rows - 1), Math.Min(2, rows - 1), rows - 1);
         fixed (int* weights = taps.Weights)
         {
             for (var output = 0; output < taps.First.Length; output++, to += BytesPerPixel)
             {
                 var from = line + (taps.First[output] * BytesPerPixel);
                 var weight = weights + (output * taps.Width * BytesPerPixel);
-                var sum = Vector256<int>.Zero;
+                var (a, b, c, d) = (Vector256<int>.Zero, Vector256<int>.Zero, Vector256<int>.Zero, Vector256<int>.Zero);
                 for (var end = weight + (taps.Length[output] * BytesPerPixel); weight < end; weight += Vector256<int>.Count, from += 2 * BytesPerPixel)
                 {
-                    sum += Widened(from) * Vector256.Load(weight);
+                    var by = Vector256.Load(weight);
+                    a += Widened(from) * by;
+                    b += Widened(from + (second * stride)) * by;
+                    c += Widened(from + (third * stride)) * by;
+                    d += Widened(from + (fourth * stride)) * by;
                 }
 
-                var pixel = sum.GetLower() + sum.GetUpper() + Vector128.Create(1 << (Precision - 1));
-                *(uint*)to = (uint)Bytes(pixel, pixel);
+                var upper = Bytes(Pixel(a), Pixel(b));
+                var lower = Bytes(Pixel(c), Pixel(d));
+                *(uint*)to = (uint)upper;
+                *(uint*)(to + (second * row)) = (uint)(upper >> 32);
+                *(uint*)(to + (third * row)) = (uint)lower;
+                *(uint*)(to + (fourth * row)) = (uint)(lower >> 32);
             }
         }
+
+        static Vector128<int> Pixel(Vector256<int> sum) => sum.GetLower() + sum.GetUpper() + Vector128.Create(1 << (Precision - 1));
     }
 
+    // Eight pixels of a row at a time.
     private static void Down(byte* from, int stride, Taps taps, int output, Span<byte> target)
     {
+        const int pixels = 8, bytes = pixels * BytesPerPixel, written = pixels * PixelBlock.Channels;
         var weights = taps.Weights.AsSpan(output * taps.Width * BytesPerPixel, taps.Length[output] * BytesPerPixel);
-        var written = 0;
-        for (var column = 0; column < stride; column += 2 * BytesPerPixel)
+        var half = Vector256.Create(1 << (Precision - 1));
+        var last = stackalloc byte[bytes];
+        for (; !target.IsEmpty; from += bytes, target = target[Math.Min(written, target.Length)..])
         {
-            var sum = Vector256.Create(1 << (Precision - 1));
-            var pixels = from + column;
-            for (var i = 0; i < weights.Length; i += BytesPerPixel, pixels += stride)
+            var (first, second, third, fourth) = (half, half, half, half);
+            var line = from;
+            for (var i = 0; i < weights.Length; i += BytesPerPixel, line += stride)
             {
-                sum += Widened(pixels) * Vector256.Create(weights[i]);
+                var weight = Vector256.Create(weights[i]);
+                first += Widened(line) * weight;
+                second += Widened(line + 8) * weight;
+                third += Widened(line + 16) * weight;
+                fourth += Widened(line + 24) * weight;
             }
 
-            var two = Bytes(sum.GetLower(), sum.GetUpper());
-            Write(two, target, ref written);
+            // Sixteen bytes are written for twelve, so the last ones go a way round.
+            var isLast = target.Length < bytes;
+            fixed (byte* place = target)
+            {
+                var to = isLast ? last : place;
+                WithoutFourth(first, second).Store(to);
+                WithoutFourth(third, fourth).Store(to + (written / 2));
+            }
+
+            if (isLast)
+            {
+                new Span<byte>(last, Math.Min(written, target.Length)).CopyTo(target);
+            }
         }
     }
 
-    private static void Write(ulong two, Span<byte> target, ref int written)
-    {
-        for (var pixel = 0; pixel < 2 && written < target.Length; pixel++, two >>= 32, written += PixelBlock.Channels)
-        {
-            (target[written], target[written + 1], target[written + 2]) = ((byte)two, (byte)(two >> 8), (byte)(two >> 16));
-        }
-    }
+    // The colours of four pixels in the lower twelve bytes.
+    private static Vector128<byte> WithoutFourth(Vector256<int> first, Vector256<int> second) => Vector128.Shuffle(
+        Vector128.Create(Bytes(first.GetLower(), first.GetUpper()), Bytes(second.GetLower(), second.GetUpper())).AsByte(),
+        Vector128.Create((byte)0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 255, 255, 255, 255));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<int> Widened(byte* pixels)

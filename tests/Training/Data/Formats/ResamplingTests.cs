@@ -1,3 +1,4 @@
+using Pascl.Training.Data;
 using Pascl.Training.Data.Formats;
 
 namespace Pascl.Tests.Training.Data.Formats;
@@ -61,5 +62,27 @@ public sealed class ResamplingTests
         {
             Assert.That(target[3 * x], Is.EqualTo(4 * (((x + 0.5) * 4) - 0.5)).Within(1));
         }
+    }
+
+    [Test]
+    public unsafe void a_part_of_a_resized_picture_is_that_part_of_the_whole([Range(1, 18)] int count, [Values(9, 29, 67)] int outputs)
+    {
+        const int width = 31, height = 23;
+        var source = new byte[((width * height) + 1) * PillowResampling.BytesPerPixel];
+        new Random(outputs).NextBytes(source);
+        var (whole, part) = (new byte[outputs * outputs * 3], new byte[count * count * 3]);
+        fixed (byte* pixels = source)
+        {
+            PillowResampling.Resize(pixels, width, Axis(width, 0, outputs), Axis(height, 0, outputs), Interpolation.PillowBicubic, whole);
+            for (var first = 0; first + count <= outputs; first += 5)
+            {
+                PillowResampling.Resize(pixels, width, Axis(width, first, count), Axis(height, first, count), Interpolation.PillowBicubic, part);
+                Assert.That(
+                    part.Chunk(count * 3),
+                    Is.EqualTo(whole.Chunk(outputs * 3).Skip(first).Take(count).Select(row => row[(first * 3)..((first + count) * 3)])));
+            }
+        }
+
+        ResizedAxis Axis(int side, int first, int count) => new(0, side, 0, side, outputs, first, count);
     }
 }
