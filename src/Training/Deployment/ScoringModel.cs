@@ -51,8 +51,7 @@ internal sealed class ScoringModel : IDisposable
     /// <summary>The highest score that is accepted; null where none was chosen.</summary>
     public double? Threshold { get; }
 
-    /// <summary>What the model is; the checkpoint file is read for its hash.</summary>
-    /// <exception cref="InputException">The checkpoint file cannot be read any more.</exception>
+    /// <summary>What the model is.</summary>
     public ModelDescription Description => new(
         System.IO.Path.GetFileName(System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(Path))),
         run.Recipe.Method,
@@ -62,7 +61,10 @@ internal sealed class ScoringModel : IDisposable
         Threshold,
         WeightHash.Of(run.Network),
         ProgramVersion.Number,
-        ProgramVersion.Commit);
+        ProgramVersion.Commit)
+    {
+        Engine = engine.Name,
+    };
 
     /// <summary>Reads the last checkpoint of a run.</summary>
     /// <param name="path">The run folder.</param>
@@ -165,6 +167,9 @@ internal sealed class ScoringModel : IDisposable
 /// <summary>Computes both branches of a network for images in one batch. Several threads may use it.</summary>
 internal interface INetworkEngine : IDisposable
 {
+    /// <summary>What computes it.</summary>
+    string Name { get; }
+
     /// <summary>What both branches say.</summary>
     Predictions Predict(ImageSet images);
 }
@@ -172,6 +177,8 @@ internal interface INetworkEngine : IDisposable
 /// <summary>A network by libtorch.</summary>
 internal sealed class TorchEngine(DualBranchNetwork network) : INetworkEngine
 {
+    public string Name => "libtorch";
+
     public Predictions Predict(ImageSet images) => Predictions.Of(network, images, images.Count);
 
     // The network is the run's.
@@ -187,6 +194,8 @@ internal sealed class OnnxEngine : INetworkEngine
 
     private readonly DualBranchNetwork network;
     private readonly OnnxSession session;
+
+    public string Name => "ONNX Runtime";
 
     /// <summary>Makes the graph in memory.</summary>
     /// <param name="network">A network that <see cref="WhyNot"/> has nothing against.</param>
@@ -280,6 +289,9 @@ public record ModelDescription(
     string Version,
     string Commit)
 {
+    /// <summary>What computes the network: <c>libtorch</c> or <c>ONNX Runtime</c>.</summary>
+    public string Engine { get; init; } = "";
+
     /// <summary>Names like those of the other answers.</summary>
     internal static JsonSerializerOptions JsonOptions { get; } =
         new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };

@@ -41,6 +41,7 @@ public sealed class EngineChoiceTests
         using var torch = Open();
         using var onnx = Open();
         Assert.That(onnx.Use(ScoringEngine.Onnx, 64), Is.Null, "nothing was to be chosen");
+        Assert.That((torch.Description.Engine, onnx.Description.Engine), Is.EqualTo(("libtorch", "ONNX Runtime")));
         var images = SmallNetworks.Images(70, 8, 8);
         var expected = torch.Score(images);
         Assert.That(expected.Select(image => image.Accepted).Distinct().Count(), Is.EqualTo(2), "the threshold divides the images");

@@ -159,6 +159,7 @@ public sealed class ServerOperationTests : ServerFixture
             Assert.That(root.GetProperty("image_size").GetInt32(), Is.EqualTo(8));
             Assert.That(root.GetProperty("weights_sha256").GetString(), Is.EqualTo(hash));
             Assert.That(root.GetProperty("version").GetString(), Does.Match(@"^\d+\.\d+\.\d+"));
+            Assert.That(root.GetProperty("engine").GetString(), Is.EqualTo("libtorch"));
             Assert.That(root.GetProperty("limits").GetProperty("max_images").GetInt32(), Is.EqualTo(settings.ImageLimit));
         });
         var metrics = await Client.GetStringAsync(new Uri(Address(server), "metrics"));
