@@ -104,7 +104,7 @@ public sealed class MutationTests
     {
         var data = TinyTraining.Recipe.Data with { OutOfDistribution = [new("far", "/far")] };
         var whole = RecipeFile.Write(Presets.Find("cifar10-lt-paper").Recipe with { Data = data });
-        Try(random => Encoding.UTF8.GetBytes(Mutations.Of(whole, random)), bytes => RecipeFile.Parse(Encoding.UTF8.GetString(bytes), "recipe.json"));
+        Try(random => Encoding.UTF8.GetBytes(Mutations.Of(whole, random)), bytes => RecipeFile.Write(RecipeFile.Parse(Encoding.UTF8.GetString(bytes), "recipe.json")));
     }
 
     [Test]

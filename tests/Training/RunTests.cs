@@ -78,6 +78,11 @@ public sealed class RunTests
     }
 
     [Test]
+    public void a_recipe_with_a_number_that_no_double_holds_is_refused() => Assert.That(
+        () => RecipeFile.Parse(RecipeFile.Write(TinyTraining.Recipe).Replace("\"temperature\": 0.", "\"temperature\": 9e999, \"x\": 0.", StringComparison.Ordinal), "recipe.json"),
+        Throws.TypeOf<InputException>().With.Message.EqualTo("recipe.json is not a recipe: It has a number that is too large. A recipe.json of a run folder was expected."));
+
+    [Test]
     public void a_recipe_of_a_newer_format_is_refused_with_its_version()
     {
         var recipe = JsonNode.Parse(RecipeFile.Write(TinyTraining.Recipe))!;

@@ -17,7 +17,7 @@ public static class RecipeFile
         UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
         RespectNullableAnnotations = true,
         IgnoreReadOnlyProperties = true,
-        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.KebabCaseLower) },
+        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.KebabCaseLower), new FiniteNumberConverter() },
     };
 
     // Of two values of a name, one would be ignored.
@@ -123,6 +123,15 @@ public static class RecipeFile
         {
             throw new InputException($"{path} cannot be read: {exception.Message} A recipe.json of a run folder was expected.", exception);
         }
+    }
+
+    // A number above the largest double would be read as infinity, which could not be written again.
+    private sealed class FiniteNumberConverter : JsonConverter<double>
+    {
+        public override double Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+            reader.GetDouble() is var number && double.IsFinite(number) ? number : throw new JsonException("It has a number that is too large.");
+
+        public override void Write(Utf8JsonWriter writer, double value, JsonSerializerOptions options) => writer.WriteNumberValue(value);
     }
 }
 
