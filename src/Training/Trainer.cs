@@ -168,6 +168,8 @@ public sealed class Trainer : IDisposable
         if (Convolutions is null)
         {
             using var mark = folder.Mark("the check of its convolutions");
+
+            // Each convolution takes and frees hundreds of megabytes.
             FreedMemory.Keep();
             var training = phases[position.Phase..].Where(phase => phase.Settings.Epochs > 0).Select(phase => phase.Convolutions);
             var evaluation = ConvolutionUse.Evaluation([data.Test, .. data.OutOfDistribution, .. data.Validation is { } held ? [held] : Array.Empty<ImageSet>()], Predictions.UsualBatchSize);
