@@ -86,7 +86,7 @@ internal static class VerifyCommand
     /// </summary>
     public static void WriteOf(RunFolder folder, Recipe recipe)
     {
-        if (folder.IsWritten && Expectations.OfPreset(recipe.Preset) is { } expected && expected.IsOf(recipe, folder.ReadProvenance()?.Data))
+        if (folder.IsWritten && Expectations.OfPreset(recipe.Preset) is { } expected && expected.IsOf(recipe))
         {
             var verification = Verification.Of(RunNumbers.Of(folder), expected);
             Console.WriteLine($"{(verification.Passed ? "Verified" : "Not verified")}: {verification.Sentence()}");
