@@ -72,7 +72,7 @@ internal sealed class NearestNeighbourGuidanceScore() : ScoreSpec(
         return pass => FeatureParts.Scores(
             pass, normalised: true,
             (features, logits) => -logits.logsumexp(1)
-                * Neighbours.Of(features, training.Features, bank, (rows, others) => rows.matmul(others.t()), neighbours, largest: true, confidences).mean([1]));
+                * Neighbours.Of(features, training.Features, bank, (values, _, rows, others) => values.addmm_(rows, others.t(), beta: 0, alpha: 1), neighbours, largest: true, confidences).mean([1]));
     }
 }
 

@@ -206,8 +206,16 @@ internal static class SquaredDistances
     public static torch.Tensor Between(torch.Tensor a, torch.Tensor b)
     {
         using var scope = torch.NewDisposeScope();
-        var squares = a.square().sum(1).unsqueeze(1) + b.square().sum(1).unsqueeze(0);
-        return (squares - (2 * a.matmul(b.t()))).clamp_(0).MoveToOuterDisposeScope();
+        var distances = torch.empty(a.shape[0], b.shape[0], a.dtype);
+        Write(distances, torch.empty_like(distances), a, b);
+        return distances.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The same into a matrix of the caller's, (A, B), with another one as working memory.</summary>
+    public static void Write(torch.Tensor distances, torch.Tensor products, torch.Tensor a, torch.Tensor b)
+    {
+        products.addmm_(a, b.t(), beta: 0, alpha: 2);
+        distances.copy_(a.square().sum(1).unsqueeze(1)).add_(b.square().sum(1).unsqueeze(0)).sub_(products).clamp_(0);
     }
 }
 
@@ -221,18 +229,21 @@ internal static class Neighbours
     /// <param name="rows">(rows, d), of unit length.</param>
     /// <param name="training">The features of the training images.</param>
     /// <param name="chosen">Which of them take part, at least k.</param>
-    /// <param name="measure">From rows and some training features, (rows, d) and (m, d), to (rows, m).</param>
+    /// <param name="measure">Writes its values of rows and some training features, (rows, d) and (m, d), into the first matrix, (rows, m); the second is working memory.</param>
     /// <param name="k">How many.</param>
     /// <param name="largest">Whether large values are good.</param>
     /// <param name="weights">What each training image's features of unit length are multiplied by; null for 1.</param>
     public static torch.Tensor Of(
-        torch.Tensor rows, Features training, int[] chosen, Func<torch.Tensor, torch.Tensor, torch.Tensor> measure, int k, bool largest, double[]? weights = null)
+        torch.Tensor rows, Features training, int[] chosen, Measure measure, int k, bool largest, double[]? weights = null)
     {
         using var scope = torch.NewDisposeScope();
 
-        // One block for all parts: what is allocated anew for each leaves holes between which memory grows with the number of parts.
-        var block = torch.empty(Math.Min(BankRows, chosen.Length), training.Width, torch.ScalarType.Float64);
-        var best = torch.full(rows.shape[0], k, largest ? double.NegativeInfinity : double.PositiveInfinity, torch.ScalarType.Float64);
+        // Blocks for all parts: what is allocated anew for each leaves holes between which memory grows with the number of parts.
+        var (count, most) = (rows.shape[0], Math.Min(BankRows, chosen.Length));
+        var block = torch.empty(most, training.Width, torch.ScalarType.Float64);
+        var work = torch.empty(count, most, torch.ScalarType.Float64);
+        var candidates = torch.empty(count, k + most, torch.ScalarType.Float64); // the best so far, then those of a part
+        var best = candidates.narrow(1, 0, k).fill_(largest ? double.NegativeInfinity : double.PositiveInfinity);
         foreach (var images in chosen.Chunk(BankRows))
         {
             using var inner = torch.NewDisposeScope();
@@ -244,13 +255,16 @@ internal static class Neighbours
                 bank.mul_(torch.tensor([.. images.Select(image => weights[image])]).unsqueeze(1));
             }
 
-            var values = measure(rows, bank);
-            var (kept, _) = torch.cat([best, values], dim: 1).topk(k, dim: 1, largest: largest, sorted: true);
+            measure(candidates.narrow(1, k, images.Length), work.narrow(1, 0, images.Length), rows, bank);
+            var (kept, _) = candidates.narrow(1, 0, k + images.Length).topk(k, dim: 1, largest: largest, sorted: true);
             best.copy_(kept);
         }
 
-        return best.MoveToOuterDisposeScope();
+        return best.clone().MoveToOuterDisposeScope();
     }
+
+    /// <summary>A measure of rows and training features, as <see cref="Of"/> takes it.</summary>
+    public delegate void Measure(torch.Tensor values, torch.Tensor work, torch.Tensor rows, torch.Tensor features);
 }
 
 /// <summary>The distance of f / |f| to its k-th nearest neighbour among those of the training images.</summary>
@@ -287,7 +301,7 @@ internal sealed class NearestNeighbourScore() : ScoreSpec(
         {
             using var scope = torch.NewDisposeScope();
             var part = features.Part(first, Math.Min(rows, scores.Length - first), normalised: true);
-            var nearest = Neighbours.Of(part, training, chosen, SquaredDistances.Between, neighbour, largest: false); // (rows, k)
+            var nearest = Neighbours.Of(part, training, chosen, SquaredDistances.Write, neighbour, largest: false); // (rows, k)
             FeatureParts.Values(nearest.select(1, neighbour - 1).sqrt()).CopyTo(scores, first);
         }
 

@@ -222,12 +222,12 @@ internal sealed class AdaptiveScalingScore(bool ofLogits) : ScoreSpec(
         var training = ScoreFitting.Pixels(fitting.Training);
         var count = Math.Min(training.Count, MostFitted);
         var chosen = training.Select(Enumerable.Range(0, count).Select(place => (int)((long)place * training.Count / count)));
-        var sorted = Movements(fitting.Model, chosen);
-        Array.Sort(sorted);
+        double[] sorted = [.. MovementsOnce(fitting, training, chosen).Order()];
         var (low, high) = (this[Low], this[High]);
         return pass =>
         {
-            var percentiles = Array.ConvertAll(Movements(fitting.Model, ScoreFitting.Pixels(pass.Images)), moved => low + ((1 - Share(sorted, moved)) * (high - low)));
+            var images = ScoreFitting.Pixels(pass.Images);
+            var percentiles = Array.ConvertAll(MovementsOnce(fitting, images, images), moved => low + ((1 - Share(sorted, moved)) * (high - low)));
             return Of(pass, fitting, percentiles);
         };
     }
@@ -260,6 +260,10 @@ internal sealed class AdaptiveScalingScore(bool ofLogits) : ScoreSpec(
         });
         return scores;
     }
+
+    // A gradient and two forward passes an image, which A and L have in common.
+    private double[] MovementsOnce(ScoreFitting fitting, ImageSet set, ImageSet chosen) => fitting.Once(
+        (nameof(Movements), set, chosen.Count, this[First], this[Second], this[Lambda], this[Pixels], this[Step]), () => Movements(fitting.Model, chosen));
 
     // Q' of every image.
     private double[] Movements(DualBranchNetwork model, ImageSet images)

@@ -58,6 +58,7 @@ public sealed class ScoreFitting
 {
     private readonly Lazy<FeaturePass> pass;
     private readonly DualBranchNetwork? model;
+    private readonly Dictionary<object, object> shared = [];
     private LinearClassifier? classifier;
 
     /// <summary>Prepares to fit on a pass that was made already.</summary>
@@ -112,6 +113,21 @@ public sealed class ScoreFitting
             ? Model.ClassifierValues(Branch.Main)
             : throw new InputException("The score needs the weights of the classifier, which are not at hand.");
         init => classifier = value;
+    }
+
+    /// <summary>What several scores need alike is computed for the first of them and kept.</summary>
+    /// <param name="key">What it is, with everything that it depends on; equal keys are the same thing.</param>
+    /// <param name="compute">Computes it.</param>
+    internal T Once<T>(object key, Func<T> compute)
+        where T : notnull
+    {
+        if (!shared.TryGetValue(key, out var value))
+        {
+            value = compute();
+            shared.Add(key, value);
+        }
+
+        return (T)value;
     }
 
     /// <exception cref="InputException">Only features and logits of its images are at hand.</exception>

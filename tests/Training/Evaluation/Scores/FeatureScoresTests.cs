@@ -1,4 +1,6 @@
 using CsCheck;
+using Pascl.Benchmarks.Measuring;
+using Pascl.Training.Data;
 using Pascl.Training.Evaluation;
 using Pascl.Training.Evaluation.Scores;
 using Pascl.Training.Networks;
@@ -164,6 +166,36 @@ public sealed class FeatureScoresTests
     public void a_deployed_model_cannot_compute_them(string score) => Assert.That(
         () => ScoreSpec.Parse(score).OfLogits([1, 2]),
         Throws.TypeOf<Pascl.Training.InputException>().With.Message.Contains("more than an image's logits").And.Message.Contains("msp, max-logit"));
+
+    // As many tested rows as make the matrices a little smaller than what the C library always asks the system for, and gives back: only then holes stay between blocks.
+    [Test, Long, Platform("Linux", Reason = "memory is read from /proc")]
+    [TestCase("knn")]
+    [TestCase("nnguide:bank=1000000")]
+    public void memory_does_not_grow_with_the_number_of_training_images(string score)
+    {
+        const int Few = 20 * Neighbours.BankRows;
+        const int Many = 120 * Neighbours.BankRows;
+        ResidentMemory.GiveFreedBlocksBack();
+        var tested = Zeros(1000);
+        var few = Zeros(Few);
+        _ = Scores(score, few, tested);
+        var before = ResidentMemory.StartAgain();
+        _ = Scores(score, few, tested);
+        var ofFew = ResidentMemory.Peak - before;
+
+        var many = Zeros(Many);
+        before = ResidentMemory.StartAgain();
+        _ = Scores(score, many, tested);
+        Assert.That(ResidentMemory.Peak - before, Is.LessThan(ofFew + (100 << 20)));
+
+        static FeaturePass Zeros(int count)
+        {
+            var (labels, logits) = (new int[count], new Logits(new float[2 * count], 2));
+            labels[0] = 1;
+            return new FeaturePass(
+                new ImageSet("set", new PixelBlock(count, 1, 1), labels, ["a", "b"]), new Predictions(logits, logits), new Features(new float[4L * count], 4));
+        }
+    }
 
     /// <summary>Training images of two to four classes, each at least once, and some images to be scored.</summary>
     private static Gen<(FeaturePass Training, FeaturePass Tested)> Cases =>
