@@ -122,10 +122,18 @@ public sealed class Run : IDisposable
     /// <summary>Whether the run's in-distribution images are where they were, or drawn.</summary>
     public bool HasItsImages => Recipe.Data.InDistribution is not { } path || Path.Exists(path) || IsInArchive(path);
 
-    /// <summary>Leaves out-of-distribution sets out that are no longer there, for what can do without them. Before <see cref="Images"/> is asked for.</summary>
+    /// <summary>
+    /// Leaves the run's out-of-distribution sets out that are no longer there, for what can do without them; those that the user names now must be there. Before
+    /// <see cref="Images"/> is asked for.
+    /// </summary>
     /// <returns>Their paths.</returns>
     public IReadOnlyList<string> LeaveOutMissingSets()
     {
+        if (isOnOtherSets)
+        {
+            return [];
+        }
+
         var missing = Recipe.Data.OutOfDistribution.Where(set => !NoiseSets.IsName(set.Path) && !Path.Exists(set.Path) && !IsInArchive(set.Path)).ToList();
         Recipe = Recipe with { Data = Recipe.Data with { OutOfDistribution = [.. Recipe.Data.OutOfDistribution.Except(missing)] } };
         return [.. missing.Select(set => set.Path)];

@@ -113,6 +113,11 @@ public sealed class RunTests
             var (refused, _, message) = Evaluate($"--id {Path.Combine(archives, "tin100-lt-jpeg.tar.gz")}");
             Assert.That(refused, Is.EqualTo(2));
             Assert.That(message, Does.Contain("trained on other classes than").And.Contain("airplane is missing").And.Contain("more"));
+            const string Export = "--format onnx --without-threshold --quantise int8 --check-convolutions off";
+            Assert.That(PasclProgram.Run($"export {run} {Export}").Error, Does.Contain(first), "where it looked");
+            var exported = PasclProgram.Run($"export {run} {Export} --id {second} --ood noise:blobs");
+            Assert.That(exported.ExitCode, Is.Zero, exported.Error);
+            Assert.That(exported.Output, Does.Match(@"\nblobs +\d"));
         }
 
         (int Code, string Output, string Error) Evaluate(string where = "") =>

@@ -89,7 +89,7 @@ internal sealed class RunCalibration
         using var run = Pascl.Training.Run.Open(folder, moved, precision: Precision.Float32);
         run.Features = FeatureLines.Listener();
         var score = ScoringModel.ScoreOf(text, run.Info, run.Recipe);
-        foreach (var missing in moved.OutOfDistribution is { Count: > 0 } ? [] : run.LeaveOutMissingSets())
+        foreach (var missing in run.LeaveOutMissingSets())
         {
             Console.WriteLine($"Note: {missing} is not there any more, so the share of its images that is rejected is left out; name sets with --ood.");
         }

@@ -60,13 +60,17 @@ internal static class ExportCommand
         {
             Description = "int8: the convolutions of an ONNX model in whole numbers of eight bits, with what that loses on the run's test and out-of-distribution sets; RUN/model-int8.onnx",
         };
-        Option[] onnxOnly = [input, preprocess, score, withoutThreshold, images, quantise];
+        var inDistribution = new Option<string>("--id") { Description = "where the run's in-distribution images are now, if they moved" };
+        var root = new Option<string>("--root") { Description = "where the images of lists are now, if they moved" };
+        var data = new Option<string>("--data") { Description = "where the folder with all images of the run's preset is now, if it moved" };
+        var sets = new Option<string[]>("--ood") { Description = RecipeOptions.OutOfDistributionHelp + ", on which --quantise measures, instead of the run's own" };
+        Option[] onnxOnly = [input, preprocess, score, withoutThreshold, images, quantise, inDistribution, root, data, sets];
         var command = new Command(
             "export",
             "Writes a trained run for other programs: ONNX with both branches in one graph, verified by ONNX Runtime before the file appears; "
             + "or its weights as safetensors or for PyTorch.")
         {
-            run, format, output, input, preprocess, score, withoutThreshold, images, quantise,
+            run, format, output, input, preprocess, score, withoutThreshold, images, quantise, inDistribution, root, data, sets,
         };
         var force = OverwriteOption.AddTo(command);
         command.SetAction(result =>
@@ -90,7 +94,14 @@ internal static class ExportCommand
                 new OnnxSettings(
                     inGraph ? PixelType.Picture : result.GetRequiredValue(input), result.GetValue(score), result.GetValue(withoutThreshold), result.GetValue(images), result.GetValue(quantise)),
                 result.GetValue(force),
-                BackboneOption.File(result),
+                new MovedImages(
+                    result.GetValue(inDistribution),
+                    OutOfDistribution: [.. (result.GetValue(sets) ?? []).Select(RecipeOptions.ParseNamedPath)],
+                    Folder: result.GetValue(data),
+                    Root: result.GetValue(root))
+                {
+                    Backbone = BackboneOption.File(result),
+                },
                 ConvolutionOption.IsOn(result));
         });
         return command.WithBackbone().WithConvolutionCheck().WithExamples(
@@ -99,6 +110,7 @@ internal static class ExportCommand
             "export runs/oe-1 --format onnx --input float --out deployed/model.onnx",
             "export runs/oe-1 --format onnx --without-threshold --score energy",
             "export runs/oe-1 --format onnx --quantise int8",
+            "export runs/oe-1 --format onnx --quantise int8 --id photos --ood textures=dtd.tar.gz",
             "export runs/oe-1 --format pth --out pytorch/model.pth",
             "export runs/oe-1 --format safetensors");
     }
@@ -107,7 +119,7 @@ internal static class ExportCommand
 /// <summary>An export as the user sees it: what was written, how large it is, and how it was verified.</summary>
 internal static class RunExport
 {
-    public static int Write(string path, ExportFormat format, string? output, OnnxSettings settings, bool overwrites, string? backbone, bool checksConvolutions)
+    public static int Write(string path, ExportFormat format, string? output, OnnxSettings settings, bool overwrites, MovedImages moved, bool checksConvolutions)
     {
         var watch = Stopwatch.StartNew();
         var folder = RunFolder.Open(path);
@@ -125,7 +137,7 @@ internal static class RunExport
                 : [file, OnnxExamples.FileOf(file)]);
 
         // What is deployed is the network in float32 on the CPU, whatever it was trained with.
-        using var run = Run.Open(folder, new MovedImages { Backbone = backbone }, device: "cpu", precision: Precision.Float32);
+        using var run = Run.Open(folder, moved, device: "cpu", precision: Precision.Float32);
         var model = run.Network;
         RequirePlainNetwork(model, format, folder);
         string[] written = format switch

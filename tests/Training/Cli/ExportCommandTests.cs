@@ -82,6 +82,9 @@ public sealed partial class ExportCommandTests
     [TestCase("--format torchscript", "torchscript")]
     [TestCase("--format pth --quantise int8", "--quantise goes with --format onnx")]
     [TestCase("--format onnx --without-threshold --quantise int4", "int4")]
+    [TestCase("--format pth --id photos", "--id goes with --format onnx")]
+    [TestCase("--format onnx --without-threshold --id photos", "built-in images", "not in photos")]
+    [TestCase("--format onnx --without-threshold --quantise int8 --ood no-such-images", "no-such-images")]
     [TestCase("", "--format")]
     public void bad_input_ends_with_exit_code_2_and_sentences(string options, params string[] expected)
     {
