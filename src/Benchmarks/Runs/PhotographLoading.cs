@@ -1,8 +1,12 @@
 using System.Diagnostics;
 using System.Globalization;
+using Pascl.Benchmarks.Measuring;
 using Pascl.Kernels;
+using Pascl.Training;
 using Pascl.Training.Data;
 using Pascl.Training.Data.Formats;
+using Pascl.Training.Devices;
+using Pascl.Training.Recipes;
 using SkiaSharp;
 
 namespace Pascl.Benchmarks.Runs;
@@ -69,18 +73,61 @@ internal static class PhotographLoading
         }
     }
 
-    /// <summary>One epoch of 115,846 generated photographs of 1,000 classes, 1,280 to 5 of each: the profile of ImageNet-LT.</summary>
+    /// <summary>
+    /// One epoch of the loader, and then steps of the first phase of <c>imagenet-lt-paper</c> with few images in a batch: of 115,846 generated photographs of 1,000 classes,
+    /// 1,280 to 5 of each, the profile of ImageNet-LT.
+    /// </summary>
     public static void OfImageNetSize(Action<string> write)
+    {
+        var images = ImageNetSize();
+        write($"{images.Count:N0} images of {images.ClassCount:N0} classes, {images.CountPerClass().Max()} to {images.CountPerClass().Min()}; decoded when wanted: {images.IsStreamed}");
+        using (var loader = Loader(images, batchSize: 128, views: 1))
+        {
+            write(Run(loader, TimeSpan.Zero, write));
+        }
+
+        StepsOf(images, Precision.BFloat16, write);
+        StepsOf(images, Precision.Float32, write);
+    }
+
+    private static void StepsOf(ImageSet images, Precision precision, Action<string> write)
+    {
+        const int Steps = 50, BatchSize = 4;
+        var preset = Presets.Find("imagenet-lt-paper").Recipe;
+        var recipe = preset with
+        {
+            Precision = precision,
+            OutlierBatchSize = BatchSize,
+            Representation = preset.Representation with { BatchSize = BatchSize },
+        };
+        var data = new TrainingData(images, null, images, images.WithoutClasses(), [], []);
+        using var device = ComputeDevice.Open("cpu", Backend.Torch);
+        using var model = Trainer.CreateModel(recipe, images.ClassCount, device);
+        var phase = TrainingPhase.Representation(recipe, data, device);
+        phase.Enter(model);
+        using var steps = new TrainingSteps(phase, model, data, device);
+        using var sums = new LossSums(steps.Objective.TermNames.Count, null, device.Torch);
+        var taken = 0;
+        _ = ResidentMemory.StartAgain();
+        foreach (var _ in steps.Epoch(0, 0, sums).Take(Steps))
+        {
+            if (++taken % (Steps / 5) == 0)
+            {
+                write(string.Create(CultureInfo.InvariantCulture, $"  training step {taken}: {Environment.WorkingSet >> 20:N0} MiB, loss {sums.MeansSinceReport(taken)[0]:0.000}"));
+            }
+        }
+
+        write($"{recipe.Network} in {precision}, {taken} steps of {BatchSize} images in two views and {BatchSize} outliers: at most {ResidentMemory.Peak >> 20:N0} MiB");
+    }
+
+    private static ImageSet ImageNetSize()
     {
         const int Largest = 1280, Smallest = 5, Classes = 1000, Total = 115_846;
         var counts = Profile(Largest, Smallest, Classes, Total);
         int[] labels = [.. counts.SelectMany((count, label) => Enumerable.Repeat(label, count))];
         var tree = new GeneratedTree(labels.Length);
         ImageFile[] files = [.. tree.Files.Zip(labels, (name, label) => new ImageFile(name, label))];
-        var images = ImageFiles.Read("generated", tree, files, [.. Enumerable.Range(0, Classes).Select(label => $"class {label}")], Options, []);
-        write($"{images.Count:N0} images of {images.ClassCount:N0} classes, {counts.Max()} to {counts.Min()}; decoded when wanted: {images.IsStreamed}");
-        using var loader = Loader(images, batchSize: 128, views: 1);
-        write(Run(loader, TimeSpan.Zero, write));
+        return ImageFiles.Read("generated", tree, files, [.. Enumerable.Range(0, Classes).Select(label => $"class {label}")], Options, []);
     }
 
     private static ReadOptions Options => new(Size) { Geometry = ImageGeometry.Photographs, NeedsWholeImages = true };
