@@ -12,7 +12,8 @@ namespace Pascl.Kernels;
 /// </summary>
 /// <remarks>
 /// <see cref="DualBatchNormReference"/> is the specification. Statistics and parameters are <see cref="float"/>, and so is all arithmetic. One launch for the
-/// statistics, one to normalise, two backward; the same input gives the same bits. 16 bytes are read at once where addresses and rows allow it, else single
+/// statistics, one to normalise, two backward; the same input gives the same bits. Where processes have parts of a batch, <see cref="Moments"/> takes the place of the
+/// first, and what they exchange lies between the launches. 16 bytes are read at once where addresses and rows allow it, else single
 /// elements.
 /// Calls enqueue and return; calls on the same device must follow one another on one stream.
 /// </remarks>

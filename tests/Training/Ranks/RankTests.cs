@@ -34,12 +34,13 @@ public sealed class RankTests
         Assert.That(Deviation(together.Losses, alone.Losses), Is.LessThan(1e-4));
     }
 
-    // Batches of 7 images and 3 outliers. What the kernels of the ranks exchange is in the losses and in the weights that follow from them.
+    // Batches of 7 images and 3 outliers. A bias is as far from 0 as it has moved: one rank's are 1e-4 (kernels) or 2e-4 (torch's float32) of that from those in double
+    // precision, and a sum that is left out is in the first digit.
     [Long]
     [TestCase(2)]
     [TestCase(3)]
     public void ranks_by_kernels_come_to_the_losses_and_weights_of_one_rank_by_kernels(int ranks) =>
-        RequireEqual(RankTraining.Of(ranks, "pascl", RankTraining.Kernels), "pascl", RankTraining.Kernels, 1e-4);
+        RequireEqual(RankTraining.Of(ranks, "pascl", RankTraining.Kernels), "pascl", RankTraining.Kernels, ofLosses: 1e-4, ofWeights: 1e-3);
 
     [Long]
     [TestCase("float32")]
@@ -66,15 +67,15 @@ public sealed class RankTests
 
     private static void RequireEqual(int ranks, string method) => RequireEqual(RankTraining.Of(ranks, method, "float64"), method);
 
-    private static void RequireEqual(RankTraining.Result together, string method, string type = "float64", double most = 1e-7)
+    private static void RequireEqual(RankTraining.Result together, string method, string type = "float64", double ofLosses = 1e-7, double ofWeights = 1e-7)
     {
         var alone = RankTraining.Of(1, method, type);
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(Deviation(together.Losses, alone.Losses), Is.LessThan(most), "losses");
+            Assert.That(Deviation(together.Losses, alone.Losses), Is.LessThan(ofLosses), "losses");
             foreach (var (name, values) in alone.State)
             {
-                Assert.That(Deviation(together.State[name], values), Is.LessThan(most), name);
+                Assert.That(Deviation(together.State[name], values), Is.LessThan(ofWeights), name);
             }
         }
     }
