@@ -20,6 +20,9 @@ internal sealed class BatchNormRun<T, TElement>(BatchShape shape, int inDistribu
     /// <summary>Everything that the kernels wrote.</summary>
     public required IReadOnlyDictionary<string, float[]> Written { get; init; }
 
+    /// <summary>What it was run on.</summary>
+    public (double[] Input, double[] Residual, double[] Gradient, double[] Weight, double[] Bias) Numbers => (input, residual, gradient, weight, bias);
+
     /// <summary>Of a block, at least.</summary>
     public int Threads { get; init; } = 32;
 
@@ -40,6 +43,13 @@ internal sealed class BatchNormRun<T, TElement>(BatchShape shape, int inDistribu
         using var workspace = device.Allocate<float>(kernels.WorkspaceLength(shape));
         using var pass = numbers.Begin(kernels, device, workspace.Vector, firstElement, evaluates);
         return new(shape, inDistributionImages, activation, seed, mean) { Written = pass.End(), Threads = threads };
+    }
+
+    /// <summary>Runs the kernels on parts of the batch, as many images in each as are given, each with the moments and the sums of all.</summary>
+    public static BatchNormRun<T, TElement> OfParts(DualBatchNorm<T> kernels, KernelDevice device, BatchShape shape, int[] imagesOfParts, BatchNormActivation activation)
+    {
+        var numbers = new BatchNormRun<T, TElement>(shape, shape.Images, activation) { Written = new Dictionary<string, float[]>() };
+        return new(shape, shape.Images, activation) { Written = BatchNormParts<T, TElement>.Run(kernels, device, numbers, shape, imagesOfParts, activation) };
     }
 
     /// <summary>The forward pass; the backward pass may come later than that of another batch.</summary>
@@ -83,12 +93,15 @@ internal sealed class BatchNormRun<T, TElement>(BatchShape shape, int inDistribu
         {
             double[] scaleOfState = [.. BatchNormScales.OfMoments(input, shape, all), .. BatchNormScales.OfMoments(input, shape, inDistribution)];
             Within("state", [.. all.Mean, .. all.Variance, .. inDistribution.Mean, .. inDistribution.Variance], scaleOfState, sums);
-            var main = DualBatchNormReference.Track((zeros, ones), all, Momentum);
-            var auxiliary = inDistributionImages > 0 ? DualBatchNormReference.Track((zeros, ones), inDistribution, Momentum) : (Mean: zeros, Variance: ones);
+            if (Written.ContainsKey("running"))
+            {
+                var main = DualBatchNormReference.Track((zeros, ones), all, Momentum);
+                var auxiliary = inDistributionImages > 0 ? DualBatchNormReference.Track((zeros, ones), inDistribution, Momentum) : (Mean: zeros, Variance: ones);
 
-            // The unbiased variance is at most twice the biased one; the old value, at most 1, is another summand.
-            Within("running", [.. main.Mean, .. main.Variance, .. auxiliary.Mean, .. auxiliary.Variance],
-                [.. scaleOfState.Select(scale => 1 + (2 * scale))], sums);
+                // The unbiased variance is at most twice the biased one; the old value, at most 1, is another summand.
+                Within("running", [.. main.Mean, .. main.Variance, .. auxiliary.Mean, .. auxiliary.Variance],
+                    [.. scaleOfState.Select(scale => 1 + (2 * scale))], sums);
+            }
         }
 
         var output = DualBatchNormReference.Normalize(input, shape, statistics, (weight, bias), Epsilon, activation, residual);

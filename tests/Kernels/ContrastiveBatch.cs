@@ -15,6 +15,9 @@ internal sealed record ContrastiveBatch(int Outliers, int Width, int[] Labels, b
 
     public float Upstream { get; init; } = 1;
 
+    /// <summary>Whose losses are summed.</summary>
+    public AnchorShare Share { get; init; } = AnchorShare.Whole;
+
     /// <summary>(2N + K, width); rows of unit length unless others are given.</summary>
     public float[] Features
     {
@@ -35,7 +38,7 @@ internal sealed record ContrastiveBatch(int Outliers, int Width, int[] Labels, b
     /// <summary>Runs the kernels between poisoned margins.</summary>
     public (float Loss, float[] Gradient) Run(KernelDevice device, FusedContrastiveLossVariant variant = FusedContrastiveLossVariant.Automatic)
     {
-        using var operation = new FusedContrastiveLoss(device, Temperature, variant);
+        using var operation = new FusedContrastiveLoss(device, Temperature, variant, Share);
         return Run(device, operation);
     }
 
@@ -62,8 +65,8 @@ internal sealed record ContrastiveBatch(int Outliers, int Width, int[] Labels, b
     /// <param name="everyRowCounts">Whether each exponential is large enough that its absence must show.</param>
     public void AssertAgrees(float loss, float[] gradient, bool everyRowCounts = false)
     {
-        var expectedLoss = FusedContrastiveLossReference.ForwardOfBatch(Values, Width, Labels, IsTailClass, Temperature, ClassWeights);
-        var expected = FusedContrastiveLossReference.BackwardOfBatch(Values, Width, Labels, IsTailClass, Temperature, ClassWeights);
+        var expectedLoss = FusedContrastiveLossReference.ForwardOfBatch(Values, Width, Labels, IsTailClass, Temperature, ClassWeights, Share);
+        var expected = FusedContrastiveLossReference.BackwardOfBatch(Values, Width, Labels, IsTailClass, Temperature, ClassWeights, Share);
         var participants = Participants;
         var terms = participants.Length + 4;
         var largest = LargestExponent(participants);
@@ -93,7 +96,7 @@ internal sealed record ContrastiveBatch(int Outliers, int Width, int[] Labels, b
         if (Outliers > 0)
         {
             var without = FusedContrastiveLossReference.BackwardOfBatch(
-                Values.AsSpan(0, Features.Length - Width), Width, Labels, IsTailClass, Temperature, ClassWeights);
+                Values.AsSpan(0, Features.Length - Width), Width, Labels, IsTailClass, Temperature, ClassWeights, Share);
             double[] wrong = [.. without.Select(value => Upstream * value), .. new double[Width]];
             Assert.That(Tolerance.Refused(wrong, slopes, scales, ofGradient), Is.Positive, "without the last outlier");
         }

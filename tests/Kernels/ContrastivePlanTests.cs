@@ -11,22 +11,25 @@ public sealed class ContrastivePlanTests
         {
             for (var tailImages = 0; tailImages < 700; tailImages += 1 + (tailImages / 20))
             {
-                Check(ContrastivePlan.Forward(tailImages, outliers, blocks), blocks, outliers);
-                Check(ContrastivePlan.Backward(tailImages, outliers, width, blocks), blocks, outliers);
+                foreach (var share in (AnchorShare[])[AnchorShare.Whole, new(0, 2), new(2, 3), new(899, 1000)])
+                {
+                    Check(ContrastivePlan.Forward(tailImages, outliers, share, blocks), blocks);
+                    Check(ContrastivePlan.Backward(tailImages, outliers, width, share, blocks), blocks);
+                }
             }
         }
     }
 
-    private static void Check(ContrastivePlan plan, int blocks, int outliers)
+    private static void Check(ContrastivePlan plan, int blocks)
     {
         var (anchorTiles, allTiles) = (ContrastivePlan.Tiles(plan.Anchors), ContrastivePlan.Tiles(plan.Rows));
         CheckSplits(plan, allTiles, plan.AnchorSplits);
-        CheckSplits(plan, anchorTiles, plan.OutlierSplits);
+        CheckSplits(plan, anchorTiles, plan.OtherSplits);
         Assert.That(plan.AnchorItems, Is.EqualTo(anchorTiles * plan.AnchorSplits * plan.Chunks));
-        Assert.That(plan.OutlierItems, Is.Zero.Or.EqualTo(ContrastivePlan.Tiles(outliers) * plan.OutlierSplits * plan.Chunks));
+        Assert.That(plan.OtherItems, Is.Zero.Or.EqualTo(ContrastivePlan.Tiles(plan.Rows - plan.Anchors) * plan.OtherSplits * plan.Chunks));
 
         // One for each tile of rows and chunk that has several parts; the buffer has two for each block.
-        var tickets = (plan.AnchorParts / plan.AnchorSplits) + ((plan.Parts - plan.AnchorParts) / plan.OutlierSplits);
+        var tickets = (plan.AnchorParts / plan.AnchorSplits) + ((plan.Parts - plan.AnchorParts) / plan.OtherSplits);
         Assert.That(tickets, Is.LessThanOrEqualTo(2 * blocks));
     }
 

@@ -63,6 +63,14 @@ public sealed class DualBatchNormTests(string name)
             .AssertAgreesWithReference();
     }
 
+    // Parts of 1, of 2 and of the other images; of one pixel, the first part has a single value of a channel.
+    [Test]
+    public void parts_of_a_batch_with_the_moments_and_sums_of_all_agree_with_the_reference([Values(1, 3, 4, 8)] int shape, [Values] BatchNormActivation activation)
+    {
+        CheckParts<float, SingleElement>(Shapes[shape].Shape, activation);
+        CheckParts<BFloat16, BFloat16Element>(Shapes[shape].Shape, activation);
+    }
+
     [Test]
     public void two_batches_in_flight_share_a_workspace()
     {
@@ -139,6 +147,8 @@ public sealed class DualBatchNormTests(string name)
                 Throws.ArgumentException.With.Message.EqualTo("input has 6 elements but the batch is (1, 2, 4); it must have 8."));
             Assert.That(() => kernels.Normalize(new(1, 2, 3), three, running, default, memory.Output),
                 Throws.ArgumentException.With.Message.StartsWith("weight has 0 elements"));
+            Assert.That(() => kernels.Moments(new(0, 2, 3), default, default, default, default),
+                Throws.ArgumentException.With.Message.EqualTo("The batch (0, 2, 3) is empty, so there are no moments."));
             Assert.That(() => Statistics(new(3, 2, 1), 4),
                 Throws.ArgumentException.With.Message.EqualTo("4 images cannot be in-distribution in a batch of 3."));
             Assert.That(() => Statistics(new(1, 6, 1), 1),
@@ -154,6 +164,14 @@ public sealed class DualBatchNormTests(string name)
         void Statistics(BatchShape shape, int inDistributionImages, int workspace = 12, int workspaceStart = 0) => kernels.Statistics(
             shape, three, inDistributionImages, new(memory.State.Vector), memory.Moments.Vector,
             memory.Workspace.Slice(workspaceStart, workspace), auxiliary: running);
+    }
+
+    private void CheckParts<T, TElement>(BatchShape shape, BatchNormActivation activation)
+        where T : unmanaged
+        where TElement : struct, IElement<T>
+    {
+        int[] images = [.. ((int[])[1, 2, shape.Images - 3]).Where(count => count > 0)];
+        BatchNormRun<T, TElement>.OfParts(new DualBatchNorm<T>(Device), Device, shape, images, activation).AssertAgreesWithReference();
     }
 
     private void Check<T, TElement>((BatchShape Shape, int InDistributionImages) batch, BatchNormActivation activation)

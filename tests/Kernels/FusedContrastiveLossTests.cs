@@ -50,6 +50,47 @@ public sealed class FusedContrastiveLossTests(string name)
             iter: Device.IsSimulator ? 12 : 60,
             threads: 1);
 
+    // 7 shares of batches with 2 to 80 anchors: some have none, and some of several tiles begin inside one.
+    [Test]
+    public void the_shares_of_the_anchors_agree_with_the_reference_and_add_up_to_the_whole(
+        [ValueSource(nameof(Variants))] FusedContrastiveLossVariant variant, [Values(2, 3, 7)] int shares, [Values(0, 2, 3, 5, 7, 8)] int batch)
+    {
+        var whole = Batches[batch] with { Upstream = 1.5f };
+        var (lossOfAll, gradientOfAll) = (0.0, new double[whole.Features.Length]);
+        for (var index = 0; index < shares; index++)
+        {
+            var part = whole with { Share = new(index, shares) };
+            var (loss, gradient) = part.Run(Device, variant);
+            part.AssertAgrees(loss, gradient);
+            lossOfAll += loss;
+            gradientOfAll = [.. gradientOfAll.Zip(gradient, (sum, value) => sum + value)];
+        }
+
+        whole.AssertAgrees((float)lossOfAll, Array.ConvertAll(gradientOfAll, value => (float)value), everyRowCounts: true);
+    }
+
+    [Test]
+    public void a_share_without_anchors_gives_zero_and_zero_gradients()
+    {
+        foreach (var batch in (ContrastiveBatch[])[ContrastiveBatch.Of(1, 40, 5, [true]), ContrastiveBatch.Of(3, 4, 5, [false])])
+        {
+            foreach (var variant in Variants)
+            {
+                var (loss, gradient) = (batch with { Share = new(0, 3) }).Run(Device, variant);
+                Assert.That(loss, Is.Zero);
+                Assert.That(gradient, Is.All.Zero);
+            }
+        }
+    }
+
+    [TestCase(-1, 2)]
+    [TestCase(2, 2)]
+    [TestCase(0, 0)]
+    [TestCase(0, 65536)]
+    public void a_share_that_is_none_is_refused(int index, int count) => Assert.That(
+        () => new FusedContrastiveLoss(Device, 0.1, share: new AnchorShare(index, count)),
+        Throws.TypeOf<ArgumentOutOfRangeException>().With.Message.StartsWith("There must be 1 to 65535 shares of the anchors"));
+
     [TestCase(0, 0)]
     [TestCase(3, 0)]
     [TestCase(3, 4)]
@@ -158,11 +199,14 @@ public sealed class FusedContrastiveLossTests(string name)
     {
         var batch = ContrastiveBatch.Of(20, 70, 130, [true, true, false]);
         var tailImages = batch.Labels.Count(label => label < 2);
-        Assert.That(ContrastivePlan.Forward(tailImages, 70, blocks).TilesPerItem, Is.GreaterThan(1));
-        Assert.That(ContrastivePlan.Backward(tailImages, 70, 130, blocks).TilesPerItem, Is.GreaterThan(1));
-        using var operation = new FusedContrastiveLoss(Device, batch.Temperature, variant, blocks);
-        var (loss, gradient) = batch.Run(Device, operation);
-        batch.AssertAgrees(loss, gradient, everyRowCounts: true);
+        Assert.That(ContrastivePlan.Forward(tailImages, 70, AnchorShare.Whole, blocks).TilesPerItem, Is.GreaterThan(1));
+        Assert.That(ContrastivePlan.Backward(tailImages, 70, 130, AnchorShare.Whole, blocks).TilesPerItem, Is.GreaterThan(1));
+        foreach (var share in (AnchorShare[])[AnchorShare.Whole, new(1, 3)])
+        {
+            using var operation = new FusedContrastiveLoss(Device, batch.Temperature, variant, share, blocks);
+            var (loss, gradient) = (batch with { Share = share }).Run(Device, operation);
+            (batch with { Share = share }).AssertAgrees(loss, gradient, everyRowCounts: share == AnchorShare.Whole);
+        }
     }
 
     [Test]

@@ -29,7 +29,7 @@ public sealed class ProductionShapeTests(string name)
     public void the_fused_loss_of_a_step(int multiprocessors)
     {
         var batch = new ContrastiveBatch(Outliers, Width, Labels, IsTailClass, 0.1);
-        using var operation = new FusedContrastiveLoss(Device, 0.1, FusedContrastiveLossVariant.Automatic, 2 * multiprocessors);
+        using var operation = new FusedContrastiveLoss(Device, 0.1, FusedContrastiveLossVariant.Automatic, AnchorShare.Whole, 2 * multiprocessors);
         var (loss, gradient) = batch.Run(Device, operation);
         batch.AssertAgrees(loss, gradient, everyRowCounts: true);
     }

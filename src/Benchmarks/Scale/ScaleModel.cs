@@ -51,8 +51,12 @@ internal sealed record ScaleModel(string Name, int Classes, int Images, int Outl
         var statistics = ranks == 1 ? 0 : (2 * BatchNorms * latency * rounds) + (((2 * Channels * 8.0 * (ranks - 1)) + Sum(2 * Channels * 8.0, 0)) / bandwidth);
         var outputs = ranks == 1 ? 0 : (2 * latency * rounds) + (allRows * (Classes + DualBranchNetwork.ProjectionWidth) * 4 / bandwidth);
 
-        // On a GPU every rank computes all anchors: three products of anchors and participants, forward and backward.
-        var contrast = 3 * 2 * anchors * participants * DualBranchNetwork.ProjectionWidth / KernelFlops;
+        // Of the anchors a rank computes its own: their products with all participants forward and again backward, and their gradient; for the gradient of the others both once
+        // more. The loss and the gradient of all rows are summed.
+        var own = anchors / ranks;
+        var products = own * ((5 * participants) - (2 * own));
+        var contrast = (2 * products * DualBranchNetwork.ProjectionWidth / KernelFlops)
+            + (ranks == 1 ? 0 : Sum(allRows * DualBranchNetwork.ProjectionWidth * 4, 2 * latency * rounds) / bandwidth);
         var gradients = ranks == 1 ? 0 : Sum(Parameters * 4.0, latency * rounds * Math.Ceiling(Parameters / 1e6)) / bandwidth;
         return (1e3 * rows / RowsPerSecond, 1e3 * statistics, 1e3 * outputs, 1e3 * contrast, 1e3 * gradients);
 

@@ -12,7 +12,8 @@ namespace Pascl.Kernels;
 /// </summary>
 /// <remarks>
 /// <see cref="DualBatchNormReference"/> is the specification. Statistics and parameters are <see cref="float"/>, and so is all arithmetic. One launch for the
-/// statistics, one to normalise, two backward; the same input gives the same bits. 16 bytes are read at once where addresses and rows allow it, else single
+/// statistics, one to normalise, two backward; the same input gives the same bits. Where processes have parts of a batch, <see cref="Moments"/> takes the place of the
+/// first, and what they exchange lies between the launches. 16 bytes are read at once where addresses and rows allow it, else single
 /// elements.
 /// Calls enqueue and return; calls on the same device must follow one another on one stream.
 /// </remarks>
@@ -75,7 +76,7 @@ public sealed class DualBatchNorm<T>
     /// <param name="input">The batch's elements.</param>
     /// <param name="inDistributionImages">How many images, from the first, are in-distribution; the others are outliers.</param>
     /// <param name="state">Written: what normalising and the gradients need.</param>
-    /// <param name="moments">Written: (2, C), of the in-distribution images and of the outliers; those of several processes can be merged.</param>
+    /// <param name="moments">Written: (2, C), of the in-distribution images and of the outliers.</param>
     /// <param name="workspace">At least <see cref="WorkspaceLength"/> floats; overwritten.</param>
     /// <param name="momentum">Weight of this batch in the running statistics.</param>
     /// <param name="main">Running statistics of all images, or none.</param>
@@ -96,19 +97,21 @@ public sealed class DualBatchNorm<T>
         DualBatchNormChecks.Channels(
             shape, optional: true, ("main mean", main.Mean), ("main variance", main.Variance),
             ("auxiliary mean", auxiliary.Mean), ("auxiliary variance", auxiliary.Variance));
-        DualBatchNormChecks.Length("state", state.Values.Length, DualBatchNormState.Length(shape.Channels), shape);
-        DualBatchNormChecks.Length("moments", moments.Length, 2L * shape.Channels, shape);
-        DualBatchNormChecks.Workspace(workspace, WorkspaceLength(shape), shape);
-        var (code, plan) = Choose(shape, input);
-        var firstItems = (int)((long)plan.Items * inDistributionImages / shape.Images);
-        var isMixed = inDistributionImages > 0 && inDistributionImages < shape.Images;
-        var splits = Math.Max(isMixed ? 2 : 1, plan.Splits(statisticsBlocks));
-        var firstSplits = isMixed ? Math.Clamp((int)Math.Round((double)splits * firstItems / plan.Items), 1, splits - 1)
-            : inDistributionImages > 0 ? splits : 0;
-        var partials = new DeviceVector<BatchMoments>(workspace.Address, workspace.Length / FloatsPerPartial);
-        code.Statistics.Launch(
-            plan.Shape(splits), code.View(input), partials, moments, state.Values, main.Mean, main.Variance, auxiliary.Mean, auxiliary.Variance, tickets,
-            plan.Columns, plan.TileColumns, plan.Pixels, plan.ChannelsPerColumn, firstItems, plan.Items, firstSplits, momentum);
+        Measure(shape, input, inDistributionImages, state, moments, workspace, momentum, main, auxiliary);
+    }
+
+    /// <summary>Computes the moments of a part of a batch whose other parts other processes have, for these to be merged; a channel may have a single value.</summary>
+    /// <param name="shape">The part; not empty.</param>
+    /// <param name="input">Its elements.</param>
+    /// <param name="state">Written: mean and variance of the part, in the place of which the caller may put those of the batch.</param>
+    /// <param name="moments">Written: (2, C), the first row of which has the part's.</param>
+    /// <param name="workspace">At least <see cref="WorkspaceLength"/> floats; overwritten.</param>
+    public void Moments(
+        BatchShape shape, DeviceVector<T> input, DualBatchNormState state, DeviceVector<BatchMoments> moments, DeviceVector<float> workspace)
+    {
+        DualBatchNormChecks.Batch(shape, ("input", input.Length));
+        DualBatchNormChecks.NotEmpty(shape, "moments");
+        Measure(shape, input, shape.Images, state, moments, workspace, momentum: 0, main: default, auxiliary: default);
     }
 
     /// <summary>Normalises a batch.</summary>
@@ -165,6 +168,10 @@ public sealed class DualBatchNorm<T>
     /// <param name="residualGradient">Written, where the activation adds a residual.</param>
     /// <param name="statisticsAreConstant">Whether the statistics are running ones, which do not depend on the input.</param>
     /// <param name="epsilon">What <see cref="Normalize"/> was given.</param>
+    /// <param name="ofAllParts">
+    /// Where this is a part of a batch: called between the launches, it gives the sums over all parts of what is in <paramref name="parameterGradients"/> then, and how many
+    /// values a channel has in all of them. None where this is the whole batch.
+    /// </param>
     public void Backward(
         BatchShape shape,
         DeviceVector<T> input,
@@ -178,11 +185,12 @@ public sealed class DualBatchNorm<T>
         DeviceVector<T> output = default,
         DeviceVector<T> residualGradient = default,
         bool statisticsAreConstant = false,
-        float epsilon = 1e-5f)
+        float epsilon = 1e-5f,
+        Func<(ChannelParameters Sums, long Values)>? ofAllParts = null)
     {
         var adds = activation == BatchNormActivation.AddAndRectify;
         DualBatchNormChecks.Batch(shape, ("input", input.Length), ("gradient", gradient.Length));
-        DualBatchNormChecks.NotEmpty(shape);
+        DualBatchNormChecks.NotEmpty(shape, "gradients");
         DualBatchNormChecks.Length("input gradient", inputGradient.Length, inputGradient.Length == 0 ? 0 : shape.Length, shape);
         DualBatchNormChecks.Length("output", output.Length, adds ? shape.Length : 0, shape);
         DualBatchNormChecks.Length("residual gradient", residualGradient.Length, adds ? shape.Length : 0, shape);
@@ -197,15 +205,43 @@ public sealed class DualBatchNorm<T>
             statistics.Mean, statistics.Variance, parameters.Weight, parameters.Bias, partials,
             parameterGradients.Weight, parameterGradients.Bias, tickets,
             plan.Columns, plan.TileColumns, plan.Pixels, plan.ChannelsPerColumn, plan.Items, epsilon, activation == BatchNormActivation.Rectify ? 1 : 0);
+        var (sums, values) = ofAllParts?.Invoke() ?? (parameterGradients, shape.ValuesPerChannel);
+        DualBatchNormChecks.Channels(shape, optional: false, ("weight sums", sums.Weight), ("bias sums", sums.Bias));
         if (inputGradient.Length > 0)
         {
             code.InputGradient.Launch(
                 plan.Shape(plan.Splits(multiprocessors * ElementwiseBlocks)), code.View(input),
                 code.View(adds ? residualGradient : gradient), code.View(inputGradient),
-                statistics.Mean, statistics.Variance, parameters.Weight, parameters.Bias, parameterGradients.Weight, parameterGradients.Bias,
+                statistics.Mean, statistics.Variance, parameters.Weight, parameters.Bias, sums.Weight, sums.Bias,
                 plan.Columns, plan.TileColumns, plan.Pixels, plan.ChannelsPerColumn, plan.Items, epsilon, activation == BatchNormActivation.Rectify ? 1 : 0,
-                statisticsAreConstant ? 0f : 1f / shape.ValuesPerChannel);
+                statisticsAreConstant ? 0f : 1f / values);
         }
+    }
+
+    private void Measure(
+        BatchShape shape,
+        DeviceVector<T> input,
+        int inDistributionImages,
+        DualBatchNormState state,
+        DeviceVector<BatchMoments> moments,
+        DeviceVector<float> workspace,
+        float momentum,
+        ChannelStatistics main,
+        ChannelStatistics auxiliary)
+    {
+        DualBatchNormChecks.Length("state", state.Values.Length, DualBatchNormState.Length(shape.Channels), shape);
+        DualBatchNormChecks.Length("moments", moments.Length, 2L * shape.Channels, shape);
+        DualBatchNormChecks.Workspace(workspace, WorkspaceLength(shape), shape);
+        var (code, plan) = Choose(shape, input);
+        var firstItems = (int)((long)plan.Items * inDistributionImages / shape.Images);
+        var isMixed = inDistributionImages > 0 && inDistributionImages < shape.Images;
+        var splits = Math.Max(isMixed ? 2 : 1, plan.Splits(statisticsBlocks));
+        var firstSplits = isMixed ? Math.Clamp((int)Math.Round((double)splits * firstItems / plan.Items), 1, splits - 1)
+            : inDistributionImages > 0 ? splits : 0;
+        var partials = new DeviceVector<BatchMoments>(workspace.Address, workspace.Length / FloatsPerPartial);
+        code.Statistics.Launch(
+            plan.Shape(splits), code.View(input), partials, moments, state.Values, main.Mean, main.Variance, auxiliary.Mean, auxiliary.Variance, tickets,
+            plan.Columns, plan.TileColumns, plan.Pixels, plan.ChannelsPerColumn, firstItems, plan.Items, firstSplits, momentum);
     }
 
     // Vectors that are not there have address 0, which is aligned.

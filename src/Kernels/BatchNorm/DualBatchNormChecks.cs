@@ -39,11 +39,11 @@ internal static class DualBatchNormChecks
         }
     }
 
-    public static void NotEmpty(BatchShape shape)
+    public static void NotEmpty(BatchShape shape, string whatThereIsNot)
     {
         if (shape.Length == 0)
         {
-            throw new ArgumentException($"The batch {shape} is empty, so there are no gradients.");
+            throw new ArgumentException($"The batch {shape} is empty, so there are no {whatThereIsNot}.");
         }
     }
 

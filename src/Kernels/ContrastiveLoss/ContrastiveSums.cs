@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using ILGPU;
 using ILGPU.Algorithms;
+using Pascl.Kernels.Device;
 
 namespace Pascl.Kernels;
 
@@ -71,8 +72,9 @@ internal readonly struct ContrastiveRow(float push, float pull, float logSum, in
     public readonly float LogSum = logSum;
     public readonly int Label = label;
 
-    /// <summary>A row that is no anchor. Against its sum every exponential vanishes.</summary>
-    public static ContrastiveRow NoAnchor => new(0, 0, float.MaxValue, -1);
+    /// <summary>A row that is no anchor here. Against its sum every exponential vanishes.</summary>
+    /// <param name="label">Its class; -1 for outliers.</param>
+    public static ContrastiveRow NoAnchor(int label) => new(0, 0, float.MaxValue, label);
 }
 
 /// <summary>
@@ -122,7 +124,9 @@ internal readonly struct ContrastiveTile(Float4 near, Float4 far)
 /// <param name="isAligned">Whether rows begin at multiples of 16 bytes.</param>
 /// <param name="order">(N): the images of tail classes, then the others.</param>
 /// <param name="tailImages">How many are of a tail class.</param>
-internal readonly struct ContrastiveBatchRows(ArrayView<float> features, int stride, int width, bool isAligned, ArrayView<int> order, int tailImages)
+/// <param name="firstAnchor">With which of the anchors the line begins; those before it follow the last one.</param>
+internal readonly struct ContrastiveBatchRows(
+    ArrayView<float> features, int stride, int width, bool isAligned, ArrayView<int> order, int tailImages, int firstAnchor)
 {
     /// <summary>Fours from a row of a tile to the next in shared memory; odd, so that the rows of a column lie in different banks.</summary>
     public const int Pitch = (ContrastivePlan.Chunk / 4) + 1;
@@ -132,17 +136,25 @@ internal readonly struct ContrastiveBatchRows(ArrayView<float> features, int str
     private readonly int stride = stride;
     private readonly int width = width;
     private readonly int tailImages = tailImages;
+    private readonly int firstAnchor = firstAnchor;
     private readonly bool isAligned = isAligned;
 
     /// <summary>The row's number in the batch.</summary>
     /// <param name="row">Its place in the line.</param>
-    public int Number(int row) =>
-        row < tailImages ? order[row]
-        : row < 2 * tailImages ? order.IntLength + order[row - tailImages]
-        : row - (2 * tailImages) + (2 * order.IntLength);
+    public int Number(int row)
+    {
+        var anchor = Anchor(row);
+        return row >= 2 * tailImages ? row - (2 * tailImages) + (2 * order.IntLength)
+            : anchor < tailImages ? order[anchor] : order.IntLength + order[anchor - tailImages];
+    }
 
-    /// <summary>The image of an anchor.</summary>
-    public int Image(int anchor) => order[anchor < tailImages ? anchor : anchor - tailImages];
+    /// <summary>The image of an anchor, of any share.</summary>
+    /// <param name="row">Its place in the line.</param>
+    public int Image(int row)
+    {
+        var anchor = Anchor(row);
+        return order[anchor < tailImages ? anchor : anchor - tailImages];
+    }
 
     /// <summary>Copies a chunk of a tile of rows; what lies outside becomes 0. The caller puts a barrier after it.</summary>
     /// <param name="tile">Receives column 4 c of row r at r * <see cref="Pitch"/> + c.</param>
@@ -177,6 +189,9 @@ internal readonly struct ContrastiveBatchRows(ArrayView<float> features, int str
     /// <summary>Fours of a chunk that have columns.</summary>
     public int FoursOf(int firstColumn) => (Math.Min(ContrastivePlan.Chunk, width - firstColumn) + 3) >> 2;
 
+    // Which of the anchors stands at a place in the line.
+    private int Anchor(int row) => row + firstAnchor < 2 * tailImages ? row + firstAnchor : row + firstAnchor - (2 * tailImages);
+
     private Float4 Read(int row, int endRow, int column) =>
         row < endRow ? Float4.Read(features, ((long)Number(row) * stride) + column, width - column, isAligned) : default;
 }
@@ -198,4 +213,52 @@ internal readonly struct FixedShift : IExponentShift
 internal readonly struct RowMaximum : IExponentShift
 {
     public bool IsFixed => false;
+}
+
+/// <summary>What lies where in the state of <see cref="FusedContrastiveLoss"/>.</summary>
+/// <param name="state">All of it, at a multiple of 16 bytes.</param>
+/// <param name="images">N.</param>
+/// <param name="blocks">The most blocks of the forward pass.</param>
+internal readonly struct ContrastiveState(DeviceVector<float> state, int images, int blocks)
+{
+    private const int FloatsOfFour = 4;
+
+    /// <summary>One element: the number of images of tail classes.</summary>
+    public DeviceVector<int> TailImages => new(state.Address, 1);
+
+    /// <summary>One per anchor at most.</summary>
+    public DeviceVector<ContrastiveRow> Rows => new(Start(FloatsOfFour), 2 * images);
+
+    /// <summary>One per image, for each block of the forward pass.</summary>
+    public DeviceVector<int> Orders => new(Start(FloatsOfFour * (1 + (2L * images))), (long)blocks * images);
+
+    /// <summary>One per image, as every block found it.</summary>
+    public DeviceVector<int> Order => Orders.Slice(0, images);
+
+    /// <summary>Working memory of the forward pass.</summary>
+    public DeviceVector<ContrastiveSums> Sums => new(Start(WorkStart(images, blocks)), WorkLength);
+
+    /// <summary>Working memory of the backward pass, the same.</summary>
+    public DeviceVector<Float4> Gradients => new(Start(WorkStart(images, blocks)), WorkLength);
+
+    private long WorkLength => (state.Length - WorkStart(images, blocks)) / FloatsOfFour;
+
+    /// <summary>Elements that are enough for any number of images of tail classes.</summary>
+    public static long Length(int images, int outliers, int width, AnchorShare share, int blocks)
+    {
+        long work = 0;
+        for (var tailImages = 0; tailImages <= images; tailImages++)
+        {
+            var forward = (long)ContrastivePlan.Forward(tailImages, outliers, share, blocks).Items * ContrastivePlan.Tile * FloatsOfFour;
+            var backward = (long)ContrastivePlan.Backward(tailImages, outliers, width, share, blocks).Parts * ContrastivePlan.Tile * ContrastivePlan.Chunk;
+            work = Math.Max(work, Math.Max(forward, backward));
+        }
+
+        return WorkStart(images, blocks) + work;
+    }
+
+    private static long WorkStart(int images, int blocks) =>
+        FloatsOfFour * (1 + (2L * images) + ((((long)blocks * images) + FloatsOfFour - 1) / FloatsOfFour));
+
+    private nint Start(long element) => state.Address + (nint)(element * sizeof(float));
 }

@@ -23,6 +23,7 @@ public sealed class FusedContrastiveLoss : IDisposable
     private const int MostRows = 1 << 19;
 
     private readonly float temperature;
+    private readonly AnchorShare share;
     private readonly int blocks;
     private readonly Kernel forward;
     private readonly Kernel backward;
@@ -37,21 +38,30 @@ public sealed class FusedContrastiveLoss : IDisposable
     /// <param name="variant">
     /// How exponents are shifted. <see cref="FusedContrastiveLossVariant.FixedShift"/> relies on the caller's rows being of unit length; nothing checks it.
     /// </param>
-    /// <exception cref="ArgumentOutOfRangeException">The temperature is not above 0.</exception>
-    public FusedContrastiveLoss(KernelDevice device, double temperature, FusedContrastiveLossVariant variant = FusedContrastiveLossVariant.Automatic)
-        : this(device, temperature, variant, device.IsSimulator ? SimulatedBlocks : 2 * device.Multiprocessors)
+    /// <param name="share">Whose losses are summed, where several processes have the whole batch each; all anchors' where it is null.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The temperature is not above 0, or there is no such share.</exception>
+    public FusedContrastiveLoss(
+        KernelDevice device, double temperature, FusedContrastiveLossVariant variant = FusedContrastiveLossVariant.Automatic, AnchorShare? share = null)
+        : this(device, temperature, variant, share ?? AnchorShare.Whole, device.IsSimulator ? SimulatedBlocks : 2 * device.Multiprocessors)
     {
     }
 
     /// <summary>The same with so many blocks at most, so that tests choose how many tiles an item has.</summary>
-    internal FusedContrastiveLoss(KernelDevice device, double temperature, FusedContrastiveLossVariant variant, int blocks)
+    internal FusedContrastiveLoss(KernelDevice device, double temperature, FusedContrastiveLossVariant variant, AnchorShare share, int blocks)
     {
         if (!(temperature > 0))
         {
             throw new ArgumentOutOfRangeException(nameof(temperature), temperature, "The temperature must be above 0.");
         }
 
+        if (share.Index < 0 || share.Index >= share.Count || share.Count > AnchorShare.Most)
+        {
+            throw new ArgumentOutOfRangeException(
+                nameof(share), share, $"There must be 1 to {AnchorShare.Most} shares of the anchors, and the share must be one of them, from 0 on.");
+        }
+
         this.temperature = (float)temperature;
+        this.share = share;
         Variant = variant switch
         {
             FusedContrastiveLossVariant.Automatic when temperature < LowestForFixedShift => FusedContrastiveLossVariant.RowMaximum,
@@ -78,7 +88,7 @@ public sealed class FusedContrastiveLoss : IDisposable
     {
         if ((lastState.Images, lastState.Outliers, lastState.Width) != (images, outliers, width))
         {
-            lastState = (images, outliers, width, ContrastiveState.Length(images, outliers, width, blocks));
+            lastState = (images, outliers, width, ContrastiveState.Length(images, outliers, width, share, blocks));
         }
 
         return lastState.Length;
@@ -89,7 +99,7 @@ public sealed class FusedContrastiveLoss : IDisposable
     /// <param name="labels">(N): the images' classes, from 0 to C - 1.</param>
     /// <param name="isTailClass">(C): 1 for classes of the tail, whose images are anchors; 0 for the others, which take no part.</param>
     /// <param name="classWeights">(C): the weight of a class's anchors.</param>
-    /// <param name="loss">One element, receives the loss; 0 where no image is of a tail class.</param>
+    /// <param name="loss">One element, receives the loss, or this share's part of it; 0 where no image is of a tail class.</param>
     /// <param name="state">At least <see cref="StateLength"/> elements at a multiple of 16 bytes, receives what <see cref="Backward"/> needs.</param>
     /// <exception cref="ArgumentException">Shapes do not fit; the message names both.</exception>
     public void Forward(
@@ -107,7 +117,7 @@ public sealed class FusedContrastiveLoss : IDisposable
             $"isTailClass has {isTailClass.Length} elements but classWeights has {classWeights.Length}; both must have one per class.");
         var images = (int)labels.Length;
         var outliers = features.Rows - (2 * images);
-        var most = ContrastivePlan.Forward(images, outliers, blocks);
+        var most = ContrastivePlan.Forward(images, outliers, share, blocks);
         forward.Launch(
             new LaunchShape(Math.Max(1, Math.Min(blocks, most.Items)), FusedContrastiveLossKernels.Threads),
             features,
@@ -118,6 +128,8 @@ public sealed class FusedContrastiveLoss : IDisposable
             isTailClass,
             classWeights,
             outliers,
+            share.Index,
+            share.Count,
             Scale,
             blocks,
             loss,
@@ -128,7 +140,7 @@ public sealed class FusedContrastiveLoss : IDisposable
             tickets.Vector);
     }
 
-    /// <summary>Computes the gradient with respect to the features, of the batch whose state it is given.</summary>
+    /// <summary>Computes the gradient with respect to all features, of the batch whose state it is given: that of the loss, or of this share's part of it.</summary>
     /// <param name="features">(2N + K, width): the same as in the forward pass.</param>
     /// <param name="images">N.</param>
     /// <param name="upstream">One element: the gradient with respect to the loss.</param>
@@ -148,7 +160,7 @@ public sealed class FusedContrastiveLoss : IDisposable
         }
 
         var outliers = features.Rows - (2 * images);
-        var most = ContrastivePlan.Backward(images, outliers, features.Columns, blocks);
+        var most = ContrastivePlan.Backward(images, outliers, features.Columns, share, blocks);
         backward.Launch(
             new LaunchShape(Math.Max(1, Math.Min(blocks, most.Items)), FusedContrastiveLossKernels.Threads),
             features,
@@ -156,6 +168,8 @@ public sealed class FusedContrastiveLoss : IDisposable
             features.Columns,
             IsAligned(features),
             outliers,
+            share.Index,
+            share.Count,
             Scale,
             1 / temperature,
             blocks,
@@ -217,12 +231,32 @@ public enum FusedContrastiveLossVariant
 }
 
 /// <summary>
+/// One of several shares of a batch's M anchors: those from floor(M s / S) up to floor(M (s + 1) / S), in the order of the batch. A share's loss is the sum over its anchors
+/// divided by M, so the losses of all shares, and their gradients, add up to those of the batch.
+/// </summary>
+/// <param name="Index">s, from 0.</param>
+/// <param name="Count">S, up to 65535; the shares may be more than the anchors.</param>
+public readonly record struct AnchorShare(int Index, int Count)
+{
+    internal const int Most = 65535;
+
+    /// <summary>All anchors.</summary>
+    public static AnchorShare Whole => new(0, 1);
+
+    /// <summary>The first of the share's anchors, or of the next share's.</summary>
+    /// <param name="anchors">M.</param>
+    /// <param name="next">0 or 1: which.</param>
+    internal int Start(int anchors, int next = 0) => Shares.Start(anchors, Index + next, Count);
+}
+
+/// <summary>
 /// How the blocks share the pairs of rows. The host does not know how many images are of a tail class, so each block makes the plan for itself; the host
 /// uses the same code to reserve memory for the worst.
 /// </summary>
 /// <remarks>
-/// Rows that take part stand in one line: the anchors, then the outliers. Tiles are 32 rows; an item is a tile of rows with a run of tiles of contrasts, and,
-/// in the backward pass, one chunk of 128 columns of the gradient. Where a tile of rows has several items, each writes its part, and the last sums the parts.
+/// Rows that take part stand in one line: the anchors of this share, those of the shares behind it and before it, then the outliers. Only the first of them are anchors
+/// here; the others are contrasts. Tiles are 32 rows; an item is a tile of rows with a run of tiles of contrasts, and, in the backward pass, one chunk of 128 columns
+/// of the gradient. Where a tile of rows has several items, each writes its part, and the last sums the parts.
 /// </remarks>
 internal readonly struct ContrastivePlan
 {
@@ -232,7 +266,13 @@ internal readonly struct ContrastivePlan
     /// <summary>Columns of a chunk.</summary>
     public const int Chunk = 128;
 
-    /// <summary>Rows that are anchors.</summary>
+    /// <summary>Rows that are anchors, of any share.</summary>
+    public readonly int AllAnchors;
+
+    /// <summary>Which of them is the first of this share.</summary>
+    public readonly int FirstAnchor;
+
+    /// <summary>Rows that are anchors of this share.</summary>
     public readonly int Anchors;
 
     /// <summary>Rows that are anchors or outliers.</summary>
@@ -247,46 +287,49 @@ internal readonly struct ContrastivePlan
     /// <summary>Items of a tile of anchors, per chunk.</summary>
     public readonly int AnchorSplits;
 
-    /// <summary>Items of a tile of outliers, per chunk.</summary>
-    public readonly int OutlierSplits;
+    /// <summary>Items of a tile of contrasts that are no anchors here, per chunk.</summary>
+    public readonly int OtherSplits;
 
-    /// <summary>Items of the anchors; those of the outliers follow.</summary>
+    /// <summary>Items of the anchors; those of the others follow.</summary>
     public readonly int AnchorItems;
 
-    /// <summary>Items of the outliers; none in the forward pass.</summary>
-    public readonly int OutlierItems;
+    /// <summary>Items of the others; none in the forward pass.</summary>
+    public readonly int OtherItems;
 
-    private ContrastivePlan(int tailImages, int outliers, int chunks, bool outliersAreRows, int blocks)
+    private ContrastivePlan(int tailImages, int outliers, AnchorShare share, int chunks, bool othersAreRows, int blocks)
     {
-        Anchors = 2 * tailImages;
-        Rows = Anchors + outliers;
+        AllAnchors = 2 * tailImages;
+        FirstAnchor = share.Start(AllAnchors);
+        Anchors = share.Start(AllAnchors, next: 1) - FirstAnchor;
+        Rows = AllAnchors + outliers;
         Chunks = chunks;
         var anchorTiles = Tiles(Anchors);
-        var outlierTiles = outliersAreRows ? Tiles(outliers) : 0;
-        var pairs = (anchorTiles * Tiles(Rows)) + (outlierTiles * anchorTiles);
+        var otherTiles = othersAreRows ? Tiles(Rows - Anchors) : 0;
+        var pairs = (anchorTiles * Tiles(Rows)) + (otherTiles * anchorTiles);
         var blocksPerChunk = Math.Max(1, blocks / chunks);
         TilesPerItem = Math.Max(1, (pairs + blocksPerChunk - 1) / blocksPerChunk);
         AnchorSplits = Splits(Tiles(Rows), TilesPerItem);
-        OutlierSplits = Splits(anchorTiles, TilesPerItem);
+        OtherSplits = Splits(anchorTiles, TilesPerItem);
         AnchorItems = anchorTiles * AnchorSplits * chunks;
-        OutlierItems = outlierTiles * OutlierSplits * chunks;
+        OtherItems = otherTiles * OtherSplits * chunks;
     }
 
     /// <summary>Items of all.</summary>
-    public int Items => AnchorItems + OutlierItems;
+    public int Items => AnchorItems + OtherItems;
 
     /// <summary>Items that write parts, for the anchors.</summary>
     public int AnchorParts => AnchorSplits > 1 ? AnchorItems : 0;
 
     /// <summary>Items that write parts.</summary>
-    public int Parts => AnchorParts + (OutlierSplits > 1 ? OutlierItems : 0);
+    public int Parts => AnchorParts + (OtherSplits > 1 ? OtherItems : 0);
 
     /// <summary>The forward pass: anchors with all contrasts.</summary>
-    public static ContrastivePlan Forward(int tailImages, int outliers, int blocks) => new(tailImages, outliers, chunks: 1, outliersAreRows: false, blocks);
+    public static ContrastivePlan Forward(int tailImages, int outliers, AnchorShare share, int blocks) =>
+        new(tailImages, outliers, share, chunks: 1, othersAreRows: false, blocks);
 
-    /// <summary>The backward pass: anchors with all contrasts, and outliers with the anchors.</summary>
-    public static ContrastivePlan Backward(int tailImages, int outliers, int width, int blocks) =>
-        new(tailImages, outliers, Chunked(width), outliersAreRows: true, blocks);
+    /// <summary>The backward pass: anchors with all contrasts, and the others with the anchors.</summary>
+    public static ContrastivePlan Backward(int tailImages, int outliers, int width, AnchorShare share, int blocks) =>
+        new(tailImages, outliers, share, Chunked(width), othersAreRows: true, blocks);
 
     /// <summary>Number of chunks of so many columns.</summary>
     public static int Chunked(int width) => (width + Chunk - 1) / Chunk;
@@ -295,52 +338,4 @@ internal readonly struct ContrastivePlan
     public static int Tiles(int rows) => (rows + Tile - 1) / Tile;
 
     private static int Splits(int tiles, int tilesPerItem) => Math.Max(1, (tiles + tilesPerItem - 1) / tilesPerItem);
-}
-
-/// <summary>What lies where in the state of <see cref="FusedContrastiveLoss"/>.</summary>
-/// <param name="state">All of it, at a multiple of 16 bytes.</param>
-/// <param name="images">N.</param>
-/// <param name="blocks">The most blocks of the forward pass.</param>
-internal readonly struct ContrastiveState(DeviceVector<float> state, int images, int blocks)
-{
-    private const int FloatsOfFour = 4;
-
-    /// <summary>One element: the number of images of tail classes.</summary>
-    public DeviceVector<int> TailImages => new(state.Address, 1);
-
-    /// <summary>One per anchor at most.</summary>
-    public DeviceVector<ContrastiveRow> Rows => new(Start(FloatsOfFour), 2 * images);
-
-    /// <summary>One per image, for each block of the forward pass.</summary>
-    public DeviceVector<int> Orders => new(Start(FloatsOfFour * (1 + (2L * images))), (long)blocks * images);
-
-    /// <summary>One per image, as every block found it.</summary>
-    public DeviceVector<int> Order => Orders.Slice(0, images);
-
-    /// <summary>Working memory of the forward pass.</summary>
-    public DeviceVector<ContrastiveSums> Sums => new(Start(WorkStart(images, blocks)), WorkLength);
-
-    /// <summary>Working memory of the backward pass, the same.</summary>
-    public DeviceVector<Float4> Gradients => new(Start(WorkStart(images, blocks)), WorkLength);
-
-    private long WorkLength => (state.Length - WorkStart(images, blocks)) / FloatsOfFour;
-
-    /// <summary>Elements that are enough for any number of images of tail classes.</summary>
-    public static long Length(int images, int outliers, int width, int blocks)
-    {
-        long work = 0;
-        for (var tailImages = 0; tailImages <= images; tailImages++)
-        {
-            var forward = (long)ContrastivePlan.Forward(tailImages, outliers, blocks).Items * ContrastivePlan.Tile * FloatsOfFour;
-            var backward = (long)ContrastivePlan.Backward(tailImages, outliers, width, blocks).Parts * ContrastivePlan.Tile * ContrastivePlan.Chunk;
-            work = Math.Max(work, Math.Max(forward, backward));
-        }
-
-        return WorkStart(images, blocks) + work;
-    }
-
-    private static long WorkStart(int images, int blocks) =>
-        FloatsOfFour * (1 + (2L * images) + ((((long)blocks * images) + FloatsOfFour - 1) / FloatsOfFour));
-
-    private nint Start(long element) => state.Address + (nint)(element * sizeof(float));
 }

@@ -12,13 +12,16 @@ internal static partial class FusedContrastiveLossKernels
 
     /// <summary>
     /// The gradient with respect to the features, dX = upstream / temperature H X with the symmetric H_ij = (u_i + u_j) e_ij - [j in P_i] (q_i + q_j), where
-    /// u = w / (M Z) and q = w / (M |P|), and both are 0 for outliers; H_ij = 0 where i = j or both are outliers. Rows that take no part receive 0.
+    /// u = w / (M Z) and q = w / (M |P|), and both are 0 for outliers and the anchors of other shares; H_ij = 0 where i = j or neither is an anchor of this share. Rows that
+    /// take no part receive 0.
     /// </summary>
     /// <param name="features">(2N + K, width), as in the forward pass.</param>
     /// <param name="stride">Elements from a row of the features to the next.</param>
     /// <param name="width">Columns of a row.</param>
     /// <param name="isAligned">1 where rows of the features begin at multiples of 16 bytes, else 0.</param>
     /// <param name="outliers">K.</param>
+    /// <param name="share">As in the forward pass.</param>
+    /// <param name="shares">As in the forward pass.</param>
     /// <param name="scale">log2(e) / temperature.</param>
     /// <param name="inverseTemperature">1 / temperature.</param>
     /// <param name="blocks">How many blocks the pairs are cut up for.</param>
@@ -40,6 +43,8 @@ internal static partial class FusedContrastiveLossKernels
         int width,
         int isAligned,
         int outliers,
+        int share,
+        int shares,
         float scale,
         float inverseTemperature,
         int blocks,
@@ -56,33 +61,33 @@ internal static partial class FusedContrastiveLossKernels
     {
         var tails = tailImages[0];
         var factor = upstream[0] * inverseTemperature;
-        var plan = ContrastivePlan.Backward(tails, outliers, width, blocks);
-        var batch = new ContrastiveBatchRows(features, stride, width, isAligned != 0, order, tails);
+        var plan = ContrastivePlan.Backward(tails, outliers, width, new AnchorShare(share, shares), blocks);
+        var batch = new ContrastiveBatchRows(features, stride, width, isAligned != 0, order, tails, plan.FirstAnchor);
         var own = SharedMemory.Allocate<Float4>(TileLength);
         var contrasts = SharedMemory.Allocate<Float4>(TileLength);
         var slopes = SharedMemory.Allocate<Float4>(Tile * SlopePitch);
         for (var item = Grid.IdxX; item < plan.Items; item += Grid.DimX)
         {
-            var isOutliers = item >= plan.AnchorItems;
-            var inKind = isOutliers ? item - plan.AnchorItems : item;
-            var splits = isOutliers ? plan.OutlierSplits : plan.AnchorSplits;
+            var isOther = item >= plan.AnchorItems;
+            var inKind = isOther ? item - plan.AnchorItems : item;
+            var splits = isOther ? plan.OtherSplits : plan.AnchorSplits;
 
             // Splits of the same rows and columns follow one another.
             var split = inKind % splits;
             var unit = inKind / splits;
             var firstColumn = unit % plan.Chunks * ContrastivePlan.Chunk;
-            var firstRow = (isOutliers ? plan.Anchors : 0) + (unit / plan.Chunks * Tile);
-            var endRow = isOutliers ? plan.Rows : plan.Anchors;
+            var firstRow = (isOther ? plan.Anchors : 0) + (unit / plan.Chunks * Tile);
+            var endRow = isOther ? plan.Rows : plan.Anchors;
             var firstTile = split * plan.TilesPerItem;
-            var endContrast = isOutliers ? plan.Anchors : plan.Rows;
+            var endContrast = isOther ? plan.Anchors : plan.Rows;
             var endTile = Math.Min(firstTile + plan.TilesPerItem, ContrastivePlan.Tiles(endContrast));
             var sums = Item<TShift>(
-                batch, width, rows, firstRow, endRow, firstTile, endTile, endContrast, firstColumn, plan.Anchors, scale, own, contrasts, slopes);
+                batch, width, rows, firstRow, endRow, firstTile, endTile, endContrast, firstColumn, plan.AllAnchors, scale, own, contrasts, slopes);
             if (splits > 1)
             {
                 // Tickets and parts are numbered through: first those of the anchors, where they have any.
-                var ticket = unit + (isOutliers && plan.AnchorParts > 0 ? plan.AnchorItems / plan.AnchorSplits : 0);
-                var part = (isOutliers ? plan.AnchorParts : 0) + (unit * splits);
+                var ticket = unit + (isOther && plan.AnchorParts > 0 ? plan.AnchorItems / plan.AnchorSplits : 0);
+                var part = (isOther ? plan.AnchorParts : 0) + (unit * splits);
                 sums.Write(parts, (part + split) * Tile * ChunkFours);
                 if (!LastBlock.Arrives(tickets, ticket, splits))
                 {
@@ -113,7 +118,7 @@ internal static partial class FusedContrastiveLossKernels
         int endTile,
         int endContrast,
         int firstColumn,
-        int anchors,
+        int allAnchors,
         float scale,
         ArrayView<Float4> own,
         ArrayView<Float4> contrasts,
@@ -122,17 +127,17 @@ internal static partial class FusedContrastiveLossKernels
     {
         var slope = slopes.Cast<float>();
         var row = firstRow + ThreadRow;
-        var anchor0 = Row(row, rows, anchors);
-        var anchor1 = Row(row + 8, rows, anchors);
-        var anchor2 = Row(row + 16, rows, anchors);
-        var anchor3 = Row(row + 24, rows, anchors);
+        var anchor0 = Row(row, rows, allAnchors);
+        var anchor1 = Row(row + 8, rows, allAnchors);
+        var anchor2 = Row(row + 16, rows, allAnchors);
+        var anchor3 = Row(row + 24, rows, allAnchors);
         var sums = default(ContrastiveGradient);
         for (var tile = firstTile; tile < endTile; tile++)
         {
             var near = (tile * Tile) + ThreadColumn;
             var far = near + ColumnThreads;
-            var nearRow = Row(near, rows, anchors);
-            var farRow = Row(far, rows, anchors);
+            var nearRow = Row(near, rows, allAnchors);
+            var farRow = Row(far, rows, allAnchors);
             var products = default(ContrastiveTile);
             for (var column = 0; column < width; column += ContrastivePlan.Chunk)
             {
@@ -173,8 +178,8 @@ internal static partial class FusedContrastiveLossKernels
         return sums;
     }
 
-    // Rows beyond the anchors are outliers, and have no entry.
-    private static ContrastiveRow Row(int row, ArrayView<ContrastiveRow> rows, int anchors) => row < anchors ? rows[row] : ContrastiveRow.NoAnchor;
+    // Rows beyond the anchors of all shares are outliers, and have no entry.
+    private static ContrastiveRow Row(int row, ArrayView<ContrastiveRow> rows, int allAnchors) => row < allAnchors ? rows[row] : ContrastiveRow.NoAnchor(-1);
 
     // H_ij
     private static float Slope<TShift>(float product, int row, ContrastiveRow anchor, int contrast, ContrastiveRow contrastRow, int endContrast, float scale)

@@ -17,6 +17,8 @@ internal static partial class FusedContrastiveLossKernels
     /// <param name="isTailClass">(C): 1 for classes of the tail.</param>
     /// <param name="classWeights">(C).</param>
     /// <param name="outliers">K.</param>
+    /// <param name="share">Number of the share of the anchors whose losses are summed, from 0.</param>
+    /// <param name="shares">How many shares there are.</param>
     /// <param name="scale">log2(e) / temperature.</param>
     /// <param name="blocks">How many blocks the pairs are cut up for.</param>
     /// <param name="loss">One element, receives the loss.</param>
@@ -37,6 +39,8 @@ internal static partial class FusedContrastiveLossKernels
         ArrayView<byte> isTailClass,
         ArrayView<float> classWeights,
         int outliers,
+        int share,
+        int shares,
         float scale,
         int blocks,
         ArrayView<float> loss,
@@ -50,14 +54,14 @@ internal static partial class FusedContrastiveLossKernels
         // Each block finds the order for itself: cheaper than a second launch that could rely on the first.
         var order = orders.SubView((long)Grid.IdxX * labels.Length, labels.Length);
         var tails = Sort(labels, isTailClass, order);
-        var plan = ContrastivePlan.Forward(tails, outliers, blocks);
+        var plan = ContrastivePlan.Forward(tails, outliers, new AnchorShare(share, shares), blocks);
         var busy = Math.Max(1, Math.Min(plan.Items, Grid.DimX));
         if (Grid.IdxX >= busy)
         {
             return;
         }
 
-        var batch = new ContrastiveBatchRows(features, stride, width, isAligned != 0, order, tails);
+        var batch = new ContrastiveBatchRows(features, stride, width, isAligned != 0, order, tails, plan.FirstAnchor);
         var anchors = SharedMemory.Allocate<Float4>(TileLength);
         var contrasts = SharedMemory.Allocate<Float4>(TileLength);
         var sums = SharedMemory.Allocate<ContrastiveSums>(Tile * ColumnThreads);
@@ -217,7 +221,7 @@ internal static partial class FusedContrastiveLossKernels
     }
 
     private static int Label(int row, ContrastivePlan plan, ContrastiveBatchRows batch, ArrayView<long> labels) =>
-        row < plan.Anchors ? (int)labels[batch.Image(row)] : -1;
+        row < plan.AllAnchors ? (int)labels[batch.Image(row)] : -1;
 
     // Row losses and their mean, by the last block.
     private static void Finish<TShift>(
@@ -232,11 +236,14 @@ internal static partial class FusedContrastiveLossKernels
         where TShift : unmanaged, IExponentShift
     {
         var sum = 0f;
-        for (var anchor = Group.IdxX; anchor < plan.Anchors; anchor += Threads)
+        for (var anchor = Group.IdxX; anchor < plan.AllAnchors; anchor += Threads)
         {
             var place = ((anchor & ~(Tile - 1)) * plan.AnchorSplits) + (anchor & (Tile - 1));
             var sums = ContrastiveSums.Empty;
-            for (var split = 0; split < plan.AnchorSplits; split++)
+
+            // The anchors of other shares have no sums here, and so neither weight nor loss.
+            var splits = anchor < plan.Anchors ? plan.AnchorSplits : 0;
+            for (var split = 0; split < splits; split++)
             {
                 sums = sums.And<TShift>(parts[place + (split * Tile)]);
             }
@@ -245,20 +252,20 @@ internal static partial class FusedContrastiveLossKernels
 
             // Without positives the loss of the row is 0, and so are its gradients.
             var weight = sums.Count > 0 ? classWeights[label] : 0;
-            var share = weight / plan.Anchors;
+            var share = weight / plan.AllAnchors;
             var logSum = (default(TShift).IsFixed ? scale : sums.Shift) + XMath.Log2(sums.Exponentials);
             var count = Math.Max(1, sums.Count);
             var isFixed = default(TShift).IsFixed;
             rows[anchor] = sums.Count > 0
                 ? new ContrastiveRow(isFixed ? share / sums.Exponentials : share, share / count, logSum, label)
-                : new ContrastiveRow(0, 0, float.MaxValue, label);
+                : ContrastiveRow.NoAnchor(label);
             sum += sums.Count > 0 ? weight * NaturalOfBinary * (logSum - (sums.Positives / count)) : 0;
         }
 
         sum = Reduction.BlockSum(sum);
         if (Group.IdxX == 0)
         {
-            loss[0] = sum / Math.Max(1, plan.Anchors);
+            loss[0] = sum / Math.Max(1, plan.AllAnchors);
         }
     }
 }

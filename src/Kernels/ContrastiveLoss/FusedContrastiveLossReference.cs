@@ -19,20 +19,31 @@ public static class FusedContrastiveLossReference
     /// <param name="labels">(M): the class of each anchor.</param>
     /// <param name="temperature">Divides the similarities; above 0.</param>
     /// <param name="classWeights">Weight by class; 1 for each class where it is empty.</param>
+    /// <param name="share">Whose losses are summed; all anchors' where it is null.</param>
     public static double Forward(
-        ReadOnlySpan<double> rows, int width, ReadOnlySpan<int> labels, double temperature, ReadOnlySpan<double> classWeights = default)
+        ReadOnlySpan<double> rows,
+        int width,
+        ReadOnlySpan<int> labels,
+        double temperature,
+        ReadOnlySpan<double> classWeights = default,
+        AnchorShare? share = null)
     {
         var similarity = SimilarityReference.Forward(Anchors(rows, width, labels.Length), rows, width, temperature);
-        return MaskedLossReference.Forward(similarity, rows.Length / width, labels, classWeights);
+        return MaskedLossReference.Forward(similarity, rows.Length / width, labels, classWeights, share);
     }
 
     /// <summary>Computes the gradient of the loss with respect to the rows, (M + K, width); the arguments are those of <see cref="Forward"/>.</summary>
     public static double[] Backward(
-        ReadOnlySpan<double> rows, int width, ReadOnlySpan<int> labels, double temperature, ReadOnlySpan<double> classWeights = default)
+        ReadOnlySpan<double> rows,
+        int width,
+        ReadOnlySpan<int> labels,
+        double temperature,
+        ReadOnlySpan<double> classWeights = default,
+        AnchorShare? share = null)
     {
         var anchors = Anchors(rows, width, labels.Length);
         var similarity = SimilarityReference.Forward(anchors, rows, width, temperature);
-        var similarityGradient = MaskedLossReference.Backward(similarity, rows.Length / width, labels, classWeights);
+        var similarityGradient = MaskedLossReference.Backward(similarity, rows.Length / width, labels, classWeights, share);
         var (anchorsGradient, gradient) = SimilarityReference.Backward(similarityGradient, anchors, rows, width, temperature);
         for (var i = 0; i < anchorsGradient.Length; i++)
         {
@@ -49,16 +60,18 @@ public static class FusedContrastiveLossReference
     /// <param name="isTailClass">(C): whether the class belongs to the tail; images of other classes take no part.</param>
     /// <param name="temperature">Divides the similarities; above 0.</param>
     /// <param name="classWeights">Weight by class; 1 for each class where it is empty.</param>
+    /// <param name="share">Whose losses are summed; all anchors' where it is null.</param>
     public static double ForwardOfBatch(
         ReadOnlySpan<double> features,
         int width,
         ReadOnlySpan<int> labels,
         ReadOnlySpan<bool> isTailClass,
         double temperature,
-        ReadOnlySpan<double> classWeights = default)
+        ReadOnlySpan<double> classWeights = default,
+        AnchorShare? share = null)
     {
         var (_, rows, anchors) = Select(features, width, labels, isTailClass);
-        return Forward(rows, width, anchors, temperature, classWeights);
+        return Forward(rows, width, anchors, temperature, classWeights, share);
     }
 
     /// <summary>
@@ -71,10 +84,11 @@ public static class FusedContrastiveLossReference
         ReadOnlySpan<int> labels,
         ReadOnlySpan<bool> isTailClass,
         double temperature,
-        ReadOnlySpan<double> classWeights = default)
+        ReadOnlySpan<double> classWeights = default,
+        AnchorShare? share = null)
     {
         var (numbers, rows, anchors) = Select(features, width, labels, isTailClass);
-        var selected = Backward(rows, width, anchors, temperature, classWeights);
+        var selected = Backward(rows, width, anchors, temperature, classWeights, share);
         var gradient = new double[features.Length];
         for (var row = 0; row < numbers.Length; row++)
         {

@@ -12,6 +12,7 @@ namespace Pascl.Kernels;
 /// L    = 1/M sum_i w_i l_i                                 0 where there is no anchor
 /// dL/ds_ij = w_i/M ( exp(s_ij) / Z_i - [j in P_i] / |P_i| )   0 where j = i or P_i is empty
 /// </code>
+/// A share of the anchors sums over its own i; M is the number of all.
 /// Source: Wang et al., ICML 2022, equation of the partial and asymmetric supervised contrastive loss.
 /// </remarks>
 public static class MaskedLossReference
@@ -21,10 +22,13 @@ public static class MaskedLossReference
     /// <param name="columns">M and the number of outliers.</param>
     /// <param name="labels">(M): the class of each anchor.</param>
     /// <param name="classWeights">Weight by class; 1 for each class where it is empty.</param>
-    public static double Forward(ReadOnlySpan<double> similarity, int columns, ReadOnlySpan<int> labels, ReadOnlySpan<double> classWeights = default)
+    /// <param name="share">Whose losses are summed; all anchors' where it is null.</param>
+    public static double Forward(
+        ReadOnlySpan<double> similarity, int columns, ReadOnlySpan<int> labels, ReadOnlySpan<double> classWeights = default, AnchorShare? share = null)
     {
         var sum = 0.0;
-        for (var i = 0; i < labels.Length; i++)
+        var own = share ?? AnchorShare.Whole;
+        for (var i = own.Start(labels.Length); i < own.Start(labels.Length, next: 1); i++)
         {
             var row = similarity.Slice(i * columns, columns);
             var (logSum, positives) = RowStatistics(row, i, labels);
@@ -41,10 +45,12 @@ public static class MaskedLossReference
     }
 
     /// <summary>Computes the gradient of the loss with respect to the similarities, (M, columns); the arguments are those of <see cref="Forward"/>.</summary>
-    public static double[] Backward(ReadOnlySpan<double> similarity, int columns, ReadOnlySpan<int> labels, ReadOnlySpan<double> classWeights = default)
+    public static double[] Backward(
+        ReadOnlySpan<double> similarity, int columns, ReadOnlySpan<int> labels, ReadOnlySpan<double> classWeights = default, AnchorShare? share = null)
     {
         var gradient = new double[similarity.Length];
-        for (var i = 0; i < labels.Length; i++)
+        var own = share ?? AnchorShare.Whole;
+        for (var i = own.Start(labels.Length); i < own.Start(labels.Length, next: 1); i++)
         {
             var row = similarity.Slice(i * columns, columns);
             var (logSum, positives) = RowStatistics(row, i, labels);

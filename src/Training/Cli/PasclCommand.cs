@@ -62,7 +62,7 @@ public static class PasclCommand
                 NativeLibTorch.EnsureLoaded();
             }
 
-            RankOption.Join(parsed);
+            RankOption.Join(parsed, isOfOne: !IsHelp(parsed));
             var exitCode = Invoke(parsed);
             ProcessGroup.Current.Leave();
             return exitCode;
@@ -88,10 +88,14 @@ public static class PasclCommand
 
     // Loading it takes longer than all that these do.
     private static bool NeedsLibTorch(ParseResult parsed) =>
-        parsed.Action is not Examples.HelpWithExamples
-        && parsed.Action != parsed.RootCommandResult.Command.Options.OfType<VersionOption>().FirstOrDefault()?.Action
+        !IsHelp(parsed)
         && parsed.CommandResult.Command.Name is not (PtxCommand.Name or CompareCommand.Name or ReportCommand.Name)
         && !parsed.CommandResult.Command.Parents.Any(parent => parent.Name == DataCommand.Name);
+
+    // Or the version.
+    private static bool IsHelp(ParseResult parsed) =>
+        parsed.Action is Examples.HelpWithExamples
+        || parsed.Action == parsed.RootCommandResult.Command.Options.OfType<VersionOption>().FirstOrDefault()?.Action;
 
     // A command whose action takes a cancellation token is asked to stop by the first Ctrl-C and may take the time it needs to save; any
     // other ends at once.
@@ -137,6 +141,7 @@ public static class PasclCommand
             ConvolutionDoctor.Create(),
         };
         root.SetAction((_, cancellation) => Task.FromResult(TrainingRun.Start(Presets.Find("quickstart").Recipe, null, TrainingOptions.Usual, cancellation)));
+        root.WithRanks();
         EnumWords.ShowInHelp(root);
         return root
             .WithExamples("", "data check photos", "train --preset cifar10-lt-cpu --data DATA", "evaluate runs/first", "doctor")

@@ -114,8 +114,10 @@ internal static class RankOption
     /// <summary>
     /// Meets the other ranks where the program was started with others. The first one speaks from then on; what another says on standard error begins with its name.
     /// </summary>
+    /// <param name="parsed">What is done.</param>
+    /// <param name="isOfOne">Whether a command without the option is for one process alone. Its help is not.</param>
     /// <exception cref="InputException">The command is not done by several ranks.</exception>
-    public static void Join(ParseResult parsed)
+    public static void Join(ParseResult parsed, bool isOfOne)
     {
         var count = RankStarter.Count();
         if (count == 1)
@@ -123,13 +125,14 @@ internal static class RankOption
             return;
         }
 
-        if (!parsed.CommandResult.Command.Options.Contains(option))
+        var isShared = parsed.CommandResult.Command.Options.Contains(option);
+        if (!isShared && isOfOne)
         {
             throw new InputException($"{parsed.CommandResult.Command.Name} is done by one process, but {count} were started; start it without mpirun or srun.");
         }
 
         var ranks = ProcessGroup.Join();
-        ranks.Timeout = parsed.GetValue(option);
+        ranks.Timeout = isShared ? parsed.GetValue(option) : ProcessGroup.UsualTimeout;
         if (!ranks.IsFirst)
         {
             Console.SetOut(TextWriter.Null);

@@ -1,6 +1,7 @@
 using Pascl.Kernels;
 using Pascl.Kernels.Device;
 using Pascl.Training.Interop;
+using Pascl.Training.Ranks;
 using TorchSharp;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
@@ -58,7 +59,10 @@ public sealed class PasclLoss : Module<Tensor, Tensor, Tensor>
         rowLoss = new HostMaskedLoss(weights, temperature);
         masks = new ContrastiveMasks(tailFlags, weights);
         classWeightsOfKernels = tensor(Array.ConvertAll(weights, weight => (float)weight)).DetachFromDisposeScope(); // (C)
-        operation = device is null ? null : new FusedContrastiveLossOperation(new FusedContrastiveLoss(device, temperature), device);
+        var ranks = ProcessGroup.Current;
+        operation = device is null
+            ? null
+            : new FusedContrastiveLossOperation(new FusedContrastiveLoss(device, temperature, share: new AnchorShare(ranks.Rank, ranks.Size)), device, ranks);
         RegisterComponents();
     }
 
@@ -150,7 +154,10 @@ internal sealed record ContrastiveParticipants(int[] Rows, int[] AnchorClasses)
     }
 }
 
-/// <summary><see cref="FusedContrastiveLoss"/> as a differentiable operation on tensors.</summary>
+/// <summary>
+/// <see cref="FusedContrastiveLoss"/> as a differentiable operation on tensors. Of several ranks, all of which have all rows, each takes a share of the anchors, and their
+/// losses and gradients are summed.
+/// </summary>
 internal sealed class FusedContrastiveLossFunction : KernelFunction<FusedContrastiveLossFunction>
 {
     private const string Operation = "operation";
@@ -182,6 +189,8 @@ internal sealed class FusedContrastiveLossFunction : KernelFunction<FusedContras
             TensorMemory.Vector<float>(loss, operation.Device),
             TensorMemory.Vector<float>(state, operation.Device));
 
+        operation.Ranks.Sum(loss, ExchangePart.ContrastiveLoss);
+
         // Torch takes its reference after this method, in whose scope the state was made, but before the end of the scope around it.
         context.save_for_backward([features, state.MoveToOuterDisposeScope()]);
         context.save_data(Operation, operation);
@@ -201,6 +210,7 @@ internal sealed class FusedContrastiveLossFunction : KernelFunction<FusedContras
             TensorMemory.Vector<float>(gradients[0]!, operation.Device),
             TensorMemory.Vector<float>(state, operation.Device),
             TensorMemory.Matrix<float>(gradient, operation.Device));
+        operation.Ranks.Sum(gradient, ExchangePart.ContrastiveLoss);
         return [gradient, null, null, null, null];
     }
 }
@@ -208,4 +218,5 @@ internal sealed class FusedContrastiveLossFunction : KernelFunction<FusedContras
 /// <summary>The kernels of the contrastive loss and where they run.</summary>
 /// <param name="Kernels">The kernels.</param>
 /// <param name="Device">What they run on.</param>
-internal sealed record FusedContrastiveLossOperation(FusedContrastiveLoss Kernels, KernelDevice Device);
+/// <param name="Ranks">Who shares the anchors.</param>
+internal sealed record FusedContrastiveLossOperation(FusedContrastiveLoss Kernels, KernelDevice Device, ProcessGroup Ranks);

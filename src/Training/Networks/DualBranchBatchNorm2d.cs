@@ -72,26 +72,29 @@ public sealed class DualBranchBatchNorm2d : Module<Tensor, Branch, Tensor>
             auxiliaryBatches += branch == Branch.Auxiliary ? 1 : 0;
         }
 
-        var isShared = usesBatchStatistics && !ProcessGroup.Current.IsAlone;
-        if (kernels is not null && !isShared)
+        var shared = usesBatchStatistics && !ProcessGroup.Current.IsAlone
+            ? new SynchronisedBatchNorm(ProcessGroup.Current, mean, variance, Momentum, Epsilon)
+            : null;
+        if (kernels is not null)
         {
             var operation = new DualBatchNormOperation(kernels, mean, variance, usesBatchStatistics)
             {
                 Activation = activation,
                 Momentum = (float)Momentum,
                 Epsilon = (float)Epsilon,
+                Shared = shared,
             };
             return DualBatchNormFunction.Normalize(operation, input, weight, bias, residual);
         }
 
-        if (isShared)
+        if (shared is not null)
         {
-            var shared = SynchronisedBatchNormFunction.Normalize(new SynchronisedBatchNorm(ProcessGroup.Current, mean, variance, Momentum, Epsilon), input, weight, bias);
+            var normalised = SynchronisedBatchNormFunction.Normalize(shared, input, weight, bias);
             return activation switch
             {
-                BatchNormActivation.None => shared,
-                BatchNormActivation.Rectify => shared.relu(),
-                _ => (shared + residual!).relu(),
+                BatchNormActivation.None => normalised,
+                BatchNormActivation.Rectify => normalised.relu(),
+                _ => (normalised + residual!).relu(),
             };
         }
 
@@ -224,15 +227,23 @@ internal sealed class DualBatchNormFunction : KernelFunction<DualBatchNormFuncti
             var state = empty([4, shape.Channels], ScalarType.Float32, input.device);
             var moments = empty([2, shape.Channels, 3], ScalarType.Float32, input.device);
             var workspace = empty(kernels.WorkspaceLength(shape), ScalarType.Float32, input.device);
-            kernels.Statistics(
-                shape,
-                TensorMemory.Elements<T>(input, device),
-                shape.Images,
-                new DualBatchNormState(TensorMemory.Elements<float>(state, device)),
-                new DeviceVector<BatchMoments>(TensorMemory.Elements<float>(moments, device).Address, 2L * shape.Channels),
-                TensorMemory.Elements<float>(workspace, device),
-                operation.Momentum,
-                Statistics(mean, variance, device));
+            var values = TensorMemory.Elements<T>(input, device);
+            var stateMemory = new DualBatchNormState(TensorMemory.Elements<float>(state, device));
+            var momentsMemory = new DeviceVector<BatchMoments>(TensorMemory.Elements<float>(moments, device).Address, 2L * shape.Channels);
+            var workMemory = TensorMemory.Elements<float>(workspace, device);
+            if (operation.Shared is null)
+            {
+                kernels.Statistics(shape, values, shape.Images, stateMemory, momentsMemory, workMemory, operation.Momentum, Statistics(mean, variance, device));
+            }
+            else
+            {
+                // Of count, mean and squared deviations the host knows the first.
+                kernels.Moments(shape, values, stateMemory, momentsMemory, workMemory);
+                var (ofBatch, batchMean, batchVariance) = operation.Shared.Merge(shape.ValuesPerChannel, moments[0].narrow(1, 1, 2).t());
+                state[0].copy_(batchMean);
+                state[1].copy_(batchVariance);
+                operation = operation with { Values = ofBatch };
+            }
 
             // Torch takes its reference after this method, in whose scope these were made, but before the end of the scope around it.
             (mean, variance) = (state[0].MoveToOuterDisposeScope(), state[1].MoveToOuterDisposeScope());
@@ -276,8 +287,15 @@ internal sealed class DualBatchNormFunction : KernelFunction<DualBatchNormFuncti
             residualGradient is null ? default : TensorMemory.Elements<T>(saved[5], device),
             residualGradient is null ? default : TensorMemory.Elements<T>(residualGradient, device),
             !operation.UsesBatchStatistics,
-            operation.Epsilon);
+            operation.Epsilon,
+            operation.Shared is null ? null : OfAllRanks);
         return [inputGradient, KernelGradients.Accumulate(weight, weightGradient), KernelGradients.Accumulate(bias, biasGradient), residualGradient, null];
+
+        (ChannelParameters Sums, long Values) OfAllRanks()
+        {
+            var sums = operation.Shared!.Sums(biasGradient, weightGradient).to(ScalarType.Float32); // (2, C)
+            return (new(TensorMemory.Vector<float>(sums[1], device), TensorMemory.Vector<float>(sums[0], device)), operation.Values);
+        }
     }
 
     private static ChannelStatistics Statistics(Tensor mean, Tensor variance, KernelDevice device) =>
@@ -307,6 +325,12 @@ internal sealed record DualBatchNormOperation(DualBatchNormKernelSet Kernels, Te
 
     /// <summary>Summand of the variance.</summary>
     public required float Epsilon { get; init; }
+
+    /// <summary>With whom the batch is shared, where its statistics are used and ranks share it.</summary>
+    public SynchronisedBatchNorm? Shared { get; init; }
+
+    /// <summary>How many values of a channel all ranks have, where they share the batch.</summary>
+    public long Values { get; init; }
 
     /// <summary>Whether the tensors are (B, H, W, C).</summary>
     public bool IsChannelsLast { get; init; }

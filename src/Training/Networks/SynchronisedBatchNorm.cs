@@ -12,7 +12,7 @@ namespace Pascl.Training.Networks;
 /// n = a + b;   mean = mean_a + (mean_b - mean_a) b / n;   M2 = M2_a + M2_b + (mean_b - mean_a)^2 a b / n
 /// </code>
 /// Backward, the sums of dy and of dy (x - mean) are of all ranks where they act on the input, and of the rank's own rows in the gradients of weight and bias, which
-/// are summed with the other gradients. By torch's operations on every device.
+/// are summed with the other gradients. By torch's operations; <see cref="DualBatchNormFunction"/> is the same by kernels.
 /// </summary>
 internal sealed class SynchronisedBatchNormFunction : KernelFunction<SynchronisedBatchNormFunction>
 {
@@ -39,10 +39,10 @@ internal sealed class SynchronisedBatchNormFunction : KernelFunction<Synchronise
     protected override Tensor[] Forward(autograd.AutogradContext context, object[] arguments)
     {
         var (input, weight, bias, operation) = ((Tensor)arguments[0], (Tensor)arguments[1], (Tensor)arguments[2], (SynchronisedBatchNorm)arguments[3]);
-        var (count, mean, squares) = operation.Merge(input.to(weight.dtype));
-        var variance = squares / count;
-        operation.RunningMean.mul_(1 - operation.Momentum).add_(mean.to(weight.dtype), operation.Momentum);
-        operation.RunningVariance.mul_(1 - operation.Momentum).add_((squares / Math.Max(1, count - 1)).to(weight.dtype), operation.Momentum);
+        var values = input.to(weight.dtype);
+        var own = values.mean(operation.OtherDimensions); // (C)
+        var squares = (values - operation.Along(own)).square().sum(operation.OtherDimensions); // (C)
+        var (count, mean, variance) = operation.Merge(values.numel() / weight.shape[0], stack([own, squares]));
 
         // (C): torch takes its reference after this method, in whose scope they were made, but before the end of the scope around it.
         var centre = mean.to(weight.dtype).MoveToOuterDisposeScope();
@@ -60,19 +60,15 @@ internal sealed class SynchronisedBatchNormFunction : KernelFunction<Synchronise
     {
         var (input, weight, bias, mean, inverse) = (saved[0], saved[1], saved[2], saved[3], saved[4]);
         var operation = (SynchronisedBatchNorm)context.get_data(Operation);
-        var count = (double)context.get_data(Count);
+        var count = (long)context.get_data(Count);
         var gradient = gradients[0]!.to(weight.dtype);
         var deviation = input.to(weight.dtype) - operation.Along(mean);
         var ofGradient = gradient.sum(operation.OtherDimensions); // (C)
         var ofProduct = (gradient * deviation).sum(operation.OtherDimensions); // (C)
 
-        var all = cat([ofGradient, ofProduct]).to(float64); // (2C)
-        operation.Ranks.BackwardReached?.Invoke();
-        operation.Ranks.Sum(all, ExchangePart.BatchNorm);
-        all.div_(count);
-        var channels = weight.shape[0];
-        var slope = all.narrow(0, channels, channels).to(weight.dtype) * inverse.square();
-        var inputGradient = gradient.sub(operation.Along(all.narrow(0, 0, channels).to(weight.dtype))).sub_(deviation.mul_(operation.Along(slope)));
+        var means = operation.Sums(ofGradient, ofProduct).div_(count).to(weight.dtype); // (2, C)
+        var slope = means[1] * inverse.square();
+        var inputGradient = gradient.sub(operation.Along(means[0])).sub_(deviation.mul_(operation.Along(slope)));
         inputGradient.mul_(operation.Along(weight.detach() * inverse));
         return
         [
@@ -84,7 +80,7 @@ internal sealed class SynchronisedBatchNormFunction : KernelFunction<Synchronise
     }
 }
 
-/// <summary>What a synchronised BatchNorm has beside tensors with a gradient.</summary>
+/// <summary>What a synchronised BatchNorm has beside tensors with a gradient, and what the ranks exchange for it.</summary>
 /// <param name="Ranks">Who shares the batch.</param>
 /// <param name="RunningMean">(C), moved by the batch's mean.</param>
 /// <param name="RunningVariance">(C), moved by its unbiased variance.</param>
@@ -101,14 +97,15 @@ internal sealed record SynchronisedBatchNorm(ProcessGroup Ranks, Tensor RunningM
     /// <summary>Numbers of channels, (C), as they go along with a batch.</summary>
     public Tensor Along(Tensor channels) => ChannelDimension == 3 ? channels : channels.reshape(1, -1, 1, 1);
 
-    /// <summary>The number of values of a channel over all ranks, and their mean and sum of squared deviations, (C) float64 each on the device of the values.</summary>
-    public (double Count, Tensor Mean, Tensor Squares) Merge(Tensor values)
+    /// <summary>
+    /// The number of values of a channel over all ranks, and their mean and variance, (C) float64 each on the device of the running statistics, which are moved.
+    /// </summary>
+    /// <param name="values">How many values of a channel this rank has.</param>
+    /// <param name="moments">(2, C): their mean and sum of squared deviations.</param>
+    public (long Values, Tensor Mean, Tensor Variance) Merge(long values, Tensor moments)
     {
-        var channels = (int)values.shape[ChannelDimension];
-        double own = values.numel() / channels;
-        var mean = values.mean(OtherDimensions); // (C)
-        var squares = (values - Along(mean)).square().sum(OtherDimensions); // (C)
-        var partial = cat([full([1], own, float64), mean.to(float64).cpu(), squares.to(float64).cpu()]).unsqueeze(0); // (1, 1 + 2C)
+        var channels = (int)moments.shape[1];
+        var partial = cat([full([1], values, float64), moments.cpu().to(float64).flatten()]).unsqueeze(0); // (1, 1 + 2C)
         var partials = Ranks.Gather(partial, [.. Enumerable.Repeat(1, Ranks.Size)], ExchangePart.BatchNorm).data<double>().ToArray(); // (R, 1 + 2C)
         var (count, merged) = (0.0, new double[2 * channels]);
         foreach (var part in partials.Chunk(1 + (2 * channels)))
@@ -124,7 +121,19 @@ internal sealed record SynchronisedBatchNorm(ProcessGroup Ranks, Tensor RunningM
             count = all;
         }
 
-        var result = tensor(merged, float64, values.device);
-        return (count, result.narrow(0, 0, channels), result.narrow(0, channels, channels));
+        var result = tensor(merged, float64, RunningMean.device).reshape(2, -1); // (2, C)
+        var (mean, squares) = (result[0], result[1]);
+        RunningMean.mul_(1 - Momentum).add_(mean.to(RunningMean.dtype), Momentum);
+        RunningVariance.mul_(1 - Momentum).add_((squares / Math.Max(1, count - 1)).to(RunningVariance.dtype), Momentum);
+        return ((long)count, mean, squares / count);
+    }
+
+    /// <summary>Two sums over a channel's values of this rank, over those of all ranks: (2, C), float64.</summary>
+    public Tensor Sums(Tensor first, Tensor second)
+    {
+        var all = stack([first, second]).to(float64); // (2, C)
+        Ranks.BackwardReached?.Invoke();
+        Ranks.Sum(all, ExchangePart.BatchNorm);
+        return all;
     }
 }

@@ -7,6 +7,7 @@ namespace Pascl.Training.Optimisation;
 /// <summary>
 /// Sums the gradients of parameters over the ranks, each of which has those of its own rows of the batch: in buckets of some megabytes from the last layer to the
 /// first, each on its way as soon as the backward pass has left its layers. Gradients of parameters are float32 (or float64) in every precision, and so are the sums.
+/// A parameter's gradient is a part of its bucket afterwards, where the optimiser reads it: nothing is copied back.
 /// </summary>
 /// <remarks>
 /// TorchSharp has no hooks of tensors. But the backward pass stops at every synchronised BatchNorm to exchange its sums, and torch accumulates the gradient of a
@@ -52,7 +53,7 @@ internal sealed class GradientSums
             pending.Add(Send(buckets[pending.Count]));
         }
 
-        pending.ForEach(bucket => bucket.Finish());
+        pending.ForEach(Receive);
         pending.Clear();
     }
 
@@ -93,20 +94,36 @@ internal sealed class GradientSums
     {
         using var scope = torch.NewDisposeScope();
         using var frozen = torch.no_grad();
-        var gradients = new List<torch.Tensor>();
-        foreach (var parameter in chosen.Where(HasGradient))
+        int[] sent = [.. chosen.Where(HasGradient)];
+        var gradients = Array.ConvertAll(sent, parameter => InOrderOfMemory(parameters[parameter].grad!));
+        foreach (var (parameter, gradient) in sent.Zip(gradients))
         {
-            var gradient = parameters[parameter].grad!;
             if (isWhole[parameter] && !ranks.IsFirst)
             {
                 gradient.zero_();
             }
-
-            gradients.Add(InOrderOfMemory(gradient).DetachFromDisposeScope());
         }
 
         var flat = torch.cat(gradients).DetachFromDisposeScope();
-        return new Bucket(ranks.BeginSum(flat, ExchangePart.Gradients), flat, gradients);
+        return new Bucket(ranks.BeginSum(flat, ExchangePart.Gradients), flat, sent);
+    }
+
+    // Waits, and makes the parts of the bucket the gradients; it lives as long as one of them.
+    private void Receive(Bucket bucket)
+    {
+        using var scope = torch.NewDisposeScope();
+        using var frozen = torch.no_grad();
+        bucket.Sum.Finish();
+        var first = 0L;
+        foreach (var parameter in bucket.Parameters)
+        {
+            var gradient = parameters[parameter].grad!;
+            parameters[parameter].grad = bucket.Flat.as_strided(gradient.shape, gradient.stride(), first);
+            first += gradient.numel();
+        }
+
+        bucket.Flat.Dispose();
+        bucket.Sum.Dispose();
     }
 
     // All elements as a vector that shares the gradient's memory. Torch gives a gradient the layout of its parameter, the same on every rank.
@@ -117,24 +134,8 @@ internal sealed class GradientSums
             : throw new ArgumentException($"A gradient of shape ({string.Join(", ", gradient.shape)}) and strides ({string.Join(", ", gradient.stride())}) has gaps.");
 
     /// <summary>Gradients on their way.</summary>
-    private sealed record Bucket(PendingSum Sum, torch.Tensor Flat, List<torch.Tensor> Gradients)
-    {
-        /// <summary>Waits, and writes the sums into the gradients.</summary>
-        public void Finish()
-        {
-            using var scope = torch.NewDisposeScope();
-            using var frozen = torch.no_grad();
-            Sum.Finish();
-            var first = 0L;
-            foreach (var gradient in Gradients)
-            {
-                gradient.copy_(Flat.narrow(0, first, gradient.numel()));
-                first += gradient.numel();
-                gradient.Dispose();
-            }
-
-            Flat.Dispose();
-            Sum.Dispose();
-        }
-    }
+    /// <param name="Sum">What waits for their sums.</param>
+    /// <param name="Flat">All of them, one after the other.</param>
+    /// <param name="Parameters">Whose they are.</param>
+    private sealed record Bucket(PendingSum Sum, torch.Tensor Flat, int[] Parameters);
 }

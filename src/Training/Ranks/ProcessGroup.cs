@@ -71,7 +71,7 @@ internal sealed class ProcessGroup
     /// <summary>How this process is called in messages; what a rank but the first writes to standard error begins with it already.</summary>
     public string Name => NameOf(Rank);
 
-    /// <summary>Called in the backward pass wherever it comes to an exchange: the gradients of all layers behind are complete there, and may be sent on their way.</summary>
+    /// <summary>Called in the backward pass wherever it comes to the exchange of a layer: the gradients of all layers behind are complete there, and may be sent on their way.</summary>
     public Action? BackwardReached { get; set; }
 
     /// <summary>What a part has exchanged so far.</summary>

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Pascl.Training;
+using Pascl.Training.Cli;
 using Pascl.Training.Ranks;
 
 namespace Pascl.Tests.Training.Ranks;
@@ -82,7 +83,7 @@ public sealed class RankCommandTests
             [.. Tiny.Replace("--epochs 1", "--epochs 20", StringComparison.Ordinal).Split(' '), "--checkpoint-every", "1s", "--resume", "auto", "--out", Path.Combine(folder.Path, name)];
         var undisturbed = OpenMpiRun.Pascl(2, Line("whole"));
         Assert.That(undisturbed.ExitCode, Is.Zero, undisturbed.Output);
-        var expected = Weights("whole");
+        var expected = Weights(Path.Combine(folder.Path, "whole"));
         var random = new Random(17);
         for (var (kills, run) = (0, 0); kills < 20;)
         {
@@ -96,7 +97,7 @@ public sealed class RankCommandTests
             {
                 // It came to its end before.
                 Assert.That(process.ExitCode, Is.Zero, string.Concat(said.Result));
-                Assert.That(Weights($"killed-{run++}"), Is.EqualTo(expected));
+                Assert.That(Weights(Path.Combine(folder.Path, $"killed-{run++}")), Is.EqualTo(expected));
                 continue;
             }
 
@@ -104,14 +105,31 @@ public sealed class RankCommandTests
             {
                 var (exitCode, output) = OpenMpiRun.Pascl(2, Line($"killed-{run}"));
                 Assert.That(exitCode, Is.Zero, output);
-                Assert.That(Weights($"killed-{run}"), Is.EqualTo(expected));
+                Assert.That(Weights(Path.Combine(folder.Path, $"killed-{run}")), Is.EqualTo(expected));
             }
         }
+    }
 
-        Dictionary<string, byte[]> Weights(string name)
+    [Test, Long]
+    public void a_killed_run_with_averaged_weights_goes_on_with_as_many_ranks_to_the_same_weights_and_with_another_number_to_its_end()
+    {
+        OpenMpiRun.RequireIt();
+        using var folder = new TemporaryFolder();
+        var (undisturbed, byTwo, byThree) = (Path.Combine(folder.Path, "whole"), Path.Combine(folder.Path, "two"), Path.Combine(folder.Path, "three"));
+        string[] averaged = ["--ema-decay", "0.9"];
+        Assert.That(OpenMpiRun.Pascl(2, [.. TenEpochs(undisturbed), .. averaged]).ExitCode, Is.Zero);
+        foreach (var (ranks, root) in ((int, string)[])[(2, byTwo), (3, byThree)])
         {
-            using var run = RunFolder.Open(Path.Combine(folder.Path, name));
-            return TinyTraining.Tensors(run);
+            KillWhenThereIsACheckpoint(root, (process, rank) => rank.Kill(), averaged);
+            var continued = OpenMpiRun.Pascl(ranks, "train", "--resume", root);
+            Assert.That(continued.ExitCode, Is.Zero, continued.Output);
+            Assert.That(continued.Output, Does.Contain("Page: "));
+        }
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(Weights(byTwo), Is.EqualTo(Weights(undisturbed)));
+            Assert.That(Weights(byThree).Keys, Is.EquivalentTo(Weights(undisturbed).Keys));
         }
     }
 
@@ -137,6 +155,25 @@ public sealed class RankCommandTests
         }
     }
 
+    [TestCase("--help")]
+    [TestCase("doctor --help")]
+    [TestCase("--version")]
+    public void help_and_the_version_are_said_once(string arguments)
+    {
+        OpenMpiRun.RequireIt();
+        var (alone, together) = (OpenMpiRun.Pascl(1, arguments.Split(' ')), OpenMpiRun.Pascl(2, arguments.Split(' ')));
+        var firstLine = alone.Output.Trim().Split('\n')[0].Trim();
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(together.ExitCode, Is.Zero, together.Output);
+            Assert.That(Count(together.Output, firstLine), Is.EqualTo(Count(alone.Output, firstLine)).And.Positive);
+        }
+    }
+
+    [Test]
+    public void the_quickstart_is_done_by_ranks_too() =>
+        Assert.That(PasclCommand.Create().Options.Select(option => option.Name), Does.Contain("--rank-timeout"));
+
     [Test]
     public void another_mpi_is_named()
     {
@@ -150,10 +187,19 @@ public sealed class RankCommandTests
 
     private static int Count(string text, string part) => text.Split(part).Length - 1;
 
-    // Ends or stops the second rank in the middle of training; what mpirun and the ranks said.
-    private static string KillWhenThereIsACheckpoint(string root, Action<Process, Process> disturb)
+    private static string[] TenEpochs(string root) =>
+        [.. Tiny.Replace("--epochs 1", "--epochs 10", StringComparison.Ordinal).Split(' '), "--checkpoint-every", "1s", "--rank-timeout", "10s", "--out", root];
+
+    private static Dictionary<string, byte[]> Weights(string root)
     {
-        using var process = OpenMpiRun.StartPascl(2, [.. Tiny.Replace("--epochs 1", "--epochs 10", StringComparison.Ordinal).Split(' '), "--checkpoint-every", "1s", "--rank-timeout", "10s", "--out", root]);
+        using var run = RunFolder.Open(root);
+        return TinyTraining.Tensors(run);
+    }
+
+    // Ends or stops the second rank in the middle of training; what mpirun and the ranks said.
+    private static string KillWhenThereIsACheckpoint(string root, Action<Process, Process> disturb, params string[] arguments)
+    {
+        using var process = OpenMpiRun.StartPascl(2, [.. TenEpochs(root), .. arguments]);
         var said = Task.WhenAll(process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
         WaitUntil(process, () => File.Exists(Path.Combine(root, "checkpoint.safetensors")));
         using var second = Process.GetProcessById(RanksOf(process)[^1]);

@@ -34,10 +34,20 @@ public sealed class RankTests
         Assert.That(Deviation(together.Losses, alone.Losses), Is.LessThan(1e-4));
     }
 
-    [Test, Long]
-    public void the_same_ranks_come_to_the_same_bits()
+    // Batches of 7 images and 3 outliers. A bias is as far from 0 as it has moved: one rank's are 1e-4 (kernels) or 2e-4 (torch's float32) of that from those in double
+    // precision, and a sum that is left out is in the first digit.
+    [Long]
+    [TestCase(2)]
+    [TestCase(3)]
+    public void ranks_by_kernels_come_to_the_losses_and_weights_of_one_rank_by_kernels(int ranks) =>
+        RequireEqual(RankTraining.Of(ranks, "pascl", RankTraining.Kernels), "pascl", RankTraining.Kernels, ofLosses: 1e-4, ofWeights: 1e-3);
+
+    [Long]
+    [TestCase("float32")]
+    [TestCase(RankTraining.Kernels)]
+    public void the_same_ranks_come_to_the_same_bits(string type)
     {
-        var (first, second) = (RankTraining.Of(2, "pascl", "float32"), RankTraining.Of(2, "pascl", "float32"));
+        var (first, second) = (RankTraining.Of(2, "pascl", type), RankTraining.Of(2, "pascl", type));
         using (Assert.EnterMultipleScope())
         {
             Assert.That(second.Losses, Is.EqualTo(first.Losses));
@@ -57,15 +67,15 @@ public sealed class RankTests
 
     private static void RequireEqual(int ranks, string method) => RequireEqual(RankTraining.Of(ranks, method, "float64"), method);
 
-    private static void RequireEqual(RankTraining.Result together, string method)
+    private static void RequireEqual(RankTraining.Result together, string method, string type = "float64", double ofLosses = 1e-7, double ofWeights = 1e-7)
     {
-        var alone = RankTraining.Of(1, method, "float64");
+        var alone = RankTraining.Of(1, method, type);
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(Deviation(together.Losses, alone.Losses), Is.LessThan(1e-7), "losses");
+            Assert.That(Deviation(together.Losses, alone.Losses), Is.LessThan(ofLosses), "losses");
             foreach (var (name, values) in alone.State)
             {
-                Assert.That(Deviation(together.State[name], values), Is.LessThan(1e-7), name);
+                Assert.That(Deviation(together.State[name], values), Is.LessThan(ofWeights), name);
             }
         }
     }

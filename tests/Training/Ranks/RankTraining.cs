@@ -12,8 +12,8 @@ using TorchSharp;
 namespace Pascl.Tests.Training.Ranks;
 
 /// <summary>
-/// Steps of a tiny training as one of the ranks that <c>mpirun</c> starts, or alone: the shipped loader, step, objective and optimiser, in float32 or with everything
-/// made float64. The first rank writes what came out.
+/// Steps of a tiny training as one of the ranks that <c>mpirun</c> starts, or alone: the shipped loader, step, objective and optimiser, in float32, with everything
+/// made float64, or by the kernels on the simulator. The first rank writes what came out.
 /// </summary>
 internal static class RankTraining
 {
@@ -26,8 +26,8 @@ internal static class RankTraining
     /// <summary>Outlier exposure with an average of the weights.</summary>
     public const string Averaged = "oe-averaged";
 
-    private const int FirstSteps = 20;
-    private const int SecondSteps = 5;
+    /// <summary>Stands in the place of a type: float32 by the kernels. The simulator takes its time, so the batches are small and the steps few.</summary>
+    public const string Kernels = "kernels";
 
     /// <summary>What came out: the total loss of every step, and all weights and statistics.</summary>
     public sealed record Result(double[] Losses, Dictionary<string, double[]> State);
@@ -37,7 +37,7 @@ internal static class RankTraining
     {
         NativeLibTorch.EnsureLoaded();
         var ranks = ProcessGroup.Join();
-        var result = Train(method, type == "float64");
+        var result = Train(method, type);
         if (ranks.IsFirst)
         {
             File.WriteAllText(output, JsonSerializer.Serialize(result));
@@ -53,7 +53,7 @@ internal static class RankTraining
     /// <summary>The same by whatever ranks are started.</summary>
     /// <param name="starter">What comes before the program.</param>
     /// <param name="method">Name of the method.</param>
-    /// <param name="type">float32 or float64.</param>
+    /// <param name="type">float32, float64 or <see cref="Kernels"/>.</param>
     public static Result Of(string[] starter, string method, string type)
     {
         using var folder = new TemporaryFolder();
@@ -64,21 +64,24 @@ internal static class RankTraining
         return JsonSerializer.Deserialize<Result>(File.ReadAllText(output))!;
     }
 
-    private static Result Train(string method, bool isDouble)
+    private static Result Train(string method, string type)
     {
-        // SGD, because Adam turns the last bit of a gradient of nearly zero into a whole step. In single precision the weights hardly move, because rounding moves some
-        // activations across the corner of ReLU: from the second step on, what is compared would be the corners.
-        var optimiser = new OptimiserSettings(OptimiserKind.Sgd, LearningRate: isDouble ? 0.02 : 1e-5);
-        var recipe = Recipe(method) with { Width = isDouble ? 4 : 8, OutlierBatchSize = 9 };
-        recipe = recipe with { Data = recipe.Data with { ImageSize = isDouble ? recipe.Data.ImageSize : 16 } };
+        var (isDouble, isSingle, byKernels) = (type == "float64", type == "float32", type == Kernels);
+        var (batchSize, outliers, firstSteps, secondSteps) = byKernels ? (7, 3, 3, 2) : (22, 9, 20, 5);
+
+        // SGD, because Adam turns the last bit of a gradient of nearly zero into a whole step. In many steps of single precision the weights hardly move, because rounding
+        // moves some activations across the corner of ReLU: from the second step on, what is compared would be the corners.
+        var optimiser = new OptimiserSettings(OptimiserKind.Sgd, LearningRate: isSingle ? 1e-5 : 0.02);
+        var recipe = Recipe(method) with { Width = isSingle ? 8 : 4, OutlierBatchSize = outliers };
+        recipe = recipe with { Data = recipe.Data with { ImageSize = isSingle ? 16 : recipe.Data.ImageSize } };
         recipe = recipe with
         {
-            Representation = recipe.Representation with { BatchSize = 22, Optimiser = optimiser },
-            AuxiliaryBranch = recipe.AuxiliaryBranch with { BatchSize = 22, Optimiser = optimiser, Epochs = 1 },
+            Representation = recipe.Representation with { BatchSize = batchSize, Optimiser = optimiser },
+            AuxiliaryBranch = recipe.AuxiliaryBranch with { BatchSize = batchSize, Optimiser = optimiser, Epochs = 1 },
         };
         Trainer.PrepareTorch(recipe);
-        var data = isDouble ? TinyTraining.Data : TrainingDataReader.Read(recipe);
-        using var device = ComputeDevice.Open("cpu", Backend.Torch);
+        var data = isSingle ? TrainingDataReader.Read(recipe) : TinyTraining.Data;
+        using var device = ComputeDevice.Open("cpu", byKernels ? Backend.Ilgpu : Backend.Torch);
         using var model = Trainer.CreateModel(recipe, data.Training.ClassCount, device);
         if (isDouble)
         {
@@ -86,7 +89,7 @@ internal static class RankTraining
         }
 
         var losses = new List<double>();
-        foreach (var (phase, count) in Trainer.Phases(recipe, data, device).Zip([FirstSteps, SecondSteps]))
+        foreach (var (phase, count) in Trainer.Phases(recipe, data, device).Zip([firstSteps, secondSteps]))
         {
             phase.Enter(model);
             using var steps = new TrainingSteps(phase, model, data, device);
