@@ -169,14 +169,15 @@ internal sealed unsafe class CudaDriver
     {
         const int ErrorLogBuffer = 5;
         const int ErrorLogBufferSize = 6;
+        const int GenerateLineInformation = 13;
         var log = stackalloc byte[ErrorLogBytes];
         log[0] = 0;
-        var options = stackalloc int[] { ErrorLogBuffer, ErrorLogBufferSize };
-        var values = stackalloc void*[] { log, (void*)ErrorLogBytes };
+        var options = stackalloc int[] { ErrorLogBuffer, ErrorLogBufferSize, GenerateLineInformation };
+        var values = stackalloc void*[] { log, (void*)ErrorLogBytes, (void*)1 };
         nint module;
         fixed (byte* source = text)
         {
-            var result = moduleLoadData(&module, source, 2, options, values);
+            var result = moduleLoadData(&module, source, 3, options, values);
             Check(result, $"The driver did not accept {what}", Marshal.PtrToStringUTF8((nint)log)!.Trim());
         }
 

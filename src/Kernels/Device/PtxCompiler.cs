@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using ILGPU;
 using ILGPU.Backends.EntryPoints;
 using ILGPU.Backends.PTX;
@@ -10,6 +11,9 @@ public sealed class PtxCompiler : IDisposable
 {
     // The oldest instruction set with bfloat16 tensor-core instructions; drivers and assemblers since CUDA 11.0 take it.
     private static readonly CudaInstructionSet InstructionSet = CudaInstructionSet.ISA_70;
+
+    // The least with which ILGPU writes lines of C# into PTX; they are read from a .pdb beside the kernels, and missing where there is none.
+    private const DebugSymbolsMode Lines = DebugSymbolsMode.KernelSourceAnnotations;
 
     private readonly ComputeCapability target;
     private readonly Lock compiling = new();
@@ -26,7 +30,7 @@ public sealed class PtxCompiler : IDisposable
         }
 
         target = TargetOf(capability);
-        (context, backend) = Open();
+        (context, backend) = Open(Lines);
     }
 
     /// <summary>The GPU that code for another is written for: itself up to 8.0, and 8.0 for all later ones, which take it.</summary>
@@ -41,16 +45,21 @@ public sealed class PtxCompiler : IDisposable
         {
             try
             {
-                var entryPoint = EntryPointDescription.FromExplicitlyGroupedKernel(definition.Method);
-                var compiled = (PTXCompiledKernel)backend.Compile(
-                    entryPoint, definition.Specialization, new PtxPasses(target >= ComputeCapability.TensorCores, definition.SavesRegisters));
-                return new PtxKernel(definition, compiled.Name, PtxText.Finish(compiled.PTXAssembly));
+                return Translate(definition);
             }
             catch (Exception exception) when (exception is not OutOfMemoryException)
             {
-                // A kernel that fails leaves the context half done, in which others fail too.
-                Dispose();
-                (context, backend) = Open();
+                Reopen(DebugSymbolsMode.Disabled);
+            }
+
+            // ILGPU reads the files of the lines, if they are where they were built, and fails where one has become shorter since.
+            try
+            {
+                return Translate(definition);
+            }
+            catch (Exception exception) when (exception is not OutOfMemoryException)
+            {
+                Reopen(Lines);
                 throw new DeviceException($"{definition.Name} could not be compiled for a GPU: {exception.GetBaseException().Message}");
             }
         }
@@ -63,10 +72,30 @@ public sealed class PtxCompiler : IDisposable
         context.Dispose();
     }
 
-    private (Context Context, PTXBackend Backend) Open()
+    // ILGPU's Builder.DebugSymbols checks the mode and sets nothing (1.5.3).
+    [UnsafeAccessor(UnsafeAccessorKind.Method, Name = "set_DebugSymbolsMode")]
+    private static extern void SetDebugSymbols(ContextProperties properties, DebugSymbolsMode mode);
+
+    private PtxKernel Translate(KernelDefinition definition)
+    {
+        var entryPoint = EntryPointDescription.FromExplicitlyGroupedKernel(definition.Method);
+        var compiled = (PTXCompiledKernel)backend.Compile(
+            entryPoint, definition.Specialization, new PtxPasses(target >= ComputeCapability.TensorCores, definition.SavesRegisters));
+        return new PtxKernel(definition, compiled.Name, PtxText.Finish(compiled.PTXAssembly));
+    }
+
+    // A kernel that fails leaves the context half done, in which others fail too.
+    private void Reopen(DebugSymbolsMode lines)
+    {
+        Dispose();
+        (context, backend) = Open(lines);
+    }
+
+    private (Context Context, PTXBackend Backend) Open(DebugSymbolsMode lines)
     {
         // The first level of optimisation: the second is in PtxPasses, where a kernel can do without its last pass.
-        var opened = Context.Create(builder => builder.Optimize(OptimizationLevel.O1).Inlining(InliningMode.Aggressive).EnableAlgorithms());
+        var opened = Context.Create(builder => SetDebugSymbols(
+            builder.Optimize(OptimizationLevel.O1).Inlining(InliningMode.Aggressive).EnableAlgorithms(), lines));
         return (opened, new PTXBackend(opened, new CudaArchitecture(target.Major, target.Minor), InstructionSet, nvvmAPI: null!));
     }
 }

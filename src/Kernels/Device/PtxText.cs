@@ -10,7 +10,7 @@ internal static partial class PtxText
 
     /// <summary>A module in its final form.</summary>
     /// <param name="text">A PTX module as ILGPU writes it.</param>
-    public static string Finish(string text) => AlignDynamicMemory(Renumber(PtxOperands.ToRegisters(text)));
+    public static string Finish(string text) => AlignDynamicMemory(Renumber(PtxOperands.ToRegisters(PtxSourceLines.Tidy(text))));
 
     /// <summary>
     /// Numbers labels and parameters in the order of the text. ILGPU numbers them in the order in which it compiles, so that the same kernel had another text,
@@ -39,6 +39,41 @@ internal static partial class PtxText
 
     [GeneratedRegex(@"(\.extern \.shared )\.align \d+( \.b8 __dyn_shared_alloca\b)")]
     private static partial Regex DynamicMemory();
+}
+
+/// <summary>
+/// The lines of C# that instructions were made of. ILGPU writes them for a debugger: with the text of the lines, with paths of the machine that built the kernels, and in a module whose
+/// mark for debuggers keeps an assembler from optimising. Of that, names and numbers of the lines remain, which change no instruction.
+/// </summary>
+internal static partial class PtxSourceLines
+{
+    /// <summary>Keeps the name of a file and the number of a line, wherever another line begins.</summary>
+    /// <param name="text">A PTX module as ILGPU writes it.</param>
+    public static string Tidy(string text)
+    {
+        var names = Files().Matches(text).ToDictionary(file => file.Groups["number"].Value, file => file.Groups["name"].Value);
+        var numbers = new Dictionary<string, int>();
+        var before = "";
+        var tidy = Locations().Replace(Marks().Replace(text, ""), location =>
+        {
+            var name = names[location.Groups["file"].Value];
+            numbers.TryAdd(name, numbers.Count + 1);
+            var after = $"\t.loc\t{numbers[name]} {location.Groups["place"].Value}\n";
+            (before, var same) = (after, after == before);
+            return same ? "" : after;
+        });
+        return $"{tidy.TrimEnd()}\n{string.Concat(numbers.Select(file => $"\t.file\t{file.Value} \"{file.Key}\"\n"))}";
+    }
+
+    [GeneratedRegex(@"^\t\.file\t(?<number>\d+) ""(?:[^""\n]*/)?(?<name>[^""\n]*)""", RegexOptions.Multiline)]
+    private static partial Regex Files();
+
+    [GeneratedRegex(@"(?<=^\.target sm_\d+), debug|^\t\.file\t.*$|^\.section\.debug_info .*$", RegexOptions.Multiline)]
+    private static partial Regex Marks();
+
+    // Of several with nothing between, the last one holds.
+    [GeneratedRegex(@"(?:\r?\n\t\.loc\t(?<file>\d+) (?<place>\d+ \d+)\r?\n(?:\t//.*\n)*)+")]
+    private static partial Regex Locations();
 }
 
 /// <summary>

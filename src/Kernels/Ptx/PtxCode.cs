@@ -25,6 +25,48 @@ internal enum PtxStepKind
     End,
 }
 
+/// <summary>One instruction.</summary>
+/// <param name="Opcode">With all its modifiers: <c>ld.global.v4.f32</c>.</param>
+/// <param name="Guard">The row of the predicate that decides which lanes execute it; -1 for all.</param>
+/// <param name="Negated">Whether they are the lanes whose predicate is false.</param>
+/// <param name="Operands">In the order of the text.</param>
+/// <param name="Place">Where it stands.</param>
+internal sealed record PtxInstruction(string Opcode, int Guard, bool Negated, PtxOperand[] Operands, PtxPlace Place)
+{
+    /// <summary>Where a branch goes: one instruction, or one for each value of an index.</summary>
+    public int[] Targets { get; set; } = [];
+
+    /// <summary>The opcode between its dots.</summary>
+    public string[] Parts { get; } = Opcode.Split('.');
+
+    /// <summary>Whether the opcode has a modifier.</summary>
+    public bool Has(string part) => Array.IndexOf(Parts, part) > 0;
+
+    /// <summary>That the machine does not know it.</summary>
+    public DeviceException Unknown() => Place.Unknown(Opcode);
+}
+
+/// <summary>Where an instruction stands.</summary>
+/// <param name="Line">Line of the PTX, from 1.</param>
+/// <param name="Source">File and line of the C# that it was made of, such as <c>Lanes.cs:102</c>, of the innermost method where several were put together; empty where it is not known.</param>
+internal readonly record struct PtxPlace(int Line, string Source)
+{
+    /// <summary>That something there is not known to the machine.</summary>
+    public DeviceException Unknown(string statement) => new($"\"{statement}\" ({this}) is not known to the PTX machine.");
+
+    /// <inheritdoc/>
+    public override string ToString() => $"line {Line} of the PTX{(Source.Length == 0 ? "" : $", made of {Source}")}";
+}
+
+/// <summary>One operand.</summary>
+/// <param name="Rows">Of the register file: one, several for a vector, the address for memory.</param>
+/// <param name="Offset">Bytes that are added to an address.</param>
+internal readonly record struct PtxOperand(int[] Rows, long Offset)
+{
+    /// <summary>The only row, or the first.</summary>
+    public int Row => Rows[0];
+}
+
 /// <summary>An instruction as the machine executes it.</summary>
 internal sealed class PtxStep
 {
@@ -104,7 +146,7 @@ internal sealed class PtxStep
     private static Action<PtxWarp, uint> Map(PtxInstruction instruction)
     {
         var operation = PtxArithmetic.Of(instruction)
-            ?? throw new DeviceException($"Line {instruction.Line} of the PTX, {instruction.Opcode}, is not known to the PTX machine.");
+            ?? throw instruction.Unknown();
         var rows = instruction.Operands.Select(operand => operand.Row * PtxWarp.Size).ToArray();
         var (to, first) = (rows[0], rows[1]);
         var second = rows.Length > 2 ? rows[2] : first;

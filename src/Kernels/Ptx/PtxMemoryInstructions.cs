@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using System.Numerics;
-using Pascl.Kernels.Device;
 
 namespace Pascl.Kernels.Ptx;
 
@@ -74,7 +73,7 @@ internal static unsafe class PtxMemoryInstructions
         var operation = instruction.Parts.FirstOrDefault(part => Combine(part, type, 0, 0, 0) is not null);
         if (type.Kind == 'f' || operation is null)
         {
-            throw new DeviceException($"Line {instruction.Line} of the PTX, {instruction.Opcode}, is not known to the PTX machine.");
+            throw instruction.Unknown();
         }
 
         return (warp, lanes) =>

@@ -19,11 +19,13 @@ internal sealed partial class PtxProgram
     private readonly List<(int Row, string Name)> specials = [];
     private readonly List<(int Instruction, string[] Labels)> jumps = [];
     private readonly List<string> names = [];
+    private readonly Dictionary<string, string> files;
     private string[] branchTargets = [];
     private int dynamicAlignment = 1;
 
     private PtxProgram(string text)
     {
+        files = File().Matches(text).ToDictionary(file => file.Groups["number"].Value, file => file.Groups["name"].Value);
         var body = ReadHead(text);
         ReadStatements(text, body);
         foreach (var (instruction, targets) in jumps)
@@ -95,6 +97,7 @@ internal sealed partial class PtxProgram
         // A register declared inside braces, as inline assembly does, is another one than its namesakes outside.
         var scopes = new Stack<Dictionary<string, int>>();
         var line = 1 + text.AsSpan(0, start).Count('\n');
+        var source = "";
         var i = start;
         while (true)
         {
@@ -128,6 +131,13 @@ internal sealed partial class PtxProgram
                 continue;
             }
 
+            if (Location().Match(text, i) is { Success: true } location)
+            {
+                source = $"{files[location.Groups["file"].Value]}:{location.Groups["line"].Value}";
+                i += location.Length;
+                continue;
+            }
+
             var end = text.AsSpan(i).IndexOfAny(';', ':');
             var statement = text.Substring(i, end).Trim();
             i += end + 1;
@@ -137,13 +147,13 @@ internal sealed partial class PtxProgram
             }
             else
             {
-                ReadStatement(statement, line, scopes);
+                ReadStatement(statement, new PtxPlace(line, source), scopes);
             }
 
             line += statement.AsSpan().Count('\n');
         }
 
-        instructions.Add(new PtxInstruction("ret", -1, false, [], line));
+        instructions.Add(new PtxInstruction("ret", -1, false, [], new PtxPlace(line, source)));
         DynamicSharedOffset = Misaligned(StaticSharedBytes, dynamicAlignment);
         foreach (var index in Enumerable.Range(0, constants.Count).Where(index => names[constants[index].Row] == "__dyn_shared_alloca"))
         {
@@ -151,7 +161,7 @@ internal sealed partial class PtxProgram
         }
     }
 
-    private void ReadStatement(string statement, int line, Stack<Dictionary<string, int>> scopes)
+    private void ReadStatement(string statement, PtxPlace place, Stack<Dictionary<string, int>> scopes)
     {
         if (Variable().Match(statement) is { Success: true } variable)
         {
@@ -181,7 +191,7 @@ internal sealed partial class PtxProgram
 
         if (statement.StartsWith('.'))
         {
-            throw Unknown(statement, line);
+            throw place.Unknown(statement);
         }
 
         var (guard, negated) = (-1, false);
@@ -209,7 +219,7 @@ internal sealed partial class PtxProgram
         }
 
         var operands = texts.Select(text => Operand(text, scopes)).ToArray();
-        instructions.Add(new PtxInstruction(opcode, guard, negated, operands, line));
+        instructions.Add(new PtxInstruction(opcode, guard, negated, operands, place));
         if (opcode.StartsWith("ld.", StringComparison.Ordinal) || opcode.StartsWith("st.", StringComparison.Ordinal))
         {
             SmallestAccess = Math.Min(SmallestAccess, PtxType.Of(opcode[(opcode.LastIndexOf('.') + 1)..]).Bytes);
@@ -290,8 +300,11 @@ internal sealed partial class PtxProgram
 
     private static int Number(string text) => int.Parse(text, CultureInfo.InvariantCulture);
 
-    private static DeviceException Unknown(string statement, int line) =>
-        new($"Line {line} of the PTX, \"{statement}\", is not known to the PTX machine.");
+    [GeneratedRegex(@"^\s*\.file\s+(?<number>\d+)\s+""(?<name>[^""]*)""", RegexOptions.Multiline)]
+    private static partial Regex File();
+
+    [GeneratedRegex(@"\G\.loc\s+(?<file>\d+)\s+(?<line>\d+)\s+\d+")]
+    private static partial Regex Location();
 
     [GeneratedRegex(@"\.param\s+(?:\.align\s+\d+\s+)?\.[bufs](?<bits>\d+)\s+(?<name>\w+)(?:\[(?<count>\d+)\])?")]
     private static partial Regex ParameterDeclaration();
@@ -305,33 +318,6 @@ internal sealed partial class PtxProgram
     // Operands are separated by commas outside of brackets and braces.
     [GeneratedRegex(@"\[[^\]]*\]|\{[^}]*\}|[^,\[\]{}]+")]
     private static partial Regex OperandText();
-}
-
-/// <summary>One instruction.</summary>
-/// <param name="Opcode">With all its modifiers: <c>ld.global.v4.f32</c>.</param>
-/// <param name="Guard">The row of the predicate that decides which lanes execute it; -1 for all.</param>
-/// <param name="Negated">Whether they are the lanes whose predicate is false.</param>
-/// <param name="Operands">In the order of the text.</param>
-/// <param name="Line">Of the text, from 1.</param>
-internal sealed record PtxInstruction(string Opcode, int Guard, bool Negated, PtxOperand[] Operands, int Line)
-{
-    /// <summary>Where a branch goes: one instruction, or one for each value of an index.</summary>
-    public int[] Targets { get; set; } = [];
-
-    /// <summary>The opcode between its dots.</summary>
-    public string[] Parts { get; } = Opcode.Split('.');
-
-    /// <summary>Whether the opcode has a modifier.</summary>
-    public bool Has(string part) => Array.IndexOf(Parts, part) > 0;
-}
-
-/// <summary>One operand.</summary>
-/// <param name="Rows">Of the register file: one, several for a vector, the address for memory.</param>
-/// <param name="Offset">Bytes that are added to an address.</param>
-internal readonly record struct PtxOperand(int[] Rows, long Offset)
-{
-    /// <summary>The only row, or the first.</summary>
-    public int Row => Rows[0];
 }
 
 /// <summary>A type of PTX: its kind and width.</summary>

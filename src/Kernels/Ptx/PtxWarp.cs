@@ -200,7 +200,7 @@ internal sealed class PtxWarp
         var instruction = steps[current].Instruction;
         var block = Block.Number;
         return new DeviceException(
-            $"{Launch.Name}, {instruction.Opcode} (line {instruction.Line} of its PTX): thread {(Index * Size) + lane} of block "
+            $"{Launch.Name}, {instruction.Opcode} ({instruction.Place}): thread {(Index * Size) + lane} of block "
             + $"({block % Launch.Shape.Columns}, {block / Launch.Shape.Columns}) {what}.");
     }
 

@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using Pascl.Kernels.Device;
 
 namespace Pascl.Kernels.Ptx;
 
@@ -13,7 +12,7 @@ internal static class PtxWarpInstructions
         var (to, from, by, limits) = (instruction.Operands[0].Row, instruction.Operands[1].Row, instruction.Operands[2].Row, instruction.Operands[3].Row);
         if (mode is not ("up" or "down" or "bfly" or "idx") || instruction.Operands[0].Rows.Length > 1)
         {
-            throw new DeviceException($"Line {instruction.Line} of the PTX, {instruction.Opcode}, is not known to the PTX machine.");
+            throw instruction.Unknown();
         }
 
         return (warp, _) =>
@@ -94,7 +93,7 @@ internal static class PtxWarpInstructions
     {
         if (instruction.Opcode != "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32")
         {
-            throw new DeviceException($"Line {instruction.Line} of the PTX, {instruction.Opcode}, is not known to the PTX machine.");
+            throw instruction.Unknown();
         }
 
         var (to, left, right, sum) = (instruction.Operands[0].Rows, instruction.Operands[1].Rows, instruction.Operands[2].Rows, instruction.Operands[3].Rows);

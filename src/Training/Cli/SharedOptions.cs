@@ -119,13 +119,17 @@ internal static class RankOption
     /// <exception cref="InputException">The command is not done by several ranks.</exception>
     public static void Join(ParseResult parsed, bool isOfOne)
     {
-        var count = RankStarter.Count();
+        var (count, isShared) = (RankStarter.Count(), parsed.CommandResult.Command.Options.Contains(option));
+        if (isShared)
+        {
+            RankStarter.RequireMeeting();
+        }
+
         if (count == 1)
         {
             return;
         }
 
-        var isShared = parsed.CommandResult.Command.Options.Contains(option);
         if (!isShared && isOfOne)
         {
             throw new InputException($"{parsed.CommandResult.Command.Name} is done by one process, but {count} were started; start it without mpirun or srun.");

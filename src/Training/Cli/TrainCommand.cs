@@ -3,6 +3,7 @@ using System.CommandLine.Parsing;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using Pascl.Training.Devices;
+using Pascl.Training.Ranks;
 using Pascl.Training.Recipes;
 
 namespace Pascl.Training.Cli;
@@ -138,6 +139,7 @@ internal sealed class Interruption : IDisposable
         {
             context.Cancel = true;
             Console.Error.WriteLine("Stopping; press Ctrl-C again to stop at once.");
+            ProcessGroup.Current.AskToStop();
             source.Cancel();
         }
     }

@@ -51,6 +51,14 @@ public sealed class ComputeDevice : IDisposable
     /// <inheritdoc/>
     public void Dispose() => Kernels?.Dispose();
 
+    /// <summary>The GPU of a rank. Each rank of a machine has one of its own: two would wait for each other.</summary>
+    /// <param name="localRank">Number of the rank among those of its machine.</param>
+    /// <param name="found">GPUs that it sees.</param>
+    /// <param name="areItsOwn">Whether the other ranks see others.</param>
+    /// <exception cref="InputException">There are fewer GPUs than ranks.</exception>
+    internal static int OwnGpu(int localRank, int found, bool areItsOwn) => localRank < found ? localRank : areItsOwn ? 0 : throw new InputException(
+        $"This is rank {localRank + 1} of its machine, but libtorch finds {found} GPU(s) there; start as many ranks as there are GPUs, or name one with --device.");
+
     // The number of a GPU that libtorch can use, or null for the CPU.
     private static int? GpuIndex(string device)
     {
@@ -60,7 +68,7 @@ public sealed class ComputeDevice : IDisposable
             case "cpu":
                 return null;
             case "auto":
-                return torch.cuda.is_available() ? OwnGpu(ProcessGroup.Current.LocalRank) : null;
+                return torch.cuda.is_available() ? OwnGpu(ProcessGroup.Current.LocalRank, (int)torch.cuda.device_count(), RankStarter.HasGpusOfItsOwn) : null;
             case var _ when device.StartsWith(Gpu, StringComparison.Ordinal)
                 && int.TryParse(device.AsSpan(Gpu.Length), NumberStyles.None, CultureInfo.InvariantCulture, out var index):
                 RequireGpu(device, index);
@@ -69,10 +77,6 @@ public sealed class ComputeDevice : IDisposable
                 throw new InputException($"There is no device {device}; use auto, cpu, or cuda: and the number of a GPU, such as cuda:0.");
         }
     }
-
-    // Each rank of a machine has a GPU of its own: two would wait for each other.
-    private static int OwnGpu(int localRank) => localRank < torch.cuda.device_count() ? localRank : throw new InputException(
-        $"This is rank {localRank + 1} of its machine, but libtorch finds {torch.cuda.device_count()} GPU(s) there; start as many ranks as there are GPUs, or name one with --device.");
 
     private static void RequireGpu(string device, int index)
     {

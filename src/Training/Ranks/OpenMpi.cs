@@ -160,6 +160,11 @@ internal sealed unsafe class OpenMpi
 /// <summary>What started this process, by the environment that it left.</summary>
 internal static class RankStarter
 {
+    /// <summary>Whether Slurm gave this process GPUs of its own (<c>--gpus-per-task</c>), which each process of the machine numbers from 0.</summary>
+    public static bool HasGpusOfItsOwn => Number("SLURM_GPUS_PER_TASK") > 0;
+
+    private static int OfSlurmStep => Number("SLURM_STEP_NUM_TASKS");
+
     /// <summary>How many processes were started together with this one, itself included.</summary>
     /// <exception cref="InputException">They were, by an MPI that is not spoken here.</exception>
     public static int Count()
@@ -167,14 +172,27 @@ internal static class RankStarter
         var byOpenMpi = Number("OMPI_COMM_WORLD_SIZE");
         if (byOpenMpi == 0 && Number("PMI_SIZE") is > 1 and var byOthers)
         {
-            throw new InputException(
-                $"{byOthers} ranks were started by the mpiexec of another MPI (MPICH or Intel MPI), which Pascl does not speak; start them by Open MPI's mpirun, or with srun --mpi=pmix.");
+            throw new InputException(OfSlurmStep > 0
+                ? $"{byOthers} ranks were started by srun with PMI2, by which they do not meet here; start them with srun --mpi=pmix."
+                : $"{byOthers} ranks were started by the mpiexec of another MPI (MPICH or Intel MPI), which Pascl does not speak; start them by Open MPI's mpirun, or with srun --mpi=pmix.");
         }
 
-        var bySlurm = Environment.GetEnvironmentVariable("PMIX_RANK") is null ? 0 : Number("SLURM_NTASKS");
-        return Math.Max(1, Math.Max(byOpenMpi, bySlurm));
-
-        static int Number(string variable) =>
-            int.TryParse(Environment.GetEnvironmentVariable(variable), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : 0;
+        return Math.Max(1, Math.Max(byOpenMpi, IsGiven("PMIX_RANK") ? OfSlurmStep : 0));
     }
+
+    /// <summary>Refuses work that several processes share where Slurm started several that cannot meet, each of which would do all of it alone.</summary>
+    public static void RequireMeeting()
+    {
+        if (OfSlurmStep > 1 && !IsGiven("PMIX_RANK") && !IsGiven("OMPI_COMM_WORLD_SIZE"))
+        {
+            throw new InputException(
+                $"srun started {OfSlurmStep} processes without --mpi=pmix, so that each would do all of the work alone. Start them with srun --mpi=pmix, "
+                + "or with srun env -u SLURM_STEP_NUM_TASKS where they have nothing to do with each other.");
+        }
+    }
+
+    private static bool IsGiven(string variable) => !string.IsNullOrEmpty(Environment.GetEnvironmentVariable(variable));
+
+    private static int Number(string variable) =>
+        int.TryParse(Environment.GetEnvironmentVariable(variable), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : 0;
 }

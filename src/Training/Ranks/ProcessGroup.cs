@@ -25,9 +25,11 @@ internal sealed class ProcessGroup
 
     private static readonly TimeSpan spinning = TimeSpan.FromMilliseconds(2);
     private static readonly TimeSpan roll = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan stopping = TimeSpan.FromSeconds(20); // Slurm sends SIGKILL 30 s after SIGTERM.
 
     private readonly OpenMpi? mpi;
     private readonly ExchangeTally[] tallies = new ExchangeTally[Enum.GetValues<ExchangePart>().Length];
+    private long askedToStop;
 
     private ProcessGroup(OpenMpi? mpi)
     {
@@ -36,8 +38,10 @@ internal sealed class ProcessGroup
         Hosts = [mpi?.Host ?? Environment.MachineName];
         if (mpi is not null)
         {
-            Hosts = GatherTexts(mpi.Host);
-            LocalRank = Hosts.Take(Rank).Count(host => host == Hosts[Rank]);
+            // A starter may show each rank a GPU of its own, which is then number 0 for all of them.
+            var places = GatherTexts($"{mpi.Host}\n{Environment.GetEnvironmentVariable("CUDA_VISIBLE_DEVICES")}");
+            Hosts = [.. places.Select(place => place[..place.IndexOf('\n', StringComparison.Ordinal)])];
+            LocalRank = places.Take(Rank).Count(place => place == places[Rank]);
         }
     }
 
@@ -62,7 +66,7 @@ internal sealed class ProcessGroup
     /// <summary>The machine of each rank.</summary>
     public IReadOnlyList<string> Hosts { get; }
 
-    /// <summary>The number of this process among those of its machine, from 0.</summary>
+    /// <summary>The number of this process among those of its machine that are shown the same GPUs, from 0.</summary>
     public int LocalRank { get; }
 
     /// <summary>The longest time that a rank waits for the others.</summary>
@@ -274,6 +278,9 @@ internal sealed class ProcessGroup
         }
     }
 
+    /// <summary>Done by a rank that was asked to stop: what it then waits for must come soon, or it is killed before it has said who is missing.</summary>
+    public void AskToStop() => askedToStop = Stopwatch.GetTimestamp();
+
     /// <summary>Ends all ranks; none comes back from it where there are several.</summary>
     public void End(int exitCode)
     {
@@ -292,7 +299,7 @@ internal sealed class ProcessGroup
         {
             // Ranks that share a core must leave it to each other; a core of one's own answers sooner without sleep.
             var waited = Stopwatch.GetElapsedTime(started);
-            if (waited > Timeout)
+            if (waited > Patience)
             {
                 NameTheMissing();
             }
@@ -309,6 +316,8 @@ internal sealed class ProcessGroup
 
         tallies[(int)part].Waited(Stopwatch.GetElapsedTime(started));
     }
+
+    private TimeSpan Patience => askedToStop == 0 || Timeout < stopping || Stopwatch.GetElapsedTime(askedToStop) < stopping ? Timeout : stopping;
 
     // Whoever waits tells the others so, and after some seconds those that told nothing are the ones that did not come.
     private void NameTheMissing()
@@ -328,7 +337,7 @@ internal sealed class ProcessGroup
         {
             var sentence = missing.Length == 0
                 ? "all ranks wait, for different things: they do not run the same program on the same recipe and images."
-                : $"{string.Join(", ", missing)} did not come within {Timeout.TotalSeconds:0} s: stopped, without a connection, or still at work. Look there, or give it more time with --rank-timeout.";
+                : $"{string.Join(", ", missing)} did not come within {Patience.TotalSeconds:0} s: stopped, without a connection, or still at work. Look there, or give it more time with --rank-timeout.";
             Console.Error.WriteLine(IsFirst ? $"{Name}: {sentence}" : sentence);
             End(exitCode: 1);
         }

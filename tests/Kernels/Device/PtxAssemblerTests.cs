@@ -67,6 +67,30 @@ public sealed class PtxAssemblerTests
         }
     }
 
+    [Test]
+    public void lines_of_the_source_change_no_instruction()
+    {
+        var assembler = PtxAssembler.Find();
+        if (assembler is null)
+        {
+            Assert.Ignore("There is no ptxas on PATH (Debian: apt-get install nvidia-cuda-toolkit), so no machine code was looked at.");
+        }
+
+        using var compiler = new PtxCompiler(Hopper);
+        foreach (var kernel in KernelDefinition.All().Where(kernel => kernel.Name.StartsWith("DualBatchNorm.Normalize", StringComparison.Ordinal)))
+        {
+            var compiled = compiler.Compile(kernel);
+            var without = string.Join('\n', compiled.Text.Split('\n').Where(line => !line.StartsWith("\t.loc", StringComparison.Ordinal) && !line.StartsWith("\t.file", StringComparison.Ordinal)));
+            var (with, plain) = (assembler.Assemble(compiled, Hopper)!, assembler.Assemble(compiled with { Text = without }, Hopper)!);
+            using (Assert.EnterMultipleScope())
+            {
+                Assert.That(without, Has.Length.LessThan(compiled.Text.Length));
+                Assert.That(with with { Instructions = plain.Instructions }, Is.EqualTo(plain), kernel.Name);
+                Assert.That(with.Instructions, Is.EqualTo(plain.Instructions), kernel.Name);
+            }
+        }
+    }
+
     private static KernelDefinition Definition(Delegate kernel) => new(kernel.Method);
 
     [Kernel(64)]

@@ -197,7 +197,7 @@ internal static unsafe class RecordingCudaDriver
     {
         *module = 0x50;
         ModuleText = Marshal.PtrToStringUTF8((nint)text)!;
-        if (optionCount == 2 && options[0] == 5 && options[1] == 6)
+        if (optionCount == 3 && options[0] == 5 && options[1] == 6 && (options[2], (nint)values[2]) == (13, 1))
         {
             "ptxas fatal: line 1\0"u8.CopyTo(new Span<byte>(values[0], (int)values[1]));
         }

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using ILGPU;
 using ILGPU.Runtime.Cuda;
 using Pascl.Kernels;
@@ -18,7 +19,7 @@ public sealed class PtxMachineTests
 
     [Test]
     public void an_access_outside_of_every_array_is_found() => AssertFault(
-        ReadsTooFar, 1, "PtxMachineTests.ReadsTooFar, ld.global.f32 (line ", "reads 4 bytes outside of every array: byte 256 of input, which has 256.");
+        ReadsTooFar, 1, "PtxMachineTests.ReadsTooFar, ld.global.f32 (line ", $" of the PTX, made of PtxMachineTests.cs:{lineOfReadsTooFar}): thread 63 of block (0, 0) reads 4 bytes outside of every array: byte 256 of input, which has 256.");
 
     [Test]
     public void a_vector_access_that_is_not_aligned_is_found()
@@ -167,6 +168,10 @@ public sealed class PtxMachineTests
         TestContext.Out.WriteLine(fault.Message);
         Assert.That(parts, Has.All.Matches<string>(part => fault.Message.Contains(part, StringComparison.Ordinal)), fault.Message);
     }
+
+    private static int Line([CallerLineNumber] int line = 0) => line;
+
+    private static readonly int lineOfReadsTooFar = Line() + 4;
 
     [Kernel(Threads)]
     private static void ReadsTooFar(ArrayView<float> input, ArrayView<float> output, ArrayView<int> tickets) =>

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Pascl.Training;
 using Pascl.Training.Cli;
+using Pascl.Training.Devices;
 using Pascl.Training.Ranks;
 
 namespace Pascl.Tests.Training.Ranks;
@@ -184,6 +185,46 @@ public sealed class RankCommandTests
             Assert.That(error, Does.StartWith("2 ranks were started by the mpiexec of another MPI (MPICH or Intel MPI)"));
         }
     }
+
+    [TestCase("none", "srun started 2 processes without --mpi=pmix, so that each would do all of the work alone.")]
+    [TestCase("pmi2", "2 ranks were started by srun with PMI2")]
+    public void processes_of_slurm_that_cannot_meet_do_not_all_do_the_same(string mpi, string sentence)
+    {
+        (string, string)[] environment = [("SLURM_STEP_NUM_TASKS", "2"), .. mpi == "pmi2" ? ((string, string)[])[("PMI_SIZE", "2")] : []];
+        var (exitCode, _, error) = PasclProgram.Run("train", environment);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(exitCode, Is.EqualTo(2));
+            Assert.That(error, Does.StartWith(sentence));
+        }
+    }
+
+    [Test]
+    public void commands_of_one_process_may_be_started_many_times_by_slurm() =>
+        Assert.That(PasclProgram.Run("ptx NoSuchKernel", ("SLURM_STEP_NUM_TASKS", "2")).Error, Does.StartWith("No kernel has NoSuchKernel in its name"));
+
+    [TestCase(0, 4, false, 0)]
+    [TestCase(3, 4, false, 3)]
+    [TestCase(3, 1, true, 0)] // srun --gpus-per-task=1
+    [TestCase(3, 4, true, 3)] // and --gpu-bind=none
+    public void a_rank_takes_the_gpu_of_its_number_or_the_one_that_it_alone_is_shown(int localRank, int found, bool areItsOwn, int expected) =>
+        Assert.That(ComputeDevice.OwnGpu(localRank, found, areItsOwn), Is.EqualTo(expected));
+
+    [Test, Long]
+    public void ranks_of_a_machine_are_numbered_among_those_that_are_shown_the_same_gpus()
+    {
+        OpenMpiRun.RequireIt();
+        string[] shown = ["sh", "-c", "CUDA_VISIBLE_DEVICES=$((OMPI_COMM_WORLD_RANK % 2)) exec \"$@\"", "sh"];
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(RankTraining.Of([.. OpenMpiRun.Starter(3), .. shown], "oe", "float32").LocalRanks, Is.EqualTo(["0", "0", "1"]));
+            Assert.That(RankTraining.Of(2, "oe", "float32").LocalRanks, Is.EqualTo(["0", "1"]));
+        }
+    }
+
+    [Test]
+    public void more_ranks_than_gpus_are_refused() =>
+        Assert.That(() => ComputeDevice.OwnGpu(1, 1, areItsOwn: false), Throws.TypeOf<InputException>().With.Message.StartsWith("This is rank 2 of its machine, but libtorch finds 1 GPU(s)"));
 
     private static int Count(string text, string part) => text.Split(part).Length - 1;
 

@@ -30,14 +30,18 @@ internal static class RankTraining
     public const string Kernels = "kernels";
 
     /// <summary>What came out: the total loss of every step, and all weights and statistics.</summary>
-    public sealed record Result(double[] Losses, Dictionary<string, double[]> State);
+    public sealed record Result(double[] Losses, Dictionary<string, double[]> State)
+    {
+        /// <summary>The number of each rank among those of its machine.</summary>
+        public string[] LocalRanks { get; init; } = [];
+    }
 
     /// <summary>Trains and writes; the exit code of the process.</summary>
     public static int Run(string method, string type, string output)
     {
         NativeLibTorch.EnsureLoaded();
         var ranks = ProcessGroup.Join();
-        var result = Train(method, type);
+        var result = Train(method, type) with { LocalRanks = ranks.GatherTexts($"{ranks.LocalRank}") };
         if (ranks.IsFirst)
         {
             File.WriteAllText(output, JsonSerializer.Serialize(result));
