@@ -62,7 +62,7 @@ public static class PasclCommand
                 NativeLibTorch.EnsureLoaded();
             }
 
-            RankOption.Join(parsed, isOfOne: !IsHelp(parsed));
+            RankOption.Join(parsed, IsHelp(parsed));
             var exitCode = Invoke(parsed);
             ProcessGroup.Current.Leave();
             return exitCode;

@@ -115,12 +115,12 @@ internal static class RankOption
     /// Meets the other ranks where the program was started with others. The first one speaks from then on; what another says on standard error begins with its name.
     /// </summary>
     /// <param name="parsed">What is done.</param>
-    /// <param name="isOfOne">Whether a command without the option is for one process alone. Its help is not.</param>
+    /// <param name="isHelp">Whether that is help alone, which any number of processes may be asked for.</param>
     /// <exception cref="InputException">The command is not done by several ranks.</exception>
-    public static void Join(ParseResult parsed, bool isOfOne)
+    public static void Join(ParseResult parsed, bool isHelp)
     {
         var (count, isShared) = (RankStarter.Count(), parsed.CommandResult.Command.Options.Contains(option));
-        if (isShared)
+        if (isShared && !isHelp)
         {
             RankStarter.RequireMeeting();
         }
@@ -130,7 +130,7 @@ internal static class RankOption
             return;
         }
 
-        if (!isShared && isOfOne)
+        if (!isShared && !isHelp)
         {
             throw new InputException($"{parsed.CommandResult.Command.Name} is done by one process, but {count} were started; start it without mpirun or srun.");
         }
