@@ -81,7 +81,7 @@ internal sealed unsafe partial class Nccl : IDisposable
     {
         if (own.type != Moved)
         {
-            throw new InputException($"--collectives nccl moves tensors of GPUs, but this rank computes on the {(own.type == DeviceType.CPU ? "CPU" : own)}; use --collectives mpi, or a --device with a GPU.");
+            throw new InputException($"--collectives nccl moves tensors of GPUs, but this rank computes on the device {own}; use --collectives mpi, or a --device that is a GPU.");
         }
 
         if (communicator != 0)
@@ -186,6 +186,7 @@ internal sealed unsafe partial class Nccl : IDisposable
     }
 
     // A connection that breaks later leaves the GPU waiting, and the host with it as soon as it asks for a result: so a thread of its own asks NCCL.
+    // What it then calls of MPI ends the process, whatever another thread is doing there.
     private void LookForFailure(ProcessGroup ranks)
     {
         lock (leaving)

@@ -13,7 +13,7 @@ namespace Pascl.Training.Ranks;
 /// <remarks>
 /// The operations are collective: every rank calls them in the same order with arguments of the same shape, and gets the same result bit for bit. Sums are in the
 /// order that Open MPI chooses for the number of ranks and the size, the same in every run. A rank that waits longer than <see cref="Timeout"/> names those that did
-/// not come, and ends all.
+/// not come, and ends all. <see cref="Nccl"/> moves tensors of GPUs where that was asked for; the rest is MPI's.
 /// </remarks>
 internal sealed class ProcessGroup
 {

@@ -44,7 +44,7 @@ public sealed class NcclTests
         }
     }
 
-    [TestCase("float64")]
+    [TestCase("float32")]
     [TestCase(RankTraining.Kernels)]
     [Long]
     public void two_ranks_come_to_the_losses_and_weights_that_they_come_to_by_mpi_to_the_bit(string type)
@@ -62,7 +62,7 @@ public sealed class NcclTests
         }
     }
 
-    // A sum of three in another order has another last digit.
+    // A sum of three in another order has another last digit. (In float64 torch's own differ from run to run.)
     [Test, Long]
     public void three_ranks_come_to_those_that_they_come_to_by_mpi()
     {
@@ -128,7 +128,7 @@ public sealed class NcclTests
         using (Assert.EnterMultipleScope())
         {
             Assert.That(exitCode, Is.EqualTo(2), output);
-            Assert.That(output, Does.Match(@"rank \d on \S+: --collectives nccl moves tensors of GPUs, but this rank computes on the CPU; use --collectives mpi, or a --device with a GPU\."));
+            Assert.That(output, Does.Match(@"rank \d on \S+: --collectives nccl moves tensors of GPUs, but this rank computes on the device cpu; use --collectives mpi, or a --device that is a GPU\."));
         }
     }
 
