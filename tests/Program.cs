@@ -7,7 +7,7 @@ using Pascl.Tests.Training.Ranks;
 
 namespace Pascl.Tests;
 
-/// <summary>The tests' program: a run of tests, or one of the processes in which a run has its tests done, or trains as a rank.</summary>
+/// <summary>The tests' program: a run of tests, or one of the processes in which a run has its tests done, or trains or exchanges as a rank.</summary>
 internal static class Program
 {
     /// <summary>The exit code of Microsoft.Testing.Platform where a test failed.</summary>
@@ -20,9 +20,14 @@ internal static class Program
             return Worker.Run(pipe);
         }
 
-        if (arguments is [RankTraining.Argument, var method, var type, var output])
+        if (arguments is [RankTraining.Argument, var method, var type, var output, .. var collectives])
         {
-            return RankTraining.Run(method, type, output);
+            return RankTraining.Run(method, type, output, byNccl: collectives is [RankTraining.ByNccl]);
+        }
+
+        if (arguments is [NcclRank.Argument, .. var work])
+        {
+            return NcclRank.Run(work);
         }
 
         var builder = await TestApplication.CreateBuilderAsync(arguments);

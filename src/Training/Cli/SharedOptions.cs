@@ -93,9 +93,13 @@ internal static class EngineOption
     public static ScoringEngine Of(ParseResult result) => result.GetRequiredValue(option);
 }
 
-/// <summary><c>--rank-timeout</c>, which every command takes that several ranks do together, and what is special about being one of them.</summary>
+/// <summary><c>--rank-timeout</c> and <c>--collectives</c>, which every command takes that several ranks do together, and what is special about being one of them.</summary>
 internal static class RankOption
 {
+    private const string ByNccl = "nccl";
+
+    private static readonly Option<string> collectives = CreateCollectives();
+
     private static readonly Option<TimeSpan> option = new("--rank-timeout")
     {
         Description = "started by mpirun or srun, the longest time that a rank waits for the others before it names those that did not come",
@@ -108,6 +112,7 @@ internal static class RankOption
     public static Command WithRanks(this Command command)
     {
         command.Options.Add(option);
+        command.Options.Add(collectives);
         return command;
     }
 
@@ -116,7 +121,7 @@ internal static class RankOption
     /// </summary>
     /// <param name="parsed">What is done.</param>
     /// <param name="isHelp">Whether that is help alone, which any number of processes may be asked for.</param>
-    /// <exception cref="InputException">The command is not done by several ranks.</exception>
+    /// <exception cref="InputException">The command is not done by several ranks, or what it asks for is not installed.</exception>
     public static void Join(ParseResult parsed, bool isHelp)
     {
         var (count, isShared) = (RankStarter.Count(), parsed.CommandResult.Command.Options.Contains(option));
@@ -143,6 +148,22 @@ internal static class RankOption
             AnsiConsole.Console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(TextWriter.Null), Ansi = AnsiSupport.No });
             Console.SetError(TextWriter.Synchronized(new NamedWriter($"{ranks.Name}: ", Console.Error)));
         }
+
+        if (isShared && !isHelp && parsed.GetValue(collectives) == ByNccl)
+        {
+            ranks.Nccl = Nccl.Load();
+        }
+    }
+
+    private static Option<string> CreateCollectives()
+    {
+        const string ByMpi = "mpi";
+        var created = new Option<string>("--collectives")
+        {
+            Description = $"started by mpirun or srun, what moves tensors of GPUs between the ranks: {ByMpi} (through the host's memory) or {ByNccl} (libnccl.so.2, from GPU to GPU; not yet tried on one)",
+            DefaultValueFactory = _ => ByMpi,
+        };
+        return created.AcceptOnlyFromAmong(ByMpi, ByNccl);
     }
 
     /// <summary>Begins every line with a name.</summary>

@@ -26,14 +26,16 @@ public sealed class ComputeDevice : IDisposable
     /// <summary>Opens a device.</summary>
     /// <param name="device"><c>cpu</c>, <c>cuda:i</c>, or <c>auto</c>: the first GPU that this libtorch can use (of several ranks on a machine the second has the second one), and the CPU where there is none.</param>
     /// <param name="backend">What computes the losses and BatchNorm.</param>
-    /// <exception cref="InputException">There is no such device, or this libtorch cannot use it.</exception>
+    /// <exception cref="InputException">There is no such device, or this libtorch or the ranks' NCCL cannot use it.</exception>
     /// <exception cref="DeviceException">The kernels cannot use it.</exception>
     public static ComputeDevice Open(string device, Backend backend)
     {
         var gpu = GpuIndex(device);
+        var place = gpu is null ? torch.CPU : new torch.Device(DeviceType.CUDA, gpu.Value);
+        ProcessGroup.Current.Connect(place);
         var usesKernels = backend == Backend.Ilgpu || (backend == Backend.Auto && gpu is not null);
         var kernels = !usesKernels ? null : KernelDevice.Open(gpu is { } index ? $"cuda:{index}" : "simulator");
-        return new ComputeDevice(gpu is null ? torch.CPU : new torch.Device(DeviceType.CUDA, gpu.Value), kernels);
+        return new ComputeDevice(place, kernels);
     }
 
     /// <summary>The CPU, with kernels that only count what their code would do on a GPU: what they compute is not to be used.</summary>

@@ -147,3 +147,23 @@ public abstract class MethodDefinition(string name)
     public virtual Objective SecondObjective(Recipe recipe, int[] trainingCounts, ComputeDevice device) =>
         new LogitObjective(device, adjustment: LogitAdjustment.Of(trainingCounts, recipe.Loss.LogitAdjustment), columns: trainingCounts.Length);
 }
+
+/// <summary>Cross entropy of the in-distribution images alone.</summary>
+internal sealed class CrossEntropyMethod() : MethodDefinition(Method.CrossEntropy)
+{
+    public override bool UsesOutliers => false;
+
+    public override IReadOnlyList<RecipeOption> Options => [OptionTable.LabelSmoothing];
+
+    public override Objective FirstObjective(Recipe recipe, int[] trainingCounts, ComputeDevice device, DualBranchNetwork model) =>
+        new LogitObjective(device, labelSmoothing: recipe.Loss.LabelSmoothing);
+}
+
+/// <summary>Cross entropy and outlier exposure.</summary>
+internal sealed class OutlierExposureMethod() : MethodDefinition(Method.OutlierExposure)
+{
+    public override IReadOnlyList<RecipeOption> Options => [OptionTable.OutlierWeight, OptionTable.LabelSmoothing];
+
+    public override Objective FirstObjective(Recipe recipe, int[] trainingCounts, ComputeDevice device, DualBranchNetwork model) =>
+        new LogitObjective(device, recipe.Loss.OutlierWeight, labelSmoothing: recipe.Loss.LabelSmoothing);
+}

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text;
+using TorchSharp;
 
 namespace Pascl.Training.Ranks;
 
@@ -27,6 +28,7 @@ internal sealed unsafe class OpenMpi
     private readonly nint world;
     private readonly nint sum;
     private readonly nint maximum;
+    private readonly nint doubles;
 
     private OpenMpi(nint library)
     {
@@ -39,7 +41,7 @@ internal sealed unsafe class OpenMpi
         abort = (delegate* unmanaged<nint, int, int>)Export("MPI_Abort");
         finish = (delegate* unmanaged<int>)Export("MPI_Finalize");
         (world, sum, maximum) = (Export("ompi_mpi_comm_world"), Export("ompi_mpi_op_sum"), Export("ompi_mpi_op_max"));
-        (Bytes, Floats, Doubles, Longs) = (Export("ompi_mpi_byte"), Export("ompi_mpi_float"), Export("ompi_mpi_double"), Export("ompi_mpi_int64_t"));
+        (Bytes, Floats, doubles, Longs) = (Export("ompi_mpi_byte"), Export("ompi_mpi_float"), Export("ompi_mpi_double"), Export("ompi_mpi_int64_t"));
 
         var (threads, rank, size) = (0, 0, 0);
         ((delegate* unmanaged<void*, void*, int, int*, int>)Export("MPI_Init_thread"))(null, null, Serialized, &threads);
@@ -73,11 +75,20 @@ internal sealed unsafe class OpenMpi
     /// <summary>MPI's handle of float32.</summary>
     public nint Floats { get; }
 
-    /// <summary>MPI's handle of float64.</summary>
-    public nint Doubles { get; }
-
     /// <summary>MPI's handle of int64.</summary>
     public nint Longs { get; }
+
+    /// <summary>MPI's handle of the type of a tensor.</summary>
+    public nint TypeOf(torch.ScalarType type) => type switch
+    {
+        torch.ScalarType.Float32 => Floats,
+        torch.ScalarType.Float64 => doubles,
+        torch.ScalarType.Int64 => Longs,
+        _ => throw Refusal(type),
+    };
+
+    /// <summary>What is thrown for tensors of a type that ranks do not exchange.</summary>
+    public static ArgumentException Refusal(torch.ScalarType type) => new($"Ranks exchange tensors of Float32, Float64 and Int64, not {type}.");
 
     /// <summary>Loads the library and meets the other processes.</summary>
     /// <exception cref="InputException">It is not installed, or is another MPI.</exception>

@@ -13,27 +13,23 @@ namespace Pascl.Training.Ranks;
 /// <remarks>
 /// The operations are collective: every rank calls them in the same order with arguments of the same shape, and gets the same result bit for bit. Sums are in the
 /// order that Open MPI chooses for the number of ranks and the size, the same in every run. A rank that waits longer than <see cref="Timeout"/> names those that did
-/// not come, and ends all.
+/// not come, and ends all. <see cref="Nccl"/> moves tensors of GPUs where that was asked for; the rest is MPI's.
 /// </remarks>
 internal sealed class ProcessGroup
 {
-    private const int WaitingTag = 7;
     private const int SlackMilliseconds = 500;
 
     // MPI counts in 32 bits; a part of this size is also as much as is copied from a device at once.
     private const int MostElements = 1 << 28;
 
-    private static readonly TimeSpan spinning = TimeSpan.FromMilliseconds(2);
-    private static readonly TimeSpan roll = TimeSpan.FromSeconds(5);
-    private static readonly TimeSpan stopping = TimeSpan.FromSeconds(20); // Slurm sends SIGKILL 30 s after SIGTERM.
-
     private readonly OpenMpi? mpi;
     private readonly ExchangeTally[] tallies = new ExchangeTally[Enum.GetValues<ExchangePart>().Length];
-    private long askedToStop;
+    private readonly RankWatch? watch;
 
     private ProcessGroup(OpenMpi? mpi)
     {
         this.mpi = mpi;
+        watch = mpi is null ? null : new RankWatch(this, mpi);
         (Rank, Size) = mpi is null ? (0, 1) : (mpi.Rank, mpi.Size);
         Hosts = [mpi?.Host ?? Environment.MachineName];
         if (mpi is not null)
@@ -72,6 +68,9 @@ internal sealed class ProcessGroup
     /// <summary>The longest time that a rank waits for the others.</summary>
     public TimeSpan Timeout { get; set; } = UsualTimeout;
 
+    /// <summary>What moves the tensors of GPUs in the place of MPI, where that was asked for.</summary>
+    public Nccl? Nccl { get; set; }
+
     /// <summary>How this process is called in messages; what a rank but the first writes to standard error begins with it already.</summary>
     public string Name => NameOf(Rank);
 
@@ -93,6 +92,10 @@ internal sealed class ProcessGroup
         return Current;
     }
 
+    /// <summary>Says where the tensors of this rank are, so that <see cref="Nccl"/> can move them; nothing without it.</summary>
+    /// <exception cref="InputException">They are on no GPU, or the GPUs of the ranks cannot be connected.</exception>
+    public void Connect(torch.Device device) => Nccl?.Connect(this, device);
+
     /// <summary>What this rank has of everything that is shared.</summary>
     public RankShare Share => ShareOf(Rank);
 
@@ -100,7 +103,7 @@ internal sealed class ProcessGroup
     public RankShare ShareOf(int rank) => new(rank, Size);
 
     /// <summary>Sums a tensor over the ranks, in its place.</summary>
-    /// <param name="values">Contiguous, float32, float64 or int64; of another device it is copied to the host and back.</param>
+    /// <param name="values">Contiguous, float32, float64 or int64; that of a GPU is copied to the host and back, without <see cref="Nccl"/>.</param>
     /// <param name="part">What it is for.</param>
     public void Sum(torch.Tensor values, ExchangePart part)
     {
@@ -119,6 +122,18 @@ internal sealed class ProcessGroup
             throw new ArgumentException("Only contiguous tensors are summed over the ranks.", nameof(values));
         }
 
+        tallies[(int)part].Count(values.numel() * values.element_size());
+        if (Nccl?.Takes(values) == true)
+        {
+            if (values.numel() > 0)
+            {
+                MeetBeforeNccl(part);
+                Nccl.Sum(values);
+            }
+
+            return new PendingSum(this, part, values, onHost: null, []);
+        }
+
         var onHost = values.device_type == DeviceType.CPU ? values.alias() : values.cpu();
         var requests = new List<nint>();
         if (mpi is not null && onHost.numel() > 0)
@@ -127,11 +142,10 @@ internal sealed class ProcessGroup
             for (var first = 0L; first < onHost.numel(); first += MostElements)
             {
                 var count = (int)Math.Min(MostElements, onHost.numel() - first);
-                requests.Add(mpi.BeginSum(address + (first * onHost.element_size()), count, TypeOf(onHost)));
+                requests.Add(mpi.BeginSum(address + (first * onHost.element_size()), count, mpi.TypeOf(onHost.dtype)));
             }
         }
 
-        tallies[(int)part].Count(onHost.numel() * onHost.element_size());
         return new PendingSum(this, part, values, onHost.DetachFromDisposeScope(), requests);
     }
 
@@ -147,12 +161,19 @@ internal sealed class ProcessGroup
         }
 
         using var scope = torch.NewDisposeScope();
-        var columns = rows.dim() == 1 ? 1 : checked((int)rows.shape[1]);
-        var all = torch.empty([rowsOfRanks.Sum(), .. rows.shape[1..]], rows.dtype); // (all rows, columns)
-        all.narrow(0, rowsOfRanks.Take(Rank).Sum(), rows.shape[0]).copy_(rows.cpu());
-        if (all.numel() > 0)
+        var columns = rows.dim() == 1 ? 1 : rows.shape[1];
+        var byNccl = Nccl?.Takes(rows) == true;
+        var all = torch.empty([rowsOfRanks.Sum(), .. rows.shape[1..]], rows.dtype, byNccl ? rows.device : torch.CPU); // (all rows, columns)
+        all.narrow(0, rowsOfRanks.Take(Rank).Sum(), rows.shape[0]).copy_(rows);
+        if (all.numel() > 0 && byNccl)
         {
-            Gather(Unsafe.AsPointer(ref MemoryMarshal.GetReference(all.bytes)), [.. rowsOfRanks.Select(count => checked(count * columns))], TypeOf(all), (int)all.element_size(), part);
+            tallies[(int)part].Count(rows.numel() * rows.element_size());
+            MeetBeforeNccl(part);
+            Nccl!.Gather(all, [.. rowsOfRanks.Select(count => count * columns)]);
+        }
+        else if (all.numel() > 0)
+        {
+            Gather(Unsafe.AsPointer(ref MemoryMarshal.GetReference(all.bytes)), [.. rowsOfRanks.Select(count => checked((int)(count * columns)))], mpi?.TypeOf(all.dtype) ?? 0, (int)all.element_size(), part);
         }
 
         return all.to(rows.device).MoveToOuterDisposeScope();
@@ -207,15 +228,24 @@ internal sealed class ProcessGroup
 
         using var scope = torch.NewDisposeScope();
         using var frozen = torch.no_grad();
-        var onHost = values.detach().cpu().contiguous();
-        var bytes = onHost.bytes;
-        var address = (byte*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(bytes));
-        var request = mpi.BeginBroadcast(address, bytes.Length, mpi.Bytes, root: 0);
-        tallies[(int)ExchangePart.Agreement].Count(bytes.Length);
-        Wait(ref request, ExchangePart.Agreement);
+        var byNccl = Nccl?.Takes(values) == true;
+        var packed = (byNccl ? values.detach() : values.detach().cpu()).contiguous();
+        tallies[(int)ExchangePart.Agreement].Count(packed.numel() * packed.element_size());
+        if (byNccl)
+        {
+            MeetBeforeNccl(ExchangePart.Agreement);
+            Nccl!.Broadcast(packed);
+        }
+        else
+        {
+            var bytes = packed.bytes;
+            var request = mpi.BeginBroadcast(Unsafe.AsPointer(ref MemoryMarshal.GetReference(bytes)), bytes.Length, mpi.Bytes, root: 0);
+            Wait(ref request, ExchangePart.Agreement);
+        }
+
         if (!IsFirst)
         {
-            values.copy_(onHost);
+            values.copy_(packed);
         }
     }
 
@@ -279,7 +309,7 @@ internal sealed class ProcessGroup
     }
 
     /// <summary>Done by a rank that was asked to stop: what it then waits for must come soon, or it is killed before it has said who is missing.</summary>
-    public void AskToStop() => askedToStop = Stopwatch.GetTimestamp();
+    public void AskToStop() => watch?.AskToStop();
 
     /// <summary>Ends all ranks; none comes back from it where there are several.</summary>
     public void End(int exitCode)
@@ -288,62 +318,34 @@ internal sealed class ProcessGroup
         mpi?.Abort(exitCode);
     }
 
+    /// <summary>The same after a sentence that says why, on standard error.</summary>
+    internal void End(string sentence)
+    {
+        Console.Error.WriteLine(IsFirst ? $"{Name}: {sentence}" : sentence);
+        End(exitCode: 1);
+    }
+
     /// <summary>Takes leave of the other ranks after the work is done.</summary>
-    public void Leave() => mpi?.Finish();
+    public void Leave()
+    {
+        Nccl?.Dispose();
+        mpi?.Finish();
+    }
 
     /// <summary>Waits for an operation that was begun.</summary>
     internal void Wait(ref nint request, ExchangePart part)
     {
         var started = Stopwatch.GetTimestamp();
-        while (!mpi!.IsOver(ref request))
-        {
-            // Ranks that share a core must leave it to each other; a core of one's own answers sooner without sleep.
-            var waited = Stopwatch.GetElapsedTime(started);
-            if (waited > Patience)
-            {
-                NameTheMissing();
-            }
-
-            if (waited > spinning)
-            {
-                Thread.Sleep(0);
-            }
-            else
-            {
-                Thread.Yield();
-            }
-        }
-
+        watch!.WaitFor(ref request);
         tallies[(int)part].Waited(Stopwatch.GetElapsedTime(started));
     }
 
-    private TimeSpan Patience => askedToStop == 0 || Timeout < stopping || Stopwatch.GetElapsedTime(askedToStop) < stopping ? Timeout : stopping;
-
-    // Whoever waits tells the others so, and after some seconds those that told nothing are the ones that did not come.
-    private void NameTheMissing()
+    // NCCL waits on the GPU for a rank that does not come, without end and in silence; here the hosts wait for each other before, and name it.
+    private unsafe void MeetBeforeNccl(ExchangePart part)
     {
-        var others = Enumerable.Range(0, Size).Where(rank => rank != Rank).ToArray();
-        Array.ForEach(others, rank => mpi!.Signal(rank, WaitingTag));
-        var waiting = new SortedSet<int> { Rank };
-        var started = Stopwatch.GetTimestamp();
-        while (waiting.Count < Size && Stopwatch.GetElapsedTime(started) < roll)
-        {
-            waiting.UnionWith(others.Where(rank => mpi!.HasSignal(rank, WaitingTag)));
-            Thread.Sleep(1);
-        }
-
-        var missing = Enumerable.Range(0, Size).Except(waiting).Select(NameOf).ToArray();
-        if (waiting.Min == Rank)
-        {
-            var sentence = missing.Length == 0
-                ? "all ranks wait, for different things: they do not run the same program on the same recipe and images."
-                : $"{string.Join(", ", missing)} did not come within {Patience.TotalSeconds:0} s: stopped, without a connection, or still at work. Look there, or give it more time with --rank-timeout.";
-            Console.Error.WriteLine(IsFirst ? $"{Name}: {sentence}" : sentence);
-            End(exitCode: 1);
-        }
-
-        Thread.Sleep(roll);
-        End(exitCode: 1);
+        var nothing = 0L;
+        var request = mpi!.BeginMaximum(&nothing, 1, mpi.Longs);
+        Wait(ref request, part);
     }
 
     private unsafe void Gather(void* values, int[] counts, nint type, int elementBytes, ExchangePart part)
@@ -367,13 +369,6 @@ internal sealed class ProcessGroup
         }
     }
 
-    private string NameOf(int rank) => $"rank {rank} on {Hosts[rank]}";
-
-    private nint TypeOf(torch.Tensor tensor) => tensor.dtype switch
-    {
-        torch.ScalarType.Float32 => mpi?.Floats ?? 0,
-        torch.ScalarType.Float64 => mpi?.Doubles ?? 0,
-        torch.ScalarType.Int64 => mpi?.Longs ?? 0,
-        var other => throw new ArgumentException($"Ranks exchange tensors of Float32, Float64 and Int64, not {other}."),
-    };
+    /// <summary>How a rank is called in messages.</summary>
+    internal string NameOf(int rank) => $"rank {rank} on {Hosts[rank]}";
 }

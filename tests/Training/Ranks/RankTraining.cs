@@ -29,6 +29,9 @@ internal static class RankTraining
     /// <summary>Stands in the place of a type: float32 by the kernels. The simulator takes its time, so the batches are small and the steps few.</summary>
     public const string Kernels = "kernels";
 
+    /// <summary>Behind the file of the result: tensors are moved by what stands in for NCCL.</summary>
+    public const string ByNccl = "nccl";
+
     /// <summary>What came out: the total loss of every step, and all weights and statistics.</summary>
     public sealed record Result(double[] Losses, Dictionary<string, double[]> State)
     {
@@ -37,10 +40,16 @@ internal static class RankTraining
     }
 
     /// <summary>Trains and writes; the exit code of the process.</summary>
-    public static int Run(string method, string type, string output)
+    public static int Run(string method, string type, string output, bool byNccl)
     {
         NativeLibTorch.EnsureLoaded();
         var ranks = ProcessGroup.Join();
+        if (byNccl)
+        {
+            Nccl.Moved = DeviceType.CPU;
+            ranks.Nccl = Nccl.Load();
+        }
+
         var result = Train(method, type) with { LocalRanks = ranks.GatherTexts($"{ranks.LocalRank}") };
         if (ranks.IsFirst)
         {
@@ -58,11 +67,12 @@ internal static class RankTraining
     /// <param name="starter">What comes before the program.</param>
     /// <param name="method">Name of the method.</param>
     /// <param name="type">float32, float64 or <see cref="Kernels"/>.</param>
-    public static Result Of(string[] starter, string method, string type)
+    /// <param name="byNccl">Whether the library that stands in for NCCL moves the tensors.</param>
+    public static Result Of(string[] starter, string method, string type, bool byNccl = false)
     {
         using var folder = new TemporaryFolder();
         var output = Path.Combine(folder.Path, "result.json");
-        string[] arguments = [Argument, method, type, output];
+        string[] arguments = [Argument, method, type, output, .. byNccl ? (string[])[ByNccl] : []];
         var (exitCode, said) = OpenMpiRun.Tests(starter, arguments);
         Assert.That(exitCode, Is.Zero, said);
         return JsonSerializer.Deserialize<Result>(File.ReadAllText(output))!;
@@ -132,6 +142,9 @@ internal static class OpenMpiRun
 {
     private static readonly bool isThere = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Any(folder => File.Exists(Path.Combine(folder, "mpirun")));
 
+    /// <summary>Pascl.</summary>
+    public static string Program => Path.Combine(PasclProgram.Folder, "Pascl.Training");
+
     /// <summary>Skips a test where there is no <c>mpirun</c>.</summary>
     public static void RequireIt()
     {
@@ -151,7 +164,7 @@ internal static class OpenMpiRun
     public static (int ExitCode, string Output) Pascl(int ranks, params string[] arguments) => Finish(StartPascl(ranks, arguments));
 
     /// <summary>Starts Pascl likewise.</summary>
-    public static Process StartPascl(int ranks, params string[] arguments) => Start(Starter(ranks), Path.Combine(PasclProgram.Folder, "Pascl.Training"), arguments);
+    public static Process StartPascl(int ranks, params string[] arguments) => Start(Starter(ranks), Program, arguments);
 
     /// <summary>Waits for the end of what was started.</summary>
     public static (int ExitCode, string Output) Finish(Process process)
@@ -165,7 +178,8 @@ internal static class OpenMpiRun
         }
     }
 
-    private static Process Start(string[] starter, string program, string[] arguments)
+    /// <summary>Starts a program behind a starter.</summary>
+    public static Process Start(string[] starter, string program, string[] arguments)
     {
         string[] line = [.. starter, program, .. arguments];
         var start = new ProcessStartInfo(line[0], line[1..]) { RedirectStandardOutput = true, RedirectStandardError = true };
