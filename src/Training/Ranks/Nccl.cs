@@ -217,7 +217,7 @@ internal sealed unsafe partial class Nccl : IDisposable
             + "NCCL_DEBUG=INFO shows more; --collectives mpi does without it.";
     }
 
-    // The address of the first element, on any device.
+    // The address of the first element, on any device. TensorMemory imports the same function for kernels; it is in Interop, which stands on this chapter.
     [LibraryImport("LibTorchSharp", EntryPoint = "THSTensor_data")]
     private static partial nint DataPointer(nint tensor);
 
